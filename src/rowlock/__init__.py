@@ -1,0 +1,1 @@
+"""Rowlock sells reserved seats and cannot sell one twice."""

@@ -1,0 +1,1 @@
+"""The only package that talks to PostgreSQL: pools, the query loader, migrations and one module for each noun."""

@@ -1,0 +1,48 @@
+"""Everything an operator can set, read from the environment; docs/reference/settings.md says it at length."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Settings of one process, from environment variables named ROWLOCK_… and DATABASE_URL.
+
+    database_url         DSN of the owner of the database; without it the embedded PostgreSQL of `data_dir` is used.
+    app_database_url     DSN of a login of its own for the application; without it the owner's login is used and
+                         every connection takes the role rowlock_app.
+    v1_database_url      the same for the version 1 fallback and rowlock_v1.
+    data_dir             where the embedded PostgreSQL and the instance's secrets live.
+    admin_api_key        the key that /api/admin asks for; without it `rowlock up` makes one.
+    secret_key           signs session cookies and derives the answers to repeated requests; without it the one in
+                         `data_dir` is used.
+    v2_rollout_percent   share of the sessions calling version 1 that version 2 serves.
+    pool_size            connections to the database for each process. More than two for each core make it slower.
+    forwarded_allow_ips  proxies whose X-Forwarded-For is believed, comma-separated, or "*".
+    secure_cookies       send the session cookie over HTTPS only.
+    log_format           "json" for programs, "console" for people.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="ROWLOCK_", extra="ignore", populate_by_name=True)
+
+    database_url: Annotated[SecretStr | None, Field(validation_alias="DATABASE_URL")] = None
+    app_database_url: SecretStr | None = None
+    v1_database_url: SecretStr | None = None
+    data_dir: Path = Path(".rowlock")
+    admin_api_key: SecretStr | None = None
+    secret_key: SecretStr | None = None
+    v2_rollout_percent: Annotated[int, Field(ge=0, le=100)] = 100
+    pool_size: Annotated[int, Field(ge=1, le=100)] = 4
+    forwarded_allow_ips: str = "127.0.0.1"
+    secure_cookies: bool = False
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["json", "console"] = "json"
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """The settings of this process, read once."""
+    return Settings()

@@ -1,0 +1,159 @@
+-- change_seats_atomic: add and drop seats of a live hold in one step, without letting go of the rest.
+--
+-- The result is (held + p_add) - p_remove; what is already so is fine, so that a call whose answer was lost can be
+-- repeated. The deadline does not move. The owner is whoever knows the token (p_token_hash) or is the holder
+-- (p_reserved_by).
+--
+-- Locks     the reservation row, then held and added seats together, in seat order, in one statement. The clock is
+--           read after both: a hold that ran out while we waited is refused.
+-- Outcomes  in precedence: INVALID_INPUT, RESERVATION_NOT_FOUND, RESERVATION_NOT_ACTIVE, RESERVATION_EXPIRED,
+--           TOO_MANY_SEATS, SEATS_NOT_FOUND, SHOW_NOT_ON_SALE (when seats are added), SEATS_UNAVAILABLE, OK.
+-- Writes    seat_reservations, show_seats, one audit row (changed or failed; none when nothing had to change).
+create or replace function rowlock.change_seats_atomic(
+    p_show_id uuid,
+    p_reservation_id uuid,
+    p_add integer[],
+    p_remove integer[],
+    p_token_hash bytea default null,
+    p_reserved_by text default null,
+    p_session_id text default null,
+    p_ip_address inet default null,
+    p_user_agent text default null
+)
+returns table (
+    outcome text,
+    reservation_id uuid,
+    seat_ids integer[],
+    unavailable_seat_ids integer[],
+    expires_at timestamptz,
+    extension_count integer,
+    extensions_remaining integer,
+    server_time timestamptz
+)
+language plpgsql
+security definer
+set search_path = rowlock, pg_temp
+set enable_seqscan = off
+as $$
+#variable_conflict use_column
+declare
+    v_show    shows%rowtype;
+    v_hold    seat_reservations%rowtype;
+    v_add     integer[];
+    v_remove  integer[];
+    v_after   integer[];
+    v_locked  integer[];
+    v_kept    integer;
+    v_missing integer[];
+    v_now     timestamptz;
+    v_outcome text;
+begin
+    select * into v_show from shows where show_id = p_show_id;
+    select * into v_hold
+    from seat_reservations
+    where show_id = p_show_id and reservation_id = p_reservation_id
+        and (token_hash = p_token_hash or reserved_by = p_reserved_by)
+    for update;
+    -- step: reservation_locked
+
+    -- Only what is not yet so: the rest of the request has been done already.
+    v_add := array(
+        select distinct a from unnest(p_add) as a where a <> all(coalesce(v_hold.seat_ids, '{}')) order by a
+    );
+    v_remove := array(select distinct h from unnest(v_hold.seat_ids) as h where h = any(p_remove) order by h);
+    v_after := array(
+        select s from unnest(v_hold.seat_ids || v_add) as s where s <> all(coalesce(p_remove, '{}')) order by s
+    );
+    v_now := clock_timestamp();
+    v_outcome := case
+        when
+            coalesce(cardinality(p_add), 0) + coalesce(cardinality(p_remove), 0) = 0
+            or p_add && p_remove
+            or array_position(p_add, null) is not null or array_position(p_remove, null) is not null
+            or 1 > any(p_add) or 1 > any(p_remove)
+            or (v_hold.reservation_id is not null and cardinality(v_after) = 0)
+            then 'INVALID_INPUT'
+        when v_hold.reservation_id is null then 'RESERVATION_NOT_FOUND'
+        when v_hold.status = 'expired' then 'RESERVATION_EXPIRED'
+        when v_hold.status <> 'active' then 'RESERVATION_NOT_ACTIVE'
+        when v_hold.expires_at <= v_now then 'RESERVATION_EXPIRED'
+        when cardinality(v_after) > v_show.max_seats_per_reservation then 'TOO_MANY_SEATS'
+        when v_show.seats_total < any(v_add) then 'SEATS_NOT_FOUND'
+        when
+            cardinality(v_add) > 0 and (
+                v_show.status <> 'on_sale' or v_show.sales_start_at > v_now or v_show.sales_end_at <= v_now
+            )
+            then 'SHOW_NOT_ON_SALE'
+        when cardinality(v_add) + cardinality(v_remove) = 0 then 'OK'
+    end;
+
+    if v_outcome is null then
+        with locked as (
+            insert into show_seats as c (show_id, seat_id, status, reservation_id, reserved_by, reserved_until)
+            select p_show_id, s.seat_id, 'reserved', p_reservation_id, v_hold.reserved_by, v_hold.expires_at
+            from unnest(v_hold.seat_ids || v_add) as s (seat_id)
+            order by s.seat_id
+            on conflict (show_id, seat_id) do update
+            set reserved_until = c.reserved_until
+            where c.status = 'reserved'
+                and (c.reservation_id = p_reservation_id or c.reserved_until <= clock_timestamp())
+            returning c.seat_id, c.reservation_id
+        )
+        select
+            coalesce(array_agg(l.seat_id), '{}'),
+            count(*) filter (where l.reservation_id = p_reservation_id and l.seat_id <> all(v_add))
+        into v_locked, v_kept
+        from locked as l;
+        -- step: seats_locked
+
+        v_now := clock_timestamp();
+        v_missing := array(select a from unnest(v_add) as a where a <> all(v_locked));
+        v_outcome := case
+            -- A held seat that is not ours any more was taken over after the deadline.
+            when v_hold.expires_at <= v_now or v_kept < cardinality(v_hold.seat_ids) then 'RESERVATION_EXPIRED'
+            when cardinality(v_missing) > 0 then 'SEATS_UNAVAILABLE'
+            else 'OK'
+        end;
+
+        if v_outcome = 'OK' then
+            update show_seats as c
+            set reservation_id = p_reservation_id,
+                reserved_by = v_hold.reserved_by,
+                reserved_until = v_hold.expires_at
+            where c.show_id = p_show_id and c.seat_id = any(v_add) and c.reservation_id <> p_reservation_id;
+            delete from show_seats as c
+            where c.show_id = p_show_id and c.seat_id = any(v_remove) and c.reservation_id = p_reservation_id;
+            update seat_reservations as a
+            set seat_ids = v_after
+            where a.show_id = p_show_id and a.reservation_id = p_reservation_id;
+            v_hold.seat_ids := v_after;
+        else
+            -- Give back what this call has locked and did not hold before.
+            delete from show_seats as c
+            where c.show_id = p_show_id and c.seat_id = any(v_add) and c.reservation_id = p_reservation_id;
+        end if;
+    end if;
+
+    if
+        v_outcome not in ('INVALID_INPUT', 'RESERVATION_NOT_FOUND')
+        and (v_outcome <> 'OK' or cardinality(v_add) + cardinality(v_remove) > 0)
+    then
+        insert into seat_reservation_audit_log
+            (show_id, reservation_id, event, seat_ids, session_id, ip_address, user_agent, error_code, metadata)
+        values (
+            p_show_id, p_reservation_id, case v_outcome when 'OK' then 'changed' else 'failed' end, v_hold.seat_ids,
+            coalesce(p_session_id, v_hold.session_id), p_ip_address, p_user_agent, nullif(v_outcome, 'OK'),
+            jsonb_build_object('operation', 'change', 'added', to_jsonb(v_add), 'removed', to_jsonb(v_remove))
+        );
+    end if;
+    -- step: written
+
+    return query select v_outcome, p_reservation_id, v_hold.seat_ids,
+        case when v_outcome = 'SEATS_UNAVAILABLE' then v_missing end,
+        v_hold.expires_at, v_hold.extension_count,
+        greatest(0, v_show.max_extensions - v_hold.extension_count), v_now;
+end
+$$;
+comment on function rowlock.change_seats_atomic is
+    'Add and drop seats of a live hold in one step, all or nothing, for its owner. Repeatable.';
+revoke all on function rowlock.change_seats_atomic from public;

@@ -1,0 +1,115 @@
+-- cleanup_expired_seat_reservations: retire holds that have run out, oldest first. Bookkeeping only: their seats were
+-- free the moment they ran out.
+--
+-- Any number of callers (worker, pg_cron, HTTP, command line) may run it at once: each takes holds that no other has
+-- locked, so together they share the work and count nothing twice. Every call is recorded in
+-- reservation_cleanup_runs, also one that fails.
+--
+-- Locks     lapsed reservations, skipping those that somebody else works on; then their claims, in seat order.
+-- Outcomes  one row with the totals of this call. A failure inside is recorded as a failed run, warned of, and
+--           comes back as zeros, for a raise would take its own record along.
+-- Writes    seat_reservations, show_seats, one audit row (expired) a reservation, one run.
+create or replace function rowlock.cleanup_expired_seat_reservations(
+    p_limit integer default 1000,
+    p_run_by text default 'sql'
+)
+returns table (
+    total_reservations_expired integer,
+    total_seats_released integer,
+    reservation_ids uuid[]
+)
+language plpgsql
+security definer
+set search_path = rowlock, pg_temp
+set enable_seqscan = off
+as $$
+#variable_conflict use_column
+declare
+    v_started timestamptz := clock_timestamp();
+    v_holds   integer := 0;
+    v_seats   integer := 0;
+    v_ids     uuid[] := '{}';
+    v_shows   uuid[];
+    v_error   text;
+    v_run_id  bigint;
+begin
+    begin
+        -- Waiting is skipped, so the time read before the locks is as good as the time after.
+        select coalesce(array_agg(l.reservation_id), '{}'), array_agg(l.show_id)
+        into v_ids, v_shows
+        from (
+            select a.show_id, a.reservation_id
+            from seat_reservations as a
+            where a.status = 'active' and a.expires_at <= v_started
+            order by a.expires_at
+            limit p_limit
+            for update skip locked
+        ) as l;
+        -- step: reservations_locked
+
+        if cardinality(v_ids) > 0 then
+            with retired as (
+                update seat_reservations as a
+                set status = 'expired', ended_at = v_started
+                from unnest(v_shows, v_ids) as l (show_id, reservation_id)
+                where a.show_id = l.show_id and a.reservation_id = l.reservation_id
+                returning a.show_id, a.reservation_id, a.seat_ids, a.session_id, a.created_at, a.expires_at
+            ),
+            doomed as (
+                select c.show_id, c.seat_id, c.reservation_id
+                from retired as d, show_seats as c
+                where c.show_id = d.show_id and c.seat_id = any(d.seat_ids)
+                    and c.reservation_id = d.reservation_id and c.status = 'reserved'
+                order by c.show_id, c.seat_id
+                for update of c
+            ),
+            freed as (
+                delete from show_seats as c
+                using doomed as d
+                where c.show_id = d.show_id and c.seat_id = d.seat_id and c.reservation_id = d.reservation_id
+                returning c.show_id, c.seat_id, c.reservation_id
+            ),
+            freed_by_hold as (
+                select f.show_id, f.reservation_id, array_agg(f.seat_id order by f.seat_id) as seat_ids
+                from freed as f
+                group by f.show_id, f.reservation_id
+            ),
+            logged as (
+                insert into seat_reservation_audit_log
+                    (show_id, reservation_id, event, seat_ids, session_id, metadata)
+                select
+                    d.show_id, d.reservation_id, 'expired', coalesce(f.seat_ids, '{}'), d.session_id,
+                    jsonb_build_object(
+                        'held_seconds', extract(epoch from d.expires_at - d.created_at), 'run_by', p_run_by
+                    )
+                from retired as d
+                left join freed_by_hold as f using (show_id, reservation_id)
+                returning cardinality(seat_ids) as seats
+            )
+            select count(*), coalesce(sum(g.seats), 0) into v_holds, v_seats from logged as g;
+        end if;
+    exception when others then
+        get stacked diagnostics v_error = message_text;
+        v_error := sqlstate || ': ' || v_error;
+        v_holds := 0;
+        v_seats := 0;
+        v_ids := '{}';
+        raise warning 'cleanup of expired reservations failed: %', v_error;
+    end;
+
+    insert into reservation_cleanup_runs
+        (run_by, started_at, finished_at, status, reservations_expired, seats_released, error)
+    values (
+        p_run_by, v_started, clock_timestamp(), case when v_error is null then 'succeeded' else 'failed' end,
+        v_holds, v_seats, v_error
+    )
+    returning run_id into v_run_id;
+    delete from reservation_cleanup_runs where run_id <= v_run_id - 10000;
+    -- step: written
+
+    return query select v_holds, v_seats, v_ids;
+end
+$$;
+comment on function rowlock.cleanup_expired_seat_reservations is
+    'Retire holds that have run out and record the run. Safe from many callers at once; optional for correctness.';
+revoke all on function rowlock.cleanup_expired_seat_reservations from public;

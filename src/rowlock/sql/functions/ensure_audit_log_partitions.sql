@@ -1,0 +1,39 @@
+-- ensure_audit_log_partitions: make the audit log's partitions for this month and the next ones.
+--
+-- A default partition catches what comes when this was not called in time, so no event is ever refused.
+--
+-- Locks     the audit log, briefly, when a partition is missing.
+-- Outcomes  the names of the partitions made, none when all were there.
+-- Writes    new partitions, without the right to change or delete their rows.
+create or replace function rowlock.ensure_audit_log_partitions(p_months_ahead integer default 2)
+returns setof text
+language plpgsql
+security definer
+set search_path = rowlock, pg_temp
+as $$
+declare
+    v_month timestamptz;
+    v_name  text;
+begin
+    for v_month in
+        select m at time zone 'UTC'
+        from generate_series(
+            date_trunc('month', clock_timestamp() at time zone 'UTC'),
+            date_trunc('month', clock_timestamp() at time zone 'UTC') + make_interval(months => p_months_ahead),
+            interval '1 month'
+        ) as m
+    loop
+        v_name := 'seat_reservation_audit_log_' || to_char(v_month at time zone 'UTC', 'YYYY_MM');
+        continue when to_regclass('rowlock.' || v_name) is not null;
+        execute format(
+            'create table rowlock.%I partition of rowlock.seat_reservation_audit_log for values from (%L) to (%L)',
+            v_name, v_month, ((v_month at time zone 'UTC') + interval '1 month') at time zone 'UTC'
+        );
+        execute format('revoke update, delete, truncate on rowlock.%I from current_user', v_name);
+        return next v_name;
+    end loop;
+end
+$$;
+comment on function rowlock.ensure_audit_log_partitions is
+    'Make the audit log partitions of this month and the next ones; returns the names of those made.';
+revoke all on function rowlock.ensure_audit_log_partitions from public;

@@ -1,0 +1,107 @@
+-- extend_reservation_atomic: move the deadline of a live hold, and of its claims, by the show's extension_seconds.
+--
+-- The owner is whoever knows the token (p_token_hash) or is the holder (p_reserved_by). To anybody else the
+-- reservation does not exist.
+--
+-- Locks     the reservation row, then its claims in seat order. The clock is read after both: a hold that ran out
+--           while we waited is refused.
+-- Outcomes  in precedence: RESERVATION_NOT_FOUND, RESERVATION_NOT_ACTIVE, RESERVATION_EXPIRED,
+--           MAX_EXTENSIONS_REACHED, OK.
+-- Writes    seat_reservations, show_seats, one audit row (extended or failed).
+create or replace function rowlock.extend_reservation_atomic(
+    p_show_id uuid,
+    p_reservation_id uuid,
+    p_token_hash bytea default null,
+    p_reserved_by text default null,
+    p_session_id text default null,
+    p_ip_address inet default null,
+    p_user_agent text default null
+)
+returns table (
+    outcome text,
+    reservation_id uuid,
+    expires_at timestamptz,
+    extension_count integer,
+    extensions_remaining integer,
+    server_time timestamptz
+)
+language plpgsql
+security definer
+set search_path = rowlock, pg_temp
+as $$
+#variable_conflict use_column
+declare
+    v_show    shows%rowtype;
+    v_hold    seat_reservations%rowtype;
+    v_claims  integer;
+    v_now     timestamptz;
+    v_until   timestamptz;
+    v_outcome text;
+begin
+    select * into v_show from shows where show_id = p_show_id;
+    select * into v_hold
+    from seat_reservations
+    where show_id = p_show_id and reservation_id = p_reservation_id
+        and (token_hash = p_token_hash or reserved_by = p_reserved_by)
+    for update;
+    -- step: reservation_locked
+
+    if not found then
+        return query select 'RESERVATION_NOT_FOUND', p_reservation_id, null::timestamptz, null::integer, null::integer,
+            clock_timestamp();
+        return;
+    end if;
+
+    select count(*)
+    into v_claims
+    from (
+        select from show_seats as c
+        where c.show_id = p_show_id and c.seat_id = any(v_hold.seat_ids)
+            and c.reservation_id = p_reservation_id and c.status = 'reserved'
+        order by c.seat_id
+        for update
+    ) as locked;
+    -- step: seats_locked
+
+    v_now := clock_timestamp();
+    v_until := least(
+        v_hold.expires_at + make_interval(secs => v_show.extension_seconds),
+        v_hold.created_at + make_interval(secs => v_show.max_hold_seconds)
+    );
+    v_outcome := case
+        when v_hold.status = 'expired' then 'RESERVATION_EXPIRED'
+        when v_hold.status <> 'active' then 'RESERVATION_NOT_ACTIVE'
+        -- A missing claim was taken over after the deadline, whatever our clock says now.
+        when v_hold.expires_at <= v_now or v_claims < cardinality(v_hold.seat_ids) then 'RESERVATION_EXPIRED'
+        when v_hold.extension_count >= v_show.max_extensions or v_until <= v_hold.expires_at
+            then 'MAX_EXTENSIONS_REACHED'
+        else 'OK'
+    end;
+
+    if v_outcome = 'OK' then
+        v_hold.expires_at := v_until;
+        v_hold.extension_count := v_hold.extension_count + 1;
+        update seat_reservations as a
+        set expires_at = v_hold.expires_at, extension_count = v_hold.extension_count
+        where a.show_id = p_show_id and a.reservation_id = p_reservation_id;
+        update show_seats as c
+        set reserved_until = v_hold.expires_at
+        where c.show_id = p_show_id and c.seat_id = any(v_hold.seat_ids) and c.reservation_id = p_reservation_id;
+    end if;
+
+    insert into seat_reservation_audit_log
+        (show_id, reservation_id, event, seat_ids, session_id, ip_address, user_agent, error_code, metadata)
+    values (
+        p_show_id, p_reservation_id, case v_outcome when 'OK' then 'extended' else 'failed' end, v_hold.seat_ids,
+        coalesce(p_session_id, v_hold.session_id), p_ip_address, p_user_agent, nullif(v_outcome, 'OK'),
+        jsonb_build_object('operation', 'extend', 'expires_at', v_hold.expires_at)
+    );
+    -- step: written
+
+    return query select v_outcome, p_reservation_id, v_hold.expires_at, v_hold.extension_count,
+        greatest(0, v_show.max_extensions - v_hold.extension_count), v_now;
+end
+$$;
+comment on function rowlock.extend_reservation_atomic is
+    'Extend a live hold and its claims, for its owner, at most max_extensions times and never once it has expired.';
+revoke all on function rowlock.extend_reservation_atomic from public;

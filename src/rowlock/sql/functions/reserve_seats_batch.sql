@@ -1,0 +1,363 @@
+-- reserve_seats_batch: many requests for seats of one show, each all or nothing, in order of arrival.
+--
+-- Request number r (from 1) is element r of the arrays; it wants every seat p_seat_ids[k] with
+-- p_seat_requests[k] = r. Together the requests come out as in some serial order, and against each other in
+-- their order of arrival.
+--
+-- Locks     lapsed reservations of the holders, by id; then each holder's place in
+--           idx_one_active_reservation_per_holder, by holder; then all wanted seats, by seat id, in one statement.
+-- Outcomes  in precedence: INVALID_INPUT, SHOW_NOT_FOUND, TOO_MANY_SEATS, SHOW_NOT_ON_SALE,
+--           DUPLICATE_RESERVATION, SEATS_NOT_FOUND, SEATS_UNAVAILABLE, OK. The retry of a request that was
+--           committed before (same reservation id, holder and token) is OK, with the hold as it is recorded.
+-- Writes    seat_reservations, show_seats, one audit row a request (created or failed), and one expired row for
+--           each lapsed hold that it retires.
+create or replace function rowlock.reserve_seats_batch(
+    p_show_id uuid,
+    p_reservation_ids uuid[],
+    p_token_hashes bytea[],
+    p_seat_ids integer[],
+    p_seat_requests integer[],
+    p_reserved_by text[],
+    p_session_ids text[],
+    p_ip_addresses inet[],
+    p_user_agents text[]
+)
+returns table (
+    request integer,
+    outcome text,
+    reservation_id uuid,
+    seat_ids integer[],
+    unavailable_seat_ids integer[],
+    expires_at timestamptz,
+    extension_count integer,
+    extensions_remaining integer,
+    server_time timestamptz
+)
+language plpgsql
+security definer
+set search_path = rowlock, pg_temp
+set enable_seqscan = off
+as $$
+#variable_conflict use_column
+declare
+    v_show        shows%rowtype;
+    v_started     timestamptz := clock_timestamp();
+    v_now         timestamptz;
+    v_until       timestamptz;
+    v_outcomes    text[];               -- by request; null while undecided
+    v_seat_lists  text[];               -- by request; its seats in order, as an array literal
+    v_unavailable text[];               -- by request; the seats it was refused for, as an array literal
+    v_candidates  integer;              -- how many requests no committed state refuses
+    v_wanted      integer;              -- how many seats they want, counting a seat once for each request
+    v_stale       uuid[];               -- lapsed holds of the same holders, retired on the way
+    v_stale_seats integer[] := '{}';
+    v_inserted    uuid[];               -- reservations written by this call
+    v_locked      integer[];            -- seats that are free and locked by this transaction
+    v_all_fresh   boolean;              -- none of them carries the expired claim of somebody else
+    v_contested   boolean;              -- somebody in the batch cannot have what it wants
+    v_late        boolean;              -- waiting for locks took a noticeable part of the hold
+    v_winners     text[] := '{}';
+    v_winner_ids  uuid[] := '{}';
+    v_request     integer;
+    v_seats       integer[];
+begin
+    select * into v_show from shows where show_id = p_show_id;
+    v_until := v_started + make_interval(secs => v_show.hold_seconds);
+
+    -- Judge each request by what is committed now. A refusal here needs no lock: it was true at this moment.
+    select
+        array_agg(j.outcome order by j.request),
+        array_agg(j.seat_list order by j.request),
+        array_agg(j.unavailable order by j.request),
+        count(*) filter (where j.outcome is null),
+        sum(j.seats) filter (where j.outcome is null),
+        array_agg(j.lapsed_id) filter (where j.outcome is null and j.lapsed_id is not null)
+    into v_outcomes, v_seat_lists, v_unavailable, v_candidates, v_wanted, v_stale
+    from (
+        select
+            r.request,
+            w.seats,
+            w.seat_list,
+            w.unavailable,
+            case when h.expires_at <= v_started then h.reservation_id end as lapsed_id,
+            case
+                when
+                    r.reservation_id is null or coalesce(r.reserved_by, '') = '' or w.malformed is not false
+                    then 'INVALID_INPUT'
+                when v_show.show_id is null then 'SHOW_NOT_FOUND'
+                when h.reservation_id = r.reservation_id then 'REPLAY'
+                when w.seats > v_show.max_seats_per_reservation then 'TOO_MANY_SEATS'
+                when
+                    v_show.status <> 'on_sale' or v_show.sales_start_at > v_started
+                    or v_show.sales_end_at <= v_started
+                    then 'SHOW_NOT_ON_SALE'
+                when h.expires_at > v_started then 'DUPLICATE_RESERVATION'
+                when w.last_seat_id > v_show.seats_total then 'SEATS_NOT_FOUND'
+                when w.unavailable is not null then 'SEATS_UNAVAILABLE'
+            end as outcome
+        from unnest(p_reservation_ids, p_reserved_by) with ordinality
+            as r (reservation_id, reserved_by, request)
+        left join (
+            select
+                s.request,
+                count(*)::integer as seats,
+                array_agg(s.seat_id order by s.seat_id)::text as seat_list,
+                max(s.seat_id) as last_seat_id,
+                count(distinct s.seat_id) < count(*) or min(s.seat_id) < 1 as malformed,
+                (array_agg(s.seat_id order by s.seat_id) filter (where c.taken))::text as unavailable
+            from unnest(p_seat_ids, p_seat_requests) as s (seat_id, request)
+            left join lateral (
+                select true as taken
+                from show_seats as t
+                where t.show_id = p_show_id and t.seat_id = s.seat_id
+                    and (t.status <> 'reserved' or t.reserved_until > v_started)
+                limit 1
+            ) as c on true
+            group by s.request
+        ) as w on w.request = r.request
+        left join lateral (
+            select a.reservation_id, a.expires_at
+            from seat_reservations as a
+            where a.show_id = p_show_id and a.reserved_by = r.reserved_by and a.status = 'active'
+            limit 1
+        ) as h on true
+    ) as j;
+    -- step: judged
+
+    if v_candidates > 0 then
+        -- A lapsed hold makes room for its holder's new one; one that was extended meanwhile stays and refuses it.
+        if v_stale is not null then
+            select array_agg(l.reservation_id)
+            into v_stale
+            from (
+                select a.reservation_id
+                from seat_reservations as a
+                where a.show_id = p_show_id and a.reservation_id = any(v_stale)
+                    and a.status = 'active' and a.expires_at <= v_started
+                order by a.reservation_id
+                for update
+            ) as l;
+            with retired as (
+                update seat_reservations as a
+                set status = 'expired', ended_at = clock_timestamp()
+                where a.show_id = p_show_id and a.reservation_id = any(v_stale)
+                returning a.reservation_id, a.seat_ids
+            )
+            select coalesce(array_agg(t.seat_id), '{}')
+            into v_stale_seats
+            from retired as d, show_seats as t
+            where t.show_id = p_show_id and t.seat_id = any(d.seat_ids) and t.reservation_id = d.reservation_id;
+        end if;
+
+        -- Take each holder's one place first, so that everything known to refuse a request is known before
+        -- seats are given out. Of several requests of one holder the first speaks for all.
+        with inserted as (
+            insert into seat_reservations as a
+                (show_id, reservation_id, token_hash, reserved_by, session_id, seat_ids, created_at, expires_at)
+            select
+                p_show_id, f.reservation_id, f.token_hash, f.reserved_by, f.session_id, f.seat_list::integer[],
+                v_started, v_until
+            from (
+                select distinct on (u.reserved_by) u.*
+                from unnest(v_outcomes, p_reservation_ids, p_token_hashes, p_reserved_by, p_session_ids, v_seat_lists)
+                    with ordinality
+                    as u (outcome, reservation_id, token_hash, reserved_by, session_id, seat_list, request)
+                where u.outcome is null
+                order by u.reserved_by, u.request
+            ) as f
+            order by f.reserved_by
+            on conflict do nothing
+            returning a.reservation_id
+        )
+        select array_agg(i.reservation_id) into v_inserted from inserted as i;
+        -- step: holders_locked
+
+        v_contested := coalesce(cardinality(v_inserted), 0) < v_candidates;
+        if v_contested then
+            -- Somebody else committed a hold of this holder, or this very request, while we waited.
+            select array_agg(
+                case
+                    when u.outcome is not null or u.reserved_by = any(o.holders) then u.outcome
+                    when exists (
+                        select from seat_reservations as a
+                        where a.show_id = p_show_id and a.reservation_id = u.reservation_id
+                    ) then 'REPLAY'
+                    else 'DUPLICATE_RESERVATION'
+                end
+                order by u.request
+            )
+            into v_outcomes
+            from unnest(v_outcomes, p_reservation_ids, p_reserved_by) with ordinality
+                as u (outcome, reservation_id, reserved_by, request),
+                (
+                    select coalesce(array_agg(i.reserved_by), '{}') as holders
+                    from unnest(p_reservation_ids, p_reserved_by) as i (reservation_id, reserved_by)
+                    where i.reservation_id = any(v_inserted)
+                ) as o;
+        end if;
+
+        -- Lock every wanted seat that is free, in one ordered pass. The claim of an expired hold is locked and
+        -- left as it is until we know who gets the seat; a live claim is not ours to give.
+        with locked as (
+            insert into show_seats as c (show_id, seat_id, status, reservation_id, reserved_by, reserved_until)
+            select p_show_id, w.seat_id, 'reserved', w.reservation_id, w.reserved_by, v_until
+            from (
+                select distinct on (x.seat_id) x.*
+                from (
+                    select s.seat_id, s.request, p_reservation_ids[s.request], p_reserved_by[s.request]
+                    from unnest(p_seat_ids, p_seat_requests) as s (seat_id, request)
+                    where v_outcomes[s.request] is null
+                    union all
+                    select t.seat_id, null, v_stale[1], ''
+                    from unnest(v_stale_seats) as t (seat_id)
+                ) as x (seat_id, request, reservation_id, reserved_by)
+                order by x.seat_id, x.request
+            ) as w
+            order by w.seat_id
+            on conflict (show_id, seat_id) do update
+            set reserved_until = c.reserved_until
+            where c.status = 'reserved' and c.reserved_until <= clock_timestamp()
+            returning c.seat_id, c.reserved_until = v_until as fresh
+        )
+        select coalesce(array_agg(l.seat_id), '{}'), bool_and(l.fresh)
+        into v_locked, v_all_fresh
+        from locked as l;
+        -- step: seats_locked
+
+        v_now := clock_timestamp();
+        v_late := v_now > v_started + interval '1 second';
+        v_contested := v_contested or cardinality(v_locked) <> v_wanted or v_stale is not null;
+
+        if v_contested then
+            -- Give the seats out in order of arrival.
+            for v_request in 1 .. cardinality(v_outcomes) loop
+                continue when v_outcomes[v_request] is not null;
+                v_seats := v_seat_lists[v_request]::integer[];
+                if p_reserved_by[v_request] = any(v_winners) then
+                    v_outcomes[v_request] := case
+                        when p_reservation_ids[v_request] = any(v_winner_ids) then 'REPLAY'
+                        else 'DUPLICATE_RESERVATION'
+                    end;
+                elsif v_seats <@ v_locked then
+                    v_outcomes[v_request] := 'OK';
+                    v_winners := v_winners || p_reserved_by[v_request];
+                    v_winner_ids := v_winner_ids || p_reservation_ids[v_request];
+                    v_locked := array(select l from unnest(v_locked) as l where l <> all(v_seats));
+                else
+                    v_outcomes[v_request] := 'SEATS_UNAVAILABLE';
+                    v_unavailable[v_request] := array(select l from unnest(v_seats) as l where l <> all(v_locked))::text;
+                end if;
+            end loop;
+
+            -- What nobody won is free again, and who won nothing holds nothing.
+            delete from show_seats as c
+            where c.show_id = p_show_id and c.seat_id = any(v_locked) and c.reserved_until = v_until;
+            delete from seat_reservations as a
+            where a.show_id = p_show_id and a.reservation_id = any(v_inserted) and a.reservation_id <> all(v_winner_ids);
+            insert into seat_reservations as a
+                (show_id, reservation_id, token_hash, reserved_by, session_id, seat_ids, created_at, expires_at)
+            select
+                p_show_id, u.reservation_id, u.token_hash, u.reserved_by, u.session_id, u.seat_list::integer[],
+                v_started, v_until
+            from unnest(v_outcomes, p_reservation_ids, p_token_hashes, p_reserved_by, p_session_ids, v_seat_lists)
+                as u (outcome, reservation_id, token_hash, reserved_by, session_id, seat_list)
+            where u.outcome = 'OK' and u.reservation_id <> all(coalesce(v_inserted, '{}'));
+        end if;
+
+        if v_late then
+            v_until := v_now + make_interval(secs => v_show.hold_seconds);
+            update seat_reservations as a
+            set created_at = v_now, expires_at = v_until
+            from unnest(v_outcomes, p_reservation_ids) as u (outcome, reservation_id)
+            where coalesce(u.outcome, 'OK') = 'OK' and a.show_id = p_show_id and a.reservation_id = u.reservation_id;
+        end if;
+
+        if v_contested or v_late or not v_all_fresh then
+            update show_seats as c
+            set reservation_id = p_reservation_ids[s.request],
+                reserved_by = p_reserved_by[s.request],
+                reserved_until = v_until
+            from unnest(p_seat_ids, p_seat_requests) as s (seat_id, request)
+            where coalesce(v_outcomes[s.request], 'OK') = 'OK'
+                and c.show_id = p_show_id and c.seat_id = s.seat_id
+                and (c.reservation_id, c.reserved_until) is distinct from (p_reservation_ids[s.request], v_until);
+        end if;
+
+        if v_stale is not null then
+            with freed as (
+                delete from show_seats as c
+                where c.show_id = p_show_id and c.seat_id = any(v_stale_seats) and c.reservation_id = any(v_stale)
+                returning c.seat_id, c.reservation_id
+            )
+            insert into seat_reservation_audit_log (show_id, reservation_id, event, seat_ids, session_id, metadata)
+            select
+                p_show_id, a.reservation_id, 'expired',
+                array(select f.seat_id from freed as f where f.reservation_id = a.reservation_id order by 1),
+                a.session_id,
+                jsonb_build_object('held_seconds', extract(epoch from a.expires_at - a.created_at))
+            from seat_reservations as a
+            where a.show_id = p_show_id and a.reservation_id = any(v_stale);
+        end if;
+    end if;
+
+    insert into seat_reservation_audit_log
+        (show_id, reservation_id, event, seat_ids, session_id, ip_address, user_agent, error_code)
+    select
+        p_show_id, u.reservation_id, case when u.outcome is null or u.outcome = 'OK' then 'created' else 'failed' end,
+        u.seat_list::integer[], u.session_id, u.ip_address, u.user_agent, nullif(u.outcome, 'OK')
+    from unnest(v_outcomes, p_reservation_ids, v_seat_lists, p_session_ids, p_ip_addresses, p_user_agents)
+        as u (outcome, reservation_id, seat_list, session_id, ip_address, user_agent)
+    where u.outcome is null or u.outcome not in ('INVALID_INPUT', 'SHOW_NOT_FOUND', 'REPLAY');
+    -- step: written
+
+    v_now := clock_timestamp();
+    if 'REPLAY' = any(v_outcomes) then
+        -- An id that belongs to somebody else's request says nothing about that request.
+        return query
+        select
+            u.request::integer,
+            case
+                when u.outcome <> 'REPLAY' then u.outcome
+                when k.reservation_id is null then 'INVALID_INPUT'
+                else 'OK'
+            end,
+            u.reservation_id,
+            coalesce(k.seat_ids, u.seat_list::integer[]),
+            case when u.outcome = 'SEATS_UNAVAILABLE' then u.unavailable::integer[] end,
+            k.expires_at,
+            k.extension_count,
+            greatest(0, v_show.max_extensions - k.extension_count),
+            v_now
+        from (
+            select i.request, coalesce(i.outcome, 'OK'), i.reservation_id, i.token_hash, i.reserved_by, i.seat_list, i.unavailable
+            from unnest(v_outcomes, p_reservation_ids, p_token_hashes, p_reserved_by, v_seat_lists, v_unavailable)
+                with ordinality
+                as i (outcome, reservation_id, token_hash, reserved_by, seat_list, unavailable, request)
+        ) as u (request, outcome, reservation_id, token_hash, reserved_by, seat_list, unavailable)
+        left join seat_reservations as k
+            on u.outcome in ('OK', 'REPLAY')
+            and k.show_id = p_show_id
+            and k.reservation_id = u.reservation_id
+            and k.reserved_by = u.reserved_by
+            and k.token_hash is not distinct from u.token_hash
+        order by u.request;
+    else
+        return query
+        select
+            u.request::integer,
+            coalesce(u.outcome, 'OK'),
+            u.reservation_id,
+            u.seat_list::integer[],
+            case when u.outcome = 'SEATS_UNAVAILABLE' then u.unavailable::integer[] end,
+            case when u.outcome is null or u.outcome = 'OK' then v_until end,
+            case when u.outcome is null or u.outcome = 'OK' then 0 end,
+            case when u.outcome is null or u.outcome = 'OK' then v_show.max_extensions end,
+            v_now
+        from unnest(v_outcomes, p_reservation_ids, v_seat_lists, v_unavailable) with ordinality
+            as u (outcome, reservation_id, seat_list, unavailable, request);
+    end if;
+end
+$$;
+comment on function rowlock.reserve_seats_batch is
+    'Reserve seats of one show for many requests, each all or nothing, in order of arrival. One row a request.';
+revoke all on function rowlock.reserve_seats_batch from public;

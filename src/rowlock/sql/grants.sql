@@ -1,0 +1,32 @@
+-- Who may do what. Applied after every migration; naming a role that does not exist here is skipped, and
+-- `rowlock doctor` says which guarantee is weaker for it.
+--
+-- rowlock_app: reads the catalogue and the views, executes the functions, has no grant on a seat table.
+-- rowlock_v1:  the version 1 fallback writes the seat tables directly, and nothing else.
+
+-- Nobody changes or deletes what was logged, not even the owner.
+revoke update, delete, truncate on rowlock.seat_reservation_audit_log from current_user;
+revoke update, delete, truncate on rowlock.seat_reservation_audit_log_default from current_user;
+
+do $$
+begin
+    if to_regrole('rowlock_app') is not null then
+        grant usage on schema rowlock to rowlock_app;
+        grant select on
+            rowlock.organizations, rowlock.venues, rowlock.seating_plans, rowlock.seats, rowlock.shows,
+            rowlock.show_prices, rowlock.runtime_settings, rowlock.schema_migrations, rowlock.schema_objects
+            to rowlock_app;
+        grant select on
+            rowlock.seat_states, rowlock.reservation_details, rowlock.show_listing,
+            rowlock.reservation_cleanup_job_status, rowlock.seat_change_feed
+            to rowlock_app;
+        grant execute on all functions in schema rowlock to rowlock_app;
+    end if;
+    if to_regrole('rowlock_v1') is not null then
+        grant usage on schema rowlock to rowlock_v1;
+        grant select on rowlock.shows, rowlock.show_prices, rowlock.seats to rowlock_v1;
+        grant select, insert, update, delete on rowlock.show_seats, rowlock.seat_reservations to rowlock_v1;
+        grant insert on rowlock.seat_reservation_audit_log to rowlock_v1;
+    end if;
+end
+$$;

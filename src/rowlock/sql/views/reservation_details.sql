@@ -1,0 +1,19 @@
+-- reservation_details: one hold as its holder may see it, found by show and reservation id.
+create or replace view rowlock.reservation_details as
+select
+    r.show_id,
+    r.reservation_id,
+    r.token_hash,
+    r.reserved_by,
+    r.seat_ids,
+    case when r.status = 'active' and r.expires_at <= clock_timestamp() then 'expired' else r.status end as status,
+    r.created_at,
+    r.expires_at,
+    r.extension_count,
+    greatest(0, s.max_extensions - r.extension_count) as extensions_remaining,
+    s.plan_id,
+    s.currency,
+    clock_timestamp() as server_time
+from rowlock.seat_reservations as r
+join rowlock.shows as s using (show_id);
+comment on view rowlock.reservation_details is 'A hold with its deadline; status says expired as soon as it is.';

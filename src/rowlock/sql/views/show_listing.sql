@@ -1,0 +1,35 @@
+-- show_listing: every show with its venue, lowest price and number of seats still available.
+create or replace view rowlock.show_listing as
+select
+    s.show_id,
+    s.slug,
+    s.title,
+    s.plan_id,
+    v.name as venue,
+    v.time_zone,
+    o.name as organization,
+    s.starts_at,
+    s.sales_start_at,
+    s.sales_end_at,
+    case
+        when s.status <> 'on_sale' then s.status
+        when s.sales_start_at > clock_timestamp() then 'announced'
+        when s.sales_end_at <= clock_timestamp() then 'closed'
+        else 'on_sale'
+    end as status,
+    s.currency,
+    (select min(p.amount_minor) from rowlock.show_prices as p where p.show_id = s.show_id) as price_from_minor,
+    s.seats_total,
+    s.seats_total - (select count(*) from rowlock.seat_states as c where c.show_id = s.show_id)::integer
+        as seats_available,
+    s.max_seats_per_reservation,
+    s.hold_seconds,
+    s.extension_seconds,
+    s.max_extensions,
+    s.created_at
+from rowlock.shows as s
+join rowlock.seating_plans as pl using (plan_id)
+join rowlock.venues as v using (venue_id)
+join rowlock.organizations as o using (organization_id);
+comment on view rowlock.show_listing is
+    'What a buyer may know about a show. status: announced (sales open later), on_sale, paused, closed, cancelled, draft.';
