@@ -18,7 +18,7 @@ begin
             to rowlock_app;
         grant select on
             rowlock.seat_states, rowlock.reservation_details, rowlock.show_listing,
-            rowlock.reservation_cleanup_job_status, rowlock.seat_change_feed
+            rowlock.reservation_cleanup_job_status, rowlock.seat_change_feed, rowlock.lapsed_reservations
             to rowlock_app;
         grant execute on all functions in schema rowlock to rowlock_app;
     end if;

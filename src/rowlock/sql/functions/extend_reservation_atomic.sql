@@ -3,6 +3,9 @@
 -- The owner is whoever knows the token (p_token_hash) or is the holder (p_reserved_by). To anybody else the
 -- reservation does not exist.
 --
+-- A caller that passes the extension count it has seen may repeat the call: when the hold has been extended since, it
+-- is OK as it is recorded and is not extended again.
+--
 -- Locks     the reservation row, then its claims in seat order. The clock is read after both: a hold that ran out
 --           while we waited is refused.
 -- Outcomes  in precedence: RESERVATION_NOT_FOUND, RESERVATION_NOT_ACTIVE, RESERVATION_EXPIRED,
@@ -15,7 +18,8 @@ create or replace function rowlock.extend_reservation_atomic(
     p_reserved_by text default null,
     p_session_id text default null,
     p_ip_address inet default null,
-    p_user_agent text default null
+    p_user_agent text default null,
+    p_seen_extension_count integer default null
 )
 returns table (
     outcome text,
@@ -73,6 +77,7 @@ begin
         when v_hold.status <> 'active' then 'RESERVATION_NOT_ACTIVE'
         -- A missing claim was taken over after the deadline, whatever our clock says now.
         when v_hold.expires_at <= v_now or v_claims < cardinality(v_hold.seat_ids) then 'RESERVATION_EXPIRED'
+        when v_hold.extension_count > p_seen_extension_count then 'REPEATED'
         when v_hold.extension_count >= v_show.max_extensions or v_until <= v_hold.expires_at
             then 'MAX_EXTENSIONS_REACHED'
         else 'OK'
@@ -89,13 +94,17 @@ begin
         where c.show_id = p_show_id and c.seat_id = any(v_hold.seat_ids) and c.reservation_id = p_reservation_id;
     end if;
 
-    insert into seat_reservation_audit_log
-        (show_id, reservation_id, event, seat_ids, session_id, ip_address, user_agent, error_code, metadata)
-    values (
-        p_show_id, p_reservation_id, case v_outcome when 'OK' then 'extended' else 'failed' end, v_hold.seat_ids,
-        coalesce(p_session_id, v_hold.session_id), p_ip_address, p_user_agent, nullif(v_outcome, 'OK'),
-        jsonb_build_object('operation', 'extend', 'expires_at', v_hold.expires_at)
-    );
+    if v_outcome = 'REPEATED' then
+        v_outcome := 'OK';
+    else
+        insert into seat_reservation_audit_log
+            (show_id, reservation_id, event, seat_ids, session_id, ip_address, user_agent, error_code, metadata)
+        values (
+            p_show_id, p_reservation_id, case v_outcome when 'OK' then 'extended' else 'failed' end, v_hold.seat_ids,
+            coalesce(p_session_id, v_hold.session_id), p_ip_address, p_user_agent, nullif(v_outcome, 'OK'),
+            jsonb_build_object('operation', 'extend', 'expires_at', v_hold.expires_at)
+        );
+    end if;
     -- step: written
 
     return query select v_outcome, p_reservation_id, v_hold.expires_at, v_hold.extension_count,

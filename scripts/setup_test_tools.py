@@ -1,0 +1,199 @@
+"""Finds or fetches what the database tests need beside Python: PostgreSQL 15's server, and plpgsql_check.
+
+PostgreSQL 15 is the oldest version that Rowlock supports; the newest comes with Rowlock's own packages. Both
+tools are Debian packages that get unpacked into a folder, never installed: so a test run changes nothing
+outside it and needs no rights. Writes .cache/tools/env, which the Makefile hands to the tests:
+
+    ROWLOCK_TEST_PG15_BIN          the folder with PostgreSQL 15's initdb and postgres
+    ROWLOCK_TEST_PLPGSQL_CHECK     the folder with plpgsql_check.so, its control file and its SQL
+"""
+
+import os
+import re
+import shlex
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+ENV_FILE = ROOT / ".cache" / "tools" / "env"
+PG15_VARIABLE = "ROWLOCK_TEST_PG15_BIN"
+PLPGSQL_CHECK_VARIABLE = "ROWLOCK_TEST_PLPGSQL_CHECK"
+SYSTEM_PG15_BIN = Path("/usr/lib/postgresql/15/bin")
+SHARED_TOOLS = Path("/var/cache/rowlock-test-tools")
+PG15_PACKAGE = "postgresql-15"
+PLPGSQL_CHECK_PACKAGE = "postgresql-15-plpgsql-check"
+
+
+class ToolMissingError(Exception):
+    """A tool is not here and cannot be fetched; the message says why."""
+
+
+def main() -> None:
+    """Write the env file. A tool that cannot be had is a failure in CI (CI=true), and a message elsewhere."""
+    os.umask(0o022)  # The tools have to be readable for the user that PostgreSQL runs as.
+    tools = tools_folder()
+    shutil.rmtree(tools / "apt", ignore_errors=True)
+    lines: list[str] = []
+    missing: list[str] = []
+    for variable, tool, provide in (
+        (PG15_VARIABLE, "PostgreSQL 15's server", provide_pg15),
+        (PLPGSQL_CHECK_VARIABLE, "the extension plpgsql_check for PostgreSQL 15", provide_plpgsql_check),
+    ):
+        try:
+            lines.append(f"{variable}={shlex.quote(str(provide(tools)))}\n")
+        except ToolMissingError as error:
+            remedy = f"Install it, or set {variable} to the folder that holds it."
+            missing.append(f"The tests need {tool}. {remedy}\n{error}\n")
+    shutil.rmtree(tools / "apt", ignore_errors=True)
+    ENV_FILE.parent.mkdir(parents=True, exist_ok=True)
+    ENV_FILE.write_text("".join(lines), encoding="utf-8")
+    if missing:
+        print("\n".join(missing), file=sys.stderr)
+        if os.environ.get("CI") == "true":
+            sys.exit("In CI (CI=true) every test has to run, so none is started.")
+        print("The tests that need it will not run.", file=sys.stderr)
+
+
+def tools_folder() -> Path:
+    """Where to unpack: .cache/tools, or for root, when others may not enter this folder, a folder they may.
+
+    PostgreSQL refuses to run as root, so tests that root starts run it as another user, who has to reach it.
+    """
+    ours = ENV_FILE.parent
+    reachable = all(folder.stat().st_mode & stat.S_IXOTH for folder in (ROOT, *ROOT.parents))
+    return ours if os.geteuid() != 0 or reachable else SHARED_TOOLS
+
+
+def provide_pg15(tools: Path) -> Path:
+    """The folder of PostgreSQL 15's programs: named, installed or unpacked before; else it is fetched."""
+    named = os.environ.get(PG15_VARIABLE)
+    if named:
+        if runs_as_pg15(Path(named)):
+            return Path(named)
+        raise ToolMissingError(f"{PG15_VARIABLE} is {named}, but no PostgreSQL 15 runs from there.")
+    for folder in (SYSTEM_PG15_BIN, tools / "pg15" / "bin"):
+        if runs_as_pg15(folder):
+            return folder
+    return fetch_pg15(tools)
+
+
+def runs_as_pg15(folder: Path) -> bool:
+    """Whether initdb and postgres in a folder start, and are version 15."""
+    try:
+        for program in ("initdb", "postgres"):
+            command = [str(folder / program), "--version"]
+            answer = subprocess.run(command, capture_output=True, text=True, check=True)
+            if not re.search(r" 15\.\d+", answer.stdout):
+                return False
+    except (OSError, subprocess.CalledProcessError):
+        return False
+    return True
+
+
+def fetch_pg15(tools: Path) -> Path:
+    """Unpack PostgreSQL 15 with every library that this machine lacks, and return its folder of programs."""
+    print("Fetching PostgreSQL 15 for the tests …", flush=True)
+    home = tools / "pg15"
+    unpack(tools, [PG15_PACKAGE, *missing_dependencies(tools, PG15_PACKAGE)], home / "root")
+    programs = home / "root" / SYSTEM_PG15_BIN.relative_to("/")
+    libraries = [folder for lib in ("lib", "usr/lib") for folder in (home / "root" / lib).glob("*-linux-*")]
+    path = shlex.quote(":".join(map(str, libraries)))
+    wrappers = home / "bin"
+    wrappers.mkdir(exist_ok=True)
+    for program in programs.iterdir():
+        # The path to the unpacked libraries is for these programs alone: others would take the wrong ones.
+        wrapper = wrappers / program.name
+        script = f'#!/bin/sh\nexport LD_LIBRARY_PATH={path}\nexec {shlex.quote(str(program))} "$@"\n'
+        wrapper.write_text(script, encoding="utf-8")
+        wrapper.chmod(0o755)
+    if not runs_as_pg15(wrappers):
+        raise ToolMissingError(f"PostgreSQL 15 was unpacked to {home}, but {wrappers}/postgres does not run.")
+    return wrappers
+
+
+def provide_plpgsql_check(tools: Path) -> Path:
+    """The folder with the whole extension: the one named, or unpacked before; else it is fetched."""
+    named = os.environ.get(PLPGSQL_CHECK_VARIABLE)
+    if named:
+        if holds_plpgsql_check(Path(named)):
+            return Path(named)
+        raise ToolMissingError(f"{PLPGSQL_CHECK_VARIABLE} is {named}, without its library or SQL.")
+    folder = tools / "plpgsql_check"
+    return folder if holds_plpgsql_check(folder) else fetch_plpgsql_check(tools)
+
+
+def holds_plpgsql_check(folder: Path) -> bool:
+    """Whether the library, the control file and at least one SQL script are there."""
+    files = ("plpgsql_check.so", "plpgsql_check.control")
+    return all((folder / name).is_file() for name in files) and any(folder.glob("plpgsql_check--*.sql"))
+
+
+def fetch_plpgsql_check(tools: Path) -> Path:
+    """Unpack the extension and gather its files in one folder."""
+    print("Fetching plpgsql_check for the tests …", flush=True)
+    root = tools / "plpgsql_check-root"
+    unpack(tools, [PLPGSQL_CHECK_PACKAGE], root)
+    folder = tools / "plpgsql_check"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    library = root / "usr" / "lib" / "postgresql" / "15" / "lib" / "plpgsql_check.so"
+    scripts = sorted((root / "usr" / "share" / "postgresql" / "15" / "extension").glob("plpgsql_check*"))
+    for file in (*scripts, library):
+        shutil.copy(file, folder)
+    shutil.rmtree(root)
+    return folder
+
+
+def missing_dependencies(tools: Path, package: str) -> list[str]:
+    """The packages that apt would install for `package` to run, without itself, each as name=version."""
+    plan = run_apt(tools, "install", "--simulate", "--no-install-recommends", package)
+    # A line of the plan is `Inst libllvm14 (1:14.0.6-12 Debian:12/stable [amd64])`. An upgrade has the
+    # installed version before the parenthesis, and does not match: what is installed will do.
+    needed = dict(re.findall(r"^Inst (\S+) \((\S+)", plan, re.MULTILINE))
+    return [f"{name}={version}" for name, version in needed.items() if name != package]
+
+
+def unpack(tools: Path, packages: list[str], root: Path) -> None:
+    """Download Debian packages and unpack them below `root`, without installing them."""
+    downloads = tools / "downloads"
+    shutil.rmtree(downloads, ignore_errors=True)
+    downloads.mkdir(parents=True)
+    run_apt(tools, "download", *packages, folder=downloads)
+    shutil.rmtree(root, ignore_errors=True)
+    root.mkdir(parents=True)
+    for archive in sorted(downloads.glob("*.deb")):
+        subprocess.run(["dpkg", "-x", archive, root], check=True)
+    shutil.rmtree(downloads)
+
+
+def run_apt(tools: Path, *command: str, folder: Path = ROOT) -> str:
+    """Run apt-get with package lists of our own: that needs no rights and leaves the system's lists alone.
+
+    Returns what it printed. Raises ToolMissingError where there is no apt, or it fails.
+    """
+    if shutil.which("apt-get") is None or shutil.which("dpkg") is None:
+        raise ToolMissingError("It could not be fetched, because this system has no apt-get.")
+    state, cache = tools / "apt" / "state", tools / "apt" / "cache"
+    options = [f"-oDir::State={state}", "-oDir::State::status=/var/lib/dpkg/status", f"-oDir::Cache={cache}"]
+    options += ["-oAPT::Sandbox::User=root", "-oDebug::NoLocking=1", "-q"]
+    if not state.exists():
+        (state / "lists" / "partial").mkdir(parents=True)
+        (cache / "archives" / "partial").mkdir(parents=True)
+        run_quietly(["apt-get", "update", *options], folder)
+    return run_quietly(["apt-get", *command, *options], folder)
+
+
+def run_quietly(command: list[str], folder: Path) -> str:
+    """Run a command and return what it printed. Raises ToolMissingError with its errors."""
+    environment = {**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise ToolMissingError(f"It could not be fetched with apt-get:\n{done.stderr.strip()}")
+    return done.stdout
+
+
+if __name__ == "__main__":
+    main()

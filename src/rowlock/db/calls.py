@@ -1,0 +1,69 @@
+"""One call of the database, and what can go wrong with it, in the terms of whoever called.
+
+A lost connection leaves the outcome of a call unknown. A call that may be repeated is repeated on a new connection;
+for any other the caller is told that it does not know.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import TypeVar
+
+import structlog
+from psycopg import AsyncConnection, OperationalError, errors
+from psycopg_pool import PoolTimeout, TooManyRequests
+
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
+
+# Four attempts over about three seconds outlive a restart of the database; a buyer's patience ends there too.
+PAUSES_SECONDS = (0.05, 0.5, 2.0)
+
+BUSY = (errors.LockNotAvailable, errors.QueryCanceled, errors.TooManyConnections)
+# The transaction was rolled back as a whole: repeating it is always safe.
+ROLLED_BACK = (errors.DeadlockDetected, errors.SerializationFailure)
+
+
+class BusyError(Exception):
+    """The database could not take the call in time. Nothing happened; the caller may come again."""
+
+
+class OutcomeUnknownError(Exception):
+    """The connection was lost while a call ran that must not be repeated blindly. The caller should look."""
+
+
+class FunctionsMissingError(Exception):
+    """The stored functions are not there: never migrated, or rolled back. Version 1 still works."""
+
+
+async def call(
+    connections: Callable[[], AbstractAsyncContextManager[AsyncConnection]],
+    operation: Callable[[AsyncConnection], Awaitable[T]],
+    *,
+    repeatable: bool,
+) -> T:
+    """Run `operation` on a connection, again after a lost connection when it is `repeatable`.
+
+    Raises BusyError, OutcomeUnknownError or FunctionsMissingError; a bug comes through as it is.
+    """
+    for pause in (*PAUSES_SECONDS, None):
+        started = False
+        try:
+            async with connections() as connection:
+                started = True
+                return await operation(connection)
+        except (PoolTimeout, TooManyRequests) as error:
+            raise BusyError("no database connection became free in time") from error
+        except BUSY as error:
+            raise BusyError(str(error)) from error
+        except errors.UndefinedFunction as error:
+            raise FunctionsMissingError(str(error)) from error
+        except OperationalError as error:
+            safe = repeatable or not started or isinstance(error, ROLLED_BACK)
+            if not safe:
+                raise OutcomeUnknownError(str(error)) from error
+            if pause is None:
+                raise BusyError(str(error)) from error
+            log.warning("database_call_repeated", error=type(error).__name__, sqlstate=error.sqlstate)
+            await asyncio.sleep(pause)
+    raise AssertionError("the last attempt returns or raises")

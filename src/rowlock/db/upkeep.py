@@ -1,0 +1,90 @@
+"""Calls of the functions that keep a database tidy, and what they tell: cleanup, statistics, partitions.
+
+Who calls them and when is decided by the worker, the command line and HTTP.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from psycopg.rows import class_row
+
+from rowlock.db.queries import query
+
+CLEANUP_BATCH = 1000
+"""Holds that one cleanup call retires at most: some tens of milliseconds of work, and one transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class CleanupResult:
+    """What one or more cleanup calls retired."""
+
+    reservations_expired: int
+    seats_released: int
+    reservation_ids: tuple[UUID, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReservationStatistics:
+    """What happened to reservations in a span of time.
+
+    avg_hold_time_seconds and expiration_rate (0 to 1) are over holds that ended in it; None when none did.
+    """
+
+    total_created: int
+    total_completed: int
+    total_expired: int
+    total_released: int
+    total_failed: int
+    avg_hold_time_seconds: Decimal | None
+    expiration_rate: Decimal | None
+
+
+async def cleanup_once(
+    connection: AsyncConnection, *, run_by: str, limit: int = CLEANUP_BATCH
+) -> CleanupResult:
+    """Retire up to `limit` holds that have run out, oldest first, in one transaction."""
+    cursor = await connection.execute(query("upkeep/cleanup"), {"limit": limit, "run_by": run_by})
+    row = await cursor.fetchone()
+    assert row is not None, "the function answers with one row"
+    return CleanupResult(row[0], row[1], tuple(row[2]))
+
+
+async def cleanup(
+    connection: AsyncConnection, *, run_by: str, batch: int = CLEANUP_BATCH
+) -> CleanupResult:
+    """Retire every hold that has run out, batch by batch; the totals. At least one run is recorded."""
+    expired, released, ids = 0, 0, list[UUID]()
+    while True:
+        result = await cleanup_once(connection, run_by=run_by, limit=batch)
+        expired += result.reservations_expired
+        released += result.seats_released
+        ids += result.reservation_ids
+        if result.reservations_expired < batch:
+            return CleanupResult(expired, released, tuple(ids))
+
+
+async def lapsed_reservations(connection: AsyncConnection) -> int:
+    """How many holds have run out and wait for cleanup; at most 10,000 are counted."""
+    cursor = await connection.execute(query("upkeep/lapsed"))
+    row = await cursor.fetchone()
+    assert row is not None, "the view has one row"
+    return int(row[0])
+
+
+async def statistics(
+    connection: AsyncConnection, *, show_id: UUID | None = None, hours: int = 24
+) -> ReservationStatistics:
+    """What happened to reservations in the last `hours`, of one show or of all."""
+    async with connection.cursor(row_factory=class_row(ReservationStatistics)) as cursor:
+        await cursor.execute(query("upkeep/statistics"), {"show_id": show_id, "hours": hours})
+        row = await cursor.fetchone()
+    assert row is not None, "the function answers with one row"
+    return row
+
+
+async def ensure_partitions(connection: AsyncConnection) -> tuple[str, ...]:
+    """Make the audit log's partitions of this month and the next two; the names of those made."""
+    cursor = await connection.execute(query("upkeep/ensure_partitions"))
+    return tuple(name for (name,) in await cursor.fetchall())

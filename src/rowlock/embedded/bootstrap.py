@@ -1,0 +1,54 @@
+"""Makes Rowlock's roles and its empty database in a new server, and puts them right again at later starts.
+
+Everything below the database itself (schema, tables, grants) is left to the migrations.
+"""
+
+from collections.abc import Mapping
+from typing import LiteralString
+
+import psycopg
+from psycopg import sql
+
+DATABASE = "rowlock"
+_PLAIN: LiteralString = "login nosuperuser nocreatedb nocreaterole noreplication nobypassrls"
+_ROLES: dict[str, LiteralString] = {
+    "rowlock_owner": "login nosuperuser nocreatedb createrole noreplication nobypassrls",
+    "rowlock_app": _PLAIN,
+    "rowlock_v1": _PLAIN,
+}
+
+
+def bootstrap(superuser_dsn: str, passwords: Mapping[str, str]) -> None:
+    """Make roles, database and access rights what they should be; repeatable, also after an interruption."""
+    with psycopg.connect(superuser_dsn, autocommit=True) as connection:
+        for role, attributes in _ROLES.items():
+            _ensure_role(connection, role, attributes, passwords[role])
+        connection.execute("grant rowlock_app, rowlock_v1 to rowlock_owner with admin option")
+        _ensure_database(connection)
+    with psycopg.connect(superuser_dsn, dbname=DATABASE, autocommit=True) as connection:
+        connection.execute("revoke all on schema public from public")
+
+
+def _ensure_role(
+    connection: psycopg.Connection[tuple[object, ...]], role: str, attributes: LiteralString, password: str
+) -> None:
+    # Hashed on this side, so that no log and no statistics view of the server ever sees the password.
+    verifier = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256")
+    known = connection.execute("select 1 from pg_roles where rolname = %s", [role]).fetchone()
+    connection.execute(
+        sql.SQL("{verb} role {role} {attributes} password {verifier}").format(
+            verb=sql.SQL("alter" if known else "create"),
+            role=sql.Identifier(role),
+            attributes=sql.SQL(attributes),
+            verifier=sql.Literal(verifier.decode()),
+        )
+    )
+
+
+def _ensure_database(connection: psycopg.Connection[tuple[object, ...]]) -> None:
+    if not connection.execute("select 1 from pg_database where datname = %s", [DATABASE]).fetchone():
+        connection.execute("create database rowlock owner rowlock_owner template template0")
+    # PUBLIC may by default connect anywhere and make temporary tables, which could hide real ones.
+    connection.execute("revoke all on database postgres, template1, rowlock from public")
+    connection.execute("grant connect on database rowlock to rowlock_app, rowlock_v1")
+    connection.execute("alter database rowlock set search_path = rowlock, public")

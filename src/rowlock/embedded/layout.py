@@ -1,0 +1,353 @@
+"""Which files and folders the embedded server has, who owns them, and who may use them at a time.
+
+Everything lives in one folder, the *home*. That is the data folder itself, or, when root starts a server in a
+place the service user cannot enter, a folder below /var/lib/rowlock to which the data folder holds a pointer.
+"""
+
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import secrets
+import socket
+import stat
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from rowlock.embedded.account import Account, can_enter
+from rowlock.embedded.errors import AlreadyRunningError, EmbeddedError
+
+SYSTEM_DIR = Path("/var/lib/rowlock")
+ROLES = ("postgres", "rowlock_owner", "rowlock_app", "rowlock_v1")
+
+# The size of sun_path less its closing NUL, from <sys/un.h>.
+_SOCKET_PATH_LIMIT = 107 if sys.platform == "linux" else 103
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The folder with everything the server needs, by name."""
+
+    path: Path
+
+    @property
+    def cluster(self) -> Path:
+        """PostgreSQL's own data directory; its owner is the service user."""
+        return self.path / "cluster"
+
+    @property
+    def lock(self) -> Path:
+        """Locked while a process runs a server here; contains that process's id."""
+        return self.path / "lock"
+
+    @property
+    def log(self) -> Path:
+        """What the server writes: starts, stops, errors, slow statements, never parameter values."""
+        return self.path / "postgres.log"
+
+    @property
+    def passwords(self) -> Path:
+        """Passwords of all roles as a JSON object, readable by the owner of the home only."""
+        return self.path / "passwords.json"
+
+    @property
+    def state(self) -> Path:
+        """Where the running server can be reached; exists between a finished start and the stop."""
+        return self.path / "server.json"
+
+    @property
+    def config(self) -> Path:
+        """postgresql.conf, written at each start."""
+        return self.path / "postgresql.conf"
+
+    @property
+    def access_rules(self) -> Path:
+        """pg_hba.conf, written at each start."""
+        return self.path / "pg_hba.conf"
+
+
+class FolderLock:
+    """An exclusive lock on one folder, which the kernel releases when our process ends, however it ends."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+
+    def acquire(self) -> None:
+        """Take the lock. Raises AlreadyRunningError, or EmbeddedError when the folder is not ours to use."""
+        try:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        except PermissionError as error:
+            raise not_ours(self._path.parent) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _give_to_owner_of(self._path.parent, descriptor)
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, f"{os.getpid()}\n".encode())
+        except BlockingIOError as error:
+            holder = os.pread(descriptor, 32, 0).strip()
+            os.close(descriptor)
+            raise AlreadyRunningError(self._path.parent, _living(holder)) from error
+        except BaseException:
+            os.close(descriptor)
+            raise
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        """Give the lock back. The file stays, or two processes could lock two files of one name."""
+        if self._descriptor is not None:
+            os.ftruncate(self._descriptor, 0)
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def _living(recorded: bytes) -> int | None:
+    # The lock of a dead process may live on in a child that it forked.
+    if not recorded.isdigit():
+        return None
+    try:
+        os.kill(int(recorded), 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        pass  # Alive, and somebody else's.
+    return int(recorded)
+
+
+def make_data_dir(data_dir: Path) -> None:
+    """Create the data folder if need be. Others may pass through it to the socket, and can list nothing."""
+    try:
+        data_dir.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            data_dir.mkdir()
+            data_dir.chmod(0o711)
+        except FileExistsError:
+            if not data_dir.is_dir():
+                raise EmbeddedError(f"The data folder {data_dir} is a file. Name a folder.") from None
+    except OSError as error:
+        raise EmbeddedError(
+            f"The data folder {data_dir} cannot be made: {error}. Choose one below a folder you may write to."
+        ) from error
+
+
+def make_system_dir(system_dir: Path) -> Path:
+    """Create root's folder for relocated homes and copied programs; refuse one others could tamper with."""
+    system_dir.mkdir(parents=True, exist_ok=True)
+    status = system_dir.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != 0 or status.st_mode & 0o022:
+        raise EmbeddedError(
+            f"{system_dir} must be a folder that belongs to root and that nobody else can write to: "
+            "PostgreSQL's programs are run from there. Check what is in it, then correct owner and mode or "
+            "remove it."
+        )
+    if status.st_mode & 0o755 != 0o755:
+        system_dir.chmod(0o755)
+    return system_dir
+
+
+def find_home(data_dir: Path, system_dir: Path = SYSTEM_DIR) -> Home:
+    """The home an existing data folder uses. Raises EmbeddedError when its pointer leads nowhere."""
+    pointer = data_dir / "location"
+    try:
+        target = Path(pointer.read_text(encoding="utf-8").strip())
+    except (FileNotFoundError, NotADirectoryError):
+        return Home(data_dir)
+    except PermissionError as error:
+        raise not_ours(data_dir) from error
+    # The pointer of a folder that is not root's must not make root write just anywhere.
+    if target.parent != system_dir or not target.is_dir():
+        raise EmbeddedError(
+            f"{pointer} says that the database is in {target}, but there is no such folder in {system_dir}. "
+            f"Restore that folder, or remove {pointer} to begin with an empty database."
+        )
+    return Home(target)
+
+
+def settle_home(data_dir: Path, account: Account, system_dir: Path) -> Home:
+    """The home for a server about to start as `account`, made and pointed to if need be.
+
+    The caller holds the lock of `data_dir`. Raises EmbeddedError when a database is already in the data
+    folder and `account` cannot get there any more.
+    """
+    home = find_home(data_dir, system_dir)
+    if home.path != data_dir or not account.switch or can_enter(account, data_dir):
+        return home
+    if home.cluster.exists():
+        raise EmbeddedError(
+            f"The database in {data_dir} cannot be reached by the user {account.name}, which runs PostgreSQL "
+            "when Rowlock is started by root: a folder above it is closed to that user. Move the data folder "
+            f"to where {account.name} can enter, for instance below /srv, or run Rowlock as the owner of the "
+            "folder."
+        )
+    digest = short_hash(data_dir)
+    target = _new_folder(make_system_dir(system_dir), digest)
+    if target.name != digest:
+        _log.warning("%s is of an earlier data folder in that place; delete it if that is gone", system_dir / digest)
+    target.chmod(0o711)
+    write_file(data_dir / "location", f"{target}\n")
+    return Home(target)
+
+
+def _new_folder(parent: Path, name: str) -> Path:
+    attempt = 1
+    while True:
+        folder = parent / (name if attempt == 1 else f"{name}-{attempt}")
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            # A data folder deleted on purpose must not come back with its old contents.
+            attempt += 1
+        else:
+            return folder
+
+
+def short_hash(data_dir: Path) -> str:
+    """Twelve hexadecimal digits that stand for a data folder in paths of limited length."""
+    return hashlib.sha256(os.fsencode(data_dir.resolve())).hexdigest()[:12]
+
+
+def socket_dir(home: Home, account: Account, port: int, system_dir: Path) -> Path:
+    """A folder for the Unix socket, made for `account`: below the home if the name fits, else a short one.
+
+    A socket address holds about a hundred characters, libpq takes a comma for a list of hosts, and not every
+    file system can keep a socket.
+    """
+    preferred = home.path / "run"
+    if _socket_name_fits(preferred, port):
+        make_folder_for(account, preferred, 0o711)
+        if _sockets_work(preferred):
+            return preferred
+    if account.switch:
+        short = make_system_dir(system_dir) / f"run-{short_hash(home.path)}"
+    else:
+        name = f"rowlock-{account.uid}-{short_hash(home.path)}"
+        short = Path("/tmp") / name  # noqa: S108 - make_folder_for refuses a folder of others.
+    if not _socket_name_fits(short, port):
+        raise EmbeddedError(f"{short} is too long a name for a Unix socket. Choose a shorter data folder.")
+    return make_folder_for(account, short, 0o711)
+
+
+def _socket_name_fits(folder: Path, port: int) -> bool:
+    name = os.fsencode(folder / f".s.PGSQL.{port}")
+    return len(name) <= _SOCKET_PATH_LIMIT and not set(name) & set(b',"')
+
+
+def _sockets_work(folder: Path) -> bool:
+    # Network and shared folders of virtual machines often keep files and cannot keep sockets.
+    probe = folder / ".probe"
+    with socket.socket(socket.AF_UNIX) as unused:
+        try:
+            probe.unlink(missing_ok=True)
+            unused.bind(str(probe))
+            probe.unlink()
+        except OSError:
+            return False
+    return True
+
+
+def make_folder_for(account: Account, folder: Path, mode: int) -> Path:
+    """Make `folder` for `account` alone to write to, or check that it is just that."""
+    try:
+        folder.mkdir(mode=0o700)
+    except FileExistsError:
+        status = folder.lstat()
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != account.uid or status.st_mode & 0o022:
+            raise EmbeddedError(
+                f"{folder} must be a folder of the user {account.name} that nobody else can write to. "
+                "Check who made it, then remove it and start again."
+            ) from None
+        return folder
+    if account.switch:
+        os.chown(folder, account.uid, account.gid, follow_symlinks=False)
+    folder.chmod(mode)
+    return folder
+
+
+def write_file(path: Path, text: str, *, mode: int = 0o600) -> None:
+    """Replace `path` in one step by a file that belongs to the owner of its folder; survives a power "
+    "failure."""
+    scratch = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fchmod(file.fileno(), mode)
+            _give_to_owner_of(path.parent, file.fileno())
+            os.fsync(file.fileno())
+        scratch.replace(path)
+    except BaseException:
+        scratch.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def open_log(home: Home, *, keep_bytes: int = 16 * 1024 * 1024) -> int:
+    """A descriptor to append to the server's log. A log over `keep_bytes` is set aside first, as the only "
+    "old one."""
+    if home.log.exists() and home.log.stat().st_size > keep_bytes:
+        home.log.replace(home.log.with_name("postgres.log.1"))
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(home.log, flags, 0o600)
+    _give_to_owner_of(home.path, descriptor)
+    return descriptor
+
+
+def sync_folder(folder: Path) -> None:
+    """Make new names in `folder` durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _give_to_owner_of(folder: Path, descriptor: int) -> None:
+    if os.geteuid() == 0:
+        owner = folder.stat()
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
+
+
+def ensure_passwords(home: Home) -> dict[str, str]:
+    """The passwords of all roles, by role: the stored ones, or new ones for a home that has no database "
+    "yet."""
+    if not home.passwords.exists():
+        if home.cluster.exists():
+            raise EmbeddedError(
+                f"{home.passwords} is missing, and without it the database in {home.cluster} cannot be "
+                f"opened. Restore the file from a backup, or move {home.cluster} away to begin with an empty "
+                "database."
+            )
+        fresh = {role: secrets.token_hex(24) for role in ROLES}
+        write_file(home.passwords, json.dumps(fresh, indent=2) + "\n")
+    return read_passwords(home)
+
+
+def read_passwords(home: Home) -> dict[str, str]:
+    """The stored passwords by role. Raises EmbeddedError when we may not read them or they are damaged."""
+    try:
+        stored = json.loads(home.passwords.read_text(encoding="utf-8"))
+        return {role: str(stored[role]) for role in ROLES}
+    except PermissionError as error:
+        raise not_ours(home.path) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise EmbeddedError(
+            f"{home.passwords} is damaged ({error}). Restore it from a backup: it must be a JSON object with "
+            f"a password for each of {', '.join(ROLES)}."
+        ) from error
+
+
+def not_ours(folder: Path) -> EmbeddedError:
+    """The error for a folder that belongs to somebody else."""
+    try:
+        owner = f"belongs to the user with id {folder.stat().st_uid}"
+    except OSError:
+        owner = "is closed to us"
+    return EmbeddedError(
+        f"The embedded database in {folder} cannot be used by the user with id {os.geteuid()}: the folder "
+        f"{owner}. Run this command as that user or as root, or choose another data folder."
+    )

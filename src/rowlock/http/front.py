@@ -1,0 +1,151 @@
+"""The front of the application: gives every request its id, takes the hot ones down the lean road, and writes the
+access log. Everything else goes on to FastAPI.
+"""
+
+import re
+import sys
+from asyncio import AbstractEventLoop, get_running_loop
+from collections.abc import Callable
+from itertools import count
+from secrets import token_hex
+from time import perf_counter, time
+
+import msgspec
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from rowlock.http.lean import LeanRoutes, Reply
+from rowlock.http.problems import MEDIA_TYPE, ProblemError, as_problem, problem_body
+
+log = structlog.get_logger(__name__)
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_SECURITY_HEADERS = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"same-origin")]
+FLUSH_SECONDS = 0.2
+
+
+class AccessLine(msgspec.Struct):
+    """One line of the access log. `path` is the route, not the address: addresses carry tokens."""
+
+    event: str
+    time: float
+    request_id: str
+    method: str
+    path: str
+    status: int
+    milliseconds: float
+
+
+class AccessLog:
+    """Writes access lines in bundles: a line of its own for each request would cost more than the request."""
+
+    def __init__(self, write: Callable[[bytes], object] | None = None) -> None:
+        self._write = write or (lambda data: sys.stderr.buffer.write(data) and sys.stderr.buffer.flush())
+        self._encoder = msgspec.json.Encoder()
+        self._lines: list[AccessLine] = []
+        self._loop: AbstractEventLoop | None = None
+
+    def add(self, line: AccessLine) -> None:
+        """Take a line; it is written within FLUSH_SECONDS."""
+        self._lines.append(line)
+        if len(self._lines) == 1:
+            get_running_loop().call_later(FLUSH_SECONDS, self.flush)
+
+    def flush(self) -> None:
+        """Write what has gathered."""
+        lines, self._lines = self._lines, []
+        if lines:
+            self._write(self._encoder.encode_lines(lines))
+
+
+class Front:
+    """The outermost ASGI application."""
+
+    def __init__(self, lean: LeanRoutes, app: ASGIApp, access_log: AccessLog | None) -> None:
+        self._lean = lean
+        self._app = app
+        self._access_log = access_log
+        self._prefix = token_hex(6)
+        self._numbers = count(1)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection event."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            if scope["type"] == "lifespan" and self._access_log is not None:
+                self._access_log.flush()
+            return
+        started = perf_counter()
+        request_id = self._request_id(scope)
+        scope.setdefault("state", {})["request_id"] = request_id
+        status, route = 500, "unmatched"
+        try:
+            reply, route = await self._lean_reply(scope, receive, request_id)
+            if reply is not None:
+                status = reply.status
+                await _send(send, reply, request_id)
+                return
+
+            async def send_with_id(message: Message) -> None:
+                nonlocal status
+                if message["type"] == "http.response.start":
+                    status = message["status"]
+                    message["headers"] = [
+                        *message.get("headers", ()),
+                        (b"x-request-id", request_id.encode()),
+                        *_SECURITY_HEADERS,
+                    ]
+                await send(message)
+
+            await self._app(scope, receive, send_with_id)
+            matched = scope.get("route")
+            route = getattr(matched, "path", "unmatched")
+        finally:
+            if self._access_log is not None:
+                elapsed = round((perf_counter() - started) * 1000, 3)
+                self._access_log.add(
+                    AccessLine("request", round(time(), 3), request_id, scope["method"], route, status, elapsed)
+                )
+
+    async def _lean_reply(self, scope: Scope, receive: Receive, request_id: str) -> tuple[Reply | None, str]:
+        route = "unmatched"
+        try:
+            found = self._lean.find(scope["method"], scope["path"])
+            if found is None:
+                return None, route
+            endpoint, value = found
+            route = endpoint.path
+            request = await self._lean.request(endpoint, value, scope, receive)
+            reply = await endpoint.handler(request)
+        except Exception as error:
+            problem = as_problem(error)
+            if problem is None:
+                log.exception("request_failed", request_id=request_id, route=route, exc_info=error)
+                problem = ProblemError("INTERNAL_ERROR")
+            return problem_reply(problem, request_id), route
+        if request.new_cookie is not None:
+            reply.headers.append((b"set-cookie", request.new_cookie))
+        return reply, route
+
+    def _request_id(self, scope: Scope) -> str:
+        for name, value in scope["headers"]:
+            if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+                return str(value, "ascii")
+        return f"{self._prefix}-{next(self._numbers)}"
+
+
+def problem_reply(error: ProblemError, request_id: str) -> Reply:
+    """A problem as a reply of the lean road."""
+    headers = [(b"content-type", MEDIA_TYPE.encode()), *error.problem_type.headers, *error.headers]
+    return Reply(error.problem_type.status, problem_body(error, request_id), headers)
+
+
+async def _send(send: Send, reply: Reply, request_id: str) -> None:
+    headers = [
+        *reply.headers,
+        (b"content-length", str(len(reply.body)).encode()),
+        (b"x-request-id", request_id.encode()),
+        *_SECURITY_HEADERS,
+    ]
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})

@@ -1,0 +1,181 @@
+"""The lean road: routes of the hot endpoints, straight on ASGI with msgspec.
+
+A route of FastAPI costs more than the database does once requests travel in batches, so the seat endpoints skip it.
+They are described by the same facts (`Endpoint`) that make their OpenAPI entries in `openapi`, and refuse with the
+same problems as everything else.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from starlette.types import Receive, Scope
+
+from rowlock.domain.reservations import Holder
+from rowlock.http.problems import ProblemError
+from rowlock.http.sessions import BROWSER_PREFIX, Sessions
+
+MAX_BODY_BYTES = 64 * 1024
+USER_AGENT_LENGTH = 400
+JSON = (b"content-type", b"application/json")
+_IDEMPOTENCY_KEY = re.compile(rb"[!-~]{1,255}")
+_UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\xff]")
+
+Headers = Mapping[bytes, bytes]
+
+
+@dataclass(slots=True)
+class Reply:
+    """An answer: status, body and headers beyond those that every answer has."""
+
+    status: int
+    body: bytes
+    headers: list[tuple[bytes, bytes]] = field(default_factory=lambda: [JSON])
+
+
+@dataclass(slots=True)
+class Request:
+    """A request on the lean road. `body` is decoded to the endpoint's type; `value` is the path's variable part."""
+
+    scope: Scope
+    headers: Headers
+    value: str
+    body: Any
+    sessions: Sessions
+    new_cookie: bytes | None = None
+
+    def holder(self, session_id: str | None) -> Holder:
+        """Who asks: the session id in the body, else the session cookie, else a new session."""
+        if session_id is not None and session_id.startswith(BROWSER_PREFIX):
+            raise ProblemError("INVALID_INPUT", f"session_id must not begin with {BROWSER_PREFIX!r}. Use another one.")
+        key = session_id
+        if key is None and (cookie := self.headers.get(b"cookie")) is not None:
+            key = self.sessions.holder_of(cookie.decode("latin-1"))
+        if key is None:
+            key, self.new_cookie = self.sessions.start()
+        client = self.scope.get("client")
+        agent = self.headers.get(b"user-agent")
+        return Holder(
+            key=key,
+            session_id=key,
+            ip_address=_address(client[0]) if client else None,
+            user_agent=_UNPRINTABLE.sub("?", agent.decode("latin-1"))[:USER_AGENT_LENGTH] if agent else None,
+        )
+
+    def idempotency_key(self) -> bytes | None:
+        """The Idempotency-Key header, if there is one. Raises ProblemError when it is malformed."""
+        key = self.headers.get(b"idempotency-key")
+        if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
+            raise ProblemError("INVALID_INPUT", "Idempotency-Key must be 1 to 255 visible ASCII characters.")
+        return key
+
+
+def _address(host: str) -> str | None:
+    """An IP address that PostgreSQL's inet takes. A Unix socket or a test client has none."""
+    return host if re.fullmatch(r"[0-9.]+|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*", host) else None
+
+
+Handler = Callable[[Request], Awaitable[Reply]]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One hot endpoint: how it is found, what it takes and gives. Also the source of its OpenAPI entry.
+
+    path      may have one variable part, written {name}.
+    takes     msgspec type of the JSON body, None where there is none; `optional_body` where it may be left out.
+    gives     msgspec type of the JSON answer, sent with `status`.
+    problems  codes it may refuse with, beyond those that every endpoint may.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    summary: str
+    description: str
+    gives: Any
+    status: int = 200
+    takes: Any = None
+    optional_body: bool = False
+    problems: tuple[str, ...] = ()
+    parameters: tuple[dict[str, Any], ...] = ()
+    other_responses: Mapping[str, Any] = field(default_factory=dict)
+    tag: str = "reservations"
+
+
+class LeanRoutes:
+    """Finds the endpoint for a path and decodes what it takes."""
+
+    def __init__(self, endpoints: Iterable[Endpoint], sessions: Sessions) -> None:
+        self.endpoints = tuple(endpoints)
+        self._sessions = sessions
+        self._exact: dict[str, dict[str, Endpoint]] = {}
+        self._patterns: dict[tuple[str, str, int], dict[str, Endpoint]] = {}
+        self._decoders: dict[str, msgspec.json.Decoder[Any]] = {}
+        for endpoint in self.endpoints:
+            head, brace, rest = endpoint.path.partition("{")
+            if not brace:
+                self._exact.setdefault(endpoint.path, {})[endpoint.method] = endpoint
+            else:
+                tail = rest.partition("}")[2]
+                key = (head, tail, endpoint.path.count("/"))
+                self._patterns.setdefault(key, {})[endpoint.method] = endpoint
+            if endpoint.takes is not None:
+                self._decoders[endpoint.method + endpoint.path] = msgspec.json.Decoder(endpoint.takes)
+
+    def find(self, method: str, path: str) -> tuple[Endpoint, str] | None:
+        """The endpoint for a request and the variable part of its path; None when the path is not of the lean road.
+
+        Raises ProblemError METHOD_NOT_ALLOWED when only the method is wrong.
+        """
+        methods = self._exact.get(path)
+        if methods is not None:
+            return self._choose(methods, method), ""
+        slashes = path.count("/")
+        for (head, tail, count), candidates in self._patterns.items():
+            if count == slashes and path.startswith(head) and path.endswith(tail):
+                value = path[len(head) : len(path) - len(tail)]
+                if value and "/" not in value:
+                    return self._choose(candidates, method), value
+        return None
+
+    @staticmethod
+    def _choose(methods: dict[str, Endpoint], method: str) -> Endpoint:
+        endpoint = methods.get(method)
+        if endpoint is None:
+            allow = ", ".join(sorted(methods))
+            raise ProblemError("METHOD_NOT_ALLOWED", f"Use {allow} here.", headers=((b"allow", allow.encode()),))
+        return endpoint
+
+    async def request(self, endpoint: Endpoint, value: str, scope: Scope, receive: Receive) -> Request:
+        """The request as the endpoint's handler takes it. Raises ProblemError when it is malformed."""
+        headers = dict(scope["headers"])
+        body = None
+        if endpoint.takes is not None:
+            raw = await read_body(headers, receive)
+            if raw or not endpoint.optional_body:
+                content_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+                if content_type != b"application/json":
+                    raise ProblemError("UNSUPPORTED_MEDIA_TYPE")
+                try:
+                    body = self._decoders[endpoint.method + endpoint.path].decode(raw)
+                except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                    raise ProblemError("INVALID_INPUT", f"The body is not what is expected here: {error}.") from error
+        return Request(scope, headers, value, body, self._sessions)
+
+
+async def read_body(headers: Headers, receive: Receive) -> bytes:
+    """The whole body. Raises ProblemError PAYLOAD_TOO_LARGE past MAX_BODY_BYTES."""
+    length = headers.get(b"content-length", b"0")
+    if not length.isdigit() or int(length) > MAX_BODY_BYTES:
+        raise ProblemError("PAYLOAD_TOO_LARGE")
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    while message.get("more_body"):
+        message = await receive()
+        body += message.get("body", b"")
+        if len(body) > MAX_BODY_BYTES:
+            raise ProblemError("PAYLOAD_TOO_LARGE")
+    return body

@@ -1,0 +1,48 @@
+"""Who holds: the session cookie of browsers, and the session ids that integrators bring along.
+
+A browser's cookie is a signed random value; the holder's key is a hash of it, so that nothing in the database or the
+log can be used as a cookie. Integrators' own session ids are used as they are and must not look like such a key.
+"""
+
+from functools import lru_cache
+from hashlib import sha256
+from secrets import token_urlsafe
+
+from itsdangerous import BadSignature, Signer
+
+COOKIE = "rowlock_session"
+BROWSER_PREFIX = "web_"
+MAX_AGE_SECONDS = 30 * 24 * 3600
+
+
+class Sessions:
+    """Makes and reads session cookies, signed with the instance's secret key."""
+
+    def __init__(self, secret_key: str, *, secure: bool) -> None:
+        self._signer = Signer(secret_key, salt="rowlock.session", digest_method=sha256)
+        self._secure = secure
+        # The same browser asks many times within a rush; a signature that was right stays right.
+        self.holder_of = lru_cache(maxsize=10_000)(self._holder_of)
+
+    def start(self) -> tuple[str, bytes]:
+        """A new session: its holder key, and the Set-Cookie header value."""
+        value = self._signer.sign(token_urlsafe(24)).decode()
+        attributes = f"Path=/; HttpOnly; SameSite=Lax; Max-Age={MAX_AGE_SECONDS}"
+        if self._secure:
+            attributes += "; Secure"
+        return self._key(value), f"{COOKIE}={value}; {attributes}".encode()
+
+    def _holder_of(self, cookie_header: str) -> str | None:
+        for part in cookie_header.split(";"):
+            name, _, value = part.strip().partition("=")
+            if name == COOKIE:
+                try:
+                    self._signer.unsign(value)
+                except BadSignature:
+                    return None
+                return self._key(value)
+        return None
+
+    @staticmethod
+    def _key(value: str) -> str:
+        return BROWSER_PREFIX + sha256(value.encode()).hexdigest()[:32]

@@ -1,0 +1,66 @@
+"""How a seat is called on tickets and in mails: "Balcony, row C, seat 12", and how names are kept apart.
+
+Labels are made here and taken apart here, so that the writer can undo what the doctor did.
+"""
+
+import re
+
+DEFAULT_SEAT_TEXT = "seat %s"
+
+_WORDS = ("row", "table", "booth")
+_REPETITION = re.compile(r" \([0-9]+\)$")
+
+
+def default_row_text(word: str) -> str:
+    """Return what a ticket says of a row, a table or a booth, with "%s" for its label."""
+    return f"{word} %s"
+
+
+def section_text(name: str, sections: int) -> str:
+    """Return the section's part of a label: nothing in a plan with a single section."""
+    return name if sections > 1 else ""
+
+
+def seat_label(section: str, row_text: str, row_label: str, seat_text: str, number: str) -> str:
+    """Return the label of a seat; parts that are empty are left out, and it starts with a capital letter."""
+    row = row_text.replace("%s", row_label) if row_label or "%s" not in row_text else ""
+    label = ", ".join(part for part in (section, row, seat_text.replace("%s", number)) if part)
+    return label[:1].upper() + label[1:]
+
+
+def texts_of(label: str, section: str, row_label: str, number: str) -> tuple[str, str]:
+    """Return the row text and seat text that made this label, the usual ones if that cannot be told."""
+    single = _REPETITION.sub("", label)
+    for word in _WORDS:
+        text = default_row_text(word)
+        if seat_label(section, text, row_label, DEFAULT_SEAT_TEXT, number) in {label, single}:
+            return text, DEFAULT_SEAT_TEXT
+    rest = single.removeprefix(f"{section}, ") if section else single
+    row, comma, seat = rest.rpartition(", ")
+    if comma and number and seat.endswith(number):
+        return row, f"{seat.removesuffix(number)}%s"
+    return default_row_text("row"), DEFAULT_SEAT_TEXT
+
+
+def count_of(seats: int) -> str:
+    """Return "1 seat" or "1,252 seats"."""
+    return f"{seats:,} seat{'' if seats == 1 else 's'}"
+
+
+class Names:
+    """Hands out names that nobody else has: "Block A", then "Block A (2)", in constant time each."""
+
+    def __init__(self, taken: set[str] | None = None, pattern: str = "{} ({})") -> None:
+        self._taken = set(taken or ())
+        self._pattern = pattern
+        self._ordinals: dict[str, int] = {}
+
+    def take(self, wanted: str) -> str:
+        """Return `wanted` if it is free, else the first free variant of it."""
+        name = wanted
+        while name in self._taken:
+            ordinal = self._ordinals.get(wanted, 1) + 1
+            self._ordinals[wanted] = ordinal
+            name = self._pattern.format(wanted, ordinal)
+        self._taken.add(name)
+        return name

@@ -1,0 +1,30 @@
+"""What a plan file may hold at most. A file beyond one of these limits is refused, never cut short."""
+
+MAX_BYTES = 64 * 1024 * 1024
+"""Checked before a file is read. Indented pretix files need about 340 bytes a seat."""
+
+MAX_SEATS = 200_000
+"""Twice the largest stadiums there are."""
+
+MAX_DEPTH = 64
+"""Levels of nested JSON. A seats.io chart with floors, sections and shapes needs about 12."""
+
+MAX_CONTAINERS = 2_500_000
+"""JSON objects and lists in one file, counted before parsing: each costs far more memory than its two bytes."""
+
+MAX_COORDINATE = 1_000_000.0
+"""Plan units, in both directions."""
+
+MAX_TEXT = 200
+"""Characters in a name, a label or a number."""
+
+MAX_CATEGORIES = 200
+
+MAX_SHAPE_POINTS = 20_000
+"""Points of all scenery together."""
+
+MAX_LINES = 1_500_000
+"""Lines of a CSV file, blank ones included."""
+
+MAX_COLUMNS = 5_000
+"""Cells in one line of a CSV file."""

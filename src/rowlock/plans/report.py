@@ -1,0 +1,183 @@
+"""What the plan doctor tells: findings, the report that holds them, and its plain-text rendering.
+
+Nothing here inspects a plan; readers and the doctor add findings, and add them only for what they really
+found or changed.
+"""
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+Severity = Literal["info", "warning", "repaired", "error"]
+
+FindingCode = Literal[
+    "UNKNOWN_KEY",
+    "FIELD_IGNORED",
+    "NUMBER_AS_TEXT",
+    "TEXT_AS_NUMBER",
+    "TEXT_CLEANED",
+    "COLOR_UNREADABLE",
+    "SHAPE_UNREADABLE",
+    "GENERAL_ADMISSION",
+    "FLOORS_STACKED",
+    "SIZE_MISSING",
+    "SIZE_NOT_WHOLE",
+    "OUTSIDE_BOUNDS",
+    "SECTION_EMPTY",
+    "SECTION_NAME_MISSING",
+    "SECTION_NAME_DUPLICATE",
+    "SECTIONS_OVERLAP",
+    "ROW_EMPTY",
+    "ROW_LABEL_MISSING",
+    "ROW_SPLIT",
+    "ROW_NOT_A_LINE",
+    "NUMBERING_DESCENDING",
+    "SEAT_NUMBER_MISSING",
+    "SEAT_ID_MISSING",
+    "SEAT_ID_DUPLICATE",
+    "LABEL_DUPLICATE",
+    "SEATS_OVERLAP",
+    "CATEGORY_MISSING",
+    "CATEGORY_UNDECLARED",
+    "CATEGORY_DUPLICATE",
+    "CATEGORY_UNUSED",
+    "CATEGORY_NOT_FOR_SALE",
+    "KIND_FROM_CATEGORY",
+    "FOCAL_POINT_GUESSED",
+]
+
+LISTED_PER_CODE = 20
+"""How many findings of one code a report lists; the rest are counted. A broken export repeats itself."""
+
+_MAX_KEY_PATTERNS = 500
+_SEVERITY_ORDER: dict[Severity, int] = {"error": 0, "repaired": 1, "warning": 2, "info": 3}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was found in a file.
+
+    code      a FindingCode; for severity "error" the code of the PlanError.
+    severity  "repaired" if and only if the plan differs from the file because of it.
+    place     a JSON path, or "line 4, column 7"; "" for the whole file.
+    found     what was there.
+    done      what was done about it.
+    """
+
+    code: str
+    severity: Severity
+    place: str
+    found: str
+    done: str
+
+
+@dataclass(frozen=True, slots=True)
+class DoctorReport:
+    """Everything found in one file. Plain data: `dataclasses.asdict` makes JSON of it.
+
+    findings  in the order they were found, at most LISTED_PER_CODE of each code.
+    counts    code → how often it was found, also beyond the listed ones.
+    repairs   how many findings changed something, listed or not.
+    """
+
+    name: str
+    format: str
+    sections: int
+    rows: int
+    seats: int
+    repairs: int
+    warnings: int
+    counts: dict[str, int] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+
+
+class Findings:
+    """Collects findings while a file is read and treated."""
+
+    def __init__(self) -> None:
+        self._listed: list[Finding] = []
+        self._counts: Counter[str] = Counter()
+        self._severities: Counter[Severity] = Counter()
+        self._unknown: dict[str, tuple[str, int]] = {}
+
+    def add(self, code: FindingCode, severity: Severity, place: str, found: str, done: str) -> None:
+        """Record one finding."""
+        self._counts[code] += 1
+        self._severities[severity] += 1
+        if self._counts[code] <= LISTED_PER_CODE:
+            self._listed.append(Finding(code, severity, place, found, done))
+
+    def repaired(self, code: FindingCode, place: str, found: str, done: str) -> None:
+        """Record that the plan will differ from the file."""
+        self.add(code, "repaired", place, found, done)
+
+    def warn(self, code: FindingCode, place: str, found: str, done: str) -> None:
+        """Record what a person should look at, and that nothing was changed."""
+        self.add(code, "warning", place, found, done)
+
+    def info(self, code: FindingCode, place: str, found: str, done: str) -> None:
+        """Record what is worth knowing."""
+        self.add(code, "info", place, found, done)
+
+    def unknown_key(self, path: str, key: str) -> None:
+        """Record a key that the format does not have; the same key in a thousand seats is one finding."""
+        place = f"{path}.{key}" if path else key
+        pattern = re.sub(r"\[\d+\]", "[]", place)
+        if pattern not in self._unknown and len(self._unknown) >= _MAX_KEY_PATTERNS:
+            pattern = "(further keys)"
+        first, times = self._unknown.get(pattern, (place, 0))
+        self._unknown[pattern] = (first, times + 1)
+
+    def report(self, *, name: str, plan_format: str, sections: int, rows: int, seats: int) -> DoctorReport:
+        """Close the collection and return the report."""
+        for pattern, (first, times) in self._unknown.items():
+            self.warn("UNKNOWN_KEY", first, f'unknown key "{pattern}", {_times(times)}', "Ignored.")
+        self._unknown.clear()
+        return DoctorReport(
+            name=name,
+            format=plan_format,
+            sections=sections,
+            rows=rows,
+            seats=seats,
+            repairs=self._severities["repaired"],
+            warnings=self._severities["warning"],
+            counts=dict(sorted(self._counts.items())),
+            findings=tuple(self._listed),
+        )
+
+
+def render(report: DoctorReport) -> str:
+    """Return the report as plain text for a terminal or a mail, repairs first."""
+    extent = f"{_plural(report.seats, 'seat')}, {_plural(report.rows, 'row')}, {_plural(report.sections, 'section')}"
+    lines = [
+        f"{report.name} ({report.format}): {extent}.",
+        f"{_plural(report.repairs, 'repair')}, {_plural(report.warnings, 'warning')}.",
+    ]
+    findings = sorted(report.findings, key=lambda finding: _SEVERITY_ORDER[finding.severity])
+    codes = list(dict.fromkeys(finding.code for finding in findings))
+    for code in codes:
+        of_code = [finding for finding in findings if finding.code == code]
+        lines += ["", f"{of_code[0].severity.upper()} {code}, {_times(report.counts[code])}"]
+        lines += [f"  {_sentence(finding)}" for finding in of_code]
+        if report.counts[code] > len(of_code):
+            lines.append(f"  … and {report.counts[code] - len(of_code)} more.")
+    return "\n".join(lines) + "\n"
+
+
+def all_codes() -> tuple[str, ...]:
+    """Return every code a finding can have, for the documentation's test."""
+    return get_args(FindingCode)
+
+
+def _sentence(finding: Finding) -> str:
+    place = f"{finding.place}: " if finding.place else ""
+    return f"{place}{finding.found}. {finding.done}"
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count:,} times"

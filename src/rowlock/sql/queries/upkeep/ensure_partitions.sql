@@ -1,0 +1,1 @@
+select * from rowlock.ensure_audit_log_partitions()

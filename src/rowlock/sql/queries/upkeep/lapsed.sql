@@ -1,0 +1,1 @@
+select reservations from rowlock.lapsed_reservations

@@ -1,0 +1,3 @@
+select seat_id
+from rowlock.show_seats
+where show_id = %s and reservation_id = %s and seat_id = any(%s) and status = 'reserved'

@@ -1,0 +1,1 @@
+delete from rowlock.seat_reservations where show_id = %s and reservation_id = %s

@@ -1,0 +1,67 @@
+"""release_seats_atomic: giving back every seat of a hold."""
+
+import pytest
+
+from tests.support.seatdb import SeatDb, Show, token
+
+
+async def test_a_released_hold_frees_its_seats_for_others_at_once(db: SeatDb, show: Show) -> None:
+    anna = await db.reserve(show, seats=[2, 1], holder="anna")
+
+    released = await db.release(anna)
+
+    assert (released.outcome, released.released_seat_ids) == ("OK", [1, 2])
+    assert await db.claims(show) == {}
+    row = await db.reservation(anna)
+    assert (row["status"], row["ended_at"] is not None) == ("released", True)
+    assert (await db.reserve(show, seats=[1, 2], holder="ben")).outcome == "OK"
+    assert await db.check() == []
+
+
+async def test_the_holder_may_reserve_again_after_releasing(db: SeatDb, show: Show) -> None:
+    anna = await db.reserve(show, seats=[1], holder="anna")
+    await db.release(anna)
+
+    assert (await db.reserve(show, seats=[1, 2], holder="anna")).outcome == "OK"
+    assert await db.claims(show) == {1: "anna", 2: "anna"}
+
+
+async def test_a_token_releases_without_a_name(db: SeatDb, show: Show) -> None:
+    anna = await db.reserve(show, seats=[1], holder="anna", token_hash=token("anna's"))
+
+    assert (await db.release(anna, token_hash=token("anna's"))).outcome == "OK"
+    assert await db.claims(show) == {}
+
+
+async def test_releasing_twice_answers_the_same_and_is_written_once(db: SeatDb, show: Show) -> None:
+    anna = await db.reserve(show, seats=[1, 2], holder="anna")
+
+    first, second = await db.release(anna), await db.release(anna)
+
+    assert (first.outcome, first.released_seat_ids) == (second.outcome, second.released_seat_ids) == ("OK", [1, 2])
+    assert await db.events(show) == [("created", [1, 2], None), ("released", [1, 2], None)]
+
+
+async def test_releasing_again_leaves_the_next_holder_alone(db: SeatDb, show: Show) -> None:
+    anna = await db.reserve(show, seats=[1, 2], holder="anna")
+    await db.release(anna)
+    await db.reserve(show, seats=[1], holder="ben")
+
+    assert (await db.release(anna)).outcome == "OK"
+    assert await db.claims(show) == {1: "ben"}
+
+
+@pytest.mark.parametrize("foreign", [{"holder": "mallory"}, {"token_hash": token("mallory's")}])
+async def test_to_somebody_else_the_hold_does_not_exist(
+    db: SeatDb, show: Show, foreign: dict[str, str | bytes]
+) -> None:
+    anna = await db.reserve(show, seats=[1], holder="anna", token_hash=token("anna's"))
+    missing = await db.missing(show)
+
+    to_foreign = await db.release(anna, **foreign)  # type: ignore[arg-type]  # One of two keywords.
+    to_missing = await db.release(missing, **foreign)  # type: ignore[arg-type]  # One of two keywords.
+
+    assert to_foreign.outcome == "RESERVATION_NOT_FOUND"
+    assert unsaid(to_foreign) == unsaid(to_missing)
+    assert await db.claims(show) == {1: "anna"}
+    assert await db.events(show) == [("created", [1], None)]

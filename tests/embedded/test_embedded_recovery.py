@@ -1,0 +1,212 @@
+"""What survives when processes are killed: committed data always, and nothing else that was started."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+import pytest
+from tests.embedded.support import ParentMaker, ServerMaker, no_server_runs, wait_until
+
+from rowlock.embedded import EmbeddedServer, StartError, account, postmaster
+from rowlock.embedded.layout import Home
+
+
+def notes(dsn: str) -> list[str]:
+    with psycopg.connect(dsn) as connection:
+        return [row[0] for row in connection.execute("select note from public.kept").fetchall()]
+
+
+def keep_a_note(dsn: str) -> None:
+    with psycopg.connect(dsn) as connection:
+        connection.execute("create table public.kept as select 'committed' as note")
+
+
+def kill(server: EmbeddedServer) -> None:
+    os.kill(server.pid, signal.SIGKILL)
+    wait_until(lambda: not server.is_alive(), "the killed server is gone")
+
+
+def test_data_committed_before_a_kill_of_the_server_is_there_after_the_next_start(
+    server: EmbeddedServer,
+) -> None:
+    keep_a_note(server.dsns.owner)
+    log = server.log_path
+    with psycopg.connect(server.dsns.owner) as open_transaction:
+        open_transaction.execute("insert into public.kept values ('not committed')")
+
+        kill(server)
+        dsns = server.start()
+
+        open_transaction.close()
+    assert "database system was not properly shut down; automatic recovery in progress" in log.read_text()
+    assert notes(dsns.owner) == ["committed"]
+
+
+def test_a_start_waits_for_backends_that_a_killed_server_left_at_work(server: EmbeddedServer) -> None:
+    keep_a_note(server.dsns.owner)
+    log = server.log_path
+    with psycopg.connect(server.dsns.owner) as connection:
+        backend = connection.info.backend_pid
+        os.kill(backend, signal.SIGSTOP)  # It cannot notice the death of its server.
+        kill(server)
+        refused = "is still in use"
+
+        def wake_up_once_refused() -> None:
+            try:
+                wait_until(lambda: refused in log.read_text(), "the new server has met the old backend")
+            finally:
+                os.kill(backend, signal.SIGCONT)
+
+        waker = threading.Thread(target=wake_up_once_refused)
+        waker.start()
+        dsns = server.start()
+        waker.join()
+        connection.close()
+
+    assert refused in log.read_text()
+    assert notes(dsns.owner) == ["committed"]
+
+
+def stale_pid_file_of_a_living_stranger(server: EmbeddedServer) -> tuple[int, Callable[[], None]]:
+    """Kill the server and make its pid file name a process of the same user that is no server."""
+    pid_file = Home(server.home).cluster / "postmaster.pid"
+    owner = account.service_account(pid_file.stat().st_uid)
+    kill(server)
+    stranger = account.spawn(owner, ["/bin/sleep", "600"], stdin=0, output=1)
+    pid_file.write_text(f"{stranger.pid}\n" + pid_file.read_text().partition("\n")[2])
+
+    def end_stranger() -> None:
+        stranger.kill()
+        stranger.wait()
+
+    return stranger.pid, end_stranger
+
+
+def test_a_stale_pid_file_whose_number_is_used_again_does_not_prevent_a_start(
+    server: EmbeddedServer,
+) -> None:
+    keep_a_note(server.dsns.owner)
+    stranger, end_stranger = stale_pid_file_of_a_living_stranger(server)
+    try:
+        dsns = server.start()
+        assert postmaster.command_line(stranger) == ["/bin/sleep", "600"]
+    finally:
+        end_stranger()
+    assert notes(dsns.owner) == ["committed"]
+
+
+def test_control_without_care_postgresql_itself_refuses_such_a_pid_file(
+    server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, end_stranger = stale_pid_file_of_a_living_stranger(server)
+    monkeypatch.setattr(postmaster, "disown_stale_pid", lambda *_: None)
+    try:
+        with pytest.raises(StartError, match=r'lock file "postmaster\.pid" already exists'):
+            server.start()
+    finally:
+        end_stranger()
+
+
+def test_a_pid_file_cut_short_by_a_power_failure_does_not_prevent_a_start(server: EmbeddedServer) -> None:
+    keep_a_note(server.dsns.owner)
+    pid_file = Home(server.home).cluster / "postmaster.pid"
+    kill(server)
+    pid_file.write_text("")
+
+    assert notes(server.start().owner) == ["committed"]
+
+
+def test_an_initdb_that_was_cut_short_leaves_nothing_behind(make_server: ServerMaker, empty_dir: Path) -> None:
+    unfinished = empty_dir / "cluster-0badc0de.new"
+    unfinished.mkdir(parents=True)
+    (unfinished / "PG_VERSION").write_text("18\n")
+
+    make_server(empty_dir).start()
+
+    assert not unfinished.exists()
+
+
+def test_a_killed_parent_takes_its_server_along_and_the_next_start_finds_the_data(
+    make_parent: ParentMaker, make_server: ServerMaker, data_dir: Path
+) -> None:
+    parent = make_parent("serve", str(data_dir))
+    cluster = Path(parent.told["cluster"])
+
+    parent.signal(signal.SIGKILL)
+
+    wait_until(lambda: no_server_runs(cluster), "the server of the killed parent is gone")
+    assert (data_dir / "postgres.log").read_text().rstrip().endswith("database system is shut down")
+    assert notes(make_server(data_dir).start().owner) == ["committed"]
+
+
+def test_a_server_left_behind_with_its_watchdog_dead_too_is_stopped_by_the_next_start(
+    make_parent: ParentMaker, make_server: ServerMaker, data_dir: Path
+) -> None:
+    parent = make_parent("serve", str(data_dir))
+    cluster = Path(parent.told["cluster"])
+    parent.kill_without_watchdog()
+    assert postmaster.is_postmaster(parent.server_pid, cluster), "it must be left behind for this test to mean much"
+
+    server = make_server(data_dir)
+    dsns = server.start()
+
+    assert server.pid != parent.server_pid
+    assert not postmaster.is_postmaster(parent.server_pid, cluster)
+    assert "database system is shut down" in server.log_path.read_text()
+    assert notes(dsns.owner) == ["committed"]
+
+
+def test_a_start_may_follow_a_kill_of_the_parent_at_once(
+    make_parent: ParentMaker, make_server: ServerMaker, data_dir: Path
+) -> None:
+    make_parent("serve", str(data_dir)).signal(signal.SIGKILL)
+
+    assert notes(make_server(data_dir).start().owner) == ["committed"]
+
+
+@pytest.mark.parametrize(
+    ("number", "options"),
+    [
+        pytest.param(signal.SIGINT, [], id="Ctrl-C"),
+        pytest.param(signal.SIGTERM, ["--exit-on-term"], id="TERM that the program handles"),
+        pytest.param(signal.SIGTERM, [], id="TERM that ends the program at once"),
+    ],
+)
+def test_a_signal_to_the_parent_shuts_the_server_down_cleanly(
+    make_parent: ParentMaker, data_dir: Path, number: signal.Signals, options: list[str]
+) -> None:
+    parent = make_parent("serve", str(data_dir), *options)
+    cluster = Path(parent.told["cluster"])
+
+    status = parent.signal(number)
+
+    if status != -signal.SIGTERM:
+        assert no_server_runs(cluster), "a parent that ends in good order waits for its server"
+    wait_until(lambda: no_server_runs(cluster), "the server is gone")
+    assert (data_dir / "postgres.log").read_text().rstrip().endswith("database system is shut down")
+    assert not (cluster / "postmaster.pid").exists()
+
+
+def test_ctrl_c_in_the_terminal_reaches_the_parent_only(make_parent: ParentMaker, data_dir: Path) -> None:
+    parent = make_parent("serve", str(data_dir))
+
+    sessions = {os.getsid(pid) for pid in parent.children()}
+
+    assert len(sessions) == len(parent.children()) == 2
+    assert os.getsid(parent.process.pid) not in sessions
+
+
+def test_a_parent_that_exits_without_stop_still_stops_its_server(make_server: ServerMaker, data_dir: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from rowlock.embedded import EmbeddedServer;"
+        "server = EmbeddedServer(Path(sys.argv[1])); server.start()"
+    )
+    subprocess.run([sys.executable, "-c", code, str(data_dir)], check=True)
+
+    assert no_server_runs(data_dir / "cluster")
+    assert (data_dir / "postgres.log").read_text().rstrip().endswith("database system is shut down")

@@ -1,0 +1,618 @@
+"""What tests say to the seat core: each database function as a method, and the state that they look at afterwards.
+
+Functions are called as rowlock_app, the role with no right to any seat table. Tests make a catalogue, let time pass
+and look into tables as the owner. What must hold between the tables is written here a second time, apart from the
+product's own auditor, so that neither can hide the other's mistakes.
+"""
+
+import hashlib
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, LiteralString
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from rowlock.domain.database import Dsns
+
+Connection = psycopg.AsyncConnection
+
+
+@dataclass(frozen=True)
+class Show:
+    """A show on sale; its seats are 1 to `seats_total`."""
+
+    show_id: UUID
+    seats_total: int
+
+
+@dataclass(frozen=True)
+class Reserved:
+    """The answer to a reservation request, and what was asked: enough to act as its holder later."""
+
+    show: Show
+    holder: str
+    outcome: str
+    reservation_id: UUID
+    seat_ids: list[int] | None
+    unavailable_seat_ids: list[int] | None
+    expires_at: datetime | None
+    extension_count: int | None
+    extensions_remaining: int | None
+    server_time: datetime
+    request: int = 1
+    token_hash: bytes | None = field(default=None, repr=False)
+
+    @property
+    def hold(self) -> timedelta:
+        """The time that was left to the holder when the answer was made."""
+        assert self.expires_at is not None
+        return self.expires_at - self.server_time
+
+
+@dataclass(frozen=True)
+class Extended:
+    outcome: str
+    reservation_id: UUID
+    expires_at: datetime | None
+    extension_count: int | None
+    extensions_remaining: int | None
+    server_time: datetime
+
+
+@dataclass(frozen=True)
+class Changed:
+    outcome: str
+    reservation_id: UUID
+    seat_ids: list[int] | None
+    unavailable_seat_ids: list[int] | None
+    expires_at: datetime | None
+    extension_count: int | None
+    extensions_remaining: int | None
+    server_time: datetime
+
+
+@dataclass(frozen=True)
+class Released:
+    outcome: str
+    reservation_id: UUID
+    released_seat_ids: list[int]
+    server_time: datetime
+
+
+@dataclass(frozen=True)
+class Blocked:
+    outcome: str
+    seat_ids: list[int]
+    unavailable_seat_ids: list[int] | None
+    server_time: datetime
+
+
+@dataclass(frozen=True)
+class Unblocked:
+    outcome: str
+    seat_ids: list[int]
+    server_time: datetime
+
+
+@dataclass(frozen=True)
+class Completed:
+    outcome: str
+    order_id: UUID
+    seat_ids: list[int]
+    unavailable_seat_ids: list[int] | None
+    ticket_ids: list[UUID]
+    server_time: datetime
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    total_reservations_expired: int
+    total_seats_released: int
+    reservation_ids: list[UUID]
+
+
+@dataclass(frozen=True)
+class Statistics:
+    total_created: int
+    total_completed: int
+    total_expired: int
+    total_released: int
+    total_failed: int
+    avg_hold_time_seconds: Any
+    expiration_rate: Any
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request of a batch. Its reservation id is its own unless the test repeats one."""
+
+    seats: Sequence[int]
+    holder: str | None
+    reservation_id: UUID | None = field(default_factory=uuid4)
+    token_hash: bytes | None = None
+
+
+@dataclass(frozen=True)
+class AuditRow:
+    """One row of the audit log, without what differs from run to run."""
+
+    id: int
+    event: str
+    reservation_id: UUID | None
+    order_id: UUID | None
+    seat_ids: list[int]
+    session_id: str | None
+    ip_address: str | None
+    user_agent: str | None
+    error_code: str | None
+    metadata: dict[str, Any]
+
+
+def token(text: str) -> bytes:
+    """The hash of a token, as the application stores it."""
+    return hashlib.sha256(text.encode()).digest()
+
+
+def nobodys(show: Show) -> Reserved:
+    """A hold that was never made, to compare somebody else's with."""
+    return Reserved(show, "nobody", "OK", uuid4(), [], None, None, None, None, datetime.now(UTC))
+
+
+def said(answer: Any) -> dict[str, Any]:
+    """What an answer tells, apart from the id that was asked for and the time."""
+    return {
+        name: value
+        for name, value in asdict(answer).items()
+        if name not in ("reservation_id", "server_time", "show", "token_hash", "request")
+    }
+
+
+def fold_audit(rows: Iterable[AuditRow]) -> dict[int, tuple[str, UUID | None]]:
+    """What the audit log alone says about every seat: (status, reservation or order it belongs to).
+
+    Holds that ran out and were not retired yet still count, because no event says that time passed.
+    """
+    seats: dict[int, tuple[str, UUID | None]] = {}
+    for row in rows:
+        match row.event:
+            case "created":
+                seats |= dict.fromkeys(row.seat_ids, ("reserved", row.reservation_id))
+            case "changed":
+                for seat in row.metadata["removed"]:
+                    seats.pop(seat, None)
+                seats |= dict.fromkeys(row.seat_ids, ("reserved", row.reservation_id))
+            case "released" | "expired" | "unblocked":
+                for seat in row.seat_ids:
+                    seats.pop(seat, None)
+            case "completed":
+                for seat in row.metadata["removed"]:
+                    seats.pop(seat, None)
+                seats |= dict.fromkeys(row.seat_ids, ("sold", row.order_id))
+            case "blocked":
+                seats |= dict.fromkeys(row.seat_ids, ("blocked", None))
+            case "extended" | "failed":
+                pass
+            case other:
+                raise AssertionError(f"The audit log has an event {other!r} that no function writes.")
+    return seats
+
+
+class SeatDb:
+    """One application connection, and the owner's beside it."""
+
+    def __init__(self, dsns: Dsns, app: Connection, owner: Connection) -> None:
+        self.dsns = dsns
+        self.app = app
+        self.owner = owner
+
+    @asynccontextmanager
+    async def another(self) -> AsyncIterator["SeatDb"]:
+        """The same database over an application connection of its own: somebody else, at the same time."""
+        async with await Connection.connect(self.dsns.app, autocommit=True) as app:
+            yield SeatDb(self.dsns, app, self.owner)
+
+    # What the application does.
+
+    async def reserve(
+        self,
+        show: Show,
+        *,
+        seats: Sequence[int] | None,
+        holder: str | None,
+        reservation_id: UUID | None = None,
+        token_hash: bytes | None = None,
+        session: str | None = None,
+        ip: str | None = None,
+        user_agent: str | None = None,
+    ) -> Reserved:
+        row = await self._call(
+            "select * from rowlock.reserve_seats_atomic(%s, %s::int[], %s, %s, %s, %s, %s, %s)",
+            show.show_id,
+            _array(seats),
+            holder,
+            session,
+            ip,
+            user_agent,
+            reservation_id,
+            token_hash,
+        )
+        return Reserved(show=show, holder=holder or "", token_hash=token_hash, **row)
+
+    async def reserve_batch(self, show: Show, requests: Sequence[Request]) -> list[Reserved]:
+        rows = await self._rows(
+            """
+            select * from rowlock.reserve_seats_batch(
+                %s, %s::uuid[], %s::bytea[], %s::int[], %s::int[], %s::text[], %s::text[], %s::inet[], %s::text[]
+            )
+            """,
+            show.show_id,
+            [r.reservation_id for r in requests],
+            [r.token_hash for r in requests],
+            [seat for r in requests for seat in r.seats],
+            [number for number, r in enumerate(requests, start=1) for _ in r.seats],
+            [r.holder for r in requests],
+            [None] * len(requests),
+            [None] * len(requests),
+            [None] * len(requests),
+        )
+        assert [row["request"] for row in rows] == list(range(1, len(requests) + 1))
+        return [
+            Reserved(show=show, holder=r.holder or "", token_hash=r.token_hash, **row)
+            for r, row in zip(requests, rows, strict=True)
+        ]
+
+    async def extend(self, hold: Reserved, *, holder: str | None = None, token_hash: bytes | None = None) -> Extended:
+        """Extend as the holder, or as the one who is named instead."""
+        return Extended(
+            **await self._call(
+                "select * from rowlock.extend_reservation_atomic(%s, %s, %s, %s)",
+                hold.show.show_id,
+                hold.reservation_id,
+                token_hash,
+                _who(hold, holder, token_hash),
+            )
+        )
+
+    async def change(
+        self,
+        hold: Reserved,
+        *,
+        add: Sequence[int | None] | None = (),
+        remove: Sequence[int | None] | None = (),
+        holder: str | None = None,
+        token_hash: bytes | None = None,
+    ) -> Changed:
+        """Change as the holder, or as the one who is named instead."""
+        return Changed(
+            **await self._call(
+                "select * from rowlock.change_seats_atomic(%s, %s, %s::int[], %s::int[], %s, %s)",
+                hold.show.show_id,
+                hold.reservation_id,
+                _array(add),
+                _array(remove),
+                token_hash,
+                _who(hold, holder, token_hash),
+            )
+        )
+
+    async def release(self, hold: Reserved, *, holder: str | None = None, token_hash: bytes | None = None) -> Released:
+        """Release as the holder, or as the one who is named instead."""
+        return Released(
+            **await self._call(
+                "select * from rowlock.release_seats_atomic(%s, %s, %s, %s)",
+                hold.show.show_id,
+                hold.reservation_id,
+                token_hash,
+                _who(hold, holder, token_hash),
+            )
+        )
+
+    async def block(self, show: Show, *, seats: Sequence[int | None] | None, reason: str | None = "camera") -> Blocked:
+        return Blocked(
+            **await self._call(
+                "select * from rowlock.block_seats_atomic(%s, %s::int[], %s, 'box office')",
+                show.show_id,
+                _array(seats),
+                reason,
+            )
+        )
+
+    async def unblock(self, show: Show, *, seats: Sequence[int | None] | None) -> Unblocked:
+        return Unblocked(
+            **await self._call(
+                "select * from rowlock.unblock_seats_atomic(%s, %s::int[], 'box office')",
+                show.show_id,
+                _array(seats),
+            )
+        )
+
+    async def complete(self, show: Show, order_id: UUID) -> Completed:
+        return Completed(
+            **await self._call("select * from rowlock.complete_order_atomic(%s, %s)", show.show_id, order_id)
+        )
+
+    async def cleanup(self, *, limit: int = 1000, run_by: str = "test") -> Cleaned:
+        return Cleaned(
+            **await self._call("select * from rowlock.cleanup_expired_seat_reservations(%s, %s)", limit, run_by)
+        )
+
+    async def statistics(self, show: Show | None = None, *, hours: int = 24) -> Statistics:
+        return Statistics(
+            **await self._call(
+                "select * from rowlock.get_reservation_statistics(%s, %s)",
+                show.show_id if show else None,
+                hours,
+            )
+        )
+
+    # What tests prepare, as the owner.
+
+    async def make_show(self, *, seats: int = 40, **columns: object) -> Show:
+        """A show on sale in a hall of its own. `columns` are columns of shows, such as hold_seconds=60."""
+        return await make_show(self.owner, seats=seats, **columns)
+
+    async def set_show(self, show: Show, **columns: object) -> None:
+        """Change columns of the show, such as status="paused"."""
+        names = psycopg.sql.SQL(", ").join(
+            psycopg.sql.SQL("{} = %s").format(psycopg.sql.Identifier(name)) for name in columns
+        )
+        await self.owner.execute(
+            psycopg.sql.SQL("update rowlock.shows set {} where show_id = %s").format(names),
+            [*columns.values(), show.show_id],
+        )
+
+    async def age(self, hold: Reserved, *, minutes: float) -> None:
+        """Let a hold have been made so many minutes earlier. Nothing else gets older."""
+        await self.owner.execute(
+            """
+            with aged as (
+                update rowlock.seat_reservations
+                set created_at = created_at - %(by)s, expires_at = expires_at - %(by)s
+                where show_id = %(show)s and reservation_id = %(hold)s
+            )
+            update rowlock.show_seats
+            set reserved_until = reserved_until - %(by)s
+            where show_id = %(show)s and reservation_id = %(hold)s and status = 'reserved'
+            """,
+            {"by": timedelta(minutes=minutes), "show": hold.show.show_id, "hold": hold.reservation_id},
+        )
+
+    async def order(self, hold: Reserved, *, seats: Sequence[int] | None = None, status: str = "pending") -> UUID:
+        """An order for the seats of a hold (or for `seats`), as checkout would write it."""
+        order_id = uuid4()
+        await self.owner.execute(
+            """
+            with o as (
+                insert into rowlock.ticket_orders
+                    (show_id, order_id, order_code, idempotency_key, reservation_id, customer_name, customer_email,
+                     status, total_minor, currency)
+                values (
+                    %(show)s, %(order)s, %(order)s::text, %(order)s::text, %(hold)s, 'Anna', 'anna@example.org',
+                    %(status)s, 0, 'USD'
+                )
+            )
+            insert into rowlock.ticket_order_items (show_id, order_id, seat_id, price_type, amount_minor)
+            select %(show)s, %(order)s, s, 'adult', 0 from unnest(%(seats)s::int[]) as s
+            """,
+            {
+                "show": hold.show.show_id,
+                "order": order_id,
+                "hold": hold.reservation_id,
+                "status": status,
+                "seats": list(hold.seat_ids or []) if seats is None else list(seats),
+            },
+        )
+        return order_id
+
+    # What tests look at, as the owner.
+
+    async def claims(self, show: Show) -> dict[int, str]:
+        """Who has each seat now: the holder, "sold" or "blocked". Claims that ran out do not count."""
+        cursor = await self.owner.execute(
+            """
+            select seat_id, coalesce(reserved_by, status)
+            from rowlock.show_seats
+            where show_id = %s and (status <> 'reserved' or reserved_until > clock_timestamp())
+            order by seat_id
+            """,
+            [show.show_id],
+        )
+        return dict(await cursor.fetchall())
+
+    async def claim_rows(self, show: Show) -> dict[int, tuple[str, UUID | None]]:
+        """Every claim row, lapsed or not: (status, reservation or order), as fold_audit() has them."""
+        cursor = await self.owner.execute(
+            """
+            select seat_id, status, case status when 'reserved' then reservation_id when 'sold' then order_id end
+            from rowlock.show_seats where show_id = %s order by seat_id
+            """,
+            [show.show_id],
+        )
+        return {seat: (status, whose) for seat, status, whose in await cursor.fetchall()}
+
+    async def reservation(self, hold: Reserved) -> dict[str, Any]:
+        """The row of a hold."""
+        rows = await self.reservations(hold.show)
+        return next(row for row in rows if row["reservation_id"] == hold.reservation_id)
+
+    async def reservations(self, show: Show) -> list[dict[str, Any]]:
+        """All reservation rows of a show, oldest first."""
+        return await self._owner_rows(
+            "select * from rowlock.seat_reservations where show_id = %s order by created_at, reservation_id",
+            show.show_id,
+        )
+
+    async def audit(self, show: Show) -> list[AuditRow]:
+        """The audit log of a show, in order."""
+        rows = await self._owner_rows(
+            """
+            select id, event, reservation_id, order_id, seat_ids, session_id, host(ip_address) as ip_address,
+                user_agent, error_code, metadata
+            from rowlock.seat_reservation_audit_log where show_id = %s order by id
+            """,
+            show.show_id,
+        )
+        return [AuditRow(**row) for row in rows]
+
+    async def events(self, show: Show) -> list[tuple[str, list[int], str | None]]:
+        """The audit log in short: (event, seats, error code)."""
+        return [(row.event, row.seat_ids, row.error_code) for row in await self.audit(show)]
+
+    async def cleanup_runs(self) -> list[dict[str, Any]]:
+        """The cleanup status view, newest run first, as the application may read it."""
+        return await self._rows("select * from rowlock.reservation_cleanup_job_status")
+
+    async def check(self, show: Show | None = None) -> list[str]:
+        """Everything that is wrong between the tables, in words; nothing is [].
+
+        Claims of a hold that ran out may be gone already, for others may take them.
+        """
+        rows = await self._owner_rows(_VIOLATIONS, *[show.show_id if show else None] * 2)
+        found = [f"{row['show_id']}: {row['violation']}" for row in rows]
+        shows = await self._owner_rows(
+            "select show_id, seats_total from rowlock.shows where show_id = %s or %s::uuid is null",
+            *[show.show_id if show else None] * 2,
+        )
+        for one in shows:
+            here = Show(**one)
+            told, kept = fold_audit(await self.audit(here)), await self.claim_rows(here)
+            found += [
+                f"{here.show_id}: seat {seat} is {kept.get(seat)}, and its audit log says {told.get(seat)}"
+                for seat in sorted(told.keys() | kept.keys())
+                if told.get(seat) != kept.get(seat)
+            ]
+        return found
+
+    async def _call(self, query: LiteralString, *values: object) -> dict[str, Any]:
+        (row,) = await self._rows(query, *values)
+        return row
+
+    async def _rows(self, query: LiteralString, *values: object) -> list[dict[str, Any]]:
+        async with self.app.cursor(row_factory=dict_row) as cursor:
+            await cursor.execute(query, values)
+            return await cursor.fetchall()
+
+    async def _owner_rows(self, query: LiteralString, *values: object) -> list[dict[str, Any]]:
+        async with self.owner.cursor(row_factory=dict_row) as cursor:
+            await cursor.execute(query, values)
+            return await cursor.fetchall()
+
+
+_VIOLATIONS: LiteralString = """
+with claims as (
+    select c.*, c.reserved_until > clock_timestamp() as live from rowlock.show_seats as c
+    where c.show_id = %s or %s::uuid is null
+),
+violations as (
+    select c.show_id, 'seat ' || c.seat_id || ' is reserved for a hold that does not know it' as violation
+    from claims as c
+    where c.status = 'reserved' and not exists (
+        select from rowlock.seat_reservations as a
+        where a.show_id = c.show_id and a.reservation_id = c.reservation_id and a.reserved_by = c.reserved_by
+            and a.status = 'active' and a.expires_at = c.reserved_until and c.seat_id = any(a.seat_ids)
+    )
+    union all
+    select a.show_id, 'live hold ' || a.reservation_id || ' has no claim on its seat ' || s
+    from rowlock.seat_reservations as a, unnest(a.seat_ids) as s
+    where a.status = 'active' and a.expires_at > clock_timestamp() and not exists (
+        select from rowlock.show_seats as c
+        where c.show_id = a.show_id and c.seat_id = s and c.reservation_id = a.reservation_id
+            and c.status = 'reserved'
+    )
+    union all
+    select a.show_id, 'hold ' || a.reservation_id || ' breaks the limits of its show'
+    from rowlock.seat_reservations as a join rowlock.shows as s using (show_id)
+    where cardinality(a.seat_ids) > s.max_seats_per_reservation
+        or a.extension_count > s.max_extensions
+        or a.expires_at > a.created_at + make_interval(secs => s.max_hold_seconds)
+        or (select count(distinct e) < count(*) or min(e) < 1 or max(e) > s.seats_total from unnest(a.seat_ids) as e)
+    union all
+    select c.show_id, 'seat ' || c.seat_id || ' is sold without a ticket or a paid order'
+    from claims as c
+    where c.status = 'sold' and not exists (
+        select from rowlock.tickets as t
+        join rowlock.ticket_orders as o using (show_id, order_id)
+        where t.show_id = c.show_id and t.order_id = c.order_id and t.seat_id = c.seat_id
+            and t.status <> 'void' and o.status = 'paid'
+    )
+    union all
+    select t.show_id, 'there is a ticket for seat ' || t.seat_id || ', which is not sold'
+    from rowlock.tickets as t
+    where t.status <> 'void' and not exists (
+        select from rowlock.show_seats as c
+        where c.show_id = t.show_id and c.seat_id = t.seat_id and c.order_id = t.order_id
+    )
+)
+select * from violations order by 1, 2
+"""
+
+
+async def make_show(owner: Connection, *, seats: int = 40, **columns: object) -> Show:
+    """A show on sale in a hall of its own, in one round trip. `columns` are columns of shows."""
+    show_id = uuid4()
+    extra = psycopg.sql.SQL("").join(psycopg.sql.SQL(", {}").format(psycopg.sql.Identifier(name)) for name in columns)
+    values = psycopg.sql.SQL("").join(
+        psycopg.sql.SQL(", {}").format(psycopg.sql.Literal(value)) for value in columns.values()
+    )
+    await owner.execute(
+        psycopg.sql.SQL(
+            """
+            with organization as (
+                insert into rowlock.organizations (name, slug) values ('Studio', %(name)s) returning *
+            ),
+            venue as (
+                insert into rowlock.venues (organization_id, name) select organization_id, 'Hall' from organization
+                returning *
+            ),
+            plan as (
+                insert into rowlock.seating_plans
+                    (venue_id, name, version, source_format, seats_total, layout, checksum)
+                select venue_id, 'Hall', 1, 'test', %(seats)s, '{{}}', '' from venue
+                returning *
+            ),
+            seat as (
+                insert into rowlock.seats
+                    (plan_id, seat_id, row_no, run_no, position, number, label, x, y, category, source_id)
+                select plan_id, n, 0, 0, n, n::text, n::text, n, 0, 0, n::text
+                from plan, generate_series(1, %(seats)s) as n
+            )
+            insert into rowlock.shows (show_id, plan_id, slug, title, starts_at, seats_total{extra})
+            select
+                %(show)s, plan_id, %(name)s, 'Spring', clock_timestamp() + interval '30 days', %(seats)s
+                {values}
+            from plan
+            """
+        ).format(extra=extra, values=values),
+        {
+            "name": show_id.hex,
+            "seats": seats,
+            "show": show_id,
+        },
+    )
+    return Show(show_id, seats)
+
+
+def _array(values: Sequence[int | None] | None) -> list[int | None] | None:
+    return None if values is None else list(values)
+
+
+def _who(hold: Reserved, holder: str | None, token_hash: bytes | None) -> str | None:
+    """Whoever has a token needs no name."""
+    return holder if holder is not None or token_hash is not None else hold.holder
+
+
+@pytest.fixture
+async def db(dsns: Dsns, app: Connection, owner: Connection) -> SeatDb:
+    """The seat core of a fresh database."""
+    return SeatDb(dsns, app, owner)
+
+
+@pytest.fixture
+async def show(db: SeatDb) -> Show:
+    """A show of 40 seats, on sale, with the default limits."""
+    return await db.make_show()

@@ -1,0 +1,173 @@
+"""PostgreSQL servers for tests: one of each supported end of the version range, and databases cloned on them.
+
+Every database is a clone of a template that was migrated once, so a test has its own for a few milliseconds.
+"""
+
+import asyncio
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from rowlock.db.migrate import migrate
+from rowlock.domain.database import Dsns
+from rowlock.embedded import Binaries, EmbeddedServer, find_binaries, version_of
+
+T = TypeVar("T")
+
+DEBIAN_PG15_BIN = "/usr/lib/postgresql/15/bin"
+TEMPLATE = "rowlock_test_template"
+
+# These servers test what statements mean, not what survives a power failure, so nothing is flushed to disk.
+# Autovacuum is off because it consumes transaction ids and may look into a database while it is cloned.
+SETTINGS = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "autovacuum": "off",
+    "shared_buffers": "64MB",
+    "max_connections": "120",
+    "deadlock_timeout": "200ms",
+    "log_min_duration_statement": "-1",
+    "log_lock_waits": "off",
+}
+
+
+class ServerNotAvailableError(Exception):
+    """This machine has no programs of the PostgreSQL version that a test asks for."""
+
+
+class TestServer:
+    """A running server; `version` is its major version, `name` what test ids call it."""
+
+    __test__ = False  # The name is no invitation to pytest.
+
+    def __init__(self, name: str, folder: Path, embedded: EmbeddedServer) -> None:
+        self.name = name
+        self.folder = folder
+        self.embedded = embedded
+        self.version = embedded.binaries.version.major
+
+    def superuser_dsn(self, dbname: str = "postgres") -> str:
+        """A connection string of the superuser."""
+        return make_conninfo(self.embedded.superuser_dsn, dbname=dbname)
+
+    def dsns(self, dbname: str) -> Dsns:
+        """The connection strings of Rowlock's roles for a database."""
+        base = self.embedded.dsns
+        return Dsns(
+            owner=make_conninfo(base.owner, dbname=dbname),
+            app=make_conninfo(base.app, dbname=dbname),
+            v1=make_conninfo(base.v1, dbname=dbname),
+        )
+
+    def create_database(self, *, template: str = TEMPLATE, name: str | None = None) -> str:
+        """Create a database that belongs to rowlock_owner, with the access rights of an embedded server's own.
+
+        Copied from `template`: by default the migrated one, `template0` for an empty database.
+        """
+        name = name or f"test_{secrets.token_hex(6)}"
+        database = sql.Identifier(name)
+        with psycopg.connect(self.superuser_dsn(), autocommit=True) as connection:
+            connection.execute(
+                sql.SQL("create database {} owner rowlock_owner template {}").format(database, sql.Identifier(template))
+            )
+            # Neither access rights nor settings of a database come along with its clone.
+            connection.execute(sql.SQL("revoke all on database {} from public").format(database))
+            connection.execute(sql.SQL("grant connect on database {} to rowlock_app, rowlock_v1").format(database))
+            connection.execute(sql.SQL("alter database {} set search_path = rowlock, public").format(database))
+        return name
+
+    def drop_database(self, name: str) -> None:
+        """Drop a database and whatever is still connected to it."""
+        with psycopg.connect(self.superuser_dsn(), autocommit=True) as connection:
+            connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+
+    @contextmanager
+    def database(self, *, template: str = TEMPLATE) -> Iterator[str]:
+        """A database for the length of a block."""
+        name = self.create_database(template=template)
+        try:
+            yield name
+        finally:
+            self.drop_database(name)
+
+
+class TestServers:
+    """The servers of one test process, each started when a test first asks for it."""
+
+    __test__ = False
+
+    def __init__(self) -> None:
+        self._running: dict[str, TestServer] = {}
+
+    def get(self, name: str) -> TestServer:
+        """The server called pg18 or pg15. Raises ServerNotAvailableError."""
+        if name not in self._running:
+            self._running[name] = _start(name, _BINARIES[name]())
+        return self._running[name]
+
+    def stop(self) -> None:
+        """Stop all that run and remove their data."""
+        while self._running:
+            _, server = self._running.popitem()
+            try:
+                server.embedded.stop()
+            finally:
+                shutil.rmtree(server.folder, ignore_errors=True)
+
+
+def _start(name: str, binaries: Binaries) -> TestServer:
+    folder = Path(tempfile.mkdtemp(prefix=f"rowlock-{name}-"))
+    folder.chmod(0o711)  # When root runs the tests, the server's own user has to get to its data.
+    embedded = EmbeddedServer(folder / "data", bin_dir=binaries.bin_dir, settings=SETTINGS)
+    try:
+        embedded.start()
+        server = TestServer(name, folder, embedded)
+        server.create_database(template="template0", name=TEMPLATE)
+        run_apart(lambda: _migrate(server.dsns(TEMPLATE).owner))
+    except BaseException:
+        embedded.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return server
+
+
+async def _migrate(dsn: str) -> None:
+    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
+        await migrate(connection)
+
+
+def run_apart(make: Callable[[], Coroutine[None, None, T]]) -> T:
+    """Run a coroutine to its end in a thread of its own, whatever event loop pytest has in ours."""
+    with ThreadPoolExecutor(max_workers=1) as executor:
+        return executor.submit(lambda: asyncio.run(make())).result()
+
+
+def _pg18() -> Binaries:
+    return find_binaries(major=18, environ={})
+
+
+def _pg15() -> Binaries:
+    folder = Path(os.environ.get("ROWLOCK_TEST_PG15_BIN", DEBIAN_PG15_BIN))
+    if not folder.is_dir():
+        raise ServerNotAvailableError(
+            f"No PostgreSQL 15 in {folder}, so this test was not run on the oldest supported version. Install "
+            "Debian's postgresql-15, or let ROWLOCK_TEST_PG15_BIN name a folder with its postgres and initdb."
+        )
+    found = version_of(folder)
+    if found.major != 15:
+        raise ServerNotAvailableError(f"{folder} holds PostgreSQL {found}; ROWLOCK_TEST_PG15_BIN must be 15.")
+    return Binaries(folder, found, "tests")
+
+
+_BINARIES: dict[str, Callable[[], Binaries]] = {"pg18": _pg18, "pg15": _pg15}
