@@ -70,7 +70,7 @@ OPERATIONS: dict[str, tuple[Operation, Operation]] = {
     ),
     "change": (
         lambda db, w: db.change(w.holds["anna"], add=[3], remove=[1, 5]),
-        lambda db, w: db.change(w.holds["anna"], add=[4], remove=[2, 6]),
+        lambda db, w: db.change(w.holds["anna"], add=[4, 3], remove=[2, 6]),
     ),
     "release": (
         lambda db, w: db.release(w.holds["anna"]),

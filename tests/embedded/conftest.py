@@ -38,6 +38,14 @@ def open_folder() -> Iterator[Path]:
         shutil.rmtree(made)
 
 
+@pytest.fixture(autouse=True)
+def usual_umask() -> Iterator[None]:
+    """The folders tests make themselves are open to the service user, however tight the umask of the shell."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A folder every user may enter; pytest's own are closed to all but the user who runs the tests."""

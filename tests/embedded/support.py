@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from rowlock.embedded import EmbeddedServer
-from rowlock.embedded.postmaster import is_postmaster, recorded_pid
+from rowlock.embedded.postmaster import is_postmaster
 
 PROGRAM = Path(__file__).with_name("program.py")
 DEADLINE_SECONDS = 30
@@ -49,6 +49,9 @@ class Parent:
     def server_pid(self) -> int:
         return int(self.told["pid"])
 
+    def server_has_ended(self) -> bool:
+        return not is_postmaster(self.server_pid, Path(self.told["cluster"]))
+
     def children(self) -> dict[int, str]:
         listing = subprocess.run(
             ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(self.process.pid)],
@@ -75,13 +78,7 @@ class Parent:
         self.process.communicate()
         # The server must not outlive the test either, even if the behaviour under test is broken.
         if "cluster" in self.told:
-            cluster = Path(self.told["cluster"])
-            if is_postmaster(self.server_pid, cluster):
+            if not self.server_has_ended():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(self.server_pid, signal.SIGQUIT)
-            wait_until(lambda: not is_postmaster(self.server_pid, cluster), "the server of a parent has ended")
-
-
-def no_server_runs(cluster: Path) -> bool:
-    pid = recorded_pid(cluster)
-    return pid is None or not is_postmaster(pid, cluster)
+            wait_until(self.server_has_ended, "the server of a parent has ended")

@@ -65,6 +65,17 @@ def test_root_hands_the_server_to_an_unprivileged_user_that_exists(server: Embed
         assert (server.home / file).stat().st_uid == 0
 
 
+def test_a_tight_umask_does_not_lock_the_service_user_out(
+    make_server: ServerMaker, folder: Path, closed: Path, system_dir: Path
+) -> None:
+    os.umask(0o077)
+    bin_dir = copy_of_the_wheel(find_binaries(), folder / "installed") if IS_ROOT else None
+
+    for data_dir in (folder / "data", closed / "data"):
+        server = make_server(data_dir, bin_dir=bin_dir, system_dir=system_dir)
+        assert user_in(server.start().app) == "rowlock_app"
+
+
 @needs_root
 def test_the_environment_of_the_application_does_not_reach_the_server(
     make_server: ServerMaker, data_dir: Path, monkeypatch: pytest.MonkeyPatch

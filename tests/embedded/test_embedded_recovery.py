@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from tests.embedded.support import ParentMaker, ServerMaker, no_server_runs, wait_until
+from tests.embedded.support import ParentMaker, ServerMaker, wait_until
 
 from rowlock.embedded import EmbeddedServer, StartError, account, postmaster
 from rowlock.embedded.layout import Home
@@ -135,11 +135,10 @@ def test_a_killed_parent_takes_its_server_along_and_the_next_start_finds_the_dat
     make_parent: ParentMaker, make_server: ServerMaker, data_dir: Path
 ) -> None:
     parent = make_parent("serve", str(data_dir))
-    cluster = Path(parent.told["cluster"])
 
     parent.signal(signal.SIGKILL)
 
-    wait_until(lambda: no_server_runs(cluster), "the server of the killed parent is gone")
+    wait_until(parent.server_has_ended, "the server of the killed parent is gone")
     assert (data_dir / "postgres.log").read_text().rstrip().endswith("database system is shut down")
     assert notes(make_server(data_dir).start().owner) == ["committed"]
 
@@ -148,15 +147,14 @@ def test_a_server_left_behind_with_its_watchdog_dead_too_is_stopped_by_the_next_
     make_parent: ParentMaker, make_server: ServerMaker, data_dir: Path
 ) -> None:
     parent = make_parent("serve", str(data_dir))
-    cluster = Path(parent.told["cluster"])
     parent.kill_without_watchdog()
-    assert postmaster.is_postmaster(parent.server_pid, cluster), "it must be left behind for this test to mean much"
+    assert not parent.server_has_ended(), "it must be left behind for this test to mean much"
 
     server = make_server(data_dir)
     dsns = server.start()
 
     assert server.pid != parent.server_pid
-    assert not postmaster.is_postmaster(parent.server_pid, cluster)
+    assert parent.server_has_ended()
     assert "database system is shut down" in server.log_path.read_text()
     assert notes(dsns.owner) == ["committed"]
 
@@ -186,8 +184,8 @@ def test_a_signal_to_the_parent_shuts_the_server_down_cleanly(
     status = parent.signal(number)
 
     if status != -signal.SIGTERM:
-        assert no_server_runs(cluster), "a parent that ends in good order waits for its server"
-    wait_until(lambda: no_server_runs(cluster), "the server is gone")
+        assert parent.server_has_ended(), "a parent that ends in good order waits for its server"
+    wait_until(parent.server_has_ended, "the server is gone")
     assert (data_dir / "postgres.log").read_text().rstrip().endswith("database system is shut down")
     assert not (cluster / "postmaster.pid").exists()
 
@@ -208,5 +206,5 @@ def test_a_parent_that_exits_without_stop_still_stops_its_server(make_server: Se
     )
     subprocess.run([sys.executable, "-c", code, str(data_dir)], check=True)
 
-    assert no_server_runs(data_dir / "cluster")
+    assert postmaster.recorded_pid(data_dir / "cluster") is None
     assert (data_dir / "postgres.log").read_text().rstrip().endswith("database system is shut down")

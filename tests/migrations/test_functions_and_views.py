@@ -17,11 +17,19 @@ revoke all on function rowlock.greet from public;
 """
 
 
+def write_greet(file: Path, *, arguments: str, result: str, body: str) -> None:
+    file.write_text(GREET.format(arguments=arguments, result=result, body=body))
+
+
+def remove(file: Path) -> None:
+    file.unlink()
+
+
 @pytest.fixture
 async def greeted(owner: Connection, sql_dir: Path) -> Path:
     """The file of a small function that is applied to the database."""
     file = sql_dir / "functions/greet.sql"
-    file.write_text(GREET.format(arguments="p_name text", result="text", body="'Hello ' || p_name"))
+    write_greet(file, arguments="p_name text", result="text", body="'Hello ' || p_name")
     await migrate(owner, sql_dir=sql_dir)
     return file
 
@@ -38,7 +46,7 @@ async def test_a_changed_body_is_replaced_in_place(
     owner: Connection, app: Connection, sql_dir: Path, greeted: Path
 ) -> None:
     oid = await rows(owner, "select 'rowlock.greet'::regproc::oid")
-    greeted.write_text(GREET.format(arguments="p_name text", result="text", body="'Good evening ' || p_name"))
+    write_greet(greeted, arguments="p_name text", result="text", body="'Good evening ' || p_name")
     assert {s.path: s.state for s in await status(owner, sql_dir=sql_dir)}["functions/greet.sql"] == "changed"
 
     report = await migrate(owner, sql_dir=sql_dir)
@@ -51,7 +59,7 @@ async def test_a_changed_body_is_replaced_in_place(
 async def test_a_changed_signature_leaves_no_second_function_behind(
     owner: Connection, app: Connection, sql_dir: Path, greeted: Path
 ) -> None:
-    greeted.write_text(GREET.format(arguments="p_name text, p_times integer", result="text", body="p_name"))
+    write_greet(greeted, arguments="p_name text, p_times integer", result="text", body="p_name")
 
     await migrate(owner, sql_dir=sql_dir)
 
@@ -62,7 +70,7 @@ async def test_a_changed_signature_leaves_no_second_function_behind(
 async def test_a_changed_result_or_argument_name_is_no_obstacle(
     owner: Connection, app: Connection, sql_dir: Path, greeted: Path
 ) -> None:
-    greeted.write_text(GREET.format(arguments="p_who text", result="integer", body="length(p_who)"))
+    write_greet(greeted, arguments="p_who text", result="integer", body="length(p_who)")
 
     await migrate(owner, sql_dir=sql_dir)
 
@@ -72,7 +80,7 @@ async def test_a_changed_result_or_argument_name_is_no_obstacle(
 async def test_a_function_that_fails_to_apply_leaves_all_as_it_was(
     owner: Connection, app: Connection, sql_dir: Path, greeted: Path
 ) -> None:
-    greeted.write_text(GREET.format(arguments="p_name text", result="text", body="'Hi'"))
+    write_greet(greeted, arguments="p_name text", result="text", body="'Hi'")
     (sql_dir / "functions/zzz.sql").write_text("create or replace function rowlock.zzz() nonsense;\n")
 
     with pytest.raises(MigrationError, match=r"(?s)functions/zzz.sql .*syntax error"):
@@ -82,7 +90,7 @@ async def test_a_function_that_fails_to_apply_leaves_all_as_it_was(
 
 
 async def test_a_function_whose_file_is_gone_is_dropped(owner: Connection, sql_dir: Path, greeted: Path) -> None:
-    greeted.unlink()
+    remove(greeted)
 
     report = await migrate(owner, sql_dir=sql_dir)
 

@@ -20,7 +20,7 @@ async def value(connection: Connection, question: str) -> object:
 
 async def waiting_for_locks(connection: Connection, count: int) -> None:
     """Return once so many sessions of this database wait for a lock; the test's time limit bounds it."""
-    while await value(connection, "select count(*) from pg_locks where not granted") != count:
+    while await value(connection, "select count(*) from pg_locks where not granted") != count:  # noqa: ASYNC110 - no event tells this.
         await asyncio.sleep(0.01)
 
 
@@ -163,9 +163,7 @@ async def test_a_migration_that_changed_after_it_was_applied_is_refused(owner: C
     with pytest.raises(MigrationError, match=r"(?s)0002_seat_core.sql is not what was applied.*new migration"):
         await migrate(owner, sql_dir=sql_dir)
 
-    assert {s.path: s.state for s in await status(owner, sql_dir=sql_dir)}[
-        "migrations/0002_seat_core.sql"
-    ] == "changed"
+    assert {s.path: s.state for s in await status(owner, sql_dir=sql_dir)}["migrations/0002_seat_core.sql"] == "changed"
 
 
 async def test_a_database_of_a_newer_rowlock_is_refused(owner: Connection, sql_dir: Path) -> None:
@@ -207,9 +205,7 @@ def test_a_server_that_is_too_old_is_refused() -> None:
     check_server_version(180004)
 
 
-async def test_databases_migrated_at_different_times_have_one_schema(
-    empty: Connection, owner: Connection
-) -> None:
+async def test_databases_migrated_at_different_times_have_one_schema(empty: Connection, owner: Connection) -> None:
     await migrate(empty)
 
     assert await describe(empty) == await describe(owner)

@@ -26,6 +26,8 @@ T = TypeVar("T")
 
 DEBIAN_PG15_BIN = "/usr/lib/postgresql/15/bin"
 TEMPLATE = "rowlock_test_template"
+IN_MEMORY = Path("/dev/shm")
+_PREFIX = "rowlock-tests-"
 
 # These servers test what statements mean, not what survives a power failure, so nothing is flushed to disk.
 # Autovacuum is off because it consumes transaction ids and may look into a database while it is cloned.
@@ -127,7 +129,9 @@ class TestServers:
 
 
 def _start(name: str, binaries: Binaries) -> TestServer:
-    folder = Path(tempfile.mkdtemp(prefix=f"rowlock-{name}-"))
+    place = _place()
+    _remove_what_killed_tests_left(place)
+    folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-{name}-", dir=place))
     folder.chmod(0o711)  # When root runs the tests, the server's own user has to get to its data.
     embedded = EmbeddedServer(folder / "data", bin_dir=binaries.bin_dir, settings=SETTINGS)
     try:
@@ -140,6 +144,24 @@ def _start(name: str, binaries: Binaries) -> TestServer:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     return server
+
+
+def _place() -> Path:
+    """Memory, where cloning a database takes a tenth of the time, if there is enough for two servers; else disk."""
+    if IN_MEMORY.is_dir() and shutil.disk_usage(IN_MEMORY).free > 2 * 1024**3:
+        return IN_MEMORY
+    return Path(tempfile.gettempdir())
+
+
+def _remove_what_killed_tests_left(place: Path) -> None:
+    for folder in place.glob(f"{_PREFIX}*"):
+        pid = folder.name.removeprefix(_PREFIX).partition("-")[0]
+        try:
+            os.kill(int(pid), 0)
+        except ProcessLookupError:
+            shutil.rmtree(folder, ignore_errors=True)
+        except PermissionError:
+            continue  # It runs, as another user.
 
 
 async def _migrate(dsn: str) -> None:

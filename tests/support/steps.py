@@ -303,15 +303,14 @@ async def explore(steps: Steps, prepare: Callable[[], Awaitable[Sequence[Call]]]
         choices[-1] = (last + 1, width)
 
 
-async def wait_until_blocked(
-    controller: psycopg.AsyncConnection, waiting: psycopg.AsyncConnection, by: psycopg.AsyncConnection
-) -> None:
-    """Wait until one connection is seen waiting for a lock of another."""
+async def wait_until_blocked(asking: psycopg.AsyncConnection, *waiting: psycopg.AsyncConnection) -> None:
+    """Wait until every one of these connections is seen waiting for a lock that somebody holds."""
     deadline = time.monotonic() + HANGS_AFTER_SECONDS
+    pids = [connection.info.backend_pid for connection in waiting]
     while time.monotonic() < deadline:
-        cursor = await controller.execute("select pg_blocking_pids(%s)", [waiting.info.backend_pid])
-        row = await cursor.fetchone()
-        if row and by.info.backend_pid in row[0]:
+        cursor = await asking.execute(
+            "select bool_and(cardinality(pg_blocking_pids(pid)) > 0) from unnest(%s::int[]) as pid", [pids]
+        )
+        if await cursor.fetchone() == (True,):
             return
-        await asyncio.sleep(0)
-    raise AssertionError("The connection never came to wait for the other one.")
+    raise AssertionError(f"{len(waiting)} connections never came to wait for a lock.")

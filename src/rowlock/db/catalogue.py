@@ -14,7 +14,6 @@ from psycopg.rows import class_row, dict_row
 from psycopg.types.json import Jsonb
 
 from rowlock.db.queries import query
-from rowlock.domain.outcomes import Outcome
 from rowlock.domain.plan import Category, SeatingPlan
 
 # COPY in binary takes every value in exactly the type of its column.
@@ -235,7 +234,7 @@ async def seats_by_category(
     cursor = await connection.execute(
         query("catalogue/seats_by_category"), {"plan_id": plan_id, "categories": list(categories)}
     )
-    return {category: seat_ids for category, seat_ids in await cursor.fetchall()}
+    return dict(await cursor.fetchall())
 
 
 async def add_show(connection: AsyncConnection, show: NewShow) -> UUID | None:
@@ -265,18 +264,6 @@ async def add_show(connection: AsyncConnection, show: NewShow) -> UUID | None:
         },
     )
     return show_id
-
-
-async def block_seats(
-    connection: AsyncConnection, show_id: UUID, seat_ids: Sequence[int], reason: str
-) -> Outcome:
-    """Keep seats from being sold, all or none of them."""
-    cursor = await connection.execute(
-        query("boxoffice/block"), (show_id, list(seat_ids), reason, None, None, None)
-    )
-    row = await cursor.fetchone()
-    assert row is not None, "the function answers with one row"
-    return Outcome(row[0])
 
 
 async def list_shows(connection: AsyncConnection) -> list[ShowSummary]:

@@ -20,7 +20,5 @@ async def sell_holds(connection: AsyncConnection, show_id: UUID, reservation_ids
     assert row is not None, "an aggregate answers with one row"
     completed, orders = row
     if completed != orders or orders != len(reservation_ids):
-        raise RuntimeError(
-            f"{completed} of {len(reservation_ids)} demonstration orders were completed in {show_id}"
-        )
+        raise RuntimeError(f"{completed} of {len(reservation_ids)} demonstration orders were completed in {show_id}")
     return int(orders)

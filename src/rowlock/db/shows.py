@@ -69,15 +69,6 @@ async def prices(connection: AsyncConnection, show_id: UUID) -> list[Price]:
         return await cursor.fetchall()
 
 
-async def seat_states(connection: AsyncConnection, show_id: UUID) -> tuple[int, dict[int, str]] | None:
-    """Number of seats and the status of each seat that is not available; None when there is no such show."""
-    cursor = await connection.cursor(binary=True).execute(query("shows/seat_states"), (show_id,))
-    rows = await cursor.fetchall()
-    if not rows:
-        return None
-    return rows[0][0], {seat_id: status for _, seat_id, status in rows if seat_id is not None}
-
-
 async def plan_version(connection: AsyncConnection, show_id: UUID) -> PlanVersion | None:
     """The plan version of a show; None when there is no such show."""
     async with connection.cursor(row_factory=class_row(PlanVersion)) as cursor:

@@ -41,9 +41,7 @@ class ReservationStatistics:
     expiration_rate: Decimal | None
 
 
-async def cleanup_once(
-    connection: AsyncConnection, *, run_by: str, limit: int = CLEANUP_BATCH
-) -> CleanupResult:
+async def cleanup_once(connection: AsyncConnection, *, run_by: str, limit: int = CLEANUP_BATCH) -> CleanupResult:
     """Retire up to `limit` holds that have run out, oldest first, in one transaction."""
     cursor = await connection.execute(query("upkeep/cleanup"), {"limit": limit, "run_by": run_by})
     row = await cursor.fetchone()
@@ -51,9 +49,7 @@ async def cleanup_once(
     return CleanupResult(row[0], row[1], tuple(row[2]))
 
 
-async def cleanup(
-    connection: AsyncConnection, *, run_by: str, batch: int = CLEANUP_BATCH
-) -> CleanupResult:
+async def cleanup(connection: AsyncConnection, *, run_by: str, batch: int = CLEANUP_BATCH) -> CleanupResult:
     """Retire every hold that has run out, batch by batch; the totals. At least one run is recorded."""
     expired, released, ids = 0, 0, list[UUID]()
     while True:

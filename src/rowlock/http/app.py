@@ -25,6 +25,7 @@ from rowlock.http.lean import LeanRoutes
 from rowlock.http.openapi import add_lean_endpoints, drop_validation_errors
 from rowlock.http.problems import MEDIA_TYPE, PROBLEM_TYPES, ProblemError, as_problem, problem_body
 from rowlock.http.sessions import Sessions
+from rowlock.live.boards import LiveShows
 from rowlock.services.best_available import BestAvailable
 from rowlock.services.boxoffice import BoxOffice
 from rowlock.services.catalogue import Catalogue
@@ -52,14 +53,17 @@ def create_app(
     """
     database = Database(dsns, pool_size=settings.pool_size)
     catalogue = Catalogue(database)
-    reserving = Reserving(database)
-    version1 = Version1(database, reserving, Rollout(database, settings.v2_rollout_percent))
-    upkeep = Upkeep(database)
+    live = LiveShows(database, catalogue.hall_of)
+    reserving = Reserving(database, live)
+    version1 = Version1(database, reserving, Rollout(database, settings.v2_rollout_percent), live)
+    upkeep = Upkeep(database, live)
     sessions = Sessions(secret_key, secure=settings.secure_cookies)
     lean = LeanRoutes(
         [
-            *ReservationEndpoints(reserving, BestAvailable(catalogue, reserving), version1, secret_key).endpoints(),
-            *SeatStatusEndpoints(catalogue).endpoints(),
+            *ReservationEndpoints(
+                reserving, BestAvailable(catalogue, reserving, live), version1, secret_key
+            ).endpoints(),
+            *SeatStatusEndpoints(live).endpoints(),
         ],
         sessions,
     )
@@ -81,7 +85,7 @@ def create_app(
         redoc_url=None,
     )
     app.include_router(shows.router(catalogue))
-    app.include_router(admin.router(upkeep, BoxOffice(database), admin_api_key_hash))
+    app.include_router(admin.router(upkeep, BoxOffice(database, live), admin_api_key_hash))
     app.include_router(health.router(upkeep))
     _add_problem_page(app)
     _answer_with_problems(app)

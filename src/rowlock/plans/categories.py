@@ -176,13 +176,6 @@ def _declare_categories(draft: Draft, findings: Findings) -> None:
         if seat.category not in declared:
             first.setdefault(seat.category, seat)
             counts[seat.category] += 1
-    if len(declared) + len(first) > limits.MAX_CATEGORIES:
-        raise PlanError(
-            "TOO_MANY_CATEGORIES",
-            next(iter(first.values())).place,
-            f"the seats name {len(declared) + len(first):,} categories; at most {limits.MAX_CATEGORIES} are "
-            "allowed. A category is a part of the hall with one price, not a row or a seat",
-        )
     for key, seat in first.items():
         name = names.take(key or UNCATEGORIZED)
         if key:

@@ -6,7 +6,7 @@ count odd and even seats apart, start in the middle, or count downwards.
 
 import math
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 Point = tuple[float, float]
 
@@ -44,7 +44,7 @@ def order_along_row(points: Sequence[Point]) -> list[int]:
         # The axis wins ties, so that the noise of the last digits never decides.
         if walk_length(points, around) < walk_length(points, order) * 0.999:
             order = around
-    return _left_to_right(points, order)
+    return _in_file_order_on_one_spot(points, _left_to_right(points, order))
 
 
 def walk_length(points: Sequence[Point], order: Sequence[int]) -> float:
@@ -189,6 +189,10 @@ def _left_to_right(points: Sequence[Point], order: list[int]) -> list[int]:
     steep = abs(dx) * 10 < abs(dy)
     backwards = dy < 0 if steep else dx < 0
     return order[::-1] if backwards else order
+
+
+def _in_file_order_on_one_spot(points: Sequence[Point], order: list[int]) -> list[int]:
+    return [index for _, spot in groupby(order, key=points.__getitem__) for index in sorted(spot)]
 
 
 def _centroid(points: Sequence[Point]) -> Point:

@@ -299,7 +299,7 @@ def _text_offset(shape: Shape) -> dict[str, float]:
 
 def _is_whole(points: Iterable[tuple[float, float]]) -> bool:
     (left, top), (right, bottom) = points
-    return (right - left).is_integer() and (bottom - top).is_integer()
+    return float(right - left).is_integer() and float(bottom - top).is_integer()
 
 
 def _position(x: float, y: float) -> dict[str, float]:

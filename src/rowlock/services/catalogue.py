@@ -64,8 +64,7 @@ class Catalogue:
             self._plan_of_show[show_id] = published.version.plan_id
         return published
 
-    async def seat_states(self, show_id: UUID) -> tuple[int, dict[int, str]] | None:
-        """Number of seats, and the status of each that is not available; None when there is no such show."""
-        return await call(
-            self._database.app, lambda connection: shows.seat_states(connection, show_id), repeatable=True
-        )
+    async def hall_of(self, show_id: UUID) -> Hall | None:
+        """What choosing seats needs of the plan of a show, or None when there is no such show."""
+        published = await self.plan_of(show_id)
+        return None if published is None else published.hall

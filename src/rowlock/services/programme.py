@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from rowlock.db import catalogue
+from rowlock.db import boxoffice, catalogue
 from rowlock.db.catalogue import NewShow, Organization, PlanOfShow, PublishedPlan, Venue
 from rowlock.db.connections import Connection
 from rowlock.domain.outcomes import Outcome
@@ -167,8 +167,8 @@ async def _block_not_for_sale(connection: Connection, plan: PlanOfShow, show_id:
     seats = await catalogue.seats_by_category(connection, plan.plan_id, kept)
     for index, seat_ids in seats.items():
         reason = f"not for sale: {plan.categories[index].name}"
-        outcome = await catalogue.block_seats(connection, show_id, seat_ids, reason)
-        assert outcome is Outcome.OK, "nobody else knows of this show yet"
+        result = await boxoffice.block(connection, show_id, seat_ids, reason, None)
+        assert result.outcome is Outcome.OK, "nobody else knows of this show yet"
     return {plan.categories[index].name: len(seat_ids) for index, seat_ids in seats.items()}
 
 

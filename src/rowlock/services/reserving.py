@@ -1,9 +1,11 @@
 """Reserving, extending, changing and releasing seats: version 2, on the stored functions.
 
-The database decides; this service mints tokens, repeats what may be repeated and keeps calls short.
+The database decides; this service keeps calls short, lets reserves travel together and repeats what may be repeated.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
 from uuid import UUID
 
 from rowlock.db import reservations
@@ -20,46 +22,76 @@ from rowlock.domain.reservations import (
     ReserveRequest,
     show_key,
 )
+from rowlock.services.coalescer import Coalescer
+
+
+class SeatWatcher(Protocol):
+    """Wants to know at once what this process has committed. It must not fail."""
+
+    def claimed(self, show_id: UUID, seat_ids: Sequence[int], until: datetime) -> None:
+        """Seats were reserved until then."""
+
+    def freed(self, show_id: UUID, seat_ids: Sequence[int]) -> None:
+        """Seats were given back."""
+
+    def changed(self, show_id: UUID | None) -> None:
+        """Something else changed, in this show or in any."""
 
 
 class Reserving:
     """The operations on holds. Every method raises db.calls.BusyError when the database cannot answer."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, watcher: SeatWatcher) -> None:
         self._database = database
+        self._watcher = watcher
+        self._reserves: Coalescer[UUID, ReserveRequest, ReservationResult] = Coalescer(self._reserve)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a reserve would be refused with BusyError now."""
+        return self._reserves.is_full
 
     async def reserve(self, request: ReserveRequest) -> ReservationResult:
         """Reserve all seats of the request or none. Repeating a request answers the same."""
+        result = await self._reserves.submit(request.token.show_id, request)
+        if result.outcome == Outcome.OK and result.expires_at is not None:
+            self._watcher.claimed(request.token.show_id, result.seat_ids, result.expires_at)
+        return result
 
-        async def operation(connection: Connection) -> ReservationResult:
-            (result,) = await reservations.reserve_batch(connection, request.token.show_id, [request])
-            return result
-
-        return await call(self._database.app, operation, repeatable=True)
+    async def _reserve(self, show_id: UUID, requests: Sequence[ReserveRequest]) -> list[ReservationResult]:
+        return await call(
+            self._database.app,
+            lambda connection: reservations.reserve_batch(connection, show_id, requests),
+            repeatable=True,
+        )
 
     async def extend(
         self, token: ReservationToken, holder: Holder, seen_extension_count: int | None = None
     ) -> ReservationResult:
         """Extend a hold. Without the count the caller has seen, a lost connection raises OutcomeUnknownError."""
-        return await call(
+        result = await call(
             self._database.app,
             lambda connection: reservations.extend(connection, token, holder, seen_extension_count),
             repeatable=seen_extension_count is not None,
         )
+        self._watcher.changed(token.show_id)
+        return result
 
     async def change(
         self, token: ReservationToken, add: Sequence[int], remove: Sequence[int], holder: Holder
     ) -> ReservationResult:
         """Add and drop seats of a hold in one step."""
-        return await call(
+        result = await call(
             self._database.app,
             lambda connection: reservations.change(connection, token, add, remove, holder),
             repeatable=True,
         )
+        self._watcher.changed(token.show_id)
+        return result
 
     async def release(self, token: ReservationToken, holder: Holder) -> ReleaseResult:
         """Release the hold of a token."""
-        return await call(
+        result = await call(
             self._database.app,
             lambda connection: reservations.release(
                 connection,
@@ -71,6 +103,8 @@ class Reserving:
             ),
             repeatable=True,
         )
+        self._watcher.freed(token.show_id, result.released_seat_ids)
+        return result
 
     async def release_by_id(self, reservation_id: UUID, holder: Holder) -> ReleaseResult:
         """Release a hold by its id, for its holder. The id leads to its show."""
@@ -81,6 +115,7 @@ class Reserving:
                     connection, show_id, reservation_id, token_hash=None, holder_key=holder.key, holder=holder
                 )
                 if result.outcome != Outcome.RESERVATION_NOT_FOUND:
+                    self._watcher.freed(show_id, result.released_seat_ids)
                     return result
             return ReleaseResult(Outcome.RESERVATION_NOT_FOUND, reservation_id)
 

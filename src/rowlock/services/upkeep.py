@@ -7,13 +7,15 @@ from rowlock.db.calls import BusyError, call
 from rowlock.db.connections import Connection
 from rowlock.db.pool import Database
 from rowlock.db.runtime_settings import functions_present
+from rowlock.services.reserving import SeatWatcher
 
 
 class Upkeep:
     """What the admin endpoints and probes ask for."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, watcher: SeatWatcher) -> None:
         self._database = database
+        self._watcher = watcher
 
     async def cleanup(self, *, limit: int, run_by: str) -> upkeep.CleanupResult:
         """Retire up to `limit` expired holds."""
@@ -21,7 +23,9 @@ class Upkeep:
         async def operation(connection: Connection) -> upkeep.CleanupResult:
             return await upkeep.cleanup_once(connection, run_by=run_by, limit=limit)
 
-        return await call(self._database.app, operation, repeatable=True)
+        result = await call(self._database.app, operation, repeatable=True)
+        self._watcher.changed(None)
+        return result
 
     async def statistics(self, *, show_id: UUID | None, hours: int) -> upkeep.ReservationStatistics:
         """What happened to reservations in the last `hours`."""

@@ -20,7 +20,7 @@ from rowlock.domain.reservations import (
     ReserveRequest,
     show_key,
 )
-from rowlock.services.reserving import Reserving
+from rowlock.services.reserving import Reserving, SeatWatcher
 
 log = structlog.get_logger(__name__)
 
@@ -57,10 +57,11 @@ class Rollout:
 class Version1:
     """Reserve and release without stored functions, on the pool of the version 1 role."""
 
-    def __init__(self, database: Database, reserving: Reserving, rollout: Rollout) -> None:
+    def __init__(self, database: Database, reserving: Reserving, rollout: Rollout, watcher: SeatWatcher) -> None:
         self._database = database
         self._reserving = reserving
         self._rollout = rollout
+        self._watcher = watcher
 
     async def reserve(self, request: ReserveRequest) -> ReservationResult:
         """As Reserving.reserve."""
@@ -74,7 +75,9 @@ class Version1:
             async with connection.transaction():
                 return await version1.reserve(connection, request)
 
-        return await call(self._database.v1, operation, repeatable=True)
+        result = await call(self._database.v1, operation, repeatable=True)
+        self._watcher.changed(request.token.show_id)
+        return result
 
     async def release(self, token: ReservationToken, holder: Holder) -> ReleaseResult:
         """As Reserving.release."""
@@ -116,4 +119,6 @@ class Version1:
                     connection, show_id, reservation_id, token_hash=token_hash, holder_key=holder_key, holder=holder
                 )
 
-        return await call(self._database.v1, operation, repeatable=True)
+        result = await call(self._database.v1, operation, repeatable=True)
+        self._watcher.changed(show_id)
+        return result

@@ -120,8 +120,8 @@ create table seat_reservation_audit_log (
     constraint seat_reservation_audit_log_pkey PRIMARY KEY (id, at)
 ) partition by RANGE (at);
 CREATE INDEX idx_audit_log_at ON ONLY rowlock.seat_reservation_audit_log USING brin (at);
-comment on column seat_reservation_audit_log.xid is 'The writing transaction: readers of the change feed stop below pg_snapshot_xmin, so that no late commit is missed.';
 comment on table seat_reservation_audit_log is 'What happened to every seat, insert-only, one row per event. Written after the claims it speaks of are locked, so for one seat the order of id is the order of events. seat_ids: the seats the event is about; for expired and released the seats it set free; for changed the seats now held, with metadata {"added":[…],"removed":[…]}.';
+comment on column seat_reservation_audit_log.xid is 'The writing transaction: readers of the change feed stop below pg_snapshot_xmin, so that no late commit is missed.';
 grant insert on seat_reservation_audit_log to rowlock_v1;
 revoke delete, truncate, update on seat_reservation_audit_log from owner;
 
@@ -167,8 +167,8 @@ create table seating_plans (
     constraint chk_plan_seats_total CHECK (((seats_total >= 1) AND (seats_total <= 200000))),
     constraint chk_plan_version CHECK ((version >= 1))
 );
-comment on column seating_plans.checksum is 'SHA-256 over layout and seats, so that a changed plan is found.';
 comment on table seating_plans is 'Published plan versions. A row never changes; a changed hall is a new version. layout: {"width","height","focal_point":[x,y],"categories":[{"name","color","for_sale"}],"sections":[{"name"}],"rows":[{"section","label"}],"shapes":[{"kind","points","text","color"}]}.';
+comment on column seating_plans.checksum is 'SHA-256 over layout and seats, so that a changed plan is found.';
 grant select on seating_plans to rowlock_app;
 
 create table seats (
@@ -255,10 +255,10 @@ create table shows (
 );
 CREATE INDEX shows_show_key ON rowlock.shows USING btree (show_key);
 CREATE INDEX shows_starts_at ON rowlock.shows USING btree (starts_at);
-comment on column shows.max_hold_seconds is 'A hold never lives longer than this, extensions included.';
-comment on column shows.seats_total is 'Copied from the plan: seat ids 1 to seats_total exist.';
-comment on column shows.show_key is 'The last 32 bits of show_id. Reservation ids made by Rowlock carry it, so that an id alone leads to its show.';
 comment on table shows is 'One performance in one plan version. A show keeps its plan version for ever.';
+comment on column shows.show_key is 'The last 32 bits of show_id. Reservation ids made by Rowlock carry it, so that an id alone leads to its show.';
+comment on column shows.seats_total is 'Copied from the plan: seat ids 1 to seats_total exist.';
+comment on column shows.max_hold_seconds is 'A hold never lives longer than this, extensions included.';
 grant select on shows to rowlock_app;
 grant select on shows to rowlock_v1;
 
@@ -501,6 +501,8 @@ create function reserve_seats_batch(p_show_id uuid, p_reservation_ids uuid[], p_
     returns TABLE(request integer, outcome text, reservation_id uuid, seat_ids integer[], unavailable_seat_ids integer[], expires_at timestamp with time zone, extension_count integer, extensions_remaining integer, server_time timestamp with time zone)
     language plpgsql security definer
     set enable_seqscan=off
+    set jit=off
+    set plan_cache_mode=force_generic_plan
     set search_path=rowlock, pg_temp
     as 'see functions/reserve_seats_batch.sql';
 comment on function reserve_seats_batch is 'Reserve seats of one show for many requests, each all or nothing, in order of arrival. One row a request.';

@@ -52,9 +52,7 @@ class Reaper:
         result = await upkeep.cleanup(connection, run_by=RUN_BY, batch=self._batch)
         self._next_heartbeat = self._clock() + self._heartbeat_seconds
         if result.reservations_expired:
-            _log.info(
-                "holds_expired", reservations=result.reservations_expired, seats=result.seats_released
-            )
+            _log.info("holds_expired", reservations=result.reservations_expired, seats=result.seats_released)
         elif lapsed and (left := await upkeep.lapsed_reservations(connection)):
             return self._fruitless_pause(left)
         self._fruitless = 0
@@ -63,7 +61,7 @@ class Reaper:
     def _fruitless_pause(self, left: int) -> float:
         """Somebody has these holds locked, or the cleanup failed: each look would write a run for nothing."""
         self._fruitless += 1
-        pause = min(self._look_seconds * 2**self._fruitless, self._heartbeat_seconds)
+        pause = min(self._look_seconds * 2.0**self._fruitless, self._heartbeat_seconds)
         _log.warning(
             "cleanup_made_no_progress",
             reservations_left=left,

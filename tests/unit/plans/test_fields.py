@@ -3,10 +3,10 @@
 import json
 
 import pytest
+from tests.unit.plans.builders import Json, only, pretix_plan, pretix_row, pretix_seat, pretix_zone, read
 
 from rowlock.plans import PlanError
 from rowlock.plans.fields import clean, parse_number, safe_color
-from tests.unit.plans.builders import Json, only, pretix_plan, pretix_row, pretix_seat, pretix_zone, read
 
 SEATS = "zones[0].rows[3].seats[2]"
 
@@ -106,9 +106,7 @@ def test_thousands_of_different_unknown_keys_stay_a_short_report():
     report = read(plan).report
 
     assert len(report.findings) < 50
-    assert "4,500 times" in {finding.found.rsplit(", ", 1)[1] for finding in report.findings} | {
-        text for text in map(str, [sum(1 for _ in range(4_500)), "4,500 times"])
-    }
+    assert report.counts["UNKNOWN_KEY"] == 501  # 500 keys of their own, and one for all further ones.
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.unit.plans.builders import chart, pretix_plan, read
 
 from rowlock.plans import MAX_BYTES, MAX_SEATS, PlanError, detect_format, read_plan, read_plan_file
-from tests.unit.plans.builders import chart, pretix_plan, read
 
 
 def refusal(content: object, name: str = "hall.json", **options: object) -> PlanError:

@@ -31,7 +31,7 @@ SessionId = Annotated[
     Meta(
         min_length=1,
         max_length=128,
-        pattern="^[!-~]+$",
+        pattern="^[!-~]+(?!\n)$",  # Python's $ alone would let a line break pass behind the last character.
         description="Who holds, in the words of your system. Without it the session cookie says.",
         extra_json_schema={"not": {"pattern": "^web_"}},
     ),

@@ -1,20 +1,18 @@
 """The status of every seat of a show: as JSON for people, and as an array of 2 bits a seat for maps."""
 
 from datetime import UTC, datetime
-from hashlib import blake2b
 from uuid import UUID
 
 import msgspec
 from msgspec import Struct
 
 from rowlock.domain.outcomes import Outcome
+from rowlock.domain.seat_board import STATUSES
 from rowlock.http.lean import JSON, Endpoint, Reply, Request
 from rowlock.http.problems import ProblemError
-from rowlock.services.catalogue import Catalogue
+from rowlock.live.boards import LiveShows
 
 OCTETS = b"application/octet-stream"
-STATUSES = ("available", "reserved", "sold", "blocked")
-CODES = {status: code for code, status in enumerate(STATUSES)}
 
 
 class SeatStatus(Struct):
@@ -35,20 +33,11 @@ class SeatStatuses(Struct, kw_only=True):
     seats: list[SeatStatus]
 
 
-def pack(seats_total: int, states: dict[int, str]) -> bytes:
-    """The status of all seats, 2 bits each: seat 1 in the lowest bits of the first byte, four seats a byte."""
-    bits = bytearray((seats_total + 3) // 4)
-    for seat_id, status in states.items():
-        index = seat_id - 1
-        bits[index >> 2] |= CODES[status] << ((index & 3) * 2)
-    return bytes(bits)
-
-
 class SeatStatusEndpoints:
     """The handler of GET /api/shows/{show_id}/seats."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
-        self._catalogue = catalogue
+    def __init__(self, live: LiveShows) -> None:
+        self._live = live
 
     def endpoints(self) -> list[Endpoint]:
         """The endpoint, for the lean road."""
@@ -72,26 +61,24 @@ class SeatStatusEndpoints:
     async def seats(self, request: Request) -> Reply:
         """GET the status of every seat."""
         show_id = _show_id(request.value)
-        states = await self._catalogue.seat_states(show_id)
-        if states is None:
+        show = await self._live.get(show_id)
+        if show is None:
             raise ProblemError(Outcome.SHOW_NOT_FOUND)
-        seats_total, taken = states
-        bits = pack(seats_total, taken)
-        version = blake2b(bits, digest_size=8).hexdigest()
+        board = show.picture()
         as_bits = OCTETS in request.headers.get(b"accept", b"")
-        etag = f'"{version}{"-b" if as_bits else ""}"'.encode()
+        etag = f'"{board.version}{"-b" if as_bits else ""}"'.encode()
         headers = [(b"etag", etag), (b"cache-control", b"no-cache"), (b"vary", b"accept")]
         if etag in request.headers.get(b"if-none-match", b""):
             return Reply(304, b"", headers)
         if as_bits:
-            return Reply(200, bits, [(b"content-type", OCTETS), *headers])
+            return Reply(200, board.packed(), [(b"content-type", OCTETS), *headers])
         answer = SeatStatuses(
             show_id=show_id,
-            version=version,
-            server_time=datetime.now(UTC),
-            seats_total=seats_total,
-            seats_available=seats_total - len(taken),
-            seats=[SeatStatus(seat, taken.get(seat, "available")) for seat in range(1, seats_total + 1)],
+            version=board.version,
+            server_time=datetime.fromtimestamp(show.now(), UTC),
+            seats_total=board.seats_total,
+            seats_available=board.seats_available,
+            seats=[SeatStatus(seat, STATUSES[board.status(seat)]) for seat in range(1, board.seats_total + 1)],
         )
         return Reply(200, msgspec.json.encode(answer), [JSON, *headers])
 

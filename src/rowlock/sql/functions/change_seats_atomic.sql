@@ -34,6 +34,8 @@ language plpgsql
 security definer
 set search_path = rowlock, pg_temp
 set enable_seqscan = off
+set jit = off
+set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column
 declare

@@ -1,8 +1,10 @@
 -- ensure_audit_log_partitions: make the audit log's partitions for this month and the next ones.
 --
--- A default partition catches what comes when this was not called in time, so no event is ever refused.
+-- A default partition catches what comes when this was not called in time, so no event is ever refused. A month of
+-- which it has caught something stays there to its end: rows of the log never move.
 --
--- Locks     the audit log, briefly, when a partition is missing.
+-- Locks     when a partition is missing: an advisory lock against others who make partitions, then, briefly, the
+--           audit log.
 -- Outcomes  the names of the partitions made, none when all were there.
 -- Writes    new partitions, without the right to change or delete their rows.
 create or replace function rowlock.ensure_audit_log_partitions(p_months_ahead integer default 2)
@@ -13,6 +15,7 @@ set search_path = rowlock, pg_temp
 as $$
 declare
     v_month timestamptz;
+    v_next  timestamptz;
     v_name  text;
 begin
     for v_month in
@@ -25,9 +28,13 @@ begin
     loop
         v_name := 'seat_reservation_audit_log_' || to_char(v_month at time zone 'UTC', 'YYYY_MM');
         continue when to_regclass('rowlock.' || v_name) is not null;
+        v_next := ((v_month at time zone 'UTC') + interval '1 month') at time zone 'UTC';
+        perform pg_advisory_xact_lock('rowlock.seat_reservation_audit_log'::regclass::bigint);
+        continue when to_regclass('rowlock.' || v_name) is not null
+            or exists (select from seat_reservation_audit_log_default as d where d.at >= v_month and d.at < v_next);
         execute format(
             'create table rowlock.%I partition of rowlock.seat_reservation_audit_log for values from (%L) to (%L)',
-            v_name, v_month, ((v_month at time zone 'UTC') + interval '1 month') at time zone 'UTC'
+            v_name, v_month, v_next
         );
         execute format('revoke update, delete, truncate on rowlock.%I from current_user', v_name);
         return next v_name;

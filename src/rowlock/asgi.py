@@ -1,0 +1,18 @@
+"""The ASGI application for servers that are started by themselves, as in `uvicorn rowlock.asgi:app`.
+
+Reads the environment when it is imported; the database has to be there and migrated.
+"""
+
+from rowlock.http.app import create_app
+from rowlock.instance import load_instance, resolve_dsns
+from rowlock.settings import settings
+
+_settings = settings()
+_instance = load_instance(_settings)
+
+app = create_app(
+    _settings,
+    resolve_dsns(_settings, _settings.data_dir),
+    secret_key=_instance.secret_key,
+    admin_api_key_hash=_instance.admin_api_key_hash,
+)

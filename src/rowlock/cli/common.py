@@ -1,0 +1,116 @@
+"""What commands share: the options that all have, output for people and for programs, and the way to the database."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import typer
+
+from rowlock.cli.exits import CommandError, ExitCode
+from rowlock.db.connections import Connection
+from rowlock.db.pool import connect
+from rowlock.instance import find_dsns, owner_dsn
+from rowlock.settings import Settings
+
+T = TypeVar("T")
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir",
+        help="Folder of the embedded database and of this installation's secrets. "
+        "[default: ROWLOCK_DATA_DIR, or .rowlock]",
+        show_default=False,
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document for programs, and nothing else.")]
+
+
+def load_settings(data_dir: Path | None) -> Settings:
+    """The settings of the environment, with the data folder of the command line if one is given."""
+    settings = Settings()
+    return settings if data_dir is None else settings.model_copy(update={"data_dir": data_dir})
+
+
+def say(text: str) -> None:
+    """Print a line for people on standard output, at once."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def warn(text: str) -> None:
+    """Print a line on standard error, at once."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def answer(document: object, text: str, *, as_json: bool) -> None:
+    """Print the result of a command: `document` for programs, or `text` for people."""
+    say(json.dumps(document, default=_plain, ensure_ascii=False, indent=2) if as_json else text)
+
+
+def _plain(value: object) -> str | float:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, UUID | Path):
+        return str(value)
+    return float(str(value))  # Decimals, of statistics.
+
+
+def with_database(
+    data_dir: Path | None,
+    work: Callable[[Connection], Awaitable[T]],
+    *,
+    role: Literal["owner", "app"] = "owner",
+    name: str = "rowlock cli",
+) -> T:
+    """Run `work` on a connection of that role, in autocommit."""
+    settings = load_settings(data_dir)
+
+    async def run() -> T:
+        if role == "owner":
+            dsn = owner_dsn(settings, settings.data_dir)
+        else:
+            dsn = (await find_dsns(settings, settings.data_dir)).app
+        async with await connect(dsn, application_name=name) as connection:
+            return await work(connection)
+
+    return asyncio.run(run())
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[object]], *, empty: str) -> str:
+    """Rows as aligned columns, or the sentence `empty`."""
+    if not rows:
+        return empty
+    cells = [list(headings), *([str(cell) for cell in row] for row in rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(headings))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells
+    )
+
+
+def local(instant: datetime, time_zone: str) -> str:
+    """An instant in the venue's time, in full."""
+    return instant.astimezone(ZoneInfo(time_zone)).isoformat(timespec="minutes") + f" ({time_zone})"
+
+
+def money(amount_minor: int | None, currency: str) -> str:
+    """An amount in minor units, as it is stored: how many of them make a unit differs by currency."""
+    return "no price" if amount_minor is None else f"{amount_minor} {currency} minor"
+
+
+def fields(values: Mapping[str, object]) -> str:
+    """Names and values, one a line."""
+    width = max(len(name) for name in values)
+    return "\n".join(f"{name.ljust(width)}  {value}" for name, value in values.items())
+
+
+def refuse(message: str) -> CommandError:
+    """The error of a command that was understood and cannot be done."""
+    return CommandError(ExitCode.REFUSED, message)

@@ -1,0 +1,123 @@
+"""Commands about seating plans: look at a file, publish it, list what is published."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rowlock.cli.common import DataDir, Json, answer, table, with_database
+from rowlock.cli.exits import CommandError, ExitCode
+from rowlock.db.catalogue import list_plans
+from rowlock.db.connections import Connection
+from rowlock.plans import PlanError, PlanFormat, PlanReading, read_plan_file, render
+from rowlock.services.programme import PlanImported, import_plan
+
+File = Annotated[Path, typer.Argument(help="The plan: a pretix or seats.io JSON file, or a CSV file.")]
+Format = Annotated[
+    PlanFormat | None,
+    typer.Option("--format", help="What the file is. [default: detected]", show_default=False),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    group = typer.Typer(help="Seating plans: check a file, publish it, list what is published.")
+    group.command("check", epilog="Example: rowlock plan check theatre.json")(check)
+    group.command("import", epilog='Example: rowlock plan import theatre.json --venue "Playhouse"')(import_)
+    group.command("list", epilog="Example: rowlock plan list --json")(list_)
+    app.add_typer(group, name="plan")
+
+
+def check(
+    file: File,
+    plan_format: Format = None,
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
+    """Read a plan file and say what the plan doctor finds and would repair. Publishes nothing."""
+    reading = _read(file, plan_format)
+    answer(asdict(reading.report), render(reading.report).rstrip(), as_json=json)
+
+
+def import_(
+    file: File,
+    venue: Annotated[str, typer.Option("--venue", help="The building it belongs to; made when it is new.")],
+    organization: Annotated[
+        str | None,
+        typer.Option(
+            "--organization",
+            help="Who sells there; made when it is new. [default: the only one there is, or the venue's name]",
+            show_default=False,
+        ),
+    ] = None,
+    time_zone: Annotated[
+        str | None,
+        typer.Option("--time-zone", help="IANA time zone of a new venue. [default: UTC]", show_default=False),
+    ] = None,
+    plan_format: Format = None,
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
+    """Publish a plan file as the next version of the plan of its name. A published version never changes."""
+    reading = _read(file, plan_format)
+
+    async def publish(connection: Connection) -> PlanImported:
+        return await import_plan(
+            connection,
+            reading.plan,
+            source_format=reading.report.format,
+            venue=venue,
+            organization=organization,
+            time_zone=time_zone,
+        )
+
+    imported = with_database(data_dir, publish)
+    answer(_document(imported, reading), _text(imported, reading), as_json=json)
+
+
+def _read(file: Path, plan_format: PlanFormat | None) -> PlanReading:
+    try:
+        return read_plan_file(file, plan_format)
+    except PlanError as error:
+        raise CommandError(ExitCode.BAD_FILE, f"{file} was refused ({error.code}). {error}") from error
+
+
+def _document(imported: PlanImported, reading: PlanReading) -> dict[str, Any]:
+    return {
+        "plan_id": imported.plan.plan_id,
+        "version": imported.plan.version,
+        "seats": imported.plan.seats_total,
+        "repairs": reading.report.repairs,
+        "checksum": imported.plan.checksum.hex(),
+        "organization": imported.organization.name,
+        "venue": imported.venue.name,
+        "time_zone": imported.venue.time_zone,
+        "report": asdict(reading.report),
+    }
+
+
+def _text(imported: PlanImported, reading: PlanReading) -> str:
+    plan = imported.plan
+    return (
+        f"{render(reading.report)}\n"
+        f"Published {reading.plan.name}, version {plan.version}, in {imported.venue.name} "
+        f"({imported.organization.name}, {imported.venue.time_zone}): {plan.seats_total:,} seats.\n"
+        f"plan {plan.plan_id}\n"
+        f"Put it on sale: rowlock show create --plan {plan.plan_id} --title … --starts-at … --price …"
+    )
+
+
+def list_(data_dir: DataDir = None, json: Json = False) -> None:
+    """List every published plan version."""
+    plans = with_database(data_dir, list_plans)
+    rows = [
+        (plan.plan_id, f"{plan.name} v{plan.version}", f"{plan.seats_total:,}", plan.venue, plan.organization)
+        for plan in plans
+    ]
+    text = table(
+        ("plan", "name", "seats", "venue", "organization"),
+        rows,
+        empty="No plan is published yet. `rowlock plan import` publishes one.",
+    )
+    answer({"plans": [asdict(plan) for plan in plans]}, text, as_json=json)

@@ -1,0 +1,111 @@
+"""Puts the command groups together, and turns whatever a command raises into a message and an exit code."""
+
+import sys
+from collections.abc import Callable
+from importlib.metadata import version as version_of
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from rowlock.cli import health, plans, running, schema, shows, upkeep
+from rowlock.cli.common import say, warn
+from rowlock.cli.exits import CommandError, ExitCode
+from rowlock.db.connections import DATABASE_ERRORS, UNREACHABLE
+from rowlock.db.definitions import DefinitionError
+from rowlock.db.migrate import MigrationError
+from rowlock.embedded import EmbeddedError
+from rowlock.instance import InstanceError, NoDatabaseError
+from rowlock.services.programme import ProgrammeError
+
+app = typer.Typer(
+    name="rowlock",
+    help="Sells reserved seats, and cannot sell one twice. `rowlock up` is all it takes to see it at work.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        say(f"rowlock {version_of('rowlock')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Sells reserved seats, and cannot sell one twice. `rowlock up` is all it takes to see it at work."""
+
+
+for module in (running, schema, plans, shows, upkeep, health):
+    module.register(app)
+
+
+def main() -> None:
+    """Run the command line of this process; never returns."""
+    sys.exit(run(app))
+
+
+def run(command: Callable[[], object]) -> int:
+    """Run a command and return its exit code; what it raises becomes a message on standard error."""
+    try:
+        command()
+    except SystemExit as exit_:
+        return exit_.code if isinstance(exit_.code, int) else ExitCode.OK
+    except KeyboardInterrupt:
+        warn("Interrupted.")
+        return 130  # As shells name a program that SIGINT ended.
+    except BrokenPipeError:
+        return ExitCode.OK  # Whoever read our output has seen enough, as in `rowlock show list | head -1`.
+    except Exception as error:
+        code, message = explain(error)
+        if message is None:
+            raise
+        warn(f"rowlock: {message}")
+        return code
+    return ExitCode.OK
+
+
+def explain(error: Exception) -> tuple[ExitCode, str | None]:
+    """The exit code for an error and a message for people; None for a bug, which should be seen as it is."""
+    match error:
+        case CommandError():
+            return error.code, str(error)
+        case ProgrammeError() | EmbeddedError() | InstanceError() | MigrationError() | DefinitionError():
+            return ExitCode.REFUSED, str(error)
+        case NoDatabaseError():
+            return ExitCode.NO_DATABASE, str(error)
+        case ValidationError():
+            return ExitCode.USAGE, _wrong_settings(error)
+        case _ if isinstance(error, DATABASE_ERRORS):
+            return _explain_database_error(error)
+        case _:
+            return ExitCode.REFUSED, None
+
+
+def _wrong_settings(error: ValidationError) -> str:
+    lines = ["Settings in the environment are wrong:"]
+    for wrong in error.errors():
+        name = str(wrong["loc"][0])
+        variable = name if name.isupper() else f"ROWLOCK_{name.upper()}"
+        lines.append(f"  {variable}: {wrong['msg']}")
+    lines.append("docs/reference/settings.md describes each.")
+    return "\n".join(lines)
+
+
+def _explain_database_error(error: Exception) -> tuple[ExitCode, str]:
+    reason = str(error).strip() or type(error).__name__
+    state = getattr(error, "sqlstate", None)
+    if state is None and isinstance(error, UNREACHABLE):
+        return ExitCode.NO_DATABASE, f"The database cannot be reached: {reason}"
+    if state in ("42P01", "42883", "3F000"):
+        advice = "The database is not migrated, or was rolled back: `rowlock migrate` or `rowlock rollback undo`."
+        return ExitCode.REFUSED, f"{reason}\n{advice}"
+    return ExitCode.REFUSED, f"The database refused: {reason}"

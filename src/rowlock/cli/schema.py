@@ -1,0 +1,125 @@
+"""Commands about the database itself: migrate, rollback, and the way in for psql."""
+
+from typing import Annotated, Any
+
+import typer
+
+from rowlock.cli.common import DataDir, Json, answer, load_settings, table, warn, with_database
+from rowlock.db import rollback
+from rowlock.db.definitions import ObjectStatus, status
+from rowlock.db.migrate import MigrationReport, migrate
+from rowlock.instance import owner_dsn
+
+_DONE = {"applied"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command("migrate", epilog="Example: rowlock migrate --status")(migrate_command)
+    rollback_app = typer.Typer(help="Go back from version 2 to version 1 while shows are on sale, and forward again.")
+    rollback_app.command("quick", epilog="Example: rowlock rollback quick")(rollback_quick)
+    rollback_app.command("full", epilog="Example: rowlock rollback full")(rollback_full)
+    rollback_app.command("undo", epilog="Example: rowlock rollback undo")(rollback_undo)
+    app.add_typer(rollback_app, name="rollback")
+    db_app = typer.Typer(help="The way to the database.")
+    db_app.callback()(_db)
+    db_app.command("url", epilog='Example: psql "$(rowlock db url)"')(db_url)
+    app.add_typer(db_app, name="db")
+
+
+def migrate_command(
+    data_dir: DataDir = None,
+    status_only: Annotated[
+        bool, typer.Option("--status", help="Change nothing; exit 1 when something has yet to be applied.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Bring the database up to date: tables, functions, views and rights. Safe while shows are on sale."""
+    if status_only:
+        _show_status(with_database(data_dir, status), as_json=json)
+        return
+    report = with_database(data_dir, migrate)
+    answer(migration_document(report), migration_text(report), as_json=json)
+    for weakness in report.warnings:
+        warn(f"Note: {weakness}")
+
+
+def migration_document(report: MigrationReport) -> dict[str, Any]:
+    """A migration for programs."""
+    return {
+        "changed": report.changed,
+        "migrations": report.migrations,
+        "objects": report.objects,
+        "partitions": report.partitions,
+        "warnings": report.warnings,
+    }
+
+
+def migration_text(report: MigrationReport) -> str:
+    """A migration for people: what was applied, one a line."""
+    if not report.changed:
+        return "The database is up to date."
+    applied = [*report.migrations, *report.objects, *(f"partition {name}" for name in report.partitions)]
+    return "\n".join([*(f"applied {path}" for path in applied), "The database is up to date."])
+
+
+def migration_summary(report: MigrationReport) -> str:
+    """A migration for people, in one line."""
+    if not report.changed:
+        return "The database is up to date."
+    functions = sum(path.startswith("functions/") for path in report.objects)
+    return (
+        f"The database is up to date: applied {len(report.migrations)} migrations, {functions} functions and "
+        f"{len(report.objects) - functions} files of views and rights."
+    )
+
+
+def _show_status(files: list[ObjectStatus], *, as_json: bool) -> None:
+    document = {
+        "up_to_date": all(file.state in _DONE for file in files),
+        "files": [
+            {"path": file.path, "kind": file.kind, "state": file.state, "applied_at": file.applied_at} for file in files
+        ],
+    }
+    rows = [
+        (file.state, file.path, file.applied_at.isoformat(timespec="seconds") if file.applied_at else "")
+        for file in files
+    ]
+    answer(document, table(("state", "file", "applied"), rows, empty=""), as_json=as_json)
+    if not document["up_to_date"]:
+        raise typer.Exit(1)
+
+
+def rollback_quick(data_dir: DataDir = None, json: Json = False) -> None:
+    """Serve everybody who calls version 1 with version 1. A switch: servers see it within seconds."""
+    with_database(data_dir, rollback.quick)
+    answer(
+        {"v2_rollout_percent": 0},
+        "Whoever calls version 1 is served by version 1 from now on. `rowlock rollback undo` goes forward again.",
+        as_json=json,
+    )
+
+
+def rollback_full(data_dir: DataDir = None, json: Json = False) -> None:
+    """Turn the switch of `quick`, and drop Rowlock's functions. Tables, constraints and data stay."""
+    functions = with_database(data_dir, rollback.full)
+    text = [f"dropped {function}" for function in functions]
+    text.append("Version 1 serves what version 1 can. `rowlock rollback undo` goes forward again.")
+    answer({"v2_rollout_percent": 0, "dropped": functions}, "\n".join(text), as_json=json)
+
+
+def rollback_undo(data_dir: DataDir = None, json: Json = False) -> None:
+    """Bring the functions back, and let ROWLOCK_V2_ROLLOUT_PERCENT count again."""
+    report = with_database(data_dir, rollback.undo)
+    answer(migration_document(report), migration_text(report), as_json=json)
+
+
+def _db() -> None:
+    """The way to the database."""
+
+
+def db_url(data_dir: DataDir = None, json: Json = False) -> None:
+    """Print the owner's connection string, for psql and pg_dump. It contains the password."""
+    settings = load_settings(data_dir)
+    url = owner_dsn(settings, settings.data_dir)
+    answer({"url": url}, url, as_json=json)

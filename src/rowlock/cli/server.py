@@ -1,0 +1,152 @@
+"""Runs the HTTP server and the worker's loops in one event loop, and stops them in good order.
+
+HTTP stops first, so that no request is cut short; then the worker; whoever started a database stops it after both.
+"""
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any
+
+import uvicorn
+import uvloop
+from starlette.types import ASGIApp
+
+from rowlock.cli.exits import CommandError, ExitCode
+from rowlock.workers.runner import run_loops
+from rowlock.workers.standard import standard_loops
+
+# Live maps keep their streams open for ever: after this they are cut, and browsers reconnect to the next server.
+_DRAIN_SECONDS = 5
+_BACKLOG = 2048
+
+StopEvent = asyncio.Event
+
+
+class HttpServer(uvicorn.Server):
+    """uvicorn without its own signal handlers: we decide when it stops."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Leave signals to us."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start serving, then say so."""
+        await super().startup(sockets)
+        if self.started:
+            self._on_ready()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one. Raises CommandError when the address cannot be had."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise CommandError(
+            ExitCode.REFUSED,
+            f"Cannot listen on {host} port {port}: {error.strerror or error}. Choose another port with --port "
+            "(0 takes a free one), or stop what uses it.",
+        ) from error
+
+
+def base_url(listening: socket.socket) -> str:
+    """Where a browser on this machine finds what listens there."""
+    host, port = listening.getsockname()[:2]
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104 - compared, not bound.
+    return f"http://{shown}:{port}"
+
+
+async def serve_http(
+    app: ASGIApp,
+    listening: socket.socket,
+    stop: StopEvent,
+    *,
+    forwarded_allow_ips: str,
+    on_ready: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve until `stop` is set and running requests have ended. Raises CommandError when the app does not start."""
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        proxy_headers=True,
+        forwarded_allow_ips=forwarded_allow_ips,
+        timeout_graceful_shutdown=_DRAIN_SECONDS,
+    )
+    server = HttpServer(config, on_ready)
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    await serving
+    stopping.cancel()
+    if not server.started:
+        raise CommandError(ExitCode.REFUSED, "The HTTP server did not start; the log above says why.")
+
+
+async def serve_all(http: Callable[[StopEvent], Coroutine[Any, Any, None]], worker_dsn: str, stop: StopEvent) -> None:
+    """HTTP with the worker's loops beside it, until `stop` is set or one of them ends with an error."""
+    worker_stop = asyncio.Event()
+    serving = asyncio.create_task(http(stop))
+    working = asyncio.create_task(work(worker_dsn, worker_stop))
+    try:
+        await asyncio.wait([serving, working], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stop.set()
+        try:
+            await serving
+        finally:
+            worker_stop.set()
+            await working
+
+
+async def work(dsn: str, stop: StopEvent) -> None:
+    """The worker's loops until `stop` is set."""
+    await run_loops(dsn, standard_loops(), stop)
+
+
+def run_until_signal(main: Callable[[StopEvent], Coroutine[Any, Any, None]]) -> None:
+    """Run `main` in an event loop; the event it is given is set by Ctrl-C and by SIGTERM."""
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop.set)
+        await main(stop)
+
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(run())
+    finally:
+        # Whoever asks twice should not cut short what is being stopped already.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+class StopRequested(BaseException):
+    """SIGTERM while something is started that cannot be waited for in an event loop."""
+
+
+@contextlib.contextmanager
+def stoppable() -> Generator[None]:
+    """Let SIGTERM end the block as Ctrl-C does, so that whatever it started is stopped again."""
+
+    def stop(_signal: int, _frame: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise StopRequested
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

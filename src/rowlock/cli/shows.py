@@ -1,0 +1,163 @@
+"""Commands about shows: put one on sale, list them."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Annotated, Any
+from uuid import UUID
+
+import typer
+
+from rowlock.cli.common import DataDir, Json, answer, fields, local, money, table, with_database
+from rowlock.cli.exits import CommandError, ExitCode
+from rowlock.db.catalogue import find_plan, list_shows
+from rowlock.db.connections import Connection
+from rowlock.services.programme import (
+    ALL_CATEGORIES,
+    DEFAULT_CURRENCY,
+    ProgrammeError,
+    ShowCreated,
+    ShowDraft,
+    create_show,
+    read_instant,
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    group = typer.Typer(help="Shows: put one on sale, list them.")
+    group.command(
+        "create",
+        epilog='Example: rowlock show create --plan PLAN_ID --title "Swan Lake" --starts-at 2027-06-12T19:30 '
+        "--price Stalls=4500 --price Balcony=2500 --currency EUR",
+    )(create)
+    group.command("list", epilog="Example: rowlock show list")(list_)
+    app.add_typer(group, name="show")
+
+
+def create(
+    plan: Annotated[UUID, typer.Option("--plan", help="The plan version to sell; see `rowlock plan list`.")],
+    title: Annotated[str, typer.Option("--title", help="What is shown.")],
+    starts_at: Annotated[
+        str,
+        typer.Option(
+            "--starts-at", help="ISO 8601, such as 2027-06-12T19:30; in the venue's time zone if it has none."
+        ),
+    ],
+    price: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--price",
+            help="In minor units: 2500 for every category, CATEGORY=2500 for one. May be given again.",
+            show_default=False,
+        ),
+    ] = None,
+    currency: Annotated[str, typer.Option("--currency", help="ISO 4217 code.")] = DEFAULT_CURRENCY,
+    sales_start_at: Annotated[
+        str | None, typer.Option("--sales-start-at", help="When sales open. [default: at once]", show_default=False)
+    ] = None,
+    sales_end_at: Annotated[
+        str | None, typer.Option("--sales-end-at", help="When sales close. [default: never]", show_default=False)
+    ] = None,
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
+    """Put a show on sale. Seats of categories that the plan does not sell are blocked."""
+    prices = parse_prices(price or [])
+
+    async def work(connection: Connection) -> tuple[ShowDraft, ShowCreated]:
+        found = await find_plan(connection, plan)
+        if found is None:
+            raise ProgrammeError(f"There is no seating plan {plan}. `rowlock plan list` shows what there is.")
+        draft = ShowDraft(
+            plan_id=plan,
+            title=title,
+            starts_at=read_instant(starts_at, found.time_zone),
+            prices_minor=prices,
+            currency=currency.upper(),
+            sales_start_at=None if sales_start_at is None else read_instant(sales_start_at, found.time_zone),
+            sales_end_at=None if sales_end_at is None else read_instant(sales_end_at, found.time_zone),
+        )
+        return draft, await create_show(connection, draft)
+
+    draft, created = with_database(data_dir, work)
+    answer(_document(draft, created), _text(draft, created), as_json=json)
+
+
+def parse_prices(texts: Sequence[str]) -> dict[str, int]:
+    """What --price says: category name → minor units, ALL_CATEGORIES for an amount alone.
+
+    Raises CommandError for text that is no price, and for two prices of one category.
+    """
+    prices: dict[str, int] = {}
+    for text in texts:
+        category, _, amount = text.rpartition("=")  # A category's name may contain the sign itself.
+        if "=" in text and not category.strip():
+            raise CommandError(
+                ExitCode.USAGE, f"--price {text} names no category. Write CATEGORY=2500, or 2500 for all."
+            )
+        if not amount.strip().isascii() or not amount.strip().isdigit():
+            raise CommandError(
+                ExitCode.USAGE,
+                f"--price {text} is no amount in minor units. Write 2500 for 25.00, or CATEGORY=2500.",
+            )
+        name = category.strip() or ALL_CATEGORIES
+        if name in prices:
+            raise CommandError(ExitCode.USAGE, f"--price {text}: {name or 'every category'} has a price already.")
+        prices[name] = int(amount)
+    return prices
+
+
+def _document(draft: ShowDraft, created: ShowCreated) -> dict[str, Any]:
+    return {
+        "show_id": created.show_id,
+        "slug": created.slug,
+        "title": draft.title,
+        "plan_id": created.plan.plan_id,
+        "venue": created.plan.venue,
+        "time_zone": created.plan.time_zone,
+        "starts_at": draft.starts_at,
+        "sales_start_at": draft.sales_start_at,
+        "sales_end_at": draft.sales_end_at,
+        "currency": draft.currency,
+        "prices_minor": dict(created.prices_minor),
+        "seats_total": created.plan.seats_total,
+        "seats_blocked": dict(created.blocked),
+    }
+
+
+def _text(draft: ShowDraft, created: ShowCreated) -> str:
+    zone = created.plan.time_zone
+    told: dict[str, object] = {
+        "show": created.show_id,
+        "title": draft.title,
+        "venue": f"{created.plan.venue}, {created.plan.name} v{created.plan.version}",
+        "starts": local(draft.starts_at, zone),
+        "sales open": "now" if draft.sales_start_at is None else local(draft.sales_start_at, zone),
+        "sales close": "never" if draft.sales_end_at is None else local(draft.sales_end_at, zone),
+        "prices": ", ".join(f"{name} {money(amount, draft.currency)}" for name, amount in created.prices_minor.items()),
+        "seats": f"{created.plan.seats_total:,}",
+    }
+    if created.blocked:
+        told["not for sale"] = ", ".join(f"{count:,} {name}" for name, count in created.blocked.items())
+    return fields(told)
+
+
+def list_(data_dir: DataDir = None, json: Json = False) -> None:
+    """List every show in order of its start."""
+    shows = with_database(data_dir, list_shows)
+    rows = [
+        (
+            show.show_id,
+            show.title,
+            local(show.starts_at, show.time_zone),
+            show.status,
+            f"{show.seats_available:,} of {show.seats_total:,} free",
+        )
+        for show in shows
+    ]
+    text = table(
+        ("show", "title", "starts", "status", "seats"),
+        rows,
+        empty="There is no show yet. `rowlock show create` puts one on sale.",
+    )
+    answer({"shows": [asdict(show) for show in shows]}, text, as_json=json)

@@ -1,0 +1,66 @@
+"""Commands that keep a database tidy and tell what happened in it: cleanup, stats."""
+
+from dataclasses import asdict
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from rowlock.cli.common import DataDir, Json, answer, fields, with_database
+from rowlock.db import upkeep
+from rowlock.db.connections import Connection
+
+RUN_BY = "cli"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command("cleanup", epilog="Example: rowlock cleanup --json")(cleanup)
+    app.command("stats", epilog="Example: rowlock stats --hours 2")(stats)
+
+
+def cleanup(data_dir: DataDir = None, json: Json = False) -> None:
+    """Retire holds that have run out. Their seats could be bought before, too; this writes it down."""
+
+    async def work(connection: Connection) -> upkeep.CleanupResult:
+        return await upkeep.cleanup(connection, run_by=RUN_BY)
+
+    result = with_database(data_dir, work, role="app")
+    document = {
+        "total_reservations_expired": result.reservations_expired,
+        "total_seats_released": result.seats_released,
+        "reservation_ids": result.reservation_ids,
+    }
+    text = f"{result.reservations_expired:,} reservations expired, {result.seats_released:,} seats released."
+    answer(document, text, as_json=json)
+
+
+def stats(
+    show: Annotated[
+        UUID | None, typer.Option("--show", help="Only this show. [default: all]", show_default=False)
+    ] = None,
+    hours: Annotated[int, typer.Option("--hours", min=1, max=24 * 366, help="How far back to look.")] = 24,
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
+    """Count what happened to reservations lately."""
+
+    async def work(connection: Connection) -> upkeep.ReservationStatistics:
+        return await upkeep.statistics(connection, show_id=show, hours=hours)
+
+    told = with_database(data_dir, work, role="app")
+    rate = "no hold ended" if told.expiration_rate is None else f"{told.expiration_rate:.1%}"
+    average = "no hold ended" if told.avg_hold_time_seconds is None else f"{told.avg_hold_time_seconds} s"
+    text = fields(
+        {
+            "last hours": hours,
+            "created": told.total_created,
+            "completed": told.total_completed,
+            "expired": told.total_expired,
+            "released": told.total_released,
+            "refused": told.total_failed,
+            "average hold": average,
+            "expiration rate": rate,
+        }
+    )
+    answer({"show_id": show, "hours": hours, **asdict(told)}, text, as_json=json)

@@ -1,0 +1,193 @@
+"""What an installation keeps in its data folder, and how a process finds its database.
+
+`<data_dir>/instance.json`, readable by its owner only, holds the key that signs cookies and the SHA-256 of the admin
+API key. The database is DATABASE_URL, or else the embedded one that runs on the data folder.
+"""
+
+import asyncio
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from rowlock.db.connections import with_role
+from rowlock.db.pool import APP_ROLE, V1_ROLE, connect
+from rowlock.db.roles import inspect_roles
+from rowlock.domain.database import Dsns
+from rowlock.embedded import EmbeddedError, running
+from rowlock.settings import Settings
+
+FILE_NAME = "instance.json"
+_SECRET_KEY = "secret_key"  # noqa: S105 - the name of a field, not a secret.
+_ADMIN_HASH = "admin_api_key_sha256"
+
+
+class InstanceError(Exception):
+    """The data folder cannot be used; the message says why and what to do."""
+
+
+class NoDatabaseError(Exception):
+    """There is no database to use; the message says how to get one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """The secrets of one installation.
+
+    secret_key          signs session cookies and derives the answers to repeated requests.
+    admin_api_key_hash  SHA-256 of the key that /api/admin asks for; None when there is none yet.
+    """
+
+    secret_key: str = field(repr=False)
+    admin_api_key_hash: bytes | None = field(repr=False)
+
+
+def load_instance(settings: Settings) -> Instance:
+    """The secrets of the installation in `settings.data_dir`; its secret key is made on first use.
+
+    What the environment sets counts before what the folder keeps. Raises InstanceError.
+    """
+    kept: Mapping[str, str] = {}
+    if settings.secret_key is None or settings.admin_api_key is None:
+        kept = _ensure_file(settings.data_dir)
+    secret_key = kept.get(_SECRET_KEY, "") if settings.secret_key is None else settings.secret_key.get_secret_value()
+    if not secret_key:
+        raise InstanceError(
+            "The secret key is empty. Set ROWLOCK_SECRET_KEY to a long random text, or leave it unset to have one made."
+        )
+    if settings.admin_api_key is not None:
+        return Instance(secret_key, _hash(settings.admin_api_key.get_secret_value()))
+    stored = kept.get(_ADMIN_HASH)
+    return Instance(secret_key, bytes.fromhex(stored) if stored else None)
+
+
+def new_admin_api_key() -> tuple[str, bytes]:
+    """A new admin API key, and the SHA-256 of it, which is all that is ever kept."""
+    key = f"rowlock_{secrets.token_urlsafe(32)}"
+    return key, _hash(key)
+
+
+def keep_admin_api_key(data_dir: Path, key_hash: bytes) -> None:
+    """Let the key with this SHA-256 be the admin key from now on, in place of an older one. Raises InstanceError."""
+    kept = _ensure_file(data_dir)
+    try:
+        _write(data_dir / FILE_NAME, {**kept, _ADMIN_HASH: key_hash.hex()}, replace=True)
+    except OSError as error:
+        raise _not_ours(data_dir / FILE_NAME, error) from error
+
+
+def _hash(key: str) -> bytes:
+    # The key has 256 random bits, or is the operator's own choice: nothing to slow a guesser down for.
+    return hashlib.sha256(key.encode()).digest()
+
+
+def _ensure_file(data_dir: Path) -> dict[str, str]:
+    path = data_dir / FILE_NAME
+    try:
+        if not path.exists():
+            if not data_dir.is_dir():
+                data_dir.mkdir(parents=True, exist_ok=True)
+                # Others may pass through to the embedded database's socket, and can list nothing.
+                data_dir.chmod(0o711)
+            # Of two processes that start at once one wins, and both read what it wrote.
+            with suppress(FileExistsError):
+                _write(path, {_SECRET_KEY: secrets.token_urlsafe(48)}, replace=False)
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        bytes.fromhex(kept.get(_ADMIN_HASH, ""))
+        return {str(name): str(value) for name, value in kept.items()}
+    except OSError as error:
+        raise _not_ours(path, error) from error
+    except (ValueError, AttributeError, TypeError) as error:
+        raise InstanceError(
+            f"{path} is damaged: {error}. Restore it from a backup, or delete it: then everybody gets a new session, "
+            "and the next `rowlock up` makes a new admin key."
+        ) from error
+
+
+def _not_ours(path: Path, error: OSError) -> InstanceError:
+    return InstanceError(
+        f"{path} cannot be read or written: {error.strerror or error}. Run Rowlock as the user that the folder "
+        "belongs to, or choose another one with --data-dir."
+    )
+
+
+def _write(path: Path, content: Mapping[str, str], *, replace: bool) -> None:
+    """Write the file completely or not at all, never readable by others, not even for a moment."""
+    scratch = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(json.dumps(content, indent=2) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        if replace:
+            scratch.replace(path)
+        else:
+            path.hardlink_to(scratch)
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def owner_dsn(settings: Settings, data_dir: Path) -> str:
+    """The owner's connection string. Raises NoDatabaseError."""
+    if settings.database_url is not None:
+        return settings.database_url.get_secret_value()
+    return _embedded(data_dir).owner
+
+
+def resolve_dsns(settings: Settings, data_dir: Path) -> Dsns:
+    """The connection strings of every role; blocks, and may be called whether or not an event loop runs.
+
+    Without logins of their own the application and version 1 use the owner's, in their roles where the server has
+    them and lets the owner take them on, plainly otherwise: `rowlock doctor` says what is weaker then. A process
+    that only serves can do without the owner: with ROWLOCK_APP_DATABASE_URL alone, that login stands for all.
+    Raises NoDatabaseError, or what the driver raises when DATABASE_URL leads nowhere.
+    """
+    with ThreadPoolExecutor(max_workers=1) as executor:
+        return executor.submit(lambda: asyncio.run(find_dsns(settings, data_dir))).result()
+
+
+async def find_dsns(settings: Settings, data_dir: Path) -> Dsns:
+    """What `resolve_dsns` returns, for callers in an event loop."""
+    app, v1 = _url(settings.app_database_url), _url(settings.v1_database_url)
+    owner = _url(settings.database_url)
+    if owner is None:
+        found = Dsns(app, app, app) if app is not None else _embedded(data_dir)
+    elif app is not None and v1 is not None:
+        found = Dsns(owner, app, v1)
+    else:
+        found = await _in_roles(owner)
+    return Dsns(found.owner, app or found.app, v1 or found.v1)
+
+
+def _url(setting: SecretStr | None) -> str | None:
+    return None if setting is None else setting.get_secret_value()
+
+
+async def _in_roles(owner: str) -> Dsns:
+    async with await connect(owner) as connection:
+        roles = await inspect_roles(connection)
+    app = with_role(owner, APP_ROLE) if roles.usable(APP_ROLE) else owner
+    v1 = with_role(owner, V1_ROLE) if roles.usable(V1_ROLE) else owner
+    return Dsns(owner, app, v1)
+
+
+def _embedded(data_dir: Path) -> Dsns:
+    try:
+        found = running(data_dir)
+    except EmbeddedError as error:
+        raise NoDatabaseError(str(error)) from error
+    if found is None:
+        raise NoDatabaseError(
+            f"There is no database: DATABASE_URL is not set, and no embedded PostgreSQL runs on {data_dir}. Start one "
+            "with `rowlock up` (in another terminal, with the same --data-dir), or set DATABASE_URL to a database of "
+            "yours, such as postgresql://user:password@host/name."
+        )
+    return found

@@ -1,0 +1,1 @@
+"""What operators look with: the invariant auditor, the doctor of a machine and its database, logging."""

@@ -1,0 +1,220 @@
+"""Everybody locks in one order, so nobody ever waits in a circle, however seats are named and whoever meets whom."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any, LiteralString
+
+import psycopg
+import pytest
+
+from tests.support.seatdb import SeatDb, Show
+from tests.support.steps import Mutant, load_test_build, wait_until_blocked
+
+CONNECTIONS = 16
+OPERATIONS = 100_000
+
+# Random operations, each in a transaction of its own, without a client between them that would slow them down.
+# The steps of the test build yield to other sessions now and then, also while locks are held. Time passes for a hold
+# when somebody ages it.
+_STORM: LiteralString = """
+create procedure rowlock_test.storm(p_show uuid, p_seed double precision, p_operations integer, inout p_told jsonb)
+language plpgsql
+as $$
+declare
+    v_done    integer := 0;
+    v_kind    text;
+    v_seats   integer[];
+    v_holder  text;
+    v_hold    uuid;
+    v_held    integer[];
+    v_outcome text;
+begin
+    perform setseed(p_seed);
+    perform set_config('rowlock_test.shaken', 'yes', false);
+    while v_done < p_operations loop
+        v_kind := (array[
+            'reserve', 'reserve', 'reserve', 'reserve', 'reserve', 'reserve', 'batch', 'batch', 'extend', 'extend',
+            'change', 'change', 'change', 'age', 'age', 'release', 'cleanup', 'block', 'unblock', 'unblock'
+        ])[1 + floor(random() * 20)];
+        v_seats := array(select s from generate_series(1, 60) as s order by random() limit 2 + floor(random() * 4));
+        v_holder := 'holder ' || floor(random() * 32);
+        if v_kind in ('extend', 'change', 'age', 'release') then
+            v_hold := null;
+            select a.reservation_id, a.seat_ids into v_hold, v_held
+            from rowlock.seat_reservations as a
+            where a.show_id = p_show and a.reserved_by = v_holder and a.status = 'active';
+            commit;
+            continue when v_hold is null;
+        end if;
+        v_done := v_done + 1;
+        case v_kind
+            when 'reserve' then
+                select outcome into v_outcome from rowlock.reserve_seats_atomic(p_show, v_seats, v_holder);
+            when 'batch' then
+                select string_agg(distinct b.outcome, ' ') into v_outcome
+                from (
+                    select array_agg(gen_random_uuid()) as ids, array_agg('holder ' || floor(random() * 32)) as holders
+                    from generate_series(1, 4)
+                ) as r,
+                (
+                    select array_agg(1 + floor(random() * 60)::integer) as seats,
+                        array_agg(1 + n % 4) as requests
+                    from generate_series(1, 8) as n
+                ) as w,
+                rowlock.reserve_seats_batch(
+                    p_show, r.ids, array_fill(null::bytea, array[4]), w.seats, w.requests, r.holders,
+                    array_fill(null::text, array[4]), array_fill(null::inet, array[4]), array_fill(null::text, array[4])
+                ) as b;
+            when 'extend' then
+                select outcome into v_outcome
+                from rowlock.extend_reservation_atomic(p_show, v_hold, p_reserved_by => v_holder);
+            when 'change' then
+                select outcome into v_outcome
+                from rowlock.change_seats_atomic(
+                    p_show, v_hold, array(select s from unnest(v_seats[1:2]) as s where s <> v_held[1]), v_held[1:1],
+                    p_reserved_by => v_holder
+                );
+            when 'age' then
+                perform from rowlock.seat_reservations as a
+                where a.show_id = p_show and a.reservation_id = v_hold for update;
+                perform from rowlock.show_seats as c
+                where c.show_id = p_show and c.reservation_id = v_hold order by c.seat_id for update;
+                update rowlock.seat_reservations as a
+                set created_at = a.created_at - interval '1 hour', expires_at = a.expires_at - interval '1 hour'
+                where a.show_id = p_show and a.reservation_id = v_hold and a.status = 'active';
+                update rowlock.show_seats as c
+                set reserved_until = c.reserved_until - interval '1 hour'
+                where c.show_id = p_show and c.reservation_id = v_hold and c.status = 'reserved';
+                v_outcome := 'done';
+            when 'release' then
+                select outcome into v_outcome
+                from rowlock.release_seats_atomic(p_show, v_hold, p_reserved_by => v_holder);
+            when 'cleanup' then
+                select case when total_reservations_expired > 0 then 'some' else 'none' end into v_outcome
+                from rowlock.cleanup_expired_seat_reservations(5, 'storm');
+            when 'block' then
+                select outcome into v_outcome from rowlock.block_seats_atomic(p_show, v_seats[1:2], 'broken');
+            when 'unblock' then
+                select outcome into v_outcome from rowlock.unblock_seats_atomic(p_show, v_seats);
+        end case;
+        commit;
+        v_kind := v_kind || ' ' || v_outcome;
+        p_told := jsonb_set(p_told, array[v_kind], to_jsonb(coalesce((p_told ->> v_kind)::integer, 0) + 1));
+    end loop;
+end
+$$;
+"""
+
+
+@pytest.mark.timeout(600)
+async def test_a_hundred_thousand_operations_on_shuffled_seats_never_deadlock(db: SeatDb) -> None:
+    await load_test_build(db.owner)
+    await db.owner.execute(_STORM)
+    show = await db.make_show(seats=60)
+
+    async def storm(number: int) -> dict[str, int]:
+        async with await psycopg.AsyncConnection.connect(db.dsns.owner, autocommit=True) as connection:
+            cursor = await connection.execute(
+                "call rowlock_test.storm(%s, %s, %s, '{}')",
+                [show.show_id, number / CONNECTIONS, OPERATIONS // CONNECTIONS],
+            )
+            row = await cursor.fetchone()
+            assert row is not None
+            told: dict[str, int] = row[0]
+            return told
+
+    told: Counter[str] = Counter()
+    for one in await asyncio.gather(*(storm(number) for number in range(CONNECTIONS))):
+        told.update(one)
+
+    assert await deadlocks(db.owner) == 0
+    assert await db.check() == []
+    # It was a storm: everything happened, and everything was refused to somebody.
+    assert told.total() == OPERATIONS
+    assert {
+        "reserve OK", "reserve SEATS_UNAVAILABLE", "reserve DUPLICATE_RESERVATION", "extend OK",
+        "extend RESERVATION_EXPIRED", "change OK", "change SEATS_UNAVAILABLE", "change RESERVATION_EXPIRED",
+        "release OK", "cleanup some", "block OK", "block SEATS_UNAVAILABLE", "unblock OK",
+    } <= told.keys()  # fmt: skip
+
+
+IN_CALLERS_ORDER = Mutant(
+    "reserve_seats_batch",
+    "order by w.seat_id\n            on conflict",
+    "order by array_position(p_seat_ids, w.seat_id)\n            on conflict",
+)
+HELD_SEATS_FIRST = Mutant("change_seats_atomic", "order by s.seat_id\n            on conflict", "on conflict")
+
+
+@pytest.mark.parametrize("planted", [[], [IN_CALLERS_ORDER]], ids=["in_seat_order", "in_callers_order"])
+async def test_two_requests_that_name_seats_the_other_way_round(db: SeatDb, show: Show, planted: list[Mutant]) -> None:
+    await load_test_build(db.owner, mutants=planted)
+
+    answers = await meet(
+        db,
+        show,
+        lambda ben: ben.reserve(show, seats=[1, 9, 2], holder="ben"),
+        lambda carl: carl.reserve(show, seats=[2, 1], holder="carl"),
+        in_the_way=9,
+    )
+
+    if planted:
+        assert answers.count("DeadlockDetected") == 1
+    else:
+        assert answers == ["OK", "SEATS_UNAVAILABLE"]
+        assert await db.claims(show) == {1: "ben", 2: "ben", 9: "ben"}
+
+
+@pytest.mark.parametrize("planted", [[], [HELD_SEATS_FIRST]], ids=["in_one_pass", "held_seats_first"])
+async def test_a_change_that_adds_a_lower_seat(db: SeatDb, show: Show, planted: list[Mutant]) -> None:
+    await load_test_build(db.owner, mutants=planted)
+    hold = await db.reserve(show, seats=[5], holder="anna")
+
+    answers = await meet(
+        db,
+        show,
+        lambda house: house.block(show, seats=[1, 3, 5]),
+        lambda anna: anna.change(hold, add=[1]),
+        in_the_way=3,
+    )
+
+    if planted:
+        assert answers.count("DeadlockDetected") == 1
+    else:
+        assert answers == ["SEATS_UNAVAILABLE", "OK"]
+        assert await db.claims(show) == {1: "anna", 5: "anna"}
+
+
+async def meet(
+    db: SeatDb,
+    show: Show,
+    first: Callable[[SeatDb], Awaitable[Any]],
+    second: Callable[[SeatDb], Awaitable[Any]],
+    *,
+    in_the_way: int,
+) -> list[str]:
+    """Let the first come as far as a seat that somebody else is about to take, the second as far as it can; then
+    let that somebody think better of it. Returns the outcomes, or the names of errors."""
+    async with AsyncExitStack() as stack:
+        one, two = [await stack.enter_async_context(db.another()) for _ in range(2)]
+        async with db.owner.transaction(force_rollback=True):
+            await db.owner.execute(
+                "insert into rowlock.show_seats (show_id, seat_id, status, block_reason)"
+                " values (%s, %s, 'blocked', 'in the way')",
+                [show.show_id, in_the_way],
+            )
+            tasks = [asyncio.ensure_future(first(one))]
+            await wait_until_blocked(db.owner, one.app)
+            tasks.append(asyncio.ensure_future(second(two)))
+            await wait_until_blocked(db.owner, two.app)
+        answers = await asyncio.gather(*tasks, return_exceptions=True)
+    return [type(a).__name__ if isinstance(a, BaseException) else a.outcome for a in answers]
+
+
+async def deadlocks(owner: psycopg.AsyncConnection) -> int:
+    cursor = await owner.execute("select deadlocks from pg_stat_database where datname = current_database()")
+    row = await cursor.fetchone()
+    assert row is not None
+    return int(row[0])

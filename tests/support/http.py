@@ -1,0 +1,194 @@
+"""The application as its clients meet it: in this process over ASGI, or behind a real server on a free port.
+
+Requests go through the whole application, from the front to the database. Nothing of ours is replaced; only the
+access log is kept in memory, so that tests can read it.
+"""
+
+import asyncio
+import json
+import socket
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any
+from uuid import UUID
+
+import httpx
+import uvicorn
+from starlette.types import ASGIApp, Message
+
+from rowlock.domain.database import Dsns
+from rowlock.http.app import create_app
+from rowlock.http.front import AccessLog
+from rowlock.settings import Settings
+from tests.support.seatdb import Reserved, Show
+
+SECRET_KEY = "secret-key-of-the-tests-canary"
+ADMIN_KEY = "admin-key-of-the-tests-canary"
+RESERVATIONS = "/api/seat-reservations"
+STARTS_WITHIN_SECONDS = 20.0
+
+# What differs between two answers that say the same.
+VOLATILE = ("server_time", "request_id")
+
+
+class Api(httpx.AsyncClient):
+    """A client with the calls of a hold as methods. It forgets cookies unless it is a browser."""
+
+    async def reserve(
+        self, show: Show | UUID, seats: Sequence[Any], *, by: str | None = None, key: str | None = None, version: int = 2
+    ) -> httpx.Response:
+        body = {"show_id": _id(show), "seat_ids": list(seats)} | ({"session_id": by} if by else {})
+        path = "reserve-v2" if version == 2 else "reserve"
+        return await self.post(f"{RESERVATIONS}/{path}", json=body, headers={"idempotency-key": key} if key else None)
+
+    async def best(self, show: Show | UUID, quantity: int, **wish: Any) -> httpx.Response:
+        return await self.post(
+            f"{RESERVATIONS}/best-available", json={"show_id": _id(show), "quantity": quantity, **wish}
+        )
+
+    async def hold(self, token: str) -> httpx.Response:
+        return await self.get(f"{RESERVATIONS}/{token}")
+
+    async def extend(self, token: str, seen: int | None = None) -> httpx.Response:
+        body = None if seen is None else {"extension_count": seen}
+        return await self.post(f"{RESERVATIONS}/{token}/extend", json=body)
+
+    async def change(self, token: str, **change: Any) -> httpx.Response:
+        return await self.post(f"{RESERVATIONS}/{token}/seats", json=change)
+
+    async def release(self, *, version: int = 2, **what: Any) -> httpx.Response:
+        """`what` is reservation_token, or reservation_id and session_id."""
+        return await self.post(f"{RESERVATIONS}/{'release-v2' if version == 2 else 'release'}", json=what)
+
+
+@dataclass
+class Application:
+    """A running application, and what it logs of requests."""
+
+    asgi: ASGIApp
+    written: list[bytes]
+    access_log: AccessLog
+
+    def client(self, *, browser: bool = False, **options: Any) -> Api:
+        """Somebody new. A browser keeps its cookies."""
+        jar = CookieJar() if browser else CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+        transport = httpx.ASGITransport(self.asgi, raise_app_exceptions=False)
+        return Api(transport=transport, base_url="http://rowlock.test", cookies=jar, timeout=30, **options)
+
+    def access_lines(self) -> list[dict[str, Any]]:
+        """The access log so far."""
+        self.access_log.flush()
+        return [json.loads(line) for data in self.written for line in data.splitlines()]
+
+
+def make_application(dsns: Dsns, **settings: Any) -> Application:
+    """An application that does not run yet. `settings` are fields of Settings, such as v2_rollout_percent=0."""
+    written: list[bytes] = []
+    access_log = AccessLog(written.append)
+    asgi = create_app(
+        Settings(**settings),
+        dsns,
+        secret_key=SECRET_KEY,
+        admin_api_key_hash=sha256(ADMIN_KEY.encode()).digest(),
+        access_log=access_log,
+    )
+    return Application(asgi, written, access_log)
+
+
+@asynccontextmanager
+async def running(dsns: Dsns, **settings: Any) -> AsyncIterator[Application]:
+    """An application in this process, from its startup to its shutdown."""
+    application = make_application(dsns, **settings)
+    to_app: asyncio.Queue[Message] = asyncio.Queue()
+    from_app: asyncio.Queue[Message] = asyncio.Queue()
+    scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}
+    life = asyncio.create_task(application.asgi(scope, to_app.get, from_app.put))  # type: ignore[arg-type] # Message is a mapping.
+    await to_app.put({"type": "lifespan.startup"})
+    started = await from_app.get()
+    assert started["type"] == "lifespan.startup.complete", started
+    try:
+        yield application
+    finally:
+        await to_app.put({"type": "lifespan.shutdown"})
+        await life
+
+
+@dataclass
+class Served:
+    """An application behind a real server."""
+
+    application: Application
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def client(self) -> Api:
+        jar = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+        return Api(base_url=self.url, cookies=jar, timeout=30)
+
+
+@contextmanager
+def serving(dsns: Dsns, **settings: Any) -> Iterator[Served]:
+    """A server of its own thread and event loop on a free port of 127.0.0.1, stopped at the end."""
+    application = make_application(dsns, **settings)
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
+        # Without log_config uvicorn leaves the logging of this process as it is.
+        server = uvicorn.Server(
+            uvicorn.Config(application.asgi, access_log=False, log_config=None, lifespan="on", timeout_graceful_shutdown=5)
+        )
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="served", daemon=True)
+        thread.start()
+        deadline = time.monotonic() + STARTS_WITHIN_SECONDS
+        while not server.started:
+            assert thread.is_alive(), "The server did not start."
+            assert time.monotonic() < deadline, "The server did not start in time."
+            time.sleep(0.01)
+        try:
+            yield Served(application, listener.getsockname()[1])
+        finally:
+            server.should_exit = True
+            thread.join(STARTS_WITHIN_SECONDS)
+            assert not thread.is_alive(), "The server did not stop."
+
+
+def said(answer: httpx.Response) -> dict[str, Any]:
+    """What an answer says, apart from times of this moment and the request's id."""
+    return {name: value for name, value in answer.json().items() if name not in VOLATILE}
+
+
+def outcome(answer: httpx.Response) -> tuple[int, str | None]:
+    """The status and the code of an answer; no code when all is well."""
+    return answer.status_code, answer.json().get("code")
+
+
+def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    """The problem that an answer is; fails when it is another one, or is not shaped as every problem is."""
+    told: dict[str, Any] = answer.json()
+    assert (answer.status_code, told.get("code")) == (status, code), answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert told["status"] == status
+    assert told["success"] is False
+    assert told["type"] == f"/problems#{code}"
+    assert told["title"]
+    assert told["detail"].endswith("."), told["detail"]
+    assert told["request_id"] == answer.headers["x-request-id"]
+    return told
+
+
+def held(show: Show, answer: httpx.Response, by: str) -> Reserved:
+    """A hold made over HTTP, as tests of the database have it: to let it grow older, and to look at its row."""
+    made = answer.json()
+    assert answer.status_code == 201, answer.text
+    return Reserved(show, by, "OK", UUID(made["reservation_id"]), made["seat_ids"], None, None, 0, 3, datetime.now(UTC))
+
+
+def _id(show: Show | UUID) -> str:
+    return str(show.show_id if isinstance(show, Show) else show)
