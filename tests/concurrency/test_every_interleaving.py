@@ -25,7 +25,7 @@ async def test_two_operations_come_out_as_one_after_the_other(db: SeatDb, pair: 
 def test_every_function_that_locks_has_steps() -> None:
     without = {name for name in functions() if not steps_of(name)}
 
-    assert without == {"ensure_audit_log_partitions", "get_reservation_statistics", "reserve_seats_atomic"}
+    assert without == {"ensure_audit_log_partitions", "get_reservation_statistics", "reserve_seats_atomic", "seat_changes_since"}
 
 
 NO_LOCK = ("for update;\n    -- step: reservation_locked", ";\n    -- step: reservation_locked")

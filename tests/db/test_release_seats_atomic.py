@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.seatdb import SeatDb, Show, token
+from tests.support.seatdb import SeatDb, Show, nobodys, said, token
 
 
 async def test_a_released_hold_frees_its_seats_for_others_at_once(db: SeatDb, show: Show) -> None:
@@ -56,12 +56,65 @@ async def test_to_somebody_else_the_hold_does_not_exist(
     db: SeatDb, show: Show, foreign: dict[str, str | bytes]
 ) -> None:
     anna = await db.reserve(show, seats=[1], holder="anna", token_hash=token("anna's"))
-    missing = await db.missing(show)
+    missing = nobodys(show)
 
     to_foreign = await db.release(anna, **foreign)  # type: ignore[arg-type]  # One of two keywords.
     to_missing = await db.release(missing, **foreign)  # type: ignore[arg-type]  # One of two keywords.
 
     assert to_foreign.outcome == "RESERVATION_NOT_FOUND"
-    assert unsaid(to_foreign) == unsaid(to_missing)
+    assert said(to_foreign) == said(to_missing)
     assert await db.claims(show) == {1: "anna"}
     assert await db.events(show) == [("created", [1], None)]
+
+
+async def test_a_hold_that_ran_out_can_be_released_and_gives_back_what_is_still_its_own(db: SeatDb, show: Show) -> None:
+    anna = await db.reserve(show, seats=[1, 2], holder="anna")
+    await db.age(anna, minutes=11)
+    await db.reserve(show, seats=[2, 3], holder="ben")
+
+    released = await db.release(anna)
+
+    assert (released.outcome, released.released_seat_ids) == ("OK", [1])
+    assert await db.claims(show) == {2: "ben", 3: "ben"}
+    assert (await db.events(show))[-1] == ("released", [1], None)
+    assert await db.check() == []
+
+
+async def test_a_hold_that_was_retired_is_too_late_to_release(db: SeatDb, show: Show) -> None:
+    anna = await db.reserve(show, seats=[1, 2], holder="anna")
+    await db.age(anna, minutes=11)
+    await db.cleanup()
+
+    refused = await db.release(anna)
+
+    assert (refused.outcome, refused.released_seat_ids) == ("RESERVATION_EXPIRED", [])
+    assert (await db.events(show))[-1] == ("failed", [1, 2], "RESERVATION_EXPIRED")
+
+
+async def test_paid_seats_are_not_given_back_by_releasing(db: SeatDb, show: Show) -> None:
+    anna = await db.reserve(show, seats=[1, 2], holder="anna")
+    await db.complete(show, await db.order(anna))
+
+    refused = await db.release(anna)
+
+    assert (refused.outcome, refused.released_seat_ids) == ("RESERVATION_NOT_ACTIVE", [])
+    assert await db.claims(show) == {1: "sold", 2: "sold"}
+    row = (await db.audit(show))[-1]
+    assert (row.event, row.error_code, row.metadata) == ("failed", "RESERVATION_NOT_ACTIVE", {"operation": "release"})
+    assert await db.check() == []
+
+
+async def test_the_audit_row_says_how_long_the_seats_were_held(db: SeatDb, show: Show) -> None:
+    anna = await db.reserve(show, seats=[1, 2], holder="anna", session="s-1")
+    await db.age(anna, minutes=4)
+
+    await db.release(anna)
+
+    row = (await db.audit(show))[-1]
+    assert (row.event, row.reservation_id, row.seat_ids, row.session_id) == (
+        "released",
+        anna.reservation_id,
+        [1, 2],
+        "s-1",
+    )
+    assert 240 <= row.metadata["held_seconds"] < 270

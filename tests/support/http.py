@@ -41,7 +41,13 @@ class Api(httpx.AsyncClient):
     """A client with the calls of a hold as methods. It forgets cookies unless it is a browser."""
 
     async def reserve(
-        self, show: Show | UUID, seats: Sequence[Any], *, by: str | None = None, key: str | None = None, version: int = 2
+        self,
+        show: Show | UUID,
+        seats: Sequence[Any],
+        *,
+        by: str | None = None,
+        key: str | None = None,
+        version: int = 2,
     ) -> httpx.Response:
         body = {"show_id": _id(show), "seat_ids": list(seats)} | ({"session_id": by} if by else {})
         path = "reserve-v2" if version == 2 else "reserve"
@@ -87,7 +93,7 @@ class Application:
         return [json.loads(line) for data in self.written for line in data.splitlines()]
 
 
-def make_application(dsns: Dsns, **settings: Any) -> Application:
+def make_application(dsns: Dsns, *, admin_key: str | None = ADMIN_KEY, **settings: Any) -> Application:
     """An application that does not run yet. `settings` are fields of Settings, such as v2_rollout_percent=0."""
     written: list[bytes] = []
     access_log = AccessLog(written.append)
@@ -95,7 +101,7 @@ def make_application(dsns: Dsns, **settings: Any) -> Application:
         Settings(**settings),
         dsns,
         secret_key=SECRET_KEY,
-        admin_api_key_hash=sha256(ADMIN_KEY.encode()).digest(),
+        admin_api_key_hash=sha256(admin_key.encode()).digest() if admin_key is not None else None,
         access_log=access_log,
     )
     return Application(asgi, written, access_log)
@@ -108,7 +114,7 @@ async def running(dsns: Dsns, **settings: Any) -> AsyncIterator[Application]:
     to_app: asyncio.Queue[Message] = asyncio.Queue()
     from_app: asyncio.Queue[Message] = asyncio.Queue()
     scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}
-    life = asyncio.create_task(application.asgi(scope, to_app.get, from_app.put))  # type: ignore[arg-type] # Message is a mapping.
+    life = asyncio.ensure_future(application.asgi(scope, to_app.get, from_app.put))
     await to_app.put({"type": "lifespan.startup"})
     started = await from_app.get()
     assert started["type"] == "lifespan.startup.complete", started
@@ -142,7 +148,9 @@ def serving(dsns: Dsns, **settings: Any) -> Iterator[Served]:
     with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
         # Without log_config uvicorn leaves the logging of this process as it is.
         server = uvicorn.Server(
-            uvicorn.Config(application.asgi, access_log=False, log_config=None, lifespan="on", timeout_graceful_shutdown=5)
+            uvicorn.Config(
+                application.asgi, access_log=False, log_config=None, lifespan="on", timeout_graceful_shutdown=5
+            )
         )
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="served", daemon=True)
         thread.start()

@@ -48,7 +48,9 @@ class ReservationToken:
     @classmethod
     def mint(cls, show_id: UUID) -> "ReservationToken":
         """A new token with a new reservation id."""
-        return cls(show_id, mint_reservation_id(show_id), token_bytes(SECRET_BYTES))
+        # One request to the system's randomness for both parts: it is a system call each time.
+        random = token_bytes(SECRET_BYTES + 10)
+        return cls(show_id, _timed_id(show_id, int.from_bytes(random[:10])), random[10:])
 
     @classmethod
     def derive(cls, show_id: UUID, seed: bytes) -> "ReservationToken":
@@ -74,8 +76,12 @@ def mint_reservation_id(show_id: UUID) -> UUID:
 
     Time first keeps the index dense where it grows; the show's key (see `show_key`) makes an id alone lead to its show.
     """
+    return _timed_id(show_id, randbits(80))
+
+
+def _timed_id(show_id: UUID, random: int) -> UUID:
     milliseconds = time_ns() // 1_000_000
-    return _reservation_id(show_id, (milliseconds << 80) | randbits(80))
+    return _reservation_id(show_id, (milliseconds << 80) | random)
 
 
 def _reservation_id(show_id: UUID, value: int) -> UUID:

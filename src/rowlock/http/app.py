@@ -136,7 +136,9 @@ def _answer_with_problems(app: FastAPI) -> None:
             allow = (error.headers or {}).get("Allow", "")
             headers = ((b"allow", allow.encode()),)
             return respond(request, ProblemError("METHOD_NOT_ALLOWED", f"Use {allow} here.", headers=headers))
-        return respond(request, ProblemError("INVALID_INPUT", str(error.detail)))
+        if error.status_code == 413:
+            return respond(request, ProblemError("PAYLOAD_TOO_LARGE", error.detail))
+        return respond(request, ProblemError("INVALID_INPUT", f"{error.detail}."))
 
     async def on_bug(request: Request, error: Exception) -> Response:
         log.error("request_failed", request_id=request.scope["state"]["request_id"], exc_info=error)

@@ -8,6 +8,8 @@ same problems as everything else.
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from ipaddress import ip_address
 from typing import Any
 
 import msgspec
@@ -19,6 +21,7 @@ from rowlock.http.sessions import BROWSER_PREFIX, Sessions
 
 MAX_BODY_BYTES = 64 * 1024
 USER_AGENT_LENGTH = 400
+_MOST_DIGITS = 10
 JSON = (b"content-type", b"application/json")
 _IDEMPOTENCY_KEY = re.compile(rb"[!-~]{1,255}")
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\xff]")
@@ -48,19 +51,31 @@ class Request:
 
     def holder(self, session_id: str | None) -> Holder:
         """Who asks: the session id in the body, else the session cookie, else a new session."""
-        if session_id is not None and session_id.startswith(BROWSER_PREFIX):
-            raise ProblemError("INVALID_INPUT", f"session_id must not begin with {BROWSER_PREFIX!r}. Use another one.")
-        key = session_id
-        if key is None and (cookie := self.headers.get(b"cookie")) is not None:
-            key = self.sessions.holder_of(cookie.decode("latin-1"))
+        key = self._session(session_id)
         if key is None:
             key, self.new_cookie = self.sessions.start()
-        client = self.scope.get("client")
+        return self._holder(key)
+
+    def bearer(self, session_id: str | None = None) -> Holder:
+        """Who asks, where a token is proof enough: as `holder`, but nobody needs a session and none is started."""
+        return self._holder(self._session(session_id))
+
+    def _session(self, session_id: str | None) -> str | None:
+        if session_id is not None:
+            if session_id.startswith(BROWSER_PREFIX):
+                raise ProblemError(
+                    "INVALID_INPUT", f"session_id must not begin with {BROWSER_PREFIX!r}. Use another one."
+                )
+            return session_id
+        cookie = self.headers.get(b"cookie")
+        return None if cookie is None else self.sessions.holder_of(cookie.decode("latin-1"))
+
+    def _holder(self, key: str | None) -> Holder:
         agent = self.headers.get(b"user-agent")
         return Holder(
-            key=key,
+            key=key or "",
             session_id=key,
-            ip_address=_address(client[0]) if client else None,
+            ip_address=client_address(self.scope),
             user_agent=_UNPRINTABLE.sub("?", agent.decode("latin-1"))[:USER_AGENT_LENGTH] if agent else None,
         )
 
@@ -72,9 +87,20 @@ class Request:
         return key
 
 
+def client_address(scope: Scope) -> str | None:
+    """The client's IP address as PostgreSQL's inet takes it. A Unix socket or a test client has none."""
+    client = scope.get("client")
+    return _address(client[0]) if client else None
+
+
+@lru_cache(maxsize=10_000)
 def _address(host: str) -> str | None:
-    """An IP address that PostgreSQL's inet takes. A Unix socket or a test client has none."""
-    return host if re.fullmatch(r"[0-9.]+|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*", host) else None
+    # A proxy passes on what its client said, which may be anything; and inet knows no zones (fe80::1%eth0).
+    try:
+        ip_address(host)
+    except ValueError:
+        return None
+    return None if "%" in host else host
 
 
 Handler = Callable[[Request], Awaitable[Reply]]
@@ -167,15 +193,18 @@ class LeanRoutes:
 
 
 async def read_body(headers: Headers, receive: Receive) -> bytes:
-    """The whole body. Raises ProblemError PAYLOAD_TOO_LARGE past MAX_BODY_BYTES."""
+    """The whole body. Raises ProblemError PAYLOAD_TOO_LARGE past MAX_BODY_BYTES, INVALID_INPUT when it breaks off."""
     length = headers.get(b"content-length", b"0")
-    if not length.isdigit() or int(length) > MAX_BODY_BYTES:
+    if not length.isdigit() or len(length) > _MOST_DIGITS or int(length) > MAX_BODY_BYTES:
         raise ProblemError("PAYLOAD_TOO_LARGE")
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    while message.get("more_body"):
+    body: bytes = b""
+    while True:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            # Half a body may read as a whole one, and no body as consent to extend. Nobody waits for the answer.
+            raise ProblemError("INVALID_INPUT", "The connection ended before the body did.")
         body += message.get("body", b"")
         if len(body) > MAX_BODY_BYTES:
             raise ProblemError("PAYLOAD_TOO_LARGE")
-    return body
+        if not message.get("more_body"):
+            return body

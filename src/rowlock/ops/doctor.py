@@ -180,7 +180,7 @@ def _durability(server: ServerFacts) -> Diagnosis:
         return Diagnosis(
             "durability",
             "problem",
-            f"{' and '.join(off)} off: a power failure can destroy the database",
+            f"off: {', '.join(off)}; a power failure can destroy the database",
             "Switch them on in postgresql.conf, and reload.",
         )
     if off:

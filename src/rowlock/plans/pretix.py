@@ -200,8 +200,8 @@ def _turned(x: float, y: float, turn: float, at: tuple[float, float]) -> tuple[f
 def write(plan: SeatingPlan) -> bytes:
     """Return the plan as a pretix seating plan that satisfies the strict schema, UTF-8 without indentation.
 
-    Reading it again gives the same seats, rows and runs, if the plan is one that the doctor has nothing to
-    repair in. The focal point is not in the format.
+    Reading it again gives the same seats, rows, runs and sections, for every plan that came through the doctor.
+    The focal point is not in the format.
     """
     spelling = categories.Spelling(plan)
     zones: list[dict[str, Any]] = []

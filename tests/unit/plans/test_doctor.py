@@ -1,8 +1,10 @@
 """Each finding of the plan doctor about parts, rows, ids, labels and the focal point: what is found, what is done."""
 
 import math
+from typing import Any
 
 from tests.unit.plans.builders import (
+    Json,
     findings,
     numbers,
     only,
@@ -17,16 +19,16 @@ from tests.unit.plans.builders import (
 from rowlock.domain.plan import Row, Section
 
 
-def hall(*rows, **changes):
+def hall(*rows: Json, **changes: Any) -> Json:
     return pretix_plan(pretix_zone("Hall", *rows), **changes)
 
 
-def seats_at(y, *places):
+def seats_at(y: float, *places: tuple[int | str, float]) -> list[Json]:
     """A row's seats, each given as number and x."""
     return [pretix_seat(number, x, 0, seat_guid=f"{y}-{index}") for index, (number, x) in enumerate(places)]
 
 
-def test_empty_rows_and_sections_are_left_out():
+def test_empty_rows_and_sections_are_left_out() -> None:
     plan = pretix_plan(
         pretix_zone("Hall", pretix_row("A", 50, (50, 75)), pretix_row("B", 80, ())),
         pretix_zone("Ghost", pretix_row("A", 50, ())),
@@ -44,7 +46,7 @@ def test_empty_rows_and_sections_are_left_out():
     assert reading.report.repairs == 3
 
 
-def test_sections_without_a_name_get_one():
+def test_sections_without_a_name_get_one() -> None:
     plan = pretix_plan(pretix_zone("", pretix_row("A", 50, (50, 75))), pretix_zone("", pretix_row("A", 150, (50, 75))))
 
     reading = read(plan)
@@ -53,7 +55,7 @@ def test_sections_without_a_name_get_one():
     assert reading.report.counts["SECTION_NAME_MISSING"] == 2
 
 
-def test_two_sections_of_one_name_are_told_apart():
+def test_two_sections_of_one_name_are_told_apart() -> None:
     plan = pretix_plan(
         pretix_zone("Box", pretix_row("A", 50, (50, 75))), pretix_zone("Box", pretix_row("A", 150, (50, 75)))
     )
@@ -64,14 +66,14 @@ def test_two_sections_of_one_name_are_told_apart():
     assert only(reading.report, "SECTION_NAME_DUPLICATE").place == "zones[1]"
 
 
-def test_a_row_without_a_label_is_counted():
+def test_a_row_without_a_label_is_counted() -> None:
     reading = read(hall(pretix_row("2", 50, (50, 75)), pretix_row("", 80, (50, 75)), pretix_row("", 110, (50, 75))))
 
     assert [row.label for row in reading.plan.rows] == ["2", "2 (2)", "3"]
     assert reading.report.counts["ROW_LABEL_MISSING"] == 2
 
 
-def test_one_physical_row_split_over_three_objects_is_joined():
+def test_one_physical_row_split_over_three_objects_is_joined() -> None:
     pieces = [
         {"row_number": "C", "seats": seats_at(0, (1, 50), (2, 75))},
         {"row_number": "C", "seats": seats_at(1, (5, 200), (6, 225))},
@@ -88,7 +90,7 @@ def test_one_physical_row_split_over_three_objects_is_joined():
     assert "3 row objects" in finding.found
 
 
-def test_a_curved_row_split_at_its_aisles_is_joined():
+def test_a_curved_row_split_at_its_aisles_is_joined() -> None:
     pieces = []
     for piece, angles in enumerate(((120, 112, 104), (96, 90, 84), (76, 68, 60))):
         points = [(500 + 400 * math.cos(math.radians(angle)), 400 * math.sin(math.radians(angle))) for angle in angles]
@@ -101,7 +103,7 @@ def test_a_curved_row_split_at_its_aisles_is_joined():
     assert reading.report.counts["ROW_SPLIT"] == 1
 
 
-def test_rows_of_one_label_behind_each_other_stay_two_rows():
+def test_rows_of_one_label_behind_each_other_stay_two_rows() -> None:
     front = {"row_number": "A", "seats": seats_at(0, (1, 50), (2, 75), (3, 100))}
     back = {"row_number": "A", "position": {"x": 0, "y": 40}, "seats": seats_at(1, (4, 50), (5, 75), (6, 100))}
 
@@ -111,7 +113,7 @@ def test_rows_of_one_label_behind_each_other_stay_two_rows():
     assert "ROW_SPLIT" not in reading.report.counts
 
 
-def test_rows_of_one_label_with_the_same_numbers_stay_two_rows():
+def test_rows_of_one_label_with_the_same_numbers_stay_two_rows() -> None:
     left = {"row_number": "A", "seats": seats_at(0, (1, 50), (2, 75))}
     right = {"row_number": "A", "seats": seats_at(1, (1, 200), (2, 225))}
 
@@ -126,8 +128,8 @@ def test_rows_of_one_label_with_the_same_numbers_stay_two_rows():
     ]
 
 
-def test_some_pieces_of_a_row_are_joined_when_others_do_not_fit():
-    pieces = [
+def test_some_pieces_of_a_row_are_joined_when_others_do_not_fit() -> None:
+    pieces: list[Json] = [
         {"row_number": "A", "seats": seats_at(0, (1, 50), (2, 75))},
         {"row_number": "A", "position": {"x": 0, "y": 200}, "seats": seats_at(1, (5, 50), (6, 75))},
         {"row_number": "A", "seats": seats_at(2, (3, 100), (4, 125))},
@@ -138,7 +140,7 @@ def test_some_pieces_of_a_row_are_joined_when_others_do_not_fit():
     assert [numbers(plan, row) for row in (0, 1)] == [["1", "2", "3", "4"], ["5", "6"]]
 
 
-def test_a_block_in_one_row_object_is_a_warning():
+def test_a_block_in_one_row_object_is_a_warning() -> None:
     seats = [pretix_seat(f"{y}{x}", 25 * x, 30 * y) for y in range(3) for x in range(5)]
 
     reading = read(hall({"row_number": "A", "seats": seats}))
@@ -148,7 +150,7 @@ def test_a_block_in_one_row_object_is_a_warning():
     assert len(reading.plan.rows) == 1
 
 
-def test_descending_numbers_are_kept_and_told():
+def test_descending_numbers_are_kept_and_told() -> None:
     reading = read(hall({"row_number": "A", "seats": seats_at(0, (3, 50), (2, 75), (1, 100))}))
 
     assert numbers(reading.plan) == ["3", "2", "1"]
@@ -158,7 +160,7 @@ def test_descending_numbers_are_kept_and_told():
     assert reading.report.repairs == 0
 
 
-def test_seats_without_a_number_are_numbered_by_their_place():
+def test_seats_without_a_number_are_numbered_by_their_place() -> None:
     seats = seats_at(0, ("", 50), ("1", 75), ("", 100))
 
     reading = read(hall({"row_number": "A", "seats": seats}))
@@ -167,7 +169,7 @@ def test_seats_without_a_number_are_numbered_by_their_place():
     assert reading.report.counts["SEAT_NUMBER_MISSING"] == 2
 
 
-def test_missing_ids_are_made_of_the_labels():
+def test_missing_ids_are_made_of_the_labels() -> None:
     row = pretix_row("A", 50, (50, 75))
     del row["seats"][0]["seat_guid"]
     row["seats"][1]["seat_guid"] = "Hall-A-1"
@@ -178,7 +180,7 @@ def test_missing_ids_are_made_of_the_labels():
     assert only(reading.report, "SEAT_ID_MISSING").place == "zones[0].rows[0].seats[0]"
 
 
-def test_of_seats_with_one_id_the_first_in_reading_order_keeps_it():
+def test_of_seats_with_one_id_the_first_in_reading_order_keeps_it() -> None:
     row = pretix_row("A", 50, (50, 75, 100))
     for seat in row["seats"]:
         seat["seat_guid"] = "same"
@@ -193,21 +195,21 @@ def test_of_seats_with_one_id_the_first_in_reading_order_keeps_it():
     assert reading.report.repairs == 2
 
 
-def test_seats_of_one_label_are_told_apart():
+def test_seats_of_one_label_are_told_apart() -> None:
     reading = read(hall({"row_number": "A", "seats": seats_at(0, (1, 50), (1, 75), (1, 100))}))
 
     assert [seat.label for seat in reading.plan.seats] == ["Row A, seat 1", "Row A, seat 1 (2)", "Row A, seat 1 (3)"]
     assert reading.report.counts["LABEL_DUPLICATE"] == 2
 
 
-def test_a_label_that_is_already_taken_by_its_own_name_is_not_given_twice():
+def test_a_label_that_is_already_taken_by_its_own_name_is_not_given_twice() -> None:
     reading = read(hall({"row_number": "A", "seats": seats_at(0, ("1", 50), ("1 (2)", 75), ("1", 100))}))
 
     labels = [seat.label for seat in reading.plan.seats]
     assert len(set(labels)) == 3
 
 
-def test_seat_ids_and_runs_are_dense_in_reading_order():
+def test_seat_ids_and_runs_are_dense_in_reading_order() -> None:
     plan = read(
         pretix_plan(
             pretix_zone("Stalls", pretix_row("A", 50, (75, 50, 200)), pretix_row("B", 80, (50, 75))),
@@ -221,7 +223,7 @@ def test_seat_ids_and_runs_are_dense_in_reading_order():
     assert [seat.position for seat in plan.seats[:3]] == [0, 1, 2]
 
 
-def test_the_focal_point_is_the_stage_if_one_is_drawn():
+def test_the_focal_point_is_the_stage_if_one_is_drawn() -> None:
     stage = {
         "position": {"x": 100, "y": 10},
         "rectangle": {"width": 200, "height": 40},
@@ -235,5 +237,5 @@ def test_the_focal_point_is_the_stage_if_one_is_drawn():
     assert only(reading.report, "FOCAL_POINT_GUESSED").severity == "info"
 
 
-def test_the_focal_point_is_the_middle_of_the_upper_edge_otherwise():
+def test_the_focal_point_is_the_middle_of_the_upper_edge_otherwise() -> None:
     assert read(pretix_plan()).plan.focal_point == (500, 0)

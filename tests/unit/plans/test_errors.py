@@ -25,11 +25,11 @@ ROOT = Path(__file__).resolve().parents[3]
         (float("inf"), "a number of an enormous size"),
     ],
 )
-def test_values_are_described_for_people(value, words):
+def test_values_are_described_for_people(value: object, words: str) -> None:
     assert describe(value) == words
 
 
-def test_every_error_code_is_in_the_reference():
+def test_every_error_code_is_in_the_reference() -> None:
     page = (ROOT / "docs" / "reference" / "plan-formats.md").read_text()
 
     assert [code for code in get_args(ErrorCode) if f"`{code}`" not in page] == []

@@ -33,7 +33,7 @@ def plan_with(seat: Json) -> Json:
         ({"seat_guid": "x" * 201}, "seat_guid", "expected at most 200 characters, found 201. Shorten the text"),
     ],
 )
-def test_a_wrong_type_names_its_path_and_what_was_found(seat, place, message):
+def test_a_wrong_type_names_its_path_and_what_was_found(seat: Json, place: str, message: str) -> None:
     with pytest.raises(PlanError) as caught:
         read(plan_with(pretix_seat(3, 100) | seat))
 
@@ -53,14 +53,14 @@ def test_a_wrong_type_names_its_path_and_what_was_found(seat, place, message):
         ({"name": []}, "name"),
     ],
 )
-def test_a_wrong_container_names_its_path(changes, place):
+def test_a_wrong_container_names_its_path(changes: Json, place: str) -> None:
     with pytest.raises(PlanError) as caught:
         read(pretix_plan(**changes))
 
     assert (caught.value.code, caught.value.place) == ("WRONG_TYPE", place)
 
 
-def test_a_number_written_as_text_is_read_and_reported():
+def test_a_number_written_as_text_is_read_and_reported() -> None:
     reading = read(plan_with(pretix_seat(3, 100) | {"position": {"x": " 112.5 ", "y": 0}}))
 
     assert reading.plan.seats[8].x == 112.5
@@ -68,14 +68,14 @@ def test_a_number_written_as_text_is_read_and_reported():
     assert (finding.severity, finding.place) == ("repaired", f"{SEATS}.position.x")
 
 
-def test_a_text_written_as_number_is_read_and_reported():
+def test_a_text_written_as_number_is_read_and_reported() -> None:
     reading = read(plan_with(pretix_seat(3, 100) | {"seat_number": 3.0}))
 
     assert reading.plan.seats[8].number == "3"
     assert only(reading.report, "TEXT_AS_NUMBER").place == f"{SEATS}.seat_number"
 
 
-def test_text_that_no_database_can_store_is_cleaned_and_reported():
+def test_text_that_no_database_can_store_is_cleaned_and_reported() -> None:
     text = json.dumps(plan_with(pretix_seat(3, 100))).replace('"seat_number": "3"', r'"seat_number": "\u00003\ud800\n"')
 
     reading = read(text)
@@ -84,7 +84,7 @@ def test_text_that_no_database_can_store_is_cleaned_and_reported():
     assert only(reading.report, "TEXT_CLEANED").severity == "repaired"
 
 
-def test_unknown_keys_are_one_warning_for_each_key_with_how_often_it_came():
+def test_unknown_keys_are_one_warning_for_each_key_with_how_often_it_came() -> None:
     plan = plan_with(pretix_seat(3, 100) | {"sparkle": 1})
     for row in plan["zones"][0]["rows"]:
         row["segment_breaks"] = [2]
@@ -100,7 +100,7 @@ def test_unknown_keys_are_one_warning_for_each_key_with_how_often_it_came():
     assert report.repairs == 0
 
 
-def test_thousands_of_different_unknown_keys_stay_a_short_report():
+def test_thousands_of_different_unknown_keys_stay_a_short_report() -> None:
     plan = pretix_plan() | {f"key{index}": 1 for index in range(5_000)}
 
     report = read(plan).report
@@ -123,11 +123,11 @@ def test_thousands_of_different_unknown_keys_stay_a_short_report():
         ("#12345", ""),
     ],
 )
-def test_only_plain_colors_pass(text, expected):
+def test_only_plain_colors_pass(text: str, expected: str) -> None:
     assert safe_color(text) == expected
 
 
-def test_an_unreadable_color_is_replaced_and_reported():
+def test_an_unreadable_color_is_replaced_and_reported() -> None:
     reading = read(pretix_plan(categories=[{"name": "Stalls", "color": '"><script>'}]))
 
     assert reading.plan.categories[0].color == "#64748b"
@@ -138,9 +138,9 @@ def test_an_unreadable_color_is_replaced_and_reported():
     ("text", "number"),
     [("12", 12.0), ("-1.5e2", -150.0), (".5", 0.5), ("1_000", None), ("٣", None), ("inf", None), ("1e9999", None)],
 )
-def test_numbers_are_spelled_in_plain_digits(text, number):
+def test_numbers_are_spelled_in_plain_digits(text: str, number: float | None) -> None:
     assert parse_number(text) == number
 
 
-def test_cleaning_keeps_letters_of_every_script():
+def test_cleaning_keeps_letters_of_every_script() -> None:
     assert clean(" Größe\u200b\n 座席 ") == "Größe 座席"

@@ -1,22 +1,26 @@
 """Where seats are: sections on top of each other, single overlaps, and the plan's bounds."""
 
-import pytest
-from tests.unit.plans.builders import findings, only, pretix_plan, pretix_row, pretix_seat, pretix_zone, read
+from collections.abc import Sequence
 
+import pytest
+from tests.unit.plans.builders import Json, findings, only, pretix_plan, pretix_row, pretix_seat, pretix_zone, read
+
+from rowlock.domain.plan import SeatingPlan
 from rowlock.plans import PlanError
+from rowlock.plans.geometry import Point
 
 SIX = (0, 25, 50, 75, 100, 125)
 
 
-def block(name, x, y, rows=3, areas=()):
+def block(name: str, x: float, y: float, rows: int = 3, areas: Sequence[Json] = ()) -> Json:
     return pretix_zone(name, *(pretix_row(str(row), 40 * row, SIX) for row in range(rows)), x=x, y=y, areas=list(areas))
 
 
-def places(plan, section):
+def places(plan: SeatingPlan, section: str) -> set[Point]:
     return {(seat.x, seat.y) for seat in plan.seats if plan.sections[plan.rows[seat.row].section].name == section}
 
 
-def test_a_section_that_lies_upon_another_is_moved_off_as_a_whole():
+def test_a_section_that_lies_upon_another_is_moved_off_as_a_whole() -> None:
     reading = read(pretix_plan(block("Left", 10, 10), block("Right", 60, 10)))
 
     left, right = places(reading.plan, "Left"), places(reading.plan, "Right")
@@ -32,13 +36,13 @@ def test_a_section_that_lies_upon_another_is_moved_off_as_a_whole():
 @pytest.mark.parametrize(
     ("offset", "moved"), [((-50, 0), (-175, 0)), ((0, 40), (0, 130)), ((0, -40), (0, -130)), ((0, 0), (175, 0))]
 )
-def test_a_section_moves_to_the_side_where_it_already_is(offset, moved):
+def test_a_section_moves_to_the_side_where_it_already_is(offset: Point, moved: Point) -> None:
     reading = read(pretix_plan(block("First", 500, 500), block("Second", 500 + offset[0], 500 + offset[1])))
 
     assert min(places(reading.plan, "Second")) == (500 + moved[0], 500 + moved[1])
 
 
-def test_sections_in_a_pile_are_all_separated():
+def test_sections_in_a_pile_are_all_separated() -> None:
     reading = read(pretix_plan(*(block(f"Block {number}", 50 * number, 0) for number in range(8))))
 
     spots = [(seat.x, seat.y) for seat in reading.plan.seats]
@@ -46,14 +50,14 @@ def test_sections_in_a_pile_are_all_separated():
     assert "SEATS_OVERLAP" not in reading.report.counts
 
 
-def test_a_section_only_in_the_way_of_a_moved_one_is_not_said_to_overlap():
+def test_a_section_only_in_the_way_of_a_moved_one_is_not_said_to_overlap() -> None:
     reading = read(pretix_plan(block("A", 0, 0), block("B", 50, 0), block("C", 200, 0)))
 
     found = [finding.found for finding in findings(reading.report, "SECTIONS_OVERLAP")]
     assert found == ['12 of the 18 seats of section "B" lie upon "A"', 'section "C" is where "B" had to move']
 
 
-def test_the_scenery_of_a_section_moves_with_it():
+def test_the_scenery_of_a_section_moves_with_it() -> None:
     sign = {"position": {"x": 0, "y": -20}, "text": {"text": "Right", "position": {"x": 0, "y": 0}}}
 
     plan = read(pretix_plan(block("Left", 10, 110), block("Right", 60, 110, areas=[sign]))).plan
@@ -61,7 +65,7 @@ def test_the_scenery_of_a_section_moves_with_it():
     assert plan.shapes[0].points == ((185, 90),)
 
 
-def test_a_single_seat_on_another_section_is_a_warning_and_stays():
+def test_a_single_seat_on_another_section_is_a_warning_and_stays() -> None:
     stray = pretix_zone("Box", pretix_row("A", 0, (0, 25, 50, 75, 100, 125, 150, 175, 200, 225, 250)), x=135, y=10)
 
     reading = read(pretix_plan(block("Left", 10, 10), stray))
@@ -71,7 +75,7 @@ def test_a_single_seat_on_another_section_is_a_warning_and_stays():
     assert reading.report.repairs == 0
 
 
-def test_seats_on_one_spot_within_a_section_are_a_warning_and_stay():
+def test_seats_on_one_spot_within_a_section_are_a_warning_and_stay() -> None:
     row = pretix_row("A", 50, (50, 75, 100))
     row["seats"].append(pretix_seat(4, 79))
 
@@ -83,11 +87,11 @@ def test_seats_on_one_spot_within_a_section_are_a_warning_and_stay():
     assert {seat.x for seat in reading.plan.seats} == {50, 75, 79, 100}
 
 
-def test_neighbours_are_no_overlap():
+def test_neighbours_are_no_overlap() -> None:
     assert "SEATS_OVERLAP" not in read(pretix_plan()).report.counts
 
 
-def test_bounds_grow_to_hold_every_seat():
+def test_bounds_grow_to_hold_every_seat() -> None:
     reading = read(pretix_plan(size={"width": 100, "height": 400}))
 
     assert (reading.plan.width, reading.plan.height) == (150, 400)
@@ -96,7 +100,7 @@ def test_bounds_grow_to_hold_every_seat():
     assert finding.severity == "repaired"
 
 
-def test_everything_moves_when_seats_lie_left_of_the_plan():
+def test_everything_moves_when_seats_lie_left_of_the_plan() -> None:
     stage = {"position": {"x": 0, "y": 0}, "rectangle": {"width": 10, "height": 10}}
     zone = pretix_zone("Hall", pretix_row("A", 0, (-60, -35, -10)), y=-10, areas=[stage])
 
@@ -108,7 +112,7 @@ def test_everything_moves_when_seats_lie_left_of_the_plan():
     assert "everything moved by (85, 35)" in only(reading.report, "OUTSIDE_BOUNDS").done
 
 
-def test_room_for_moved_sections_is_not_blamed_on_the_file():
+def test_room_for_moved_sections_is_not_blamed_on_the_file() -> None:
     size = {"width": 300, "height": 300}
 
     reading = read(pretix_plan(block("Left", 10, 10), block("Right", 60, 10), size=size))
@@ -116,7 +120,7 @@ def test_room_for_moved_sections_is_not_blamed_on_the_file():
     assert only(reading.report, "OUTSIDE_BOUNDS").found == "moved sections need more than the plan's size of 300 × 300"
 
 
-def test_a_plan_beyond_all_bounds_is_refused():
+def test_a_plan_beyond_all_bounds_is_refused() -> None:
     row = pretix_row("A", 0, (-900_000, 900_000))
 
     with pytest.raises(PlanError) as caught:

@@ -2,9 +2,11 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from tests.unit.plans.builders import (
+    Json,
     findings,
     only,
     pretix_plan,
@@ -18,12 +20,12 @@ from rowlock.domain.plan import Category, Row, Seat, SeatingPlan, Section, Shape
 from rowlock.plans import PlanError, pretix
 
 
-def plan_with_area(**area):
+def plan_with_area(**area: Any) -> Json:
     row = pretix_row("A", 50, (50, 75, 100, 125))
     return pretix_plan(pretix_zone("Hall", row, x=10, y=20, areas=[{"position": {"x": 100, "y": 200}} | area]))
 
 
-def test_positions_of_zone_row_and_seat_add_up():
+def test_positions_of_zone_row_and_seat_add_up() -> None:
     row = {"row_number": "A", "position": {"x": 10, "y": 20}, "seats": [pretix_seat(1, 5, 7.25)]}
 
     (seat,) = read(pretix_plan(pretix_zone("Hall", row, x=100, y=200))).plan.seats
@@ -31,7 +33,7 @@ def test_positions_of_zone_row_and_seat_add_up():
     assert (seat.x, seat.y) == (115.0, 227.25)
 
 
-def test_a_row_without_a_position_starts_at_its_zone():
+def test_a_row_without_a_position_starts_at_its_zone() -> None:
     row = {"row_number": "A", "seats": [pretix_seat(1, 5, 7)]}
 
     (seat,) = read(pretix_plan(pretix_zone("Hall", row, x=100, y=200))).plan.seats
@@ -39,7 +41,7 @@ def test_a_row_without_a_position_starts_at_its_zone():
     assert (seat.x, seat.y) == (105.0, 207.0)
 
 
-def test_a_correct_plan_has_nothing_to_repair_or_to_warn_of():
+def test_a_correct_plan_has_nothing_to_repair_or_to_warn_of() -> None:
     reading = read(pretix_plan())
 
     assert reading.plan.name == "Little hall"
@@ -50,7 +52,7 @@ def test_a_correct_plan_has_nothing_to_repair_or_to_warn_of():
     assert (reading.report.repairs, reading.report.warnings) == (0, 0)
 
 
-def test_labels_name_the_section_when_there_are_several():
+def test_labels_name_the_section_when_there_are_several() -> None:
     stalls = pretix_zone("Stalls", pretix_row("A", 50, (50, 75)))
     balcony = pretix_zone("Balcony", pretix_row("C", 150, (50, 75)))
 
@@ -59,7 +61,7 @@ def test_labels_name_the_section_when_there_are_several():
     assert plan.seats[3].label == "Balcony, row C, seat 2"
 
 
-def test_row_and_seat_labels_of_the_file_are_used_in_texts():
+def test_row_and_seat_labels_of_the_file_are_used_in_texts() -> None:
     row = pretix_row("7", 50, (50, 75), row_label="Reihe %s", seat_label="Platz %s")
 
     plan = read(pretix_plan(pretix_zone("Parkett", row))).plan
@@ -68,7 +70,7 @@ def test_row_and_seat_labels_of_the_file_are_used_in_texts():
     assert plan.rows[0].label == "7"
 
 
-def test_the_extended_wheelchair_key_is_understood():
+def test_the_extended_wheelchair_key_is_understood() -> None:
     row = pretix_row("A", 50, (50, 75))
     row["seats"][1]["wheelchair"] = True
 
@@ -111,14 +113,14 @@ def test_the_extended_wheelchair_key_is_understood():
         ),
     ],
 )
-def test_areas_are_kept_as_scenery(area, expected):
+def test_areas_are_kept_as_scenery(area: Json, expected: Shape) -> None:
     reading = read(plan_with_area(**area))
 
     assert reading.plan.shapes == (expected,)
     assert reading.report.warnings == 0
 
 
-def test_a_turned_ellipse_becomes_a_polygon_of_the_same_extent():
+def test_a_turned_ellipse_becomes_a_polygon_of_the_same_extent() -> None:
     shape = read(plan_with_area(ellipse={"radius": {"x": 30, "y": 10}}, rotation=90)).plan.shapes[0]
 
     assert shape.kind == "polygon"
@@ -129,14 +131,14 @@ def test_a_turned_ellipse_becomes_a_polygon_of_the_same_extent():
 @pytest.mark.parametrize(
     "area", [{"shape": "blob"}, {"polygon": {"points": []}}, {"circle": {"radius": 0}}, {"ellipse": {}}]
 )
-def test_an_area_without_an_outline_is_left_out_with_a_warning(area):
+def test_an_area_without_an_outline_is_left_out_with_a_warning(area: Json) -> None:
     reading = read(plan_with_area(**area))
 
     assert reading.plan.shapes == ()
     assert only(reading.report, "SHAPE_UNREADABLE").place == "zones[0].areas[0]"
 
 
-def test_endless_scenery_is_refused():
+def test_endless_scenery_is_refused() -> None:
     points = [{"x": index, "y": index % 2} for index in range(30_000)]
 
     with pytest.raises(PlanError) as caught:
@@ -145,7 +147,7 @@ def test_endless_scenery_is_refused():
     assert (caught.value.code, caught.value.place) == ("TOO_MANY_SHAPES", "zones[0].areas[0]")
 
 
-def test_a_zone_of_scenery_alone_is_no_section_and_no_finding():
+def test_a_zone_of_scenery_alone_is_no_section_and_no_finding() -> None:
     scenery = pretix_zone("Decoration", areas=[{"circle": {"radius": 5}, "text": {"text": "Stage"}}])
     plan = pretix_plan(scenery, pretix_zone("Hall", pretix_row("A", 50, (50, 75))))
 
@@ -156,14 +158,14 @@ def test_a_zone_of_scenery_alone_is_no_section_and_no_finding():
     assert reading.report.repairs == 0
 
 
-def test_a_size_in_fractions_is_rounded_up():
+def test_a_size_in_fractions_is_rounded_up() -> None:
     reading = read(pretix_plan(size={"width": 700.2, "height": 500}))
 
     assert (reading.plan.width, reading.plan.height) == (701, 500)
     assert only(reading.report, "SIZE_NOT_WHOLE").severity == "repaired"
 
 
-def test_a_missing_size_is_computed():
+def test_a_missing_size_is_computed() -> None:
     plan = pretix_plan()
     del plan["size"]
 
@@ -208,7 +210,7 @@ def hand_made_plan() -> SeatingPlan:
     )
 
 
-def test_a_written_plan_reads_back_with_the_same_seats_rows_and_runs():
+def test_a_written_plan_reads_back_with_the_same_seats_rows_and_runs() -> None:
     plan = hand_made_plan()
 
     again = read(pretix.write(plan)).plan
@@ -219,14 +221,14 @@ def test_a_written_plan_reads_back_with_the_same_seats_rows_and_runs():
     assert again.shapes[0] == plan.shapes[0]
 
 
-def test_special_places_and_unsold_parts_travel_in_category_names():
+def test_special_places_and_unsold_parts_travel_in_category_names() -> None:
     document = json.loads(pretix.write(hand_made_plan()))
 
     names = [category["name"] for category in document["categories"]]
     assert names == ["Good", "Good (wheelchair)", "Good (companion)", "House (not for sale)", "Plain"]
 
 
-def test_a_written_plan_has_only_keys_and_types_of_the_strict_schema():
+def test_a_written_plan_has_only_keys_and_types_of_the_strict_schema() -> None:
     document = json.loads(pretix.write(hand_made_plan()))
 
     assert document.keys() == {"name", "categories", "zones", "size"}
@@ -242,20 +244,20 @@ def test_a_written_plan_has_only_keys_and_types_of_the_strict_schema():
             assert all(isinstance(size, int) for size in sizes)
 
 
-def test_the_texts_of_a_file_survive_reading_and_writing():
+def test_the_texts_of_a_file_survive_reading_and_writing() -> None:
     row = pretix_row("7", 50, (50, 75), row_label="Reihe %s", seat_label="Platz %s")
     plan = read(pretix_plan(pretix_zone("Parkett", row), pretix_zone("Rang", pretix_row("1", 150, (50, 75))))).plan
 
     assert read(pretix.write(plan)).plan.seats == plan.seats
 
 
-def test_a_plan_without_scenery_is_written_without_a_zone_for_it():
+def test_a_plan_without_scenery_is_written_without_a_zone_for_it() -> None:
     document = json.loads(pretix.write(replace(hand_made_plan(), shapes=())))
 
     assert [zone["name"] for zone in document["zones"]] == ["Stalls", "Balcony"]
 
 
-def test_empty_zones_of_the_file_do_not_move_seats_to_other_sections():
+def test_empty_zones_of_the_file_do_not_move_seats_to_other_sections() -> None:
     plan = pretix_plan(pretix_zone("Nothing"), pretix_zone("Hall", pretix_row("A", 50, (50, 75))))
 
     reading = read(plan)

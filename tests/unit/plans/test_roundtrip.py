@@ -76,7 +76,7 @@ def read(content: Json) -> SeatingPlan:
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(PLANS)
-def test_a_plan_that_was_read_is_written_and_read_without_a_change(content):
+def test_a_plan_that_was_read_is_written_and_read_without_a_change(content: Json) -> None:
     plan = read(content)
 
     again = read_plan(pretix.write(plan), name="hall.json")
@@ -88,7 +88,7 @@ def test_a_plan_that_was_read_is_written_and_read_without_a_change(content):
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(PLANS)
-def test_every_plan_keeps_its_promises(content):
+def test_every_plan_keeps_its_promises(content: Json) -> None:
     plan = read(content)
 
     seats = plan.seats
@@ -160,7 +160,7 @@ def read_or_refuse(data: bytes, name: str) -> SeatingPlan | PlanError:
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
-def test_a_mutated_plan_is_read_or_refused_with_a_plan_error(data):
+def test_a_mutated_plan_is_read_or_refused_with_a_plan_error(data: st.DataObject) -> None:
     content = copy.deepcopy(data.draw(st.sampled_from(originals())))
     for _ in range(data.draw(st.integers(1, 4))):
         places = every_place(content)
@@ -182,7 +182,7 @@ def test_a_mutated_plan_is_read_or_refused_with_a_plan_error(data):
 
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=200), st.sampled_from(["a.json", "a.csv", "", "/", "\x00"]))
-def test_arbitrary_bytes_are_read_or_refused_with_a_plan_error(data, name):
+def test_arbitrary_bytes_are_read_or_refused_with_a_plan_error(data: bytes, name: str) -> None:
     outcome = read_or_refuse(data, name)
 
     assert outcome.message if isinstance(outcome, PlanError) else outcome.seats
@@ -193,7 +193,7 @@ def test_arbitrary_bytes_are_read_or_refused_with_a_plan_error(data, name):
     st.sampled_from(["row,seat,x,y,kind,id,category,section\n", "row;seat;x;y\n", "row\tseat\n", ""]),
     st.lists(st.sampled_from([*'\n,;\t"A1+:-. \r\x00é\u2028', "res:A1", "NaN", "\nA,1,5,5"]), max_size=60).map("".join),
 )
-def test_arbitrary_csv_is_read_or_refused_with_a_plan_error(header, body):
+def test_arbitrary_csv_is_read_or_refused_with_a_plan_error(header: str, body: str) -> None:
     outcome = read_or_refuse((header + body).encode(), "hall.csv")
 
     if not isinstance(outcome, PlanError):
@@ -202,7 +202,7 @@ def test_arbitrary_csv_is_read_or_refused_with_a_plan_error(header, body):
 
 @settings(max_examples=100, deadline=None)
 @given(st.data())
-def test_a_plan_cut_anywhere_is_refused_with_its_line(data):
+def test_a_plan_cut_anywhere_is_refused_with_its_line(data: st.DataObject) -> None:
     text = json.dumps(data.draw(st.sampled_from(originals())), indent=1)
     cut = text[: data.draw(st.integers(1, len(text) - 2))]
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 
 from rowlock.domain.outcomes import Outcome
 from rowlock.http.api.shows import ShowId, parse_show_id
+from rowlock.http.lean import client_address
 from rowlock.http.openapi import problems
 from rowlock.http.problems import ProblemError
 from rowlock.services.boxoffice import BoxOffice
@@ -100,7 +101,9 @@ def router(upkeep: Upkeep, box_office: BoxOffice, admin_api_key_hash: bytes | No
     @routes.post("/shows/{show_id}/block", summary="Block seats", responses=problems(*codes, Outcome.SEATS_UNAVAILABLE))
     async def block(show_id: ShowId, body: SeatsToBlock, request: Request) -> BlockedSeats:
         """Keep seats from sale, all or nothing. A live hold or a sale is never overrun."""
-        result = await box_office.block(parse_show_id(show_id), body.seat_ids, body.reason, _client(request))
+        result = await box_office.block(
+            parse_show_id(show_id), body.seat_ids, body.reason, client_address(request.scope)
+        )
         if result.outcome == Outcome.SEATS_UNAVAILABLE:
             raise ProblemError(
                 Outcome.SEATS_UNAVAILABLE,
@@ -114,7 +117,7 @@ def router(upkeep: Upkeep, box_office: BoxOffice, admin_api_key_hash: bytes | No
     @routes.post("/shows/{show_id}/unblock", summary="Unblock seats", responses=problems(*codes))
     async def unblock(show_id: ShowId, body: SeatsToUnblock, request: Request) -> BlockedSeats:
         """Put blocked seats back on sale. Seats that are not blocked are left alone."""
-        result = await box_office.unblock(parse_show_id(show_id), body.seat_ids, _client(request))
+        result = await box_office.unblock(parse_show_id(show_id), body.seat_ids, client_address(request.scope))
         if result.outcome != Outcome.OK:
             raise ProblemError(result.outcome)
         return BlockedSeats(seat_ids=list(result.seat_ids))
@@ -129,10 +132,6 @@ def _guard(key_hash: bytes | None) -> Callable[[str | None], Coroutine[Any, Any,
             raise ProblemError("UNAUTHORIZED")
 
     return guard
-
-
-def _client(request: Request) -> str | None:
-    return request.client.host if request.client else None
 
 
 def _float(value: object) -> float | None:

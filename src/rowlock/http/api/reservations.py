@@ -31,7 +31,7 @@ SessionId = Annotated[
     Meta(
         min_length=1,
         max_length=128,
-        pattern="^[!-~]+(?!\n)$",  # Python's $ alone would let a line break pass behind the last character.
+        pattern=r"^[!-~]+(?!\n)$",  # Python's $ alone would let a line break pass behind the last character.
         description="Who holds, in the words of your system. Without it the session cookie says.",
         extra_json_schema={"not": {"pattern": "^web_"}},
     ),
@@ -312,7 +312,7 @@ class ReservationEndpoints:
         """POST extend."""
         body: ExtendBody | None = request.body
         seen = body.extension_count if body is not None else None
-        result = await self._reserving.extend(_parse(request.value), request.holder(None), seen)
+        result = await self._reserving.extend(_parse(request.value), request.bearer(), seen)
         _refuse(result)
         assert result.expires_at is not None
         assert result.extension_count is not None
@@ -335,7 +335,7 @@ class ReservationEndpoints:
                 "INVALID_INPUT", f"{_seats(sorted(both))} cannot be added and removed at once. Decide for one."
             )
         token = _parse(request.value)
-        result = await self._reserving.change(token, body.add, body.remove, request.holder(None))
+        result = await self._reserving.change(token, body.add, body.remove, request.bearer())
         if result.outcome == Outcome.INVALID_INPUT:
             raise ProblemError("INVALID_INPUT", "A hold keeps at least one seat. Release it to give back all.")
         return _reservation(200, token, result)
@@ -354,13 +354,12 @@ class ReservationEndpoints:
             raise ProblemError(
                 "INVALID_INPUT", "Send either reservation_token, or reservation_id with the session_id that holds it."
             )
-        holder = request.holder(body.session_id)
         result: ReleaseResult
         if body.reservation_token is not None:
-            result = await service.release(_parse(body.reservation_token), holder)
+            result = await service.release(_parse(body.reservation_token), request.bearer(body.session_id))
         else:
             assert body.reservation_id is not None
-            result = await service.release_by_id(body.reservation_id, holder)
+            result = await service.release_by_id(body.reservation_id, request.holder(body.session_id))
         if result.outcome != Outcome.OK:
             raise ProblemError(result.outcome)
         return Reply(200, _encoder.encode(Released(released_seat_ids=result.released_seat_ids)))

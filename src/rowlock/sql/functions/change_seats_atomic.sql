@@ -45,7 +45,7 @@ declare
     v_remove  integer[];
     v_after   integer[];
     v_locked  integer[];
-    v_kept    integer;
+    v_kept    bigint;
     v_missing integer[];
     v_now     timestamptz;
     v_outcome text;

@@ -30,7 +30,7 @@ declare
     v_started timestamptz := clock_timestamp();
     v_holds   integer := 0;
     v_seats   integer := 0;
-    v_ids     uuid[] := '{}';
+    v_ids     uuid[] := '{}'::uuid[];
     v_shows   uuid[];
     v_error   text;
     v_run_id  bigint;
@@ -88,7 +88,7 @@ begin
                 left join freed_by_hold as f using (show_id, reservation_id)
                 returning cardinality(seat_ids) as seats
             )
-            select count(*), coalesce(sum(g.seats), 0) into v_holds, v_seats from logged as g;
+            select count(*)::integer, coalesce(sum(g.seats), 0)::integer into v_holds, v_seats from logged as g;
         end if;
     exception when others then
         get stacked diagnostics v_error = message_text;

@@ -38,7 +38,7 @@ declare
     v_locked  integer[];
     v_missing integer[];
     v_dropped integer[];
-    v_tickets uuid[] := '{}';
+    v_tickets uuid[] := '{}'::uuid[];
     v_now     timestamptz;
     v_outcome text;
 begin

@@ -40,7 +40,7 @@ as $$
 declare
     v_show    shows%rowtype;
     v_hold    seat_reservations%rowtype;
-    v_claims  integer;
+    v_claims  bigint;
     v_now     timestamptz;
     v_until   timestamptz;
     v_outcome text;

@@ -49,18 +49,18 @@ declare
     v_outcomes    text[];               -- by request; null while undecided
     v_seat_lists  text[];               -- by request; its seats in order, as an array literal
     v_unavailable text[];               -- by request; the seats it was refused for, as an array literal
-    v_candidates  integer;              -- how many requests no committed state refuses
-    v_wanted      integer;              -- how many seats they want, counting a seat once for each request
+    v_ids         integer;              -- how many different reservation ids there are
+    v_candidates  bigint;               -- how many requests no committed state refuses
+    v_wanted      bigint;               -- how many seats they want, counting a seat once for each request
     v_stale       uuid[];               -- lapsed holds of the same holders, retired on the way
-    v_stale_seats integer[] := '{}';
+    v_stale_seats integer[] := '{}'::integer[];
     v_inserted    uuid[];               -- reservations written by this call
     v_locked      integer[];            -- seats that are free and locked by this transaction
     v_all_fresh   boolean;              -- none of them carries the expired claim of somebody else
     v_contested   boolean;              -- somebody in the batch cannot have what it wants
     v_late        boolean;              -- waiting for locks took a noticeable part of the hold
-    v_winners     text[] := '{}';
-    v_winner_ids  uuid[] := '{}';
-    v_request     integer;
+    v_winners     text[] := '{}'::text[];
+    v_winner_ids  uuid[] := '{}'::uuid[];
     v_seats       integer[];
 begin
     select * into v_show from shows where show_id = p_show_id;
@@ -71,13 +71,15 @@ begin
         array_agg(j.outcome order by j.request),
         array_agg(j.seat_list order by j.request),
         array_agg(j.unavailable order by j.request),
+        count(distinct j.reservation_id),
         count(*) filter (where j.outcome is null),
         sum(j.seats) filter (where j.outcome is null),
         array_agg(j.lapsed_id) filter (where j.outcome is null and j.lapsed_id is not null)
-    into v_outcomes, v_seat_lists, v_unavailable, v_candidates, v_wanted, v_stale
+    into v_outcomes, v_seat_lists, v_unavailable, v_ids, v_candidates, v_wanted, v_stale
     from (
         select
             r.request,
+            r.reservation_id,
             w.seats,
             w.seat_list,
             w.unavailable,
@@ -87,7 +89,7 @@ begin
                     r.reservation_id is null or coalesce(r.reserved_by, '') = '' or w.malformed is not false
                     then 'INVALID_INPUT'
                 when v_show.show_id is null then 'SHOW_NOT_FOUND'
-                when h.reservation_id = r.reservation_id then 'REPLAY'
+                when k.known then 'REPLAY'
                 when w.seats > v_show.max_seats_per_reservation then 'TOO_MANY_SEATS'
                 when
                     v_show.status <> 'on_sale' or v_show.sales_start_at > v_started
@@ -123,8 +125,42 @@ begin
             where a.show_id = p_show_id and a.reserved_by = r.reserved_by and a.status = 'active'
             limit 1
         ) as h on true
+        left join lateral (
+            select true as known
+            from seat_reservations as a
+            where a.show_id = p_show_id and a.reservation_id = r.reservation_id
+            limit 1
+        ) as k on true
     ) as j;
     -- step: judged
+
+    if v_ids < cardinality(v_outcomes) then
+        -- An id names one request: the first that uses it. The same request again is its retry, another one a mistake.
+        select
+            array_agg(d.outcome order by d.request),
+            count(*) filter (where d.outcome is null),
+            sum(cardinality(d.seat_list::integer[])) filter (where d.outcome is null)
+        into v_outcomes, v_candidates, v_wanted
+        from (
+            select
+                u.request,
+                u.seat_list,
+                case
+                    when
+                        u.outcome is null
+                        and (u.token_hash, u.reserved_by, u.seat_list) is distinct from (
+                            first_value(u.token_hash) over same_id,
+                            first_value(u.reserved_by) over same_id,
+                            first_value(u.seat_list) over same_id
+                        )
+                        then 'INVALID_INPUT'
+                    else u.outcome
+                end as outcome
+            from unnest(v_outcomes, p_reservation_ids, p_token_hashes, p_reserved_by, v_seat_lists) with ordinality
+                as u (outcome, reservation_id, token_hash, reserved_by, seat_list, request)
+            window same_id as (partition by u.reservation_id order by u.request)
+        ) as d;
+    end if;
 
     if v_candidates > 0 then
         -- A lapsed hold makes room for its holder's new one; one that was extended meanwhile stays and refuses it.
@@ -328,7 +364,7 @@ begin
             case when u.outcome = 'SEATS_UNAVAILABLE' then u.unavailable::integer[] end,
             k.expires_at,
             k.extension_count,
-            greatest(0, v_show.max_extensions - k.extension_count),
+            case when k.extension_count is not null then greatest(0, v_show.max_extensions - k.extension_count) end,
             v_now
         from (
             select i.request, coalesce(i.outcome, 'OK'), i.reservation_id, i.token_hash, i.reserved_by, i.seat_list, i.unavailable

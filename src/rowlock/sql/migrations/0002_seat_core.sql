@@ -75,6 +75,8 @@ comment on table seat_reservation_audit_log is
     'What happened to every seat, insert-only, one row per event. Written after the claims it speaks of are locked, '
     'so for one seat the order of id is the order of events. seat_ids: the seats the event is about; for expired and '
     'released the seats it set free; for changed the seats now held, with metadata {"added":[…],"removed":[…]}.';
+comment on table seat_reservation_audit_log_default is
+    'Events of months for which ensure_audit_log_partitions was not called in time.';
 comment on column seat_reservation_audit_log.xid is
     'The writing transaction: readers of the change feed stop below pg_snapshot_xmin, so that no late commit is missed.';
 

@@ -24,6 +24,8 @@ create table ticket_orders (
     constraint chk_order_total_not_negative check (total_minor >= 0),
     constraint chk_order_currency check (currency ~ '^[A-Z]{3}$')
 );
+comment on table ticket_orders is
+    'What somebody buys for one reservation. total_minor is in minor units of currency; prices are fixed when it is made.';
 
 create table ticket_order_items (
     show_id      uuid not null,
@@ -35,6 +37,7 @@ create table ticket_order_items (
     constraint ticket_order_items_order foreign key (show_id, order_id) references ticket_orders,
     constraint chk_item_amount_not_negative check (amount_minor >= 0)
 );
+comment on table ticket_order_items is 'One seat of an order at its price, in minor units of the order''s currency.';
 
 create table payment_intents (
     show_id             uuid not null,
@@ -56,6 +59,8 @@ create table payment_intents (
 );
 create unique index idx_one_live_payment_intent_per_order
     on payment_intents (show_id, order_id) where status in ('requires_payment', 'authorized', 'captured');
+comment on table payment_intents is
+    'Attempts to pay an order. Seats are sold between authorized and captured, so nobody pays for a seat that is gone.';
 
 create table refunds (
     show_id            uuid not null,
@@ -73,6 +78,7 @@ create table refunds (
     constraint chk_refund_status check (status in ('pending', 'succeeded', 'failed')),
     constraint chk_refund_amount_positive check (amount_minor > 0)
 );
+comment on table refunds is 'Money given back, in minor units of the payment''s currency. Each has its own idempotency key.';
 
 create table tickets (
     show_id   uuid not null,
@@ -88,6 +94,7 @@ create table tickets (
     constraint chk_ticket_used_at check ((status = 'used') <= (used_at is not null))
 );
 create unique index idx_one_live_ticket_per_seat on tickets (show_id, seat_id) where status <> 'void';
+comment on table tickets is 'Admission for one sold seat. A void ticket stays here; its seat may have another one.';
 
 create table webhook_events (
     provider     text not null,

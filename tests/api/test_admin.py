@@ -1,0 +1,178 @@
+"""The operator's endpoints: nobody without the key, cleanup, statistics, and seats kept from sale."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from rowlock.domain.database import Dsns
+from tests.api.conftest import UNKNOWN_ID
+from tests.support.http import ADMIN_KEY, Api, held, make_application, outcome, problem
+from tests.support.seatdb import SeatDb, Show
+from tests.support.servers import TestServer
+
+CALLS = (
+    ("POST", "/api/admin/cleanup", None),
+    ("GET", "/api/admin/statistics", None),
+    ("POST", f"/api/admin/shows/{UNKNOWN_ID}/block", {"seat_ids": [1], "reason": "camera"}),
+    ("POST", f"/api/admin/shows/{UNKNOWN_ID}/unblock", {"seat_ids": [1]}),
+)
+WRONG_KEYS: tuple[dict[str, str | bytes], ...] = (
+    {},
+    {"x-api-key": ""},
+    {"x-api-key": "wrong"},
+    {"x-api-key": ADMIN_KEY + " x"},
+    {"x-api-key": b"\xff\xfe"},
+    {"authorization": f"Bearer {ADMIN_KEY}"},
+)
+
+
+@pytest.fixture
+def dsns(server: TestServer) -> Iterator[Dsns]:
+    """A database for each test: cleanup and statistics are about all that is in it."""
+    with server.database() as name:
+        yield server.dsns(name)
+
+
+async def test_nobody_without_the_key_learns_or_does_anything(client: Api) -> None:
+    for method, path, body in CALLS:
+        for headers in WRONG_KEYS:
+            problem(await client.request(method, path, json=body, headers=headers), 401, "UNAUTHORIZED")  # type: ignore[arg-type] # httpx takes bytes too.
+
+
+async def test_without_a_configured_key_nobody_gets_in(dsns: Dsns) -> None:
+    application = make_application(dsns, admin_key=None)
+    async with application.client() as client:
+        for headers in ({}, {"x-api-key": ""}, {"x-api-key": ADMIN_KEY}):
+            problem(await client.post("/api/admin/cleanup", headers=headers), 401, "UNAUTHORIZED")
+
+
+async def test_cleanup_retires_what_has_run_out_and_says_what(client: Api, admin: Api, show: Show, db: SeatDb) -> None:
+    lapsed = await client.reserve(show, [1, 2, 3], by="anna")
+    await client.reserve(show, [4], by="ben")
+    await db.age(held(show, lapsed, "anna"), minutes=11)
+
+    first = await admin.post("/api/admin/cleanup")
+    second = await admin.post("/api/admin/cleanup?limit=5")
+
+    assert first.status_code == 200
+    assert first.json() == {
+        "total_reservations_expired": 1,
+        "total_seats_released": 3,
+        "reservation_ids": [lapsed.json()["reservation_id"]],
+    }
+    assert second.json() == {"total_reservations_expired": 0, "total_seats_released": 0, "reservation_ids": []}
+    assert [run["run_by"] for run in await db.cleanup_runs()] == ["http", "http"]
+    assert await db.claims(show) == {4: "ben"}
+    problem(await client.extend(lapsed.json()["reservation_token"]), 410, "RESERVATION_EXPIRED")
+
+
+async def test_cleanup_works_in_portions(client: Api, admin: Api, show: Show, db: SeatDb) -> None:
+    for number in range(3):
+        made = await client.reserve(show, [number + 1], by=f"buyer-{number}")
+        await db.age(held(show, made, f"buyer-{number}"), minutes=11)
+
+    counts = [(await admin.post("/api/admin/cleanup?limit=2")).json()["total_reservations_expired"] for _ in range(3)]
+
+    assert counts == [2, 1, 0]
+
+
+async def test_statistics_count_what_happened(client: Api, admin: Api, show: Show, db: SeatDb) -> None:
+    other = await db.make_show()
+    lapsed, given_back = await client.reserve(show, [1], by="anna"), await client.reserve(show, [2], by="ben")
+    await client.reserve(show, [1], by="carl")
+    await client.reserve(other, [1], by="anna")
+    await db.age(held(show, lapsed, "anna"), minutes=11)
+    await admin.post("/api/admin/cleanup")
+    await client.release(reservation_token=given_back.json()["reservation_token"])
+
+    all_shows = (await admin.get("/api/admin/statistics")).json()
+    one_show = (await admin.get(f"/api/admin/statistics?show_id={show.show_id}&hours=1")).json()
+    nothing = (await admin.get(f"/api/admin/statistics?show_id={UNKNOWN_ID}")).json()
+
+    held_seconds = one_show.pop("avg_hold_time_seconds")
+    assert one_show == {
+        "total_created": 2,
+        "total_completed": 0,
+        "total_expired": 1,
+        "total_released": 1,
+        "total_failed": 1,
+        "expiration_rate": 0.5,
+    }
+    assert 300 <= held_seconds < 330  # One held for 600 seconds, one for an instant.
+    assert all_shows["total_created"] == 3
+    assert nothing == dict.fromkeys(
+        ("total_created", "total_completed", "total_expired", "total_released", "total_failed"), 0
+    ) | {"avg_hold_time_seconds": None, "expiration_rate": None}
+
+
+async def test_a_blocked_seat_is_not_sold_until_it_is_unblocked(
+    client: Api, admin: Api, show: Show, db: SeatDb
+) -> None:
+    path = f"/api/admin/shows/{show.show_id}"
+
+    blocked = await admin.post(f"{path}/block", json={"seat_ids": [2, 1], "reason": "camera"})
+    refused = await client.reserve(show, [1], by="anna")
+    unblocked = await admin.post(f"{path}/unblock", json={"seat_ids": [1, 2, 3]})
+    sold = await client.reserve(show, [1], by="anna")
+
+    assert blocked.json() == {"success": True, "seat_ids": [1, 2]}
+    problem(refused, 409, "SEATS_UNAVAILABLE")
+    assert unblocked.json() == {"success": True, "seat_ids": [1, 2]}
+    assert outcome(sold) == (201, None)
+    assert [event for event, _, _ in await db.events(show)] == ["blocked", "failed", "unblocked", "created"]
+    assert await db.check(show) == []
+
+
+async def test_a_seat_that_a_customer_holds_is_not_blocked(client: Api, admin: Api, show: Show, db: SeatDb) -> None:
+    await client.reserve(show, [1], by="anna")
+
+    answer = await admin.post(f"/api/admin/shows/{show.show_id}/block", json={"seat_ids": [1, 2], "reason": "camera"})
+
+    assert problem(answer, 409, "SEATS_UNAVAILABLE")["unavailable_seat_ids"] == [1]
+    assert await db.claims(show) == {1: "anna"}
+
+
+async def test_what_cannot_be_blocked_is_told(admin: Api, show: Show) -> None:
+    path = f"/api/admin/shows/{show.show_id}"
+    camera = {"reason": "camera"}
+
+    problem(await admin.post(f"{path}/block", json={"seat_ids": [41]} | camera), 404, "SEATS_NOT_FOUND")
+    for call, body in (("block", {"seat_ids": [1]} | camera), ("unblock", {"seat_ids": [1]})):
+        for nowhere in (UNKNOWN_ID, "x"):
+            problem(await admin.post(f"/api/admin/shows/{nowhere}/{call}", json=body), 404, "SHOW_NOT_FOUND")
+    for body, place in (
+        ({}, "body.seat_ids"),
+        ({"seat_ids": []} | camera, "body.seat_ids"),
+        ({"seat_ids": [0]} | camera, "body.seat_ids.0"),
+        ({"seat_ids": [2**31]} | camera, "body.seat_ids.0"),
+        ({"seat_ids": [10**400]} | camera, "body.seat_ids.0"),
+        ({"seat_ids": ["x"]} | camera, "body.seat_ids.0"),
+        ({"seat_ids": [1]}, "body.reason"),
+        ({"seat_ids": [1], "reason": ""}, "body.reason"),
+        ({"seat_ids": [1], "reason": "a\0b"}, "body.reason"),
+        ({"seat_ids": [1], "reason": "a\n"}, "body.reason"),
+        ({"seat_ids": [1], "reason": "x" * 201}, "body.reason"),
+    ):
+        assert place in problem(await admin.post(f"{path}/block", json=body), 400, "INVALID_INPUT")["detail"], body
+
+
+async def test_odd_parameters_are_refused_with_their_place(admin: Api) -> None:
+    for path, place in (
+        ("cleanup?limit=0", "query.limit"),
+        ("cleanup?limit=100001", "query.limit"),
+        ("cleanup?limit=x", "query.limit"),
+        (f"cleanup?limit={'9' * 5000}", "query.limit"),
+    ):
+        assert place in problem(await admin.post(f"/api/admin/{path}"), 400, "INVALID_INPUT")["detail"]
+    for path, place in (
+        ("statistics?show_id=x", "query.show_id"),
+        ("statistics?show_id=%00", "query.show_id"),
+        ("statistics?hours=0", "query.hours"),
+        ("statistics?hours=87601", "query.hours"),
+        ("statistics?hours=1.5", "query.hours"),
+    ):
+        assert place in problem(await admin.get(f"/api/admin/{path}"), 400, "INVALID_INPUT")["detail"]
+
+
+async def test_the_longest_span_of_statistics_works(admin: Api) -> None:
+    assert (await admin.get("/api/admin/statistics?hours=87600")).status_code == 200

@@ -1,0 +1,106 @@
+"""POST best-available: the best free seats for a party, chosen and reserved in one call."""
+
+import asyncio
+from typing import Any
+
+from tests.api.conftest import UNKNOWN_ID
+from tests.support.http import RESERVATIONS, Api, outcome, problem, said
+from tests.support.seatdb import SeatDb, Show
+
+
+async def test_a_party_sits_together_in_the_best_row(client: Api, show: Show, db: SeatDb) -> None:
+    answer = await client.best(show, 4, session_id="anna")
+
+    assert answer.status_code == 201
+    made = answer.json()
+    assert set(made) == set((await client.reserve(show, [40], by="ben")).json())
+    seats = made["seat_ids"]
+    assert seats == list(range(seats[0], seats[0] + 4))
+    assert {(seat - 1) // 10 for seat in seats} == {0}
+    assert {seat: by for seat, by in (await db.claims(show)).items() if by == "anna"} == dict.fromkeys(seats, "anna")
+
+
+async def test_parties_at_the_same_time_get_seats_of_their_own(client: Api, show: Show, db: SeatDb) -> None:
+    answers = await asyncio.gather(*(client.best(show, 3, session_id=f"party-{number}") for number in range(8)))
+
+    assert [answer.status_code for answer in answers] == [201] * 8
+    seats = [seat for answer in answers for seat in answer.json()["seat_ids"]]
+    assert len(seats) == len(set(seats)) == 24
+    assert await db.check(show) == []
+
+
+async def test_a_category_is_respected(client: Api, show: Show) -> None:
+    made = (await client.best(show, 2, category="Balcony", session_id="anna")).json()
+
+    assert all(21 <= seat <= 40 for seat in made["seat_ids"])
+
+
+async def test_an_unknown_category_is_refused_with_those_there_are(client: Api, show: Show) -> None:
+    told = problem(await client.best(show, 2, category="Moon\0", session_id="anna"), 400, "INVALID_INPUT")
+
+    assert "Stalls, Balcony" in told["detail"]
+
+
+async def test_a_wheelchair_place_is_given_only_on_request(client: Api, show: Show, db: SeatDb) -> None:
+    await db.set_show(show, max_seats_per_reservation=40)
+
+    told = problem(await client.best(show, 40, session_id="anna"), 409, "SEATS_UNAVAILABLE")
+    assert "taken by another customer" in told["detail"]
+    made = (await client.best(show, 40, accessible=True, session_id="ben")).json()
+
+    assert made["seat_ids"] == list(range(1, 41))
+
+
+async def test_what_is_sold_out_is_unavailable(client: Api, show: Show) -> None:
+    for number in range(2):
+        await client.reserve(show, range(number * 10 + 1, number * 10 + 11), by=f"buyer-{number}")
+
+    told = problem(await client.best(show, 1, category="Stalls", session_id="anna"), 409, "SEATS_UNAVAILABLE")
+
+    assert "taken by another customer" in told["detail"]
+    assert "unavailable_seat_ids" not in told
+    assert outcome(await client.best(show, 1, session_id="anna")) == (201, None)
+
+
+async def test_every_refusal_of_a_reservation_holds_here_too(client: Api, show: Show, db: SeatDb) -> None:
+    problem(await client.best(UNKNOWN_ID, 2, session_id="anna"), 404, "SHOW_NOT_FOUND")
+    problem(await client.best(show, 11, session_id="anna"), 400, "TOO_MANY_SEATS")
+    await client.best(show, 2, session_id="anna")
+    problem(await client.best(show, 2, session_id="anna"), 409, "DUPLICATE_RESERVATION")
+    await db.set_show(show, status="paused")
+    problem(await client.best(show, 2, session_id="ben"), 409, "SHOW_NOT_ON_SALE")
+
+
+async def test_a_repeated_request_with_its_key_answers_the_same(client: Api, show: Show, db: SeatDb) -> None:
+    body = {"show_id": str(show.show_id), "quantity": 2, "session_id": "anna"}
+
+    answers = await asyncio.gather(
+        *(
+            client.post(f"{RESERVATIONS}/best-available", json=body, headers={"idempotency-key": "wish-1"})
+            for _ in range(5)
+        )
+    )
+    again = await client.post(f"{RESERVATIONS}/best-available", json=body, headers={"idempotency-key": "wish-1"})
+
+    assert [answer.status_code for answer in (*answers, again)] == [201] * 6
+    assert all(said(answer) == said(again) for answer in answers)
+    assert len(await db.claims(show)) == 2
+
+
+async def test_what_is_wrong_with_a_wish_is_told_with_its_place(client: Api) -> None:
+    some = str(UNKNOWN_ID)
+    malformed: list[tuple[dict[str, Any], str]] = [
+        ({"show_id": some}, "quantity"),
+        ({"quantity": 2}, "show_id"),
+        ({"show_id": some, "quantity": 0}, "$.quantity"),
+        ({"show_id": some, "quantity": 1001}, "$.quantity"),
+        ({"show_id": some, "quantity": "2"}, "$.quantity"),
+        ({"show_id": some, "quantity": 2, "category": ""}, "$.category"),
+        ({"show_id": some, "quantity": 2, "category": 7}, "$.category"),
+        ({"show_id": some, "quantity": 2, "accessible": "yes"}, "$.accessible"),
+        ({"show_id": some, "quantity": 2, "session_id": "web_1"}, "session_id"),
+    ]
+
+    for body, place in malformed:
+        answer = await client.post(f"{RESERVATIONS}/best-available", json=body)
+        assert place in problem(answer, 400, "INVALID_INPUT")["detail"], body

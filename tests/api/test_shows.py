@@ -1,0 +1,139 @@
+"""GET shows, one show with its prices, and the seat map of its plan."""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+
+from rowlock.domain.database import Dsns
+from tests.api.conftest import UNKNOWN_ID, hall, put_on_sale
+from tests.support.http import Api, held, problem
+from tests.support.seatdb import SeatDb, Show
+from tests.support.servers import TestServer
+
+NO_SHOWS = (UNKNOWN_ID, "x", "%00", "x" * 90, "{}", "1" * 31)
+
+
+@pytest.fixture
+def dsns(server: TestServer) -> Iterator[Dsns]:
+    """A database for each test: the listing shows all that is in it."""
+    with server.database() as name:
+        yield server.dsns(name)
+
+
+async def test_shows_are_listed_by_their_start_without_drafts(
+    client: Api, show: Show, db: SeatDb, owner: psycopg.AsyncConnection
+) -> None:
+    sooner, draft = await put_on_sale(owner, "Giselle"), await put_on_sale(owner, "Draft")
+    await db.set_show(sooner, starts_at=datetime.now(UTC) + timedelta(days=3))
+    await db.set_show(draft, status="draft")
+
+    answer = await client.get("/api/shows")
+
+    assert answer.status_code == 200
+    shows = answer.json()["shows"]
+    assert [listed["show_id"] for listed in shows] == [str(sooner.show_id), str(show.show_id)]
+    listed = shows[1]
+    assert (listed["title"], listed["venue"], listed["organization"]) == ("Swan Lake", "Playhouse", "Moonlight")
+    assert (listed["currency"], listed["price_from_minor"]) == ("USD", 3000)
+    assert (listed["seats_total"], listed["seats_available"], listed["status"]) == (40, 40, "on_sale")
+    assert listed["slug"].startswith("swan-lake-")
+    assert (listed["max_seats_per_reservation"], listed["hold_seconds"]) == (10, 600)
+    assert (listed["extension_seconds"], listed["max_extensions"]) == (300, 3)
+
+
+async def test_no_shows_are_an_empty_list(client: Api) -> None:
+    assert (await client.get("/api/shows")).json() == {"shows": []}
+
+
+async def test_available_seats_are_those_nobody_holds_now(client: Api, show: Show, db: SeatDb) -> None:
+    lapsed = await client.reserve(show, [1, 2], by="anna")
+    await client.reserve(show, [3, 4, 5], by="ben")
+    await db.age(held(show, lapsed, "anna"), minutes=11)
+
+    (listed,) = (await client.get("/api/shows")).json()["shows"]
+
+    assert listed["seats_available"] == 37
+
+
+async def test_one_show_is_told_with_its_prices(client: Api, show: Show) -> None:
+    one = (await client.get(f"/api/shows/{show.show_id}")).json()
+    (listed,) = (await client.get("/api/shows")).json()["shows"]
+
+    assert one.pop("prices") == [
+        {"category": "Stalls", "price_type": "adult", "amount_minor": 5000},
+        {"category": "Balcony", "price_type": "adult", "amount_minor": 3000},
+    ]
+    assert one == listed
+
+
+async def test_the_sales_status_follows_the_clock(client: Api, show: Show, db: SeatDb) -> None:
+    now = datetime.now(UTC)
+    told = []
+    for columns in (
+        {"sales_start_at": now + timedelta(hours=1)},
+        {"sales_start_at": now - timedelta(hours=2), "sales_end_at": now - timedelta(hours=1)},
+        {"sales_end_at": None, "status": "paused"},
+        {"status": "cancelled"},
+    ):
+        await db.set_show(show, **columns)
+        told.append((await client.get(f"/api/shows/{show.show_id}")).json()["status"])
+
+    assert told == ["announced", "closed", "paused", "cancelled"]
+
+
+@pytest.mark.parametrize("tail", ["", "/seat-map", "/seats"])
+async def test_unknown_shows_and_drafts_are_not_found(client: Api, show: Show, db: SeatDb, tail: str) -> None:
+    await db.set_show(show, status="draft")
+
+    for each in (show.show_id, *NO_SHOWS):
+        problem(await client.get(f"/api/shows/{each}{tail}"), 404, "SHOW_NOT_FOUND")
+
+
+async def test_the_seat_map_is_the_plan_as_it_was_published(client: Api, show: Show) -> None:
+    answer = await client.get(f"/api/shows/{show.show_id}/seat-map", headers={"accept-encoding": "identity"})
+
+    assert answer.status_code == 200
+    assert "content-encoding" not in answer.headers
+    drawn, plan = answer.json(), hall()
+    assert drawn["name"] == "Small hall"
+    assert drawn["plan_version"] == 1
+    assert (drawn["width"], drawn["height"], drawn["focal_point"]) == (110.0, 60.0, [55.0, 0.0])
+    assert [category["name"] for category in drawn["categories"]] == ["Stalls", "Balcony"]
+    assert [section["name"] for section in drawn["sections"]] == ["Stalls", "Balcony"]
+    assert [(row["section"], row["label"]) for row in drawn["rows"]] == [(0, "A"), (0, "B"), (1, "A"), (1, "B")]
+    assert drawn["seats_total"] == len(drawn["seats"]) == 40
+    for seat, published in zip(drawn["seats"], plan.seats, strict=True):
+        assert seat == {name: getattr(published, name) for name in seat}
+
+
+async def test_the_seat_map_is_kept_by_its_version_and_sent_packed(client: Api, show: Show) -> None:
+    path = f"/api/shows/{show.show_id}/seat-map"
+
+    packed = await client.get(path, headers={"accept-encoding": "gzip"})
+    plain = await client.get(path, headers={"accept-encoding": "identity"})
+    known = await client.get(path, headers={"if-none-match": packed.headers["etag"]})
+    outdated = await client.get(path, headers={"if-none-match": '"0123"'})
+
+    assert packed.headers["content-encoding"] == "gzip"
+    assert packed.json() == plain.json()
+    assert "immutable" in packed.headers["cache-control"]
+    assert "accept-encoding" in packed.headers["vary"]
+    assert (known.status_code, known.content) == (304, b"")
+    assert known.headers["etag"] == packed.headers["etag"]
+    assert outdated.status_code == 200
+
+
+async def test_shows_in_one_plan_have_one_seat_map(client: Api, show: Show, owner: psycopg.AsyncConnection) -> None:
+    again = await put_on_sale(owner, "Giselle")
+    etags = [
+        answer.headers["etag"]
+        for answer in await asyncio.gather(
+            *(client.get(f"/api/shows/{each.show_id}/seat-map") for each in (show, again, show, again))
+        )
+    ]
+
+    # put_on_sale publishes the plan anew, and what is drawn the same has the same name.
+    assert len(set(etags)) == 1
