@@ -82,7 +82,7 @@ async def test_a_repeated_request_with_its_key_answers_the_same(client: Api, sho
     )
     again = await client.post(f"{RESERVATIONS}/best-available", json=body, headers={"idempotency-key": "wish-1"})
 
-    assert [answer.status_code for answer in (*answers, again)] == [201] * 6
+    assert [answer.status_code for answer in (*answers, again)] == [201] * 6, [answer.text for answer in answers]
     assert all(said(answer) == said(again) for answer in answers)
     assert len(await db.claims(show)) == 2
 

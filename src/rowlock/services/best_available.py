@@ -111,6 +111,10 @@ class BestAvailable:
         picture.hold_back(chosen)
         try:
             result = await self._reserving.reserve(request)
+            if result.outcome == Outcome.INVALID_INPUT:
+                # This very request, sent twice at once, was offered other seats each time and travelled in one batch.
+                # The first of the two is committed now, and this one answers the same.
+                result = await self._reserving.reserve(request)
             if result.outcome == Outcome.SEATS_UNAVAILABLE:
                 # Whoever has them, they are not for us; the change feed will say what they are.
                 picture.write(result.unavailable_seat_ids, BLOCKED)

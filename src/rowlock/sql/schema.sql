@@ -41,6 +41,7 @@ create table payment_intents (
     constraint chk_payment_intent_status CHECK ((status = ANY (ARRAY['requires_payment'::text, 'authorized'::text, 'captured'::text, 'cancelled'::text, 'failed'::text])))
 );
 CREATE UNIQUE INDEX idx_one_live_payment_intent_per_order ON rowlock.payment_intents USING btree (show_id, order_id) WHERE (status = ANY (ARRAY['requires_payment'::text, 'authorized'::text, 'captured'::text]));
+comment on table payment_intents is 'Attempts to pay an order. Seats are sold between authorized and captured, so nobody pays for a seat that is gone.';
 
 create table refunds (
     show_id uuid not null,
@@ -58,6 +59,7 @@ create table refunds (
     constraint chk_refund_amount_positive CHECK ((amount_minor > 0)),
     constraint chk_refund_status CHECK ((status = ANY (ARRAY['pending'::text, 'succeeded'::text, 'failed'::text])))
 );
+comment on table refunds is 'Money given back, in minor units of the payment''s currency. Each has its own idempotency key.';
 
 create table reservation_cleanup_runs (
     run_id bigint not null generated always as identity,
@@ -126,6 +128,7 @@ grant insert on seat_reservation_audit_log to rowlock_v1;
 revoke delete, truncate, update on seat_reservation_audit_log from owner;
 
 create table seat_reservation_audit_log_default partition of seat_reservation_audit_log DEFAULT;
+comment on table seat_reservation_audit_log_default is 'Events of months for which ensure_audit_log_partitions was not called in time.';
 revoke delete, truncate, update on seat_reservation_audit_log_default from owner;
 
 create table seat_reservations (
@@ -272,6 +275,7 @@ create table ticket_order_items (
     constraint ticket_order_items_order FOREIGN KEY (show_id, order_id) REFERENCES ticket_orders(show_id, order_id),
     constraint chk_item_amount_not_negative CHECK ((amount_minor >= 0))
 );
+comment on table ticket_order_items is 'One seat of an order at its price, in minor units of the order''s currency.';
 
 create table ticket_orders (
     show_id uuid not null,
@@ -295,6 +299,7 @@ create table ticket_orders (
     constraint chk_order_status CHECK ((status = ANY (ARRAY['pending'::text, 'paid'::text, 'partially_refunded'::text, 'refunded'::text, 'expired'::text, 'cancelled'::text]))),
     constraint chk_order_total_not_negative CHECK ((total_minor >= 0))
 );
+comment on table ticket_orders is 'What somebody buys for one reservation. total_minor is in minor units of currency; prices are fixed when it is made.';
 
 create table tickets (
     show_id uuid not null,
@@ -310,6 +315,7 @@ create table tickets (
     constraint chk_ticket_used_at CHECK (((status = 'used'::text) <= (used_at IS NOT NULL)))
 );
 CREATE UNIQUE INDEX idx_one_live_ticket_per_seat ON rowlock.tickets USING btree (show_id, seat_id) WHERE (status <> 'void'::text);
+comment on table tickets is 'Admission for one sold seat. A void ticket stays here; its seat may have another one.';
 
 create table venues (
     venue_id uuid not null default gen_random_uuid(),
@@ -425,6 +431,8 @@ create function block_seats_atomic(p_show_id uuid, p_seat_ids integer[], p_reaso
     returns TABLE(outcome text, seat_ids integer[], unavailable_seat_ids integer[], server_time timestamp with time zone)
     language plpgsql security definer
     set enable_seqscan=off
+    set jit=off
+    set plan_cache_mode=force_generic_plan
     set search_path=rowlock, pg_temp
     as 'see functions/block_seats_atomic.sql';
 comment on function block_seats_atomic is 'Keep seats from being sold, all or nothing, with a reason. Never overruns a live hold or a sale.';
@@ -434,6 +442,8 @@ create function change_seats_atomic(p_show_id uuid, p_reservation_id uuid, p_add
     returns TABLE(outcome text, reservation_id uuid, seat_ids integer[], unavailable_seat_ids integer[], expires_at timestamp with time zone, extension_count integer, extensions_remaining integer, server_time timestamp with time zone)
     language plpgsql security definer
     set enable_seqscan=off
+    set jit=off
+    set plan_cache_mode=force_generic_plan
     set search_path=rowlock, pg_temp
     as 'see functions/change_seats_atomic.sql';
 comment on function change_seats_atomic is 'Add and drop seats of a live hold in one step, all or nothing, for its owner. Repeatable.';
@@ -443,6 +453,8 @@ create function cleanup_expired_seat_reservations(p_limit integer DEFAULT 1000, 
     returns TABLE(total_reservations_expired integer, total_seats_released integer, reservation_ids uuid[])
     language plpgsql security definer
     set enable_seqscan=off
+    set jit=off
+    set plan_cache_mode=force_generic_plan
     set search_path=rowlock, pg_temp
     as 'see functions/cleanup_expired_seat_reservations.sql';
 comment on function cleanup_expired_seat_reservations is 'Retire holds that have run out and record the run. Safe from many callers at once; optional for correctness.';
@@ -452,6 +464,8 @@ create function complete_order_atomic(p_show_id uuid, p_order_id uuid, p_session
     returns TABLE(outcome text, order_id uuid, seat_ids integer[], unavailable_seat_ids integer[], ticket_ids uuid[], server_time timestamp with time zone)
     language plpgsql security definer
     set enable_seqscan=off
+    set jit=off
+    set plan_cache_mode=force_generic_plan
     set search_path=rowlock, pg_temp
     as 'see functions/complete_order_atomic.sql';
 comment on function complete_order_atomic is 'Turn the seats of a pending order into sold seats with tickets, all or nothing. Repeatable.';
@@ -468,6 +482,9 @@ grant execute on function ensure_audit_log_partitions to rowlock_app;
 create function extend_reservation_atomic(p_show_id uuid, p_reservation_id uuid, p_token_hash bytea DEFAULT NULL::bytea, p_reserved_by text DEFAULT NULL::text, p_session_id text DEFAULT NULL::text, p_ip_address inet DEFAULT NULL::inet, p_user_agent text DEFAULT NULL::text, p_seen_extension_count integer DEFAULT NULL::integer)
     returns TABLE(outcome text, reservation_id uuid, expires_at timestamp with time zone, extension_count integer, extensions_remaining integer, server_time timestamp with time zone)
     language plpgsql security definer
+    set enable_seqscan=off
+    set jit=off
+    set plan_cache_mode=force_generic_plan
     set search_path=rowlock, pg_temp
     as 'see functions/extend_reservation_atomic.sql';
 comment on function extend_reservation_atomic is 'Extend a live hold and its claims, for its owner, at most max_extensions times and never once it has expired.';
@@ -484,6 +501,9 @@ grant execute on function get_reservation_statistics to rowlock_app;
 create function release_seats_atomic(p_show_id uuid, p_reservation_id uuid, p_token_hash bytea DEFAULT NULL::bytea, p_reserved_by text DEFAULT NULL::text, p_session_id text DEFAULT NULL::text, p_ip_address inet DEFAULT NULL::inet, p_user_agent text DEFAULT NULL::text)
     returns TABLE(outcome text, reservation_id uuid, released_seat_ids integer[], server_time timestamp with time zone)
     language plpgsql security definer
+    set enable_seqscan=off
+    set jit=off
+    set plan_cache_mode=force_generic_plan
     set search_path=rowlock, pg_temp
     as 'see functions/release_seats_atomic.sql';
 comment on function release_seats_atomic is 'Give back every seat of a hold, for its owner. Repeatable.';
@@ -508,10 +528,22 @@ create function reserve_seats_batch(p_show_id uuid, p_reservation_ids uuid[], p_
 comment on function reserve_seats_batch is 'Reserve seats of one show for many requests, each all or nothing, in order of arrival. One row a request.';
 grant execute on function reserve_seats_batch to rowlock_app;
 
+create function seat_changes_since(p_show_id uuid, p_after_id bigint DEFAULT NULL::bigint)
+    returns TABLE(seats_total integer, last_id bigint, horizon xid8, next_xid xid8, server_time timestamp with time zone, seat_id integer, status text, reserved_until timestamp with time zone)
+    language plpgsql stable security definer
+    set enable_seqscan=off
+    set jit=off
+    set search_path=rowlock, pg_temp
+    as 'see functions/seat_changes_since.sql';
+comment on function seat_changes_since is 'The state of the seats of a show that changed after a position in the audit log; of all claims without one.';
+grant execute on function seat_changes_since to rowlock_app;
+
 create function unblock_seats_atomic(p_show_id uuid, p_seat_ids integer[], p_session_id text DEFAULT NULL::text, p_ip_address inet DEFAULT NULL::inet, p_user_agent text DEFAULT NULL::text)
     returns TABLE(outcome text, seat_ids integer[], server_time timestamp with time zone)
     language plpgsql security definer
     set enable_seqscan=off
+    set jit=off
+    set plan_cache_mode=force_generic_plan
     set search_path=rowlock, pg_temp
     as 'see functions/unblock_seats_atomic.sql';
 comment on function unblock_seats_atomic is 'Put blocked seats back on sale. Repeatable.';

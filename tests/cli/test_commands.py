@@ -1,0 +1,344 @@
+"""What each command prints, does and exits with, on a real database."""
+
+import json
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from rowlock.cli.exits import CommandError, ExitCode
+from rowlock.cli.shows import parse_prices
+from rowlock.domain.database import Dsns
+from tests.cli.conftest import Invoke, Result, plan_file, run_process
+
+STARTS_AT = "2027-06-12T19:30"
+
+
+@pytest.fixture
+def plan_id(rowlock: Invoke, tmp_path: Path) -> str:
+    done = rowlock(
+        "plan", "import", plan_file(tmp_path), "--venue", "Playhouse", "--time-zone", "Europe/Berlin", "--json"
+    )
+    return str(done.document["plan_id"])
+
+
+def create(rowlock: Invoke, plan_id: str, *more: object) -> Result:
+    return rowlock("show", "create", "--plan", plan_id, "--title", "Swan Lake", "--starts-at", STARTS_AT, *more)
+
+
+def test_a_plan_is_checked_without_a_database(invoke: Invoke, tmp_path: Path) -> None:
+    done = invoke("plan", "check", plan_file(tmp_path))
+
+    assert done.code == 0
+    assert "Little hall (pretix): 4 seats in 1 row" in done.out
+    assert "CATEGORY_NOT_FOR_SALE" in done.out
+
+
+def test_a_file_that_is_no_plan_is_refused_with_its_place(invoke: Invoke, tmp_path: Path) -> None:
+    broken = tmp_path / "hall.json"
+    broken.write_text('{"zones": [', encoding="utf-8")
+
+    done = invoke("plan", "check", broken, "--json")
+
+    assert done.code == ExitCode.BAD_FILE
+    assert done.out == ""
+    assert "TRUNCATED" in done.err
+    assert "line 1" in done.err
+
+
+def test_a_file_is_read_as_the_format_that_was_named(invoke: Invoke, tmp_path: Path) -> None:
+    assert invoke("plan", "check", plan_file(tmp_path), "--format", "pretix").code == 0
+    assert invoke("plan", "check", plan_file(tmp_path), "--format", "csv").code == ExitCode.BAD_FILE
+    assert invoke("plan", "check", plan_file(tmp_path), "--format", "excel").code == ExitCode.USAGE
+
+
+def test_a_plan_is_imported_and_listed(rowlock: Invoke, tmp_path: Path) -> None:
+    done = rowlock(
+        "plan", "import", plan_file(tmp_path), "--venue", "Playhouse", "--organization", "Moonlight", "--json"
+    )
+
+    assert done.code == 0, done.err
+    assert (done.document["seats"], done.document["repairs"], done.document["version"]) == (4, 1, 1)
+    assert (done.document["organization"], done.document["venue"]) == ("Moonlight", "Playhouse")
+    [listed] = rowlock("plan", "list", "--json").document["plans"]
+    assert (listed["plan_id"], listed["seats_total"]) == (done.document["plan_id"], 4)
+    assert done.document["plan_id"] in rowlock("plan", "list").out
+
+
+def test_importing_for_people_says_what_to_do_next(rowlock: Invoke, tmp_path: Path) -> None:
+    done = rowlock("plan", "import", plan_file(tmp_path), "--venue", "Playhouse")
+
+    assert "Published Little hall, version 1" in done.out
+    assert "rowlock show create --plan" in done.out
+
+
+def test_a_show_is_put_on_sale_in_the_venues_time(rowlock: Invoke, plan_id: str) -> None:
+    done = create(
+        rowlock, plan_id, "--price", "2500", "--currency", "eur", "--sales-end-at", "2027-06-12T18:00", "--json"
+    )
+
+    assert done.code == 0, done.err
+    assert done.document["starts_at"] == "2027-06-12T19:30:00+02:00"
+    assert done.document["sales_end_at"] == "2027-06-12T18:00:00+02:00"
+    assert done.document["currency"] == "EUR"
+    assert done.document["prices_minor"] == {"Stalls": 2500}
+    assert done.document["seats_blocked"] == {"Crew": 1}
+    [listed] = rowlock("show", "list", "--json").document["shows"]
+    assert (listed["show_id"], listed["seats_available"]) == (done.document["show_id"], 3)
+
+
+def test_people_see_a_shows_times_in_full(rowlock: Invoke, plan_id: str) -> None:
+    done = create(rowlock, plan_id, "--price", "Stalls=2500", "--sales-start-at", "2027-01-01T10:00Z")
+
+    assert "2027-06-12T19:30+02:00 (Europe/Berlin)" in done.out
+    assert "2027-01-01T11:00+01:00 (Europe/Berlin)" in done.out
+    assert "1 Crew" in done.out
+    assert "Swan Lake" in rowlock("show", "list").out
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ((), "No price was given for: Stalls"),
+        (("--price", "Loge=1"), "no category 'Loge'. It has: Stalls"),
+        (("--price", "Crew=1", "--price", "1"), "Crew is not for sale"),
+        (("--price", "1", "--currency", "dollars"), "no currency"),
+        (("--price", "1", "--starts-at", "soon"), "ISO 8601"),
+    ],
+)
+def test_a_show_that_cannot_be_is_refused(rowlock: Invoke, plan_id: str, more: tuple[str, ...], told: str) -> None:
+    done = create(rowlock, plan_id, *more)
+
+    assert (done.code, done.out) == (ExitCode.REFUSED, "")
+    assert told in done.err
+    assert rowlock("show", "list", "--json").document == {"shows": []}
+
+
+def test_an_unknown_plan_is_refused(rowlock: Invoke) -> None:
+    done = create(rowlock, "00000000-0000-4000-8000-000000000000", "--price", "1")
+
+    assert done.code == ExitCode.REFUSED
+    assert "rowlock plan list" in done.err
+
+
+@pytest.mark.parametrize(
+    ("texts", "prices"),
+    [
+        (["2500"], {"": 2500}),
+        (["Stalls=2500", "Box A=4=100", "0"], {"Stalls": 2500, "Box A=4": 100, "": 0}),
+    ],
+)
+def test_prices_are_read_with_or_without_a_category(texts: list[str], prices: dict[str, int]) -> None:
+    assert parse_prices(texts) == prices
+
+
+@pytest.mark.parametrize("texts", [["25.00"], ["-1"], ["Stalls="], ["=5"], ["1", "2"], ["A=1", "A=2"], ["٣"]])
+def test_a_price_that_is_none_is_a_wrong_command_line(texts: list[str]) -> None:
+    with pytest.raises(CommandError) as caught:
+        parse_prices(texts)
+    assert caught.value.code is ExitCode.USAGE
+
+
+def hold_that_lapsed(dsns: Dsns, show_id: str) -> None:
+    with psycopg.connect(dsns.owner, autocommit=True) as owner:
+        owner.execute("update rowlock.shows set hold_seconds = 1 where show_id = %s", [show_id])
+        row = owner.execute(
+            "select outcome from rowlock.reserve_seats_atomic(%s, '{1,2}', 'anna')", [show_id]
+        ).fetchone()
+        assert row == ("OK",)
+        owner.execute(
+            "update rowlock.seat_reservations set created_at = created_at - interval '5 s', "
+            "expires_at = expires_at - interval '5 s'"
+        )
+        owner.execute(
+            "update rowlock.show_seats set reserved_until = reserved_until - interval '5 s' where status = 'reserved'"
+        )
+
+
+def test_cleanup_retires_holds_and_stats_count_them(rowlock: Invoke, plan_id: str, dsns: Dsns) -> None:
+    show_id = create(rowlock, plan_id, "--price", "1", "--json").document["show_id"]
+    hold_that_lapsed(dsns, show_id)
+
+    cleaned = rowlock("cleanup", "--json").document
+    told = rowlock("stats", "--show", show_id, "--hours", "1", "--json").document
+
+    assert (cleaned["total_reservations_expired"], cleaned["total_seats_released"]) == (1, 2)
+    assert len(cleaned["reservation_ids"]) == 1
+    assert (told["total_created"], told["total_expired"], told["expiration_rate"]) == (1, 1, 1.0)
+    assert told["avg_hold_time_seconds"] == pytest.approx(1.0)
+    assert "0 reservations expired, 0 seats released." in rowlock("cleanup").out
+    assert "100.0%" in rowlock("stats").out
+    with psycopg.connect(dsns.owner) as owner:
+        runners = owner.execute("select distinct run_by from rowlock.reservation_cleanup_runs").fetchall()
+    assert runners == [("cli",)]
+
+
+def test_check_is_content_with_a_sound_database(rowlock: Invoke, plan_id: str) -> None:
+    create(rowlock, plan_id, "--price", "1")
+
+    assert "every invariant holds" in rowlock("check").out
+    assert rowlock("check", "--json").document["ok"] is True
+
+
+def test_check_names_each_violation_and_exits_with_one(rowlock: Invoke, plan_id: str, dsns: Dsns) -> None:
+    show_id = create(rowlock, plan_id, "--price", "1", "--json").document["show_id"]
+    with psycopg.connect(dsns.owner, autocommit=True) as owner:
+        owner.execute("update rowlock.show_seats set block_reason = ''")
+
+    done = rowlock("check")
+    programs = rowlock("check", "--json")
+
+    assert done.code == programs.code == ExitCode.REFUSED
+    assert "BLOCKED_WITHOUT_REASON" in done.out
+    assert f"show {show_id}, seat 4" in done.out
+    [broken] = [check for check in programs.document["checks"] if check["violations"]]
+    assert (broken["code"], broken["violations"][0]["seat_id"]) == ("BLOCKED_WITHOUT_REASON", 4)
+
+
+def test_doctor_exits_with_one_on_a_problem(rowlock: Invoke) -> None:
+    # The servers of the tests do not flush to disk, which is one.
+    done = rowlock("doctor", "--json")
+
+    assert done.code == ExitCode.REFUSED
+    assert done.document["verdict"] == "problem"
+    assert "problem  durability" in rowlock("doctor").out
+
+
+def test_doctor_says_how_to_get_a_database(invoke: Invoke) -> None:
+    done = invoke("doctor")
+
+    assert done.code == 0
+    assert "warning  connection" in done.out
+    assert "rowlock up" in done.out
+
+
+def test_migrate_fills_an_empty_database_and_then_finds_nothing_to_do(
+    invoke: Invoke, empty_dsns: Dsns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", empty_dsns.owner)
+
+    before = invoke("migrate", "--status", "--json")
+    first = invoke("migrate", "--json")
+    second = invoke("migrate")
+    after = invoke("migrate", "--status")
+
+    assert (before.code, before.document["up_to_date"]) == (ExitCode.REFUSED, False)
+    assert {file["state"] for file in before.document["files"]} == {"pending"}
+    assert "migrations/0001_catalogue.sql" in first.document["migrations"]
+    assert second.out == "The database is up to date.\n"
+    assert after.code == 0
+    assert "applied  migrations/0001_catalogue.sql" in after.out
+
+
+def test_a_command_on_an_empty_database_says_that_it_has_to_be_migrated(
+    invoke: Invoke, empty_dsns: Dsns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", empty_dsns.owner)
+
+    for command in (("show", "list"), ("check",), ("stats",)):
+        done = invoke(*command)
+        assert done.code == ExitCode.REFUSED
+        assert "rowlock migrate" in done.err
+
+
+def test_rollback_goes_back_and_forward(rowlock: Invoke, dsns: Dsns) -> None:
+    def override() -> list[tuple[str]]:
+        with psycopg.connect(dsns.owner) as owner:
+            return owner.execute("select value from rowlock.runtime_settings").fetchall()
+
+    assert rowlock("rollback", "quick").code == 0
+    assert override() == [("0",)]
+
+    full = rowlock("rollback", "full", "--json").document
+    assert any("reserve_seats_atomic" in function for function in full["dropped"])
+    refused = rowlock("cleanup")
+    assert refused.code == ExitCode.REFUSED
+    assert "rowlock rollback undo" in refused.err
+    assert rowlock("check").code == 0
+
+    assert rowlock("rollback", "undo").code == 0
+    assert override() == []
+    assert rowlock("cleanup").code == 0
+
+
+def test_db_url_is_a_way_in_and_nothing_else(rowlock: Invoke) -> None:
+    printed = rowlock("db", "url")
+
+    assert printed.out.count("\n") == 1
+    with psycopg.connect(printed.out.strip()) as connection:
+        assert connection.execute("select current_user").fetchone() == ("rowlock_owner",)
+    assert rowlock("db", "url", "--json").document == {"url": printed.out.strip()}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("show", "list"), ("cleanup",), ("stats",), ("check",), ("migrate",), ("db", "url"), ("worker",), ("serve",)],
+    ids=" ".join,
+)
+def test_without_a_database_every_command_says_how_to_get_one(invoke: Invoke, command: tuple[str, ...]) -> None:
+    extra = ("--port", "0") if command == ("serve",) else ()
+
+    done = invoke(*command, *extra)
+
+    assert (done.code, done.out) == (ExitCode.NO_DATABASE, "")
+    assert "rowlock up" in done.err
+    assert "DATABASE_URL" in done.err
+
+
+def test_a_server_that_is_not_there_is_told_from_a_refusal(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://rowlock@127.0.0.1:1/rowlock")
+
+    done = invoke("show", "list")
+
+    assert done.code == ExitCode.NO_DATABASE
+    assert "cannot be reached" in done.err
+
+
+def test_a_wrong_setting_is_named(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROWLOCK_POOL_SIZE", "many")
+
+    done = invoke("show", "list")
+
+    assert done.code == ExitCode.USAGE
+    assert "ROWLOCK_POOL_SIZE" in done.err
+
+
+@pytest.mark.parametrize("command", [(), ("nope",), ("show", "create"), ("stats", "--hours", "0"), ("plan", "check")])
+def test_a_wrong_command_line_is_told_from_everything_else(invoke: Invoke, command: tuple[str, ...]) -> None:
+    assert invoke(*command).code == ExitCode.USAGE
+
+
+def test_each_command_works_as_a_process(dsns: Dsns, tmp_path: Path, data_dir: Path) -> None:
+    env = {"DATABASE_URL": dsns.owner, "ROWLOCK_DATA_DIR": str(data_dir)}
+    file = plan_file(tmp_path)
+
+    assert "rowlock" in run_process("--version", env=env).out
+    run_process("migrate", env=env)
+    run_process("migrate", "--status", env=env)
+    run_process("plan", "check", file, env=env)
+    imported = run_process("plan", "import", file, "--venue", "Playhouse", "--json", env=env).document
+    shown = run_process(
+        "show", "create", "--plan", imported["plan_id"], "--title", "Swan Lake", "--starts-at", STARTS_AT,
+        "--price", "2500", "--json", env=env,
+    ).document  # fmt: skip
+    assert shown["show_id"] in run_process("show", "list", env=env).out
+    assert imported["plan_id"] in run_process("plan", "list", env=env).out
+    run_process("cleanup", env=env)
+    run_process("stats", "--show", shown["show_id"], "--hours", "2", env=env)
+    run_process("check", env=env)
+    run_process("doctor", env=env, code=1)
+    run_process("rollback", "quick", env=env)
+    run_process("rollback", "full", env=env)
+    run_process("rollback", "undo", env=env)
+    assert run_process("db", "url", env=env).out.strip() == dsns.owner
+    assert json.loads(run_process("check", "--json", env=env).out)["ok"] is True
+
+
+def test_a_command_uses_the_rights_of_the_application_where_it_can(
+    dsns: Dsns, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROWLOCK_APP_DATABASE_URL", dsns.app)
+
+    assert invoke("cleanup").code == 0
+    assert invoke("stats").code == 0
+    assert invoke("check").code == ExitCode.NO_DATABASE
