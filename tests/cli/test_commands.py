@@ -30,7 +30,7 @@ def test_a_plan_is_checked_without_a_database(invoke: Invoke, tmp_path: Path) ->
     done = invoke("plan", "check", plan_file(tmp_path))
 
     assert done.code == 0
-    assert "Little hall (pretix): 4 seats in 1 row" in done.out
+    assert "Little hall (pretix): 4 seats, 1 row" in done.out
     assert "CATEGORY_NOT_FOR_SALE" in done.out
 
 

@@ -15,6 +15,7 @@ import uvloop
 from starlette.types import ASGIApp
 
 from rowlock.cli.exits import CommandError, ExitCode
+from rowlock.http.protocol import RushHttpProtocol
 from rowlock.workers.runner import run_loops
 from rowlock.workers.standard import standard_loops
 
@@ -75,7 +76,7 @@ async def serve_http(
     """Serve until `stop` is set and running requests have ended. Raises CommandError when the app does not start."""
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=RushHttpProtocol,
         lifespan="on",
         access_log=False,
         log_config=None,

@@ -6,6 +6,7 @@ import re
 import sys
 from asyncio import AbstractEventLoop, get_running_loop
 from collections.abc import Callable
+from http import HTTPStatus
 from itertools import count
 from secrets import token_hex
 from time import perf_counter, time
@@ -61,13 +62,24 @@ class AccessLog:
             self._write(self._encoder.encode_lines(lines))
 
 
-class Front:
-    """The outermost ASGI application."""
+# What may be refused before it is parsed: requests that ask for seats, and nothing else.
+_ASKS_FOR_SEATS = (
+    b"POST /api/seat-reservations/reserve-v2 HTTP/1.1\r\n",
+    b"POST /api/seat-reservations/best-available HTTP/1.1\r\n",
+)
 
-    def __init__(self, lean: LeanRoutes, app: ASGIApp, access_log: AccessLog | None) -> None:
+
+class Front:
+    """The outermost ASGI application. `is_full` says whether one more request for seats would only wait in vain."""
+
+    def __init__(
+        self, lean: LeanRoutes, app: ASGIApp, access_log: AccessLog | None, is_full: Callable[[], bool]
+    ) -> None:
         self._lean = lean
         self._app = app
         self._access_log = access_log
+        self._is_full = is_full
+        self._refusal = _raw(problem_reply(ProblemError("BUSY"), _ANY_REQUEST_ID.decode()))
         self._prefix = token_hex(6)
         self._numbers = count(1)
 
@@ -110,6 +122,16 @@ class Front:
                     AccessLine("request", round(time(), 3), request_id, scope["method"], route, status, elapsed)
                 )
 
+    def refuse_early(self, data: bytes) -> bytes | None:
+        """The raw refusal of one whole raw request for seats while there is no room for it; None to serve it."""
+        if not self._is_full() or not data.startswith(_ASKS_FOR_SEATS) or not _is_one_whole_request(data):
+            return None
+        request_id = self._new_request_id()
+        if self._access_log is not None:
+            route = data[5 : data.index(b" ", 5)].decode()
+            self._access_log.add(AccessLine("request", round(time(), 3), request_id, "POST", route, 503, 0.0))
+        return self._refusal.replace(_ANY_REQUEST_ID, request_id.encode())
+
     async def _lean_reply(self, scope: Scope, receive: Receive, request_id: str) -> tuple[Reply | None, str]:
         route = "unmatched"
         try:
@@ -134,7 +156,10 @@ class Front:
         for name, value in scope["headers"]:
             if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
                 return str(value, "ascii")
-        return f"{self._prefix}-{next(self._numbers)}"
+        return self._new_request_id()
+
+    def _new_request_id(self) -> str:
+        return f"{self._prefix}-{next(self._numbers):08x}"
 
 
 def problem_reply(error: ProblemError, request_id: str) -> Reply:
@@ -159,10 +184,37 @@ def _limited(receive: Receive) -> Receive:
     return limited
 
 
-async def _send(send: Send, reply: Reply, request_id: str) -> None:
+# Stands for a request id, and is as long as one, so that the length of an answer made with it stays right.
+_ANY_REQUEST_ID = b"?" * 21
+_CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,6})[ \t]*\r\n", re.IGNORECASE)
+
+
+def _is_one_whole_request(data: bytes) -> bool:
+    """Whether `data` is exactly one request with its body, so that nothing of the stream is lost by not parsing it."""
+    end = data.find(b"\r\n\r\n")
+    length = _CONTENT_LENGTH.search(data, 0, end + 2) if end > 0 else None
+    return length is not None and len(data) == end + 4 + int(length[1])
+
+
+def _headers(reply: Reply, request_id: str) -> list[tuple[bytes, bytes]]:
     headers = [*reply.headers, (b"x-request-id", request_id.encode()), *_SECURITY_HEADERS]
     if reply.status != 304:
         # There it would be the length of what was not sent again.
         headers.append((b"content-length", str(len(reply.body)).encode()))
-    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    return headers
+
+
+def _raw(reply: Reply) -> bytes:
+    """A reply as it stands on the wire, with a placeholder for the request id."""
+    headers = b"".join(b"%s: %s\r\n" % header for header in _headers(reply, _ANY_REQUEST_ID.decode()))
+    return b"HTTP/1.1 %d %s\r\n%s\r\n%s" % (
+        reply.status,
+        HTTPStatus(reply.status).phrase.encode(),
+        headers,
+        reply.body,
+    )
+
+
+async def _send(send: Send, reply: Reply, request_id: str) -> None:
+    await send({"type": "http.response.start", "status": reply.status, "headers": _headers(reply, request_id)})
     await send({"type": "http.response.body", "body": reply.body})

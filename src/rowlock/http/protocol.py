@@ -1,13 +1,18 @@
-"""uvicorn's HTTP protocol with one write for each answer.
+"""uvicorn's HTTP protocol with two economies that matter in a rush.
 
-uvicorn writes the head and the body of an answer separately, and each write is a system call: a tenth of what a
-reservation costs this process. Writes of one turn of the event loop are joined here and leave together.
+One write for each answer: uvicorn writes head and body separately, and each write is a system call. And in an overload
+a request for seats is refused before it is even parsed: refusing must cost next to nothing, or refusing alone would
+keep the service busy.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+# Given the raw bytes of one whole request, the raw answer that refuses it, or None to serve it.
+EarlyRefusal = Callable[[bytes], bytes | None]
 
 
 class JoiningTransport:
@@ -38,9 +43,41 @@ class JoiningTransport:
         return getattr(self._transport, name)
 
 
-class JoiningHttpProtocol(HttpToolsProtocol):
-    """HttpToolsProtocol over a JoiningTransport; give it to `uvicorn.Config(http=…)`."""
+class RushHttpProtocol(HttpToolsProtocol):
+    """Give it to `uvicorn.Config(http=…)`. The application may have a method `refuse_early` (see EarlyRefusal)."""
+
+    def __init__(self, config: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(config, *args, **kwargs)
+        self._refuse_early: EarlyRefusal | None = getattr(config.app, "refuse_early", None)
+        self._between_requests = True
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn's own type.
         """Take on a connection."""
-        super().connection_made(JoiningTransport(transport, self.loop))  # type: ignore[arg-type] # It is one in all but name.
+        super().connection_made(JoiningTransport(transport, self.loop))  # type: ignore[arg-type] # One in all but name.
+
+    def data_received(self, data: bytes) -> None:
+        """Refuse, or let uvicorn parse."""
+        if self._refuse_early is not None and self._between_requests and not self._is_answering():
+            answer = self._refuse_early(data)
+            if answer is not None:
+                self._unset_keepalive_if_required()
+                self.transport.write(answer)
+                self.timeout_keep_alive_task = self.loop.call_later(
+                    self.timeout_keep_alive, self.timeout_keep_alive_handler
+                )
+                return
+        super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        """A request has begun to arrive."""
+        self._between_requests = False
+        super().on_message_begin()
+
+    def on_message_complete(self) -> None:
+        """A request has arrived."""
+        self._between_requests = True
+        super().on_message_complete()
+
+    def _is_answering(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle
+        return bool(self.pipeline) or (cycle is not None and not cycle.response_complete)

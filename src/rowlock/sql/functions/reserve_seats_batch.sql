@@ -49,7 +49,7 @@ declare
     v_outcomes    text[];               -- by request; null while undecided
     v_seat_lists  text[];               -- by request; its seats in order, as an array literal
     v_unavailable text[];               -- by request; the seats it was refused for, as an array literal
-    v_ids         integer;              -- how many different reservation ids there are
+    v_ids         bigint;               -- how many different reservation ids there are
     v_candidates  bigint;               -- how many requests no committed state refuses
     v_wanted      bigint;               -- how many seats they want, counting a seat once for each request
     v_stale       uuid[];               -- lapsed holds of the same holders, retired on the way
