@@ -67,7 +67,7 @@ format: setup ## format Python and mend what the linter can mend
 	$(BIN)/ruff format
 
 schema: setup ## write src/rowlock/sql/schema.sql anew from the migrations
-	$(BIN)/python -m rowlock.db.schema > .cache/schema.sql
+	$(BIN)/python scripts/write_schema.py > .cache/schema.sql
 	mv .cache/schema.sql src/rowlock/sql/schema.sql
 
 clean: ## remove what tools leave behind, keep .venv and your data

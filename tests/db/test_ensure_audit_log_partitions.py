@@ -1,82 +1,65 @@
-import asyncio
+"""ensure_audit_log_partitions: a partition of the audit log for each month, in time."""
+
 from datetime import UTC, datetime
 
 import psycopg
+import pytest
 
-from rowlock.domain.database import Dsns
-
-Connection = psycopg.AsyncConnection
-
-ENSURE = b"select * from rowlock.ensure_audit_log_partitions(%s)"
-PARTITIONS = b"""
-    select relid::regclass::text from pg_partition_tree('rowlock.seat_reservation_audit_log') where level = 1 order by 1
-"""
+from tests.support.seatdb import SeatDb, Show
 
 
-async def ensure(connection: Connection, months_ahead: int) -> list[str]:
-    return [row[0] for row in await (await connection.execute(ENSURE, [months_ahead])).fetchall()]
+async def ensure(db: SeatDb, months_ahead: int) -> list[str]:
+    cursor = await db.app.execute("select * from rowlock.ensure_audit_log_partitions(%s)", [months_ahead])
+    return [name for (name,) in await cursor.fetchall()]
 
 
-async def partitions(connection: Connection) -> list[str]:
-    return [row[0] for row in await (await connection.execute(PARTITIONS)).fetchall()]
-
-
-def month_name(months_ahead: int) -> str:
+def months(number: int) -> list[str]:
+    """The names of the partitions of this month and the following ones."""
     now = datetime.now(UTC)
-    years, month = divmod(now.month - 1 + months_ahead, 12)
-    return f"seat_reservation_audit_log_{now.year + years}_{month + 1:02}"
+    first = now.year * 12 + now.month - 1
+    return [f"seat_reservation_audit_log_{m // 12:04}_{m % 12 + 1:02}" for m in range(first, first + number)]
 
 
-async def make_months_missing(owner: Connection) -> None:
-    for name in await partitions(owner):
-        if not name.endswith("_default"):
-            await owner.execute(f"drop table rowlock.{name}".encode())
+async def partitions(db: SeatDb) -> set[str]:
+    cursor = await db.owner.execute(
+        "select c.relname from pg_inherits as i join pg_class as c on c.oid = i.inhrelid"
+        " where i.inhparent = 'rowlock.seat_reservation_audit_log'::regclass"
+    )
+    return {name for (name,) in await cursor.fetchall()}
 
 
-async def test_it_makes_this_month_and_the_next_ones_and_names_them(app: Connection, owner: Connection) -> None:
-    await make_months_missing(owner)
-    expected = [month_name(0), month_name(1), month_name(2), month_name(3)]
+async def test_missing_months_are_made_once(db: SeatDb) -> None:
+    await ensure(db, 2)
 
-    assert await ensure(app, 3) == expected
-    assert await partitions(owner) == [*expected, "seat_reservation_audit_log_default"]
-    assert await ensure(app, 3) == [], "a second call has nothing to do"
+    assert await ensure(db, 5) == months(6)[3:]
+    assert await ensure(db, 5) == []
+    assert {*months(6), "seat_reservation_audit_log_default"} <= await partitions(db)
 
 
-async def test_a_month_that_was_made_too_late_stays_in_the_default_partition(
-    app: Connection, owner: Connection
-) -> None:
-    await make_months_missing(owner)
-    await owner.execute(
-        "insert into rowlock.seat_reservation_audit_log (show_id, event) values (gen_random_uuid(), 'x')"
+async def test_events_go_to_the_partition_of_their_month(db: SeatDb, show: Show) -> None:
+    await ensure(db, 0)
+    await db.reserve(show, seats=[1], holder="anna")
+
+    cursor = await db.owner.execute(
+        "select tableoid::regclass::text, at from rowlock.seat_reservation_audit_log where show_id = %s", [show.show_id]
+    )
+    ((table, at),) = await cursor.fetchall()
+    assert table.removeprefix("rowlock.") == at.astimezone(UTC).strftime("seat_reservation_audit_log_%Y_%m")
+
+
+async def test_an_event_of_a_month_without_a_partition_is_kept_all_the_same(db: SeatDb, show: Show) -> None:
+    await db.owner.execute(
+        "insert into rowlock.seat_reservation_audit_log (show_id, event, at) values (%s, 'created', '2001-02-03 UTC')",
+        [show.show_id],
     )
 
-    assert await ensure(app, 1) == [month_name(1)], "and the next months get theirs"
-    assert await ensure(app, 1) == []
-    cursor = await owner.execute("select count(*) from rowlock.seat_reservation_audit_log_default")
-    assert await cursor.fetchone() == (1,)
+    assert [event for event, _, _ in await db.events(show)] == ["created"]
 
 
-async def test_of_two_callers_at_once_one_makes_the_partitions(app: Connection, owner: Connection, dsns: Dsns) -> None:
-    await make_months_missing(owner)
-    async with await Connection.connect(dsns.app, autocommit=True) as other:
-        async with app.transaction():
-            first = await ensure(app, 2)
-            second = asyncio.create_task(ensure(other, 2))
-            waits = b"select exists (select from pg_locks where pid = %s and locktype = 'advisory' and not granted)"
-            while await (await owner.execute(waits, [other.info.backend_pid])).fetchone() != (True,):  # noqa: ASYNC110 - PostgreSQL has no event for this.
-                await asyncio.sleep(0.01)
+@pytest.mark.parametrize("statement", ["update {} set event = 'sold'", "delete from {}", "truncate {}"])
+async def test_nobody_rewrites_a_new_partition(db: SeatDb, statement: str) -> None:
+    await ensure(db, 2)
 
-        assert (len(first), await second) == (3, [])
-
-
-async def test_rows_of_a_new_partition_cannot_be_changed_or_deleted_even_by_the_owner(
-    app: Connection, owner: Connection
-) -> None:
-    [*_, newest] = await ensure(app, 30)
-
-    cursor = await owner.execute(
-        "select has_table_privilege(oid, 'insert'), has_table_privilege(oid, 'update, delete, truncate') "
-        "from pg_class where relname = %s",
-        [newest],
-    )
-    assert await cursor.fetchone() == (True, False)
+    for table in months(3):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            await db.owner.execute(statement.format(f"rowlock.{table}").encode())

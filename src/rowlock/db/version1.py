@@ -81,10 +81,12 @@ async def _reserve(connection: AsyncConnection, request: ReserveRequest, seats: 
     show_id, reservation_id, holder = request.token.show_id, request.token.reservation_id, request.holder
     if not seats or len(set(seats)) < len(seats) or seats[0] < 1 or not holder.key:
         raise _RefusedError(Outcome.INVALID_INPUT)
-    show = await _row(connection, "show", (show_id,))
+    show = await _row(connection, "show", {"show_id": show_id, "reservation_id": reservation_id})
     if show is None:
         raise _RefusedError(Outcome.SHOW_NOT_FOUND)
-    on_sale, seats_total, max_seats, hold_seconds, max_extensions = show
+    on_sale, seats_total, max_seats, hold_seconds, max_extensions, known = show
+    if known:
+        return await _recorded(connection, request, max_extensions)
 
     active = await _row(connection, "lock_active_hold", (show_id, holder.key))
     if active is not None and active[0] == reservation_id:

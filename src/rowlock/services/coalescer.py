@@ -1,7 +1,7 @@
 """The coalescer: requests that arrive while a round trip is in flight travel together in the next one.
 
-There is no timer. When nothing is in flight a request leaves at once, alone; under load the batches grow by
-themselves. docs/explanation/coalescing.md tells what it does to throughput, latency and failures.
+There is no timer that holds a request back. When nothing is in flight a request leaves at once, alone; under load the
+batches grow by themselves. docs/explanation/coalescing.md tells what it does to throughput, latency and failures.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 import structlog
 
-from rowlock.db.calls import BusyError, FunctionsMissingError
+from rowlock.db.calls import BusyError, FunctionsMissingError, OutcomeUnknownError
 
 Key = TypeVar("Key", bound=Hashable)
 Item = TypeVar("Item")
@@ -36,10 +36,12 @@ class _Waiting(Generic[Item, Answer]):
 class Coalescer(Generic[Key, Item, Answer]):
     """Carries items of one key (a show) together to `fly`, and brings each its answer.
 
-    fly            takes a key and items in order of arrival, gives as many answers in that order.
+    fly            takes a key and items in order of arrival, gives as many answers in that order. It may be called
+                   again with items that it has answered before, so repeating an item must do no harm.
     lanes          flights under way at once; each occupies one database connection.
     waiting_limit  items that may wait; one more is refused at once with BusyError.
     patience       seconds an item may wait for its flight; then it is refused with BusyError.
+    clock          gives the time in seconds, for tests.
     """
 
     def __init__(
@@ -50,16 +52,20 @@ class Coalescer(Generic[Key, Item, Answer]):
         batch_limit: int = BATCH_LIMIT,
         waiting_limit: int = WAITING_LIMIT,
         patience: float = PATIENCE_SECONDS,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
         self._fly = fly
         self._lanes = lanes
         self._batch_limit = batch_limit
         self._waiting_limit = waiting_limit
         self._patience = patience
+        self._clock = clock
         # Keys take turns: a show in a rush does not keep the others waiting for more than its one batch.
         self._queues: dict[Key, deque[_Waiting[Item, Answer]]] = {}
         self._waiting = 0
         self._flights: set[asyncio.Task[None]] = set()
+        self._watch: asyncio.TimerHandle | None = None
+        self._closed = False
 
     @property
     def is_full(self) -> bool:
@@ -67,34 +73,60 @@ class Coalescer(Generic[Key, Item, Answer]):
         return self._waiting >= self._waiting_limit
 
     async def submit(self, key: Key, item: Item) -> Answer:
-        """The answer to one item. Raises BusyError when it was refused; then it never left."""
+        """The answer to one item.
+
+        Raises BusyError when it was refused, and then it never left; OutcomeUnknownError when its flight was lost;
+        or what `fly` raises for this item alone.
+        """
+        if self._closed:
+            raise BusyError("the service is shutting down")
         if self._waiting >= self._waiting_limit:
             raise BusyError("too many requests are waiting")
-        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        waiting = _Waiting(item, answer, monotonic() + self._patience)
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Answer] = loop.create_future()
         queue = self._queues.get(key)
         if queue is None:
             queue = self._queues[key] = deque()
-        queue.append(waiting)
+        queue.append(_Waiting(item, answer, self._clock() + self._patience))
         self._waiting += 1
         if len(self._flights) < self._lanes:
             # The task starts after everything that is ready in this turn of the loop, so that requests which
             # arrived together leave together.
-            flight = asyncio.create_task(self._lane())
+            flight = loop.create_task(self._lane())
             self._flights.add(flight)
-            flight.add_done_callback(self._flights.discard)
+            flight.add_done_callback(self._landed)
+        elif self._watch is None:
+            self._watch = loop.call_later(self._patience, self._send_away_the_late)
         return await answer
+
+    async def close(self) -> None:
+        """Refuse whatever waits or comes from now on, and see the flights under way to their end."""
+        self._closed = True
+        self._send_away_all()
+        await asyncio.gather(*self._flights, return_exceptions=True)
 
     async def _lane(self) -> None:
         """Fly until nothing waits."""
         while self._queues:
             key = next(iter(self._queues))
             await self._carry(key, self._board(key))
+        # Leaving here and not only in the callback, which runs later: an item that comes in between would find every
+        # lane taken, and nobody would ever fetch it.
+        flight = asyncio.current_task()
+        assert flight is not None
+        self._flights.discard(flight)
+
+    def _landed(self, flight: "asyncio.Task[None]") -> None:
+        self._flights.discard(flight)
+        if not flight.cancelled() and (error := flight.exception()) is not None:
+            log.error("flight_died", exc_info=error)
+        if not self._flights and self._queues and (flight.cancelled() or flight.exception() is not None):
+            self._send_away_all()
 
     def _board(self, key: Key) -> list[_Waiting[Item, Answer]]:
         """Take the next batch of a key from its queue, without those who have given up."""
         queue = self._queues.pop(key)
-        now = monotonic()
+        now = self._clock()
         batch: list[_Waiting[Item, Answer]] = []
         while queue and len(batch) < self._batch_limit:
             waiting = queue.popleft()
@@ -102,18 +134,19 @@ class Coalescer(Generic[Key, Item, Answer]):
             if waiting.answer.done():
                 continue
             if waiting.leaves_by < now:
-                waiting.answer.set_exception(BusyError("the request waited too long for its turn"))
+                _fail(waiting, BusyError("the request waited too long for its turn"))
             else:
                 batch.append(waiting)
         if queue:
             self._queues[key] = queue
         return batch
 
-    async def _carry(self, key: Key, batch: list[_Waiting[Item, Answer]]) -> None:
+    async def _carry(self, key: Key, batch: Sequence[_Waiting[Item, Answer]]) -> None:
+        """Fly a batch; when that fails, each item of it alone, so that only the bad ones fail."""
         if not batch:
             return
         try:
-            answers = await self._fly(key, [waiting.item for waiting in batch])
+            await self._deliver(key, batch)
         except (BusyError, FunctionsMissingError) as error:
             # What stops one stops all: repeating them one by one would only add to the load.
             for waiting in batch:
@@ -124,11 +157,48 @@ class Coalescer(Generic[Key, Item, Answer]):
                 return
             log.warning("batch_repeated_one_by_one", items=len(batch), error=type(error).__name__)
             for waiting in batch:
-                await self._carry(key, [waiting])
-        else:
-            for waiting, answer in zip(batch, answers, strict=True):
                 if not waiting.answer.done():
-                    waiting.answer.set_result(answer)
+                    await self._carry(key, [waiting])
+        finally:
+            # Still open only when this task is being cancelled: what became of the batch, nobody here knows.
+            for waiting in batch:
+                _fail(waiting, OutcomeUnknownError("the request was interrupted on its way"))
+
+    async def _deliver(self, key: Key, batch: Sequence[_Waiting[Item, Answer]]) -> None:
+        answers = await self._fly(key, [waiting.item for waiting in batch])
+        if len(answers) != len(batch):
+            raise RuntimeError(f"{len(answers)} answers came back for {len(batch)} items")
+        for waiting, answer in zip(batch, answers, strict=True):
+            if not waiting.answer.done():
+                waiting.answer.set_result(answer)
+
+    def _send_away_the_late(self) -> None:
+        """Refuse those who have waited too long, also when no lane comes back to look for them."""
+        self._watch = None
+        now = self._clock()
+        earliest: float | None = None
+        for key, queue in list(self._queues.items()):
+            while queue and (queue[0].answer.done() or queue[0].leaves_by <= now):
+                self._waiting -= 1
+                _fail(queue.popleft(), BusyError("the request waited too long for its turn"))
+            if not queue:
+                del self._queues[key]
+            elif earliest is None or queue[0].leaves_by < earliest:
+                earliest = queue[0].leaves_by
+        if earliest is not None:
+            loop = asyncio.get_running_loop()
+            self._watch = loop.call_later(earliest - now, self._send_away_the_late)
+
+    def _send_away_all(self) -> None:
+        """Refuse everybody who waits: no flight will come for them."""
+        for queue in self._queues.values():
+            for waiting in queue:
+                _fail(waiting, BusyError("the service is shutting down"))
+        self._queues.clear()
+        self._waiting = 0
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
 
 
 def _fail(waiting: _Waiting[Item, Answer], error: Exception) -> None:

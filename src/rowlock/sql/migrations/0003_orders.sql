@@ -55,8 +55,10 @@ create table payment_intents (
     -- requires_payment -> authorized -> captured; authorized -> cancelled (too late: nobody is charged); any -> failed.
     constraint chk_payment_intent_status
         check (status in ('requires_payment', 'authorized', 'captured', 'cancelled', 'failed')),
-    constraint chk_payment_amount_not_negative check (amount_minor >= 0)
+    constraint chk_payment_amount_not_negative check (amount_minor >= 0),
+    constraint chk_payment_currency check (currency ~ '^[A-Z]{3}$')
 );
+create index payment_intents_order on payment_intents (show_id, order_id);
 create unique index idx_one_live_payment_intent_per_order
     on payment_intents (show_id, order_id) where status in ('requires_payment', 'authorized', 'captured');
 comment on table payment_intents is
@@ -79,6 +81,7 @@ create table refunds (
     constraint chk_refund_amount_positive check (amount_minor > 0)
 );
 comment on table refunds is 'Money given back, in minor units of the payment''s currency. Each has its own idempotency key.';
+create index refunds_payment_intent on refunds (show_id, payment_intent_id);
 
 create table tickets (
     show_id   uuid not null,
@@ -93,6 +96,7 @@ create table tickets (
     constraint chk_ticket_status check (status in ('valid', 'used', 'void')),
     constraint chk_ticket_used_at check ((status = 'used') <= (used_at is not null))
 );
+create index tickets_order on tickets (show_id, order_id);
 create unique index idx_one_live_ticket_per_seat on tickets (show_id, seat_id) where status <> 'void';
 comment on table tickets is 'Admission for one sold seat. A void ticket stays here; its seat may have another one.';
 
