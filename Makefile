@@ -67,11 +67,10 @@ format: setup ## format Python and mend what the linter can mend
 	$(BIN)/ruff format
 
 schema: setup ## write src/rowlock/sql/schema.sql anew from the migrations
-	$(BIN)/python scripts/write_schema.py > .cache/schema.sql
-	mv .cache/schema.sql src/rowlock/sql/schema.sql
+	$(BIN)/python scripts/write_schema.py
 
 clean: ## remove what tools leave behind, keep .venv and your data
-	rm -rf .cache/schema.sql .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .schemathesis dist
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .schemathesis dist
 	find src tests scripts -type d -name __pycache__ -prune -exec rm -rf {} +
 
 distclean: clean ## remove .venv and fetched tools as well, keep your data (.rowlock)

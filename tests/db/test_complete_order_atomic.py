@@ -9,7 +9,7 @@ from tests.support.seatdb import SeatDb, Show, said
 
 
 async def rows(db: SeatDb, table: str, order_id: UUID) -> list[dict[str, Any]]:
-    return await db._owner_rows(f"select * from rowlock.{table} where order_id = %s", order_id)  # type: ignore[arg-type]  # The name is the test's own.
+    return await db._owner_rows(f"select * from rowlock.{table} where order_id = %s", order_id)
 
 
 async def test_a_completed_order_owns_its_seats_and_has_a_ticket_for_each(db: SeatDb, show: Show) -> None:

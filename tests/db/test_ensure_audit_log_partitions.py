@@ -1,11 +1,13 @@
 """ensure_audit_log_partitions: a partition of the audit log for each month, in time."""
 
+import asyncio
 from datetime import UTC, datetime
 
 import psycopg
 import pytest
 
 from tests.support.seatdb import SeatDb, Show
+from tests.support.steps import wait_until_blocked
 
 
 async def ensure(db: SeatDb, months_ahead: int) -> list[str]:
@@ -63,3 +65,28 @@ async def test_nobody_rewrites_a_new_partition(db: SeatDb, statement: str) -> No
     for table in months(3):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             await db.owner.execute(statement.format(f"rowlock.{table}").encode())
+
+
+async def test_two_callers_at_once_make_each_month_once(db: SeatDb) -> None:
+    await ensure(db, 2)
+
+    async with db.another() as other:
+        async with db.app.transaction():
+            assert await ensure(db, 4) == months(5)[3:]
+            late = asyncio.ensure_future(ensure(other, 5))
+            await wait_until_blocked(db.app, other.app)
+        assert await late == months(6)[5:]
+
+
+async def test_a_month_that_has_begun_in_the_default_partition_stays_there(db: SeatDb, show: Show) -> None:
+    await db.owner.execute(
+        "insert into rowlock.seat_reservation_audit_log (show_id, event, at)"
+        " values (%s, 'created', date_trunc('month', clock_timestamp() at time zone 'UTC') at time zone 'UTC'"
+        " + interval '4 months')",
+        [show.show_id],
+    )
+
+    await ensure(db, 5)
+
+    assert months(6)[4] not in await partitions(db)
+    assert months(6)[5] in await partitions(db)

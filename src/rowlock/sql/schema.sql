@@ -1,1 +1,554 @@
-/work/main/src/rowlock/sql/schema.sql is written.
+-- The schema that all migrations, functions, views and grants make together. Written by `make schema`: do not edit.
+
+create table organizations (
+    organization_id uuid not null default gen_random_uuid(),
+    name text not null,
+    slug text not null,
+    created_at timestamp with time zone not null default clock_timestamp(),
+    constraint organizations_pkey PRIMARY KEY (organization_id),
+    constraint organizations_slug_unique UNIQUE (slug),
+    constraint chk_organization_name CHECK (((name <> ''::text) AND (slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$'::text)))
+);
+comment on table organizations is 'Who sells: a dance studio, a school, a theatre.';
+grant select on organizations to rowlock_app;
+
+create table outbox_messages (
+    message_id bigint not null generated always as identity,
+    show_id uuid not null,
+    order_id uuid,
+    kind text not null,
+    payload jsonb not null default '{}'::jsonb,
+    created_at timestamp with time zone not null default clock_timestamp(),
+    xid xid8 not null default pg_current_xact_id(),
+    constraint outbox_messages_pkey PRIMARY KEY (message_id)
+);
+comment on table outbox_messages is 'Work to do after a commit, such as mailing tickets; written in the same transaction.';
+
+create table payment_intents (
+    show_id uuid not null,
+    payment_intent_id uuid not null,
+    order_id uuid not null,
+    provider text not null,
+    provider_reference text,
+    amount_minor bigint not null,
+    currency text not null,
+    status text not null,
+    created_at timestamp with time zone not null default clock_timestamp(),
+    updated_at timestamp with time zone not null default clock_timestamp(),
+    constraint payment_intents_pkey PRIMARY KEY (show_id, payment_intent_id),
+    constraint payment_intents_order FOREIGN KEY (show_id, order_id) REFERENCES ticket_orders(show_id, order_id),
+    constraint chk_payment_amount_not_negative CHECK ((amount_minor >= 0)),
+    constraint chk_payment_currency CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    constraint chk_payment_intent_status CHECK ((status = ANY (ARRAY['requires_payment'::text, 'authorized'::text, 'captured'::text, 'cancelled'::text, 'failed'::text])))
+);
+CREATE UNIQUE INDEX idx_one_live_payment_intent_per_order ON rowlock.payment_intents USING btree (show_id, order_id) WHERE (status = ANY (ARRAY['requires_payment'::text, 'authorized'::text, 'captured'::text]));
+CREATE INDEX payment_intents_order ON rowlock.payment_intents USING btree (show_id, order_id);
+comment on table payment_intents is 'Attempts to pay an order. Seats are sold between authorized and captured, so nobody pays for a seat that is gone.';
+
+create table refunds (
+    show_id uuid not null,
+    refund_id uuid not null,
+    payment_intent_id uuid not null,
+    idempotency_key text not null,
+    provider_reference text,
+    amount_minor bigint not null,
+    reason text not null,
+    status text not null default 'pending'::text,
+    created_at timestamp with time zone not null default clock_timestamp(),
+    constraint refunds_pkey PRIMARY KEY (show_id, refund_id),
+    constraint refunds_idempotency_key_unique UNIQUE (show_id, idempotency_key),
+    constraint refunds_payment_intent FOREIGN KEY (show_id, payment_intent_id) REFERENCES payment_intents(show_id, payment_intent_id),
+    constraint chk_refund_amount_positive CHECK ((amount_minor > 0)),
+    constraint chk_refund_status CHECK ((status = ANY (ARRAY['pending'::text, 'succeeded'::text, 'failed'::text])))
+);
+CREATE INDEX refunds_payment_intent ON rowlock.refunds USING btree (show_id, payment_intent_id);
+comment on table refunds is 'Money given back, in minor units of the payment''s currency. Each has its own idempotency key.';
+
+create table reservation_cleanup_runs (
+    run_id bigint not null generated always as identity,
+    run_by text not null,
+    started_at timestamp with time zone not null,
+    finished_at timestamp with time zone not null,
+    status text not null,
+    reservations_expired integer not null default 0,
+    seats_released integer not null default 0,
+    error text,
+    constraint reservation_cleanup_runs_pkey PRIMARY KEY (run_id),
+    constraint chk_cleanup_run_error CHECK (((status = 'failed'::text) = (error IS NOT NULL))),
+    constraint chk_cleanup_run_status CHECK ((status = ANY (ARRAY['succeeded'::text, 'failed'::text])))
+);
+comment on table reservation_cleanup_runs is 'The last 10,000 cleanup runs, whoever ran them.';
+
+create table runtime_settings (
+    name text not null,
+    value text not null,
+    changed_at timestamp with time zone not null default clock_timestamp(),
+    constraint runtime_settings_pkey PRIMARY KEY (name),
+    constraint chk_runtime_setting_name CHECK ((name = 'v2_rollout_percent'::text))
+);
+comment on table runtime_settings is 'v2_rollout_percent: share of the sessions calling version 1 that version 2 serves; overrides the environment.';
+grant select on runtime_settings to rowlock_app;
+
+create table schema_migrations (
+    version integer not null,
+    name text not null,
+    checksum text not null,
+    applied_at timestamp with time zone not null default clock_timestamp(),
+    constraint schema_migrations_pkey PRIMARY KEY (version)
+);
+comment on table schema_migrations is 'Migrations that were applied, each once. checksum: SHA-256 of the file, in hexadecimal.';
+grant select on schema_migrations to rowlock_app;
+
+create table schema_objects (
+    path text not null,
+    checksum text not null,
+    applied_at timestamp with time zone not null default clock_timestamp(),
+    constraint schema_objects_pkey PRIMARY KEY (path)
+);
+comment on table schema_objects is 'Functions, views and grants as they were last applied. A file with another checksum is applied again.';
+grant select on schema_objects to rowlock_app;
+
+create table seat_reservation_audit_log (
+    id bigint not null generated always as identity,
+    at timestamp with time zone not null default clock_timestamp(),
+    xid xid8 not null default pg_current_xact_id(),
+    show_id uuid not null,
+    reservation_id uuid,
+    order_id uuid,
+    event text not null,
+    seat_ids integer[] not null default '{}'::integer[],
+    session_id text,
+    ip_address inet,
+    user_agent text,
+    error_code text,
+    metadata jsonb not null default '{}'::jsonb,
+    constraint seat_reservation_audit_log_pkey PRIMARY KEY (id, at)
+) partition by RANGE (at);
+CREATE INDEX idx_audit_log_at ON ONLY rowlock.seat_reservation_audit_log USING brin (at);
+comment on table seat_reservation_audit_log is 'What happened to every seat, insert-only, one row per event. Written after the claims it speaks of are locked, so for one seat the order of id is the order of events. seat_ids: the seats the event is about; for expired and released the seats it set free; for changed the seats now held, with metadata {"added":[…],"removed":[…]}.';
+comment on column seat_reservation_audit_log.xid is 'The writing transaction: readers of the change feed stop below pg_snapshot_xmin, so that no late commit is missed.';
+grant insert on seat_reservation_audit_log to rowlock_v1;
+revoke delete, truncate, update on seat_reservation_audit_log from owner;
+
+create table seat_reservation_audit_log_default partition of seat_reservation_audit_log DEFAULT;
+comment on table seat_reservation_audit_log_default is 'Events of months for which ensure_audit_log_partitions was not called in time.';
+revoke delete, truncate, update on seat_reservation_audit_log_default from owner;
+
+create table seat_reservations (
+    show_id uuid not null,
+    reservation_id uuid not null,
+    token_hash bytea,
+    reserved_by text not null,
+    session_id text,
+    seat_ids integer[] not null,
+    status text not null default 'active'::text,
+    created_at timestamp with time zone not null default clock_timestamp(),
+    expires_at timestamp with time zone not null,
+    extension_count integer not null default 0,
+    ended_at timestamp with time zone,
+    constraint seat_reservations_pkey PRIMARY KEY (show_id, reservation_id),
+    constraint chk_extension_count_not_negative CHECK ((extension_count >= 0)),
+    constraint chk_reservation_ended CHECK (((status = 'active'::text) = (ended_at IS NULL))),
+    constraint chk_reservation_has_seats CHECK ((cardinality(seat_ids) >= 1)),
+    constraint chk_reservation_status CHECK ((status = ANY (ARRAY['active'::text, 'completed'::text, 'released'::text, 'expired'::text])))
+) with (fillfactor=80);
+CREATE INDEX idx_active_reservations_by_expiry ON rowlock.seat_reservations USING btree (expires_at) WHERE (status = 'active'::text);
+CREATE UNIQUE INDEX idx_one_active_reservation_per_holder ON rowlock.seat_reservations USING btree (show_id, reserved_by) WHERE (status = 'active'::text);
+comment on table seat_reservations is 'Holds. At most one active reservation per show and holder. token_hash is the SHA-256 of the secret part of the token.';
+grant delete, insert, select, update on seat_reservations to rowlock_v1;
+
+create table seating_plans (
+    plan_id uuid not null default gen_random_uuid(),
+    venue_id uuid not null,
+    name text not null,
+    version integer not null,
+    source_format text not null,
+    seats_total integer not null,
+    layout jsonb not null,
+    checksum bytea not null,
+    published_at timestamp with time zone not null default clock_timestamp(),
+    constraint seating_plans_pkey PRIMARY KEY (plan_id),
+    constraint seating_plans_version_unique UNIQUE (venue_id, name, version),
+    constraint seating_plans_venue_id_fkey FOREIGN KEY (venue_id) REFERENCES venues(venue_id),
+    constraint chk_plan_seats_total CHECK (((seats_total >= 1) AND (seats_total <= 200000))),
+    constraint chk_plan_version CHECK ((version >= 1))
+);
+comment on table seating_plans is 'Published plan versions. A row never changes; a changed hall is a new version. layout: {"width","height","focal_point":[x,y],"categories":[{"name","color","for_sale"}],"sections":[{"name"}],"rows":[{"section","label"}],"shapes":[{"kind","points","text","color"}]}.';
+comment on column seating_plans.checksum is 'SHA-256 over layout and seats, so that a changed plan is found.';
+grant select on seating_plans to rowlock_app;
+
+create table seats (
+    plan_id uuid not null,
+    seat_id integer not null,
+    row_no integer not null,
+    run_no integer not null,
+    "position" integer not null,
+    number text not null,
+    label text not null,
+    x double precision not null,
+    y double precision not null,
+    category integer not null,
+    kind text not null default 'standard'::text,
+    source_id text not null,
+    constraint seats_pkey PRIMARY KEY (plan_id, seat_id),
+    constraint seats_label_unique UNIQUE (plan_id, label),
+    constraint seats_source_id_unique UNIQUE (plan_id, source_id),
+    constraint seats_plan_id_fkey FOREIGN KEY (plan_id) REFERENCES seating_plans(plan_id),
+    constraint chk_seat_id_positive CHECK ((seat_id >= 1)),
+    constraint chk_seat_kind CHECK ((kind = ANY (ARRAY['standard'::text, 'wheelchair'::text, 'companion'::text])))
+);
+comment on table seats is 'Seats of a plan version. seat_id is dense from 1. row_no and category index the arrays in seating_plans.layout; seats with one run_no sit shoulder to shoulder, in order of position.';
+grant select on seats to rowlock_app;
+grant select on seats to rowlock_v1;
+
+create table show_prices (
+    show_id uuid not null,
+    category integer not null,
+    price_type text not null default 'adult'::text,
+    amount_minor bigint not null,
+    constraint show_prices_pkey PRIMARY KEY (show_id, category, price_type),
+    constraint show_prices_show_id_fkey FOREIGN KEY (show_id) REFERENCES shows(show_id),
+    constraint chk_price_not_negative CHECK ((amount_minor >= 0))
+);
+comment on table show_prices is 'What a seat of a category costs for a price type, in minor units of the show''s currency.';
+grant select on show_prices to rowlock_app;
+grant select on show_prices to rowlock_v1;
+
+create table show_seats (
+    show_id uuid not null,
+    seat_id integer not null,
+    status text not null,
+    reservation_id uuid,
+    reserved_by text,
+    reserved_until timestamp with time zone,
+    order_id uuid,
+    block_reason text,
+    constraint idx_show_seats_no_double_booking PRIMARY KEY (show_id, seat_id),
+    constraint chk_blocked_has_reason CHECK (((status = 'blocked'::text) = (block_reason IS NOT NULL))),
+    constraint chk_claimed_seat_id_positive CHECK ((seat_id >= 1)),
+    constraint chk_reserved_by_required CHECK ((((status = 'reserved'::text) = (reserved_by IS NOT NULL)) AND ((status = 'reserved'::text) = (reserved_until IS NOT NULL)) AND ((status = 'sold'::text) = (order_id IS NOT NULL)))),
+    constraint chk_show_seat_status CHECK ((status = ANY (ARRAY['reserved'::text, 'sold'::text, 'blocked'::text])))
+) with (fillfactor=80);
+comment on table show_seats is 'Claims. A row exists only while a seat of a show is reserved, sold or blocked; a free seat has no row. A reserved claim counts only until reserved_until: after that the seat is free, whether or not the row is still here.';
+grant delete, insert, select, update on show_seats to rowlock_v1;
+
+create table shows (
+    show_id uuid not null default gen_random_uuid(),
+    show_key integer not null generated always as (((('x'::text || "right"((show_id)::text, 8)))::bit(32))::integer) stored,
+    plan_id uuid not null,
+    slug text not null,
+    title text not null,
+    starts_at timestamp with time zone not null,
+    sales_start_at timestamp with time zone,
+    sales_end_at timestamp with time zone,
+    status text not null default 'on_sale'::text,
+    currency text not null default 'USD'::text,
+    seats_total integer not null,
+    max_seats_per_reservation integer not null default 10,
+    hold_seconds integer not null default 600,
+    extension_seconds integer not null default 300,
+    max_extensions integer not null default 3,
+    max_hold_seconds integer not null default 1500,
+    created_at timestamp with time zone not null default clock_timestamp(),
+    constraint shows_pkey PRIMARY KEY (show_id),
+    constraint shows_slug_unique UNIQUE (slug),
+    constraint shows_plan_id_fkey FOREIGN KEY (plan_id) REFERENCES seating_plans(plan_id),
+    constraint chk_show_currency CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    constraint chk_show_limits CHECK (((seats_total >= 1) AND ((max_seats_per_reservation >= 1) AND (max_seats_per_reservation <= 1000)) AND ((hold_seconds >= 1) AND (hold_seconds <= 86400)) AND ((extension_seconds >= 0) AND (extension_seconds <= 86400)) AND ((max_extensions >= 0) AND (max_extensions <= 100)) AND ((max_hold_seconds >= hold_seconds) AND (max_hold_seconds <= 172800)))),
+    constraint chk_show_sales_window CHECK ((sales_end_at > sales_start_at)),
+    constraint chk_show_status CHECK ((status = ANY (ARRAY['draft'::text, 'on_sale'::text, 'paused'::text, 'closed'::text, 'cancelled'::text]))),
+    constraint chk_show_title CHECK ((title <> ''::text))
+);
+CREATE INDEX shows_show_key ON rowlock.shows USING btree (show_key);
+CREATE INDEX shows_starts_at ON rowlock.shows USING btree (starts_at);
+comment on table shows is 'One performance in one plan version. A show keeps its plan version for ever.';
+comment on column shows.show_key is 'The last 32 bits of show_id. Reservation ids made by Rowlock carry it, so that an id alone leads to its show.';
+comment on column shows.seats_total is 'Copied from the plan: seat ids 1 to seats_total exist.';
+comment on column shows.max_hold_seconds is 'A hold never lives longer than this, extensions included.';
+grant select on shows to rowlock_app;
+grant select on shows to rowlock_v1;
+
+create table ticket_order_items (
+    show_id uuid not null,
+    order_id uuid not null,
+    seat_id integer not null,
+    price_type text not null,
+    amount_minor bigint not null,
+    constraint ticket_order_items_pkey PRIMARY KEY (show_id, order_id, seat_id),
+    constraint ticket_order_items_order FOREIGN KEY (show_id, order_id) REFERENCES ticket_orders(show_id, order_id),
+    constraint chk_item_amount_not_negative CHECK ((amount_minor >= 0))
+);
+comment on table ticket_order_items is 'One seat of an order at its price, in minor units of the order''s currency.';
+
+create table ticket_orders (
+    show_id uuid not null,
+    order_id uuid not null,
+    order_code text not null,
+    idempotency_key text not null,
+    reservation_id uuid not null,
+    customer_name text not null,
+    customer_email text not null,
+    status text not null default 'pending'::text,
+    total_minor bigint not null,
+    currency text not null,
+    created_at timestamp with time zone not null default clock_timestamp(),
+    paid_at timestamp with time zone,
+    constraint ticket_orders_pkey PRIMARY KEY (show_id, order_id),
+    constraint ticket_orders_code_unique UNIQUE (show_id, order_code),
+    constraint ticket_orders_idempotency_key_unique UNIQUE (show_id, idempotency_key),
+    constraint ticket_orders_reservation_unique UNIQUE (show_id, reservation_id),
+    constraint chk_order_currency CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    constraint chk_order_paid_at CHECK (((status = ANY (ARRAY['paid'::text, 'partially_refunded'::text, 'refunded'::text])) = (paid_at IS NOT NULL))),
+    constraint chk_order_status CHECK ((status = ANY (ARRAY['pending'::text, 'paid'::text, 'partially_refunded'::text, 'refunded'::text, 'expired'::text, 'cancelled'::text]))),
+    constraint chk_order_total_not_negative CHECK ((total_minor >= 0))
+);
+comment on table ticket_orders is 'What somebody buys for one reservation. total_minor is in minor units of currency; prices are fixed when it is made.';
+
+create table tickets (
+    show_id uuid not null,
+    ticket_id uuid not null,
+    order_id uuid not null,
+    seat_id integer not null,
+    status text not null default 'valid'::text,
+    issued_at timestamp with time zone not null default clock_timestamp(),
+    used_at timestamp with time zone,
+    constraint tickets_pkey PRIMARY KEY (show_id, ticket_id),
+    constraint tickets_item FOREIGN KEY (show_id, order_id, seat_id) REFERENCES ticket_order_items(show_id, order_id, seat_id),
+    constraint chk_ticket_status CHECK ((status = ANY (ARRAY['valid'::text, 'used'::text, 'void'::text]))),
+    constraint chk_ticket_used_at CHECK (((status = 'used'::text) <= (used_at IS NOT NULL)))
+);
+CREATE UNIQUE INDEX idx_one_live_ticket_per_seat ON rowlock.tickets USING btree (show_id, seat_id) WHERE (status <> 'void'::text);
+CREATE INDEX tickets_order ON rowlock.tickets USING btree (show_id, order_id);
+comment on table tickets is 'Admission for one sold seat. A void ticket stays here; its seat may have another one.';
+
+create table venues (
+    venue_id uuid not null default gen_random_uuid(),
+    organization_id uuid not null,
+    name text not null,
+    time_zone text not null default 'UTC'::text,
+    created_at timestamp with time zone not null default clock_timestamp(),
+    constraint venues_pkey PRIMARY KEY (venue_id),
+    constraint venues_name_unique UNIQUE (organization_id, name),
+    constraint venues_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id),
+    constraint chk_venue_name CHECK ((name <> ''::text))
+);
+comment on table venues is 'A building with a hall. time_zone is an IANA name; instants stay timestamptz.';
+grant select on venues to rowlock_app;
+
+create table webhook_events (
+    provider text not null,
+    event_id text not null,
+    received_at timestamp with time zone not null default clock_timestamp(),
+    processed_at timestamp with time zone,
+    payload jsonb not null,
+    error text,
+    constraint webhook_events_pkey PRIMARY KEY (provider, event_id)
+);
+comment on table webhook_events is 'The inbox: a provider is answered 2xx only after its event is committed here.';
+
+-- view lapsed_reservations:
+--     reservations integer
+--     oldest_expired_at timestamp with time zone
+comment on view lapsed_reservations is 'Holds that have run out and wait for cleanup (at most 10,000 are counted), and since when.';
+grant select on lapsed_reservations to rowlock_app;
+
+-- view reservation_cleanup_job_status:
+--     run_id bigint
+--     run_by text
+--     started_at timestamp with time zone
+--     finished_at timestamp with time zone
+--     duration interval
+--     status text
+--     error text
+--     reservations_expired integer
+--     seats_released integer
+comment on view reservation_cleanup_job_status is 'The last 10 cleanup runs, newest first.';
+grant select on reservation_cleanup_job_status to rowlock_app;
+
+-- view reservation_details:
+--     show_id uuid
+--     reservation_id uuid
+--     token_hash bytea
+--     reserved_by text
+--     seat_ids integer[]
+--     status text
+--     created_at timestamp with time zone
+--     expires_at timestamp with time zone
+--     extension_count integer
+--     extensions_remaining integer
+--     plan_id uuid
+--     currency text
+--     server_time timestamp with time zone
+comment on view reservation_details is 'A hold with its deadline; status says expired as soon as it is.';
+grant select on reservation_details to rowlock_app;
+
+-- view seat_change_feed:
+--     id bigint
+--     xid xid8
+--     at timestamp with time zone
+--     show_id uuid
+--     reservation_id uuid
+--     order_id uuid
+--     event text
+--     seat_ids integer[]
+--     metadata jsonb
+comment on view seat_change_feed is 'Committed seat events without gaps: the source of the live map.';
+grant select on seat_change_feed to rowlock_app;
+
+-- view seat_states:
+--     show_id uuid
+--     seat_id integer
+--     status text
+comment on view seat_states is 'Seats that cannot be taken now: reserved, sold or blocked.';
+grant select on seat_states to rowlock_app;
+
+-- view seating_plan_checksums:
+--     plan_id uuid
+--     checksum bytea
+comment on view seating_plan_checksums is 'SHA-256 of each plan version as it is stored now; seating_plans keeps the one it was published with.';
+
+-- view show_listing:
+--     show_id uuid
+--     slug text
+--     title text
+--     plan_id uuid
+--     venue text
+--     time_zone text
+--     organization text
+--     starts_at timestamp with time zone
+--     sales_start_at timestamp with time zone
+--     sales_end_at timestamp with time zone
+--     status text
+--     currency text
+--     price_from_minor bigint
+--     seats_total integer
+--     seats_available integer
+--     max_seats_per_reservation integer
+--     hold_seconds integer
+--     extension_seconds integer
+--     max_extensions integer
+--     created_at timestamp with time zone
+comment on view show_listing is 'What a buyer may know about a show. status: announced (sales open later), on_sale, paused, closed, cancelled, draft.';
+grant select on show_listing to rowlock_app;
+
+create function block_seats_atomic(p_show_id uuid, p_seat_ids integer[], p_reason text, p_session_id text DEFAULT NULL::text, p_ip_address inet DEFAULT NULL::inet, p_user_agent text DEFAULT NULL::text)
+    returns TABLE(outcome text, seat_ids integer[], unavailable_seat_ids integer[], server_time timestamp with time zone)
+    language plpgsql security definer
+    set enable_seqscan=off
+    set jit=off
+    set plan_cache_mode=force_generic_plan
+    set search_path=rowlock, pg_temp
+    as 'see functions/block_seats_atomic.sql';
+comment on function block_seats_atomic is 'Keep seats from being sold, all or nothing, with a reason. Never overruns a live hold or a sale.';
+grant execute on function block_seats_atomic to rowlock_app;
+
+create function change_seats_atomic(p_show_id uuid, p_reservation_id uuid, p_add integer[], p_remove integer[], p_token_hash bytea DEFAULT NULL::bytea, p_reserved_by text DEFAULT NULL::text, p_session_id text DEFAULT NULL::text, p_ip_address inet DEFAULT NULL::inet, p_user_agent text DEFAULT NULL::text)
+    returns TABLE(outcome text, reservation_id uuid, seat_ids integer[], unavailable_seat_ids integer[], expires_at timestamp with time zone, extension_count integer, extensions_remaining integer, server_time timestamp with time zone)
+    language plpgsql security definer
+    set enable_seqscan=off
+    set jit=off
+    set plan_cache_mode=force_generic_plan
+    set search_path=rowlock, pg_temp
+    as 'see functions/change_seats_atomic.sql';
+comment on function change_seats_atomic is 'Add and drop seats of a live hold in one step, all or nothing, for its owner. Repeatable.';
+grant execute on function change_seats_atomic to rowlock_app;
+
+create function cleanup_expired_seat_reservations(p_limit integer DEFAULT 1000, p_run_by text DEFAULT 'sql'::text)
+    returns TABLE(total_reservations_expired integer, total_seats_released integer, reservation_ids uuid[])
+    language plpgsql security definer
+    set enable_seqscan=off
+    set jit=off
+    set plan_cache_mode=force_generic_plan
+    set search_path=rowlock, pg_temp
+    as 'see functions/cleanup_expired_seat_reservations.sql';
+comment on function cleanup_expired_seat_reservations is 'Retire holds that have run out and record the run. Safe from many callers at once; optional for correctness.';
+grant execute on function cleanup_expired_seat_reservations to rowlock_app;
+
+create function complete_order_atomic(p_show_id uuid, p_order_id uuid, p_session_id text DEFAULT NULL::text, p_ip_address inet DEFAULT NULL::inet, p_user_agent text DEFAULT NULL::text)
+    returns TABLE(outcome text, order_id uuid, seat_ids integer[], unavailable_seat_ids integer[], ticket_ids uuid[], server_time timestamp with time zone)
+    language plpgsql security definer
+    set enable_seqscan=off
+    set jit=off
+    set plan_cache_mode=force_generic_plan
+    set search_path=rowlock, pg_temp
+    as 'see functions/complete_order_atomic.sql';
+comment on function complete_order_atomic is 'Turn the seats of a pending order into sold seats with tickets, all or nothing. Repeatable.';
+grant execute on function complete_order_atomic to rowlock_app;
+
+create function ensure_audit_log_partitions(p_months_ahead integer DEFAULT 2)
+    returns SETOF text
+    language plpgsql security definer
+    set search_path=rowlock, pg_temp
+    as 'see functions/ensure_audit_log_partitions.sql';
+comment on function ensure_audit_log_partitions is 'Make the audit log partitions of this month and the next ones; returns the names of those made.';
+grant execute on function ensure_audit_log_partitions to rowlock_app;
+
+create function extend_reservation_atomic(p_show_id uuid, p_reservation_id uuid, p_token_hash bytea DEFAULT NULL::bytea, p_reserved_by text DEFAULT NULL::text, p_session_id text DEFAULT NULL::text, p_ip_address inet DEFAULT NULL::inet, p_user_agent text DEFAULT NULL::text, p_seen_extension_count integer DEFAULT NULL::integer)
+    returns TABLE(outcome text, reservation_id uuid, expires_at timestamp with time zone, extension_count integer, extensions_remaining integer, server_time timestamp with time zone)
+    language plpgsql security definer
+    set enable_seqscan=off
+    set jit=off
+    set plan_cache_mode=force_generic_plan
+    set search_path=rowlock, pg_temp
+    as 'see functions/extend_reservation_atomic.sql';
+comment on function extend_reservation_atomic is 'Extend a live hold and its claims, for its owner, at most max_extensions times and never once it has expired.';
+grant execute on function extend_reservation_atomic to rowlock_app;
+
+create function get_reservation_statistics(p_show_id uuid DEFAULT NULL::uuid, p_hours integer DEFAULT 24)
+    returns TABLE(total_created bigint, total_completed bigint, total_expired bigint, total_released bigint, total_failed bigint, avg_hold_time_seconds numeric, expiration_rate numeric)
+    language plpgsql stable security definer
+    set search_path=rowlock, pg_temp
+    as 'see functions/get_reservation_statistics.sql';
+comment on function get_reservation_statistics is 'Counts of reservations created, completed, expired, released and refused, mean hold time and share expired.';
+grant execute on function get_reservation_statistics to rowlock_app;
+
+create function release_seats_atomic(p_show_id uuid, p_reservation_id uuid, p_token_hash bytea DEFAULT NULL::bytea, p_reserved_by text DEFAULT NULL::text, p_session_id text DEFAULT NULL::text, p_ip_address inet DEFAULT NULL::inet, p_user_agent text DEFAULT NULL::text)
+    returns TABLE(outcome text, reservation_id uuid, released_seat_ids integer[], server_time timestamp with time zone)
+    language plpgsql security definer
+    set enable_seqscan=off
+    set jit=off
+    set plan_cache_mode=force_generic_plan
+    set search_path=rowlock, pg_temp
+    as 'see functions/release_seats_atomic.sql';
+comment on function release_seats_atomic is 'Give back every seat of a hold, for its owner. Repeatable.';
+grant execute on function release_seats_atomic to rowlock_app;
+
+create function reserve_seats_atomic(p_show_id uuid, p_seat_ids integer[], p_reserved_by text, p_session_id text DEFAULT NULL::text, p_ip_address inet DEFAULT NULL::inet, p_user_agent text DEFAULT NULL::text, p_reservation_id uuid DEFAULT NULL::uuid, p_token_hash bytea DEFAULT NULL::bytea)
+    returns TABLE(outcome text, reservation_id uuid, seat_ids integer[], unavailable_seat_ids integer[], expires_at timestamp with time zone, extension_count integer, extensions_remaining integer, server_time timestamp with time zone)
+    language plpgsql security definer
+    set search_path=rowlock, pg_temp
+    as 'see functions/reserve_seats_atomic.sql';
+comment on function reserve_seats_atomic is 'Reserve seats of a show for one holder, all or nothing. Outcomes come back as data.';
+grant execute on function reserve_seats_atomic to rowlock_app;
+
+create function reserve_seats_batch(p_show_id uuid, p_reservation_ids uuid[], p_token_hashes bytea[], p_seat_ids integer[], p_seat_requests integer[], p_reserved_by text[], p_session_ids text[], p_ip_addresses inet[], p_user_agents text[])
+    returns TABLE(request integer, outcome text, reservation_id uuid, seat_ids integer[], unavailable_seat_ids integer[], expires_at timestamp with time zone, extension_count integer, extensions_remaining integer, server_time timestamp with time zone)
+    language plpgsql security definer
+    set enable_seqscan=off
+    set jit=off
+    set plan_cache_mode=force_generic_plan
+    set search_path=rowlock, pg_temp
+    as 'see functions/reserve_seats_batch.sql';
+comment on function reserve_seats_batch is 'Reserve seats of one show for many requests, each all or nothing, in order of arrival. One row a request.';
+grant execute on function reserve_seats_batch to rowlock_app;
+
+create function seat_changes_since(p_show_id uuid, p_after_id bigint DEFAULT NULL::bigint)
+    returns TABLE(seats_total integer, last_id bigint, horizon xid8, next_xid xid8, server_time timestamp with time zone, seat_id integer, status text, reserved_until timestamp with time zone)
+    language plpgsql stable security definer
+    set enable_seqscan=off
+    set jit=off
+    set search_path=rowlock, pg_temp
+    as 'see functions/seat_changes_since.sql';
+comment on function seat_changes_since is 'The state of the seats of a show that changed after a position in the audit log; of all claims without one.';
+grant execute on function seat_changes_since to rowlock_app;
+
+create function unblock_seats_atomic(p_show_id uuid, p_seat_ids integer[], p_session_id text DEFAULT NULL::text, p_ip_address inet DEFAULT NULL::inet, p_user_agent text DEFAULT NULL::text)
+    returns TABLE(outcome text, seat_ids integer[], server_time timestamp with time zone)
+    language plpgsql security definer
+    set enable_seqscan=off
+    set jit=off
+    set plan_cache_mode=force_generic_plan
+    set search_path=rowlock, pg_temp
+    as 'see functions/unblock_seats_atomic.sql';
+comment on function unblock_seats_atomic is 'Put blocked seats back on sale. Repeatable.';
+grant execute on function unblock_seats_atomic to rowlock_app;

@@ -1,0 +1,40 @@
+"""Turns rounds into figures: sides that take turns, medians with their ranges, and ratios with theirs."""
+
+from collections.abc import Callable, Mapping, Sequence
+from statistics import median
+from typing import TypeVar
+
+Sample = TypeVar("Sample")
+
+
+def interleave(sides: Mapping[str, Callable[[], Sample]], rounds: int) -> dict[str, list[Sample]]:
+    """Run every side once a round, A B A B …: whatever changes slowly on the machine then happens to all of them.
+
+    Every other round goes backwards, so that no side always comes after the same one.
+    """
+    samples: dict[str, list[Sample]] = {name: [] for name in sides}
+    for number in range(rounds):
+        order = list(sides) if number % 2 == 0 else list(reversed(sides))
+        for name in order:
+            samples[name].append(sides[name]())
+    return samples
+
+
+def figures(values: Sequence[float], digits: int = 1) -> dict[str, object]:
+    """Median, range and every round of a series, for the detail of a row."""
+    return {
+        "median": round(median(values), digits),
+        "min": round(min(values), digits),
+        "max": round(max(values), digits),
+        "rounds": [round(value, digits) for value in values],
+    }
+
+
+def ratio(numerators: Sequence[float], denominators: Sequence[float]) -> tuple[float, dict[str, object]]:
+    """The ratio of the medians, and the detail that says how far the rounds are apart.
+
+    Raises ZeroDivisionError when the other side came to nothing.
+    """
+    by_round = [top / bottom for top, bottom in zip(numerators, denominators, strict=True)]
+    value = median(numerators) / median(denominators)
+    return value, {"ratio_min": round(min(by_round), 3), "ratio_max": round(max(by_round), 3)}
