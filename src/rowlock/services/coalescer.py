@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 BATCH_LIMIT = 128
 WAITING_LIMIT = 2_000
 PATIENCE_SECONDS = 3.0
+# What stops one stops all: repeating these item by item would only add to the load.
+STOPPERS = (BusyError, FunctionsMissingError)
 
 
 @dataclass(slots=True)
@@ -120,7 +122,8 @@ class Coalescer(Generic[Key, Item, Answer]):
         self._flights.discard(flight)
         if not flight.cancelled() and (error := flight.exception()) is not None:
             log.error("flight_died", exc_info=error)
-        if not self._flights and self._queues and (flight.cancelled() or flight.exception() is not None):
+        if not self._flights and self._queues:
+            # It was cancelled or died: a lane that ends as it should leaves nobody behind.
             self._send_away_all()
 
     def _board(self, key: Key) -> list[_Waiting[Item, Answer]]:
@@ -142,27 +145,37 @@ class Coalescer(Generic[Key, Item, Answer]):
         return batch
 
     async def _carry(self, key: Key, batch: Sequence[_Waiting[Item, Answer]]) -> None:
-        """Fly a batch; when that fails, each item of it alone, so that only the bad ones fail."""
+        """Fly a batch and bring everybody in it an answer or an error."""
         if not batch:
             return
         try:
             await self._deliver(key, batch)
-        except (BusyError, FunctionsMissingError) as error:
-            # What stops one stops all: repeating them one by one would only add to the load.
+        except STOPPERS as error:
             for waiting in batch:
                 _fail(waiting, error)
         except Exception as error:  # noqa: BLE001 - a bad item must not harm its neighbours, whatever is wrong with it.
             if len(batch) == 1:
                 _fail(batch[0], error)
-                return
-            log.warning("batch_repeated_one_by_one", items=len(batch), error=type(error).__name__)
-            for waiting in batch:
-                if not waiting.answer.done():
-                    await self._carry(key, [waiting])
+            else:
+                log.warning("batch_repeated_one_by_one", items=len(batch), error=type(error).__name__)
+                await self._carry_one_by_one(key, batch)
         finally:
             # Still open only when this task is being cancelled: what became of the batch, nobody here knows.
             for waiting in batch:
                 _fail(waiting, OutcomeUnknownError("the request was interrupted on its way"))
+
+    async def _carry_one_by_one(self, key: Key, batch: Sequence[_Waiting[Item, Answer]]) -> None:
+        for number, waiting in enumerate(batch):
+            if waiting.answer.done():
+                continue
+            try:
+                await self._deliver(key, [waiting])
+            except STOPPERS as error:
+                for left in batch[number:]:
+                    _fail(left, error)
+                return
+            except Exception as error:  # noqa: BLE001 - this one is bad; the next one need not be.
+                _fail(waiting, error)
 
     async def _deliver(self, key: Key, batch: Sequence[_Waiting[Item, Answer]]) -> None:
         answers = await self._fly(key, [waiting.item for waiting in batch])
@@ -193,7 +206,7 @@ class Coalescer(Generic[Key, Item, Answer]):
         """Refuse everybody who waits: no flight will come for them."""
         for queue in self._queues.values():
             for waiting in queue:
-                _fail(waiting, BusyError("the service is shutting down"))
+                _fail(waiting, BusyError("no flight will come for the request"))
         self._queues.clear()
         self._waiting = 0
         if self._watch is not None:

@@ -1,5 +1,6 @@
 """Version 1 of reserve and release, and the rollout that decides which of its callers version 2 serves."""
 
+from asyncio import Lock
 from time import monotonic
 from uuid import UUID
 from zlib import crc32
@@ -41,17 +42,27 @@ class Rollout:
         self._default = default_percent
         self._override: int | None = None
         self._read_at = float("-inf")
+        self._reading = Lock()
 
     async def percent(self) -> int:
         """The percentage in force, at most OVERRIDE_LIVES_SECONDS old."""
-        if monotonic() - self._read_at > OVERRIDE_LIVES_SECONDS:
-            self._read_at = monotonic()
-            try:
-                async with self._database.app() as connection:
-                    self._override = await runtime_settings.rollout_override(connection)
-            except DATABASE_ERRORS as error:
-                log.warning("rollout_override_unreadable", error=type(error).__name__)
+        if self._is_old():
+            # Who comes meanwhile waits too: right after a start the setting may be what an operator has overridden.
+            async with self._reading:
+                if self._is_old():
+                    await self._read()
         return self._default if self._override is None else self._override
+
+    def _is_old(self) -> bool:
+        return monotonic() - self._read_at > OVERRIDE_LIVES_SECONDS
+
+    async def _read(self) -> None:
+        try:
+            async with self._database.app() as connection:
+                self._override = await runtime_settings.rollout_override(connection)
+        except DATABASE_ERRORS as error:
+            log.warning("rollout_override_unreadable", error=type(error).__name__)
+        self._read_at = monotonic()
 
 
 class Version1:

@@ -1,0 +1,217 @@
+"""Who is served by which version: the rollout percentage, its override at run time, and life without the functions."""
+
+import asyncio
+from collections.abc import Iterable, Iterator
+
+import psycopg
+import pytest
+
+from rowlock.db import rollback
+from rowlock.domain.database import Dsns
+from rowlock.domain.reservations import ReservationToken
+from rowlock.services import version1
+from tests.api.conftest import put_on_sale
+from tests.api.witness import install_witness, logins
+from tests.support.http import ADMIN_KEY, Api, outcome, problem, running
+from tests.support.seatdb import SeatDb, Show
+from tests.support.servers import TestServer
+
+SESSIONS = [f"session-{number}" for number in range(40)]
+V1, V2 = "rowlock_v1", "rowlock_app"
+
+
+@pytest.fixture
+def dsns(server: TestServer) -> Iterator[Dsns]:
+    """A database for each test: switches and functions belong to all of it."""
+    with server.database() as name:
+        yield server.dsns(name)
+
+
+@pytest.fixture
+async def witnessed(owner: psycopg.AsyncConnection) -> psycopg.AsyncConnection:
+    """The owner of a database that notes who writes."""
+    await install_witness(owner)
+    return owner
+
+
+async def _served(owner: psycopg.AsyncConnection, client: Api, sessions: Iterable[str]) -> dict[str, str]:
+    """The login that wrote the reservation of each session, in a new show."""
+    show = await put_on_sale(owner)
+    buyers = enumerate(sessions, start=1)
+    answers = await asyncio.gather(*(client.reserve(show, [seat], by=by, version=1) for seat, by in buyers))
+    assert {answer.status_code for answer in answers} == {201}
+    return await logins(owner, show)
+
+
+async def _override(owner: psycopg.AsyncConnection, percent: int | None) -> None:
+    await owner.execute("delete from rowlock.runtime_settings")
+    if percent is not None:
+        await owner.execute(
+            "insert into rowlock.runtime_settings (name, value) values ('v2_rollout_percent', %s)", [str(percent)]
+        )
+
+
+async def test_the_percentage_decides_and_raising_it_moves_nobody_back(
+    dsns: Dsns, witnessed: psycopg.AsyncConnection
+) -> None:
+    on_version_2: list[set[str]] = []
+    for percent in (0, 10, 50, 100):
+        async with running(dsns, v2_rollout_percent=percent) as application, application.client() as client:
+            first = await _served(witnessed, client, SESSIONS)
+            again = await _served(witnessed, client, reversed(SESSIONS))
+        assert first == again, f"A session changed sides at {percent} %."
+        on_version_2.append({session for session, login in first.items() if login == V2})
+        assert set(first.values()) <= {V1, V2}
+
+    nobody, few, half, everybody = on_version_2
+    assert nobody == set()
+    assert nobody < few < half < everybody == set(SESSIONS)
+    assert len(few) <= 10
+
+
+async def test_an_override_wins_within_two_seconds_and_goes_as_it_came(
+    dsns: Dsns, witnessed: psycopg.AsyncConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr(version1, "monotonic", lambda: now)
+    told = []
+    async with running(dsns, v2_rollout_percent=100) as application, application.client() as client:
+        told.append(await _served(witnessed, client, SESSIONS[:3]))
+        await _override(witnessed, 0)
+        now += 1.9
+        told.append(await _served(witnessed, client, SESSIONS[:3]))
+        now += 0.2
+        told.append(await _served(witnessed, client, SESSIONS[:3]))
+        await _override(witnessed, None)
+        now += 2.1
+        told.append(await _served(witnessed, client, SESSIONS[:3]))
+
+    assert [set(logins.values()) for logins in told] == [{V2}, {V2}, {V1}, {V2}]
+
+
+async def test_an_override_holds_from_the_first_requests_after_a_start(
+    dsns: Dsns, witnessed: psycopg.AsyncConnection
+) -> None:
+    await _override(witnessed, 0)
+
+    async with running(dsns, v2_rollout_percent=100) as application, application.client() as client:
+        served = await _served(witnessed, client, SESSIONS[:8])
+
+    assert set(served.values()) == {V1}
+
+
+async def test_an_override_that_is_no_number_is_passed_over(dsns: Dsns, witnessed: psycopg.AsyncConnection) -> None:
+    await witnessed.execute("insert into rowlock.runtime_settings (name, value) values ('v2_rollout_percent', 'half')")
+
+    async with running(dsns, v2_rollout_percent=0) as application, application.client() as client:
+        served = await _served(witnessed, client, SESSIONS[:2])
+
+    assert set(served.values()) == {V1}
+
+
+async def test_without_functions_version_1_serves_everybody_and_version_2_says_why_not(
+    dsns: Dsns, witnessed: psycopg.AsyncConnection, db: SeatDb
+) -> None:
+    show = await put_on_sale(witnessed)
+    admin = {"x-api-key": ADMIN_KEY}
+    async with running(dsns) as application, application.client() as client:
+        before = await client.reserve(show, [1], by="before")
+        token = before.json()["reservation_token"]
+        await rollback.full(witnessed)
+        await _override(witnessed, None)  # Even where nobody turned the switch.
+
+        block = {"seat_ids": [9], "reason": "camera"}
+        refused = [
+            await client.reserve(show, [2], by="anna"),
+            await client.best(show, 2, session_id="anna"),
+            await client.extend(token),
+            await client.change(token, add=[3]),
+            await client.release(reservation_token=token),
+            await client.release(reservation_id=before.json()["reservation_id"], session_id="before"),
+            await client.post("/api/admin/cleanup", headers=admin),
+            await client.get("/api/admin/statistics", headers=admin),
+            await client.post(f"/api/admin/shows/{show.show_id}/block", json=block, headers=admin),
+            await client.post(f"/api/admin/shows/{show.show_id}/unblock", json=block, headers=admin),
+        ]
+        for answer in refused:
+            assert "rowlock migrate" in problem(answer, 503, "FUNCTIONS_MISSING")["detail"], answer.request.url
+        not_ready = await client.get("/health/ready")
+        assert "rowlock migrate" in problem(not_ready, 503, "NOT_READY")["detail"]
+
+        made = await client.reserve(show, [2], by="anna", version=1)
+        assert outcome(made) == (201, None)
+        assert (await logins(witnessed, show))["anna"] == V1
+        assert outcome(await client.reserve(show, [1, 2], by="ben", version=1)) == (409, "SEATS_UNAVAILABLE")
+        assert outcome(await client.hold(token)) == (200, None)
+        assert (await client.get(f"/api/shows/{show.show_id}/seats")).json()["seats_available"] == 38
+        assert (await client.get("/api/shows")).status_code == 200
+        assert (await client.release(reservation_token=token, version=1)).json()["released_seat_ids"] == [1]
+        by_id = await client.release(reservation_id=made.json()["reservation_id"], session_id="anna", version=1)
+        assert by_id.json()["released_seat_ids"] == [2]
+        assert await db.claims(show) == {}
+
+        await rollback.undo(witnessed)
+
+        assert (await client.get("/health/ready")).status_code == 200
+        assert outcome(await client.reserve(show, [5], by="carl")) == (201, None)
+        assert outcome(await client.best(show, 2, session_id="dora")) == (201, None)
+    assert await db.check(show) == []
+
+
+async def test_buyers_of_both_versions_never_get_the_same_seat(
+    dsns: Dsns, witnessed: psycopg.AsyncConnection, db: SeatDb
+) -> None:
+    async with (
+        running(dsns, v2_rollout_percent=0) as old,
+        running(dsns) as new,
+        old.client() as first,
+        new.client() as second,
+    ):
+        versions = set()
+        for _ in range(6):
+            show = await put_on_sale(witnessed)
+            answers = await asyncio.gather(
+                *(
+                    client.reserve(show, [6, 7] if number % 2 else [7, 8], by=f"{version}-{number}", version=version)
+                    for number in range(6)
+                    for version, client in ((1, first), (2, second))
+                )
+            )
+            assert sorted(answer.status_code for answer in answers) == [201] + [409] * 11
+            assert {answer.json().get("code") for answer in answers} == {None, "SEATS_UNAVAILABLE"}
+            assert await db.check(show) == []
+            versions |= set((await logins(witnessed, show)).values())
+        assert versions == {V1, V2}, "One version never got as far as to try."
+
+
+async def test_a_hold_of_one_version_lives_on_in_the_other(
+    dsns: Dsns, owner: psycopg.AsyncConnection, db: SeatDb
+) -> None:
+    show: Show = await put_on_sale(owner)
+    async with running(dsns, v2_rollout_percent=0) as application, application.client() as client:
+        old = (await client.reserve(show, [1, 2], by="anna", version=1)).json()
+        new = (await client.reserve(show, [3, 4], by="ben")).json()
+
+        assert outcome(await client.reserve(show, [5], by="anna")) == (409, "DUPLICATE_RESERVATION")
+        assert outcome(await client.reserve(show, [5], by="ben", version=1)) == (409, "DUPLICATE_RESERVATION")
+        assert (await client.extend(old["reservation_token"])).json()["extension_count"] == 1
+        assert (await client.change(old["reservation_token"], add=[5], remove=[1])).json()["seat_ids"] == [2, 5]
+        assert (await client.release(reservation_token=old["reservation_token"])).json()["released_seat_ids"] == [2, 5]
+        released = await client.release(reservation_token=new["reservation_token"], version=1)
+        assert released.json()["released_seat_ids"] == [3, 4]
+
+    assert ReservationToken.parse(old["reservation_token"]) is not None
+    assert await db.claims(show) == {}
+    assert await db.check(show) == []
+
+
+async def test_a_key_is_the_same_request_to_both_versions(dsns: Dsns, owner: psycopg.AsyncConnection) -> None:
+    """A session that the rollout moves to version 2 between a request and its repetition."""
+    show = await put_on_sale(owner)
+    async with running(dsns, v2_rollout_percent=0) as application, application.client() as client:
+        answers = await asyncio.gather(
+            *(client.reserve(show, [1, 2], by="anna", key="order-1", version=number % 2 + 1) for number in range(6))
+        )
+
+    assert [answer.status_code for answer in answers] == [201] * 6
+    assert len({answer.json()["reservation_token"] for answer in answers}) == 1
