@@ -25,7 +25,13 @@ async def test_two_operations_come_out_as_one_after_the_other(db: SeatDb, pair: 
 def test_every_function_that_locks_has_steps() -> None:
     without = {name for name in functions() if not steps_of(name)}
 
-    assert without == {"ensure_audit_log_partitions", "get_reservation_statistics", "reserve_seats_atomic", "seat_changes_since"}
+    assert without == {
+        "ensure_audit_log_partitions",
+        "get_reservation_statistics",
+        "release_seats_atomic",
+        "reserve_seats_atomic",
+        "seat_changes_since",
+    }
 
 
 NO_LOCK = ("for update;\n    -- step: reservation_locked", ";\n    -- step: reservation_locked")
@@ -100,12 +106,18 @@ MISTAKES: dict[str, tuple[tuple[str, str], str, list[Mutant]]] = {
     "release does not lock the hold": (
         ("extend", "release"),
         "held",
-        [Mutant("release_seats_atomic", *NO_LOCK)],
+        [
+            Mutant(
+                "release_seats_batch",
+                "for update\n    ) as l;\n    -- step: reservations_locked",
+                ") as l;\n    -- step: reservations_locked",
+            )
+        ],
     ),
     "release frees a seat whoever has it now": (
         ("reserve", "release"),
         "lapsed",
-        [Mutant("release_seats_atomic", "and c.reservation_id = p_reservation_id and c.status = 'reserved'", "")],
+        [Mutant("release_seats_batch", "and c.reservation_id = any(v_releasing) and c.status = 'reserved'", "")],
     ),
     "cleanup does not lock the holds that it read": (
         ("release", "cleanup"),

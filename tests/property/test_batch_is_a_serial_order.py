@@ -4,14 +4,19 @@ The order in which they are compared: first those that what was there before ref
 arrived. So nobody is refused for the sake of a request that is itself refused.
 """
 
+import asyncio
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
 
-from hypothesis import HealthCheck, given, settings
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from rowlock.domain.database import Dsns
 from tests.support.seatdb import Request, Reserved, SeatDb, Show, said
+from tests.support.steps import Mutant, load_test_build
 
 SEATS = 8
 HOLDERS = ["anna", "ben", "carl", "dora", "emil"]
@@ -57,6 +62,9 @@ wishes = st.lists(
     min_size=1,
     max_size=8,
 )
+
+
+BATCHES = given(before=befores, blocked=st.lists(st.integers(1, SEATS), max_size=2, unique=True), wishes=wishes)
 
 
 async def prepare(db: SeatDb, before: list[Before], blocked: list[int], ids: list[UUID]) -> tuple[Show, list[Reserved]]:
@@ -125,11 +133,7 @@ async def standing(db: SeatDb, show: Show) -> list[tuple[str, str, list[int]]]:
     return await cursor.fetchall()
 
 
-@EXAMPLES
-@given(before=befores, blocked=st.lists(st.integers(1, SEATS), max_size=2, unique=True), wishes=wishes)
-async def test_a_batch_comes_out_as_its_requests_one_by_one(
-    db: SeatDb, before: list[Before], blocked: list[int], wishes: list[Wish]
-) -> None:
+async def compare(db: SeatDb, before: list[Before], blocked: list[int], wishes: list[Wish]) -> None:
     ids = [uuid4() for _ in before]
     batch_show, made = await prepare(db, before, blocked, ids)
     serial_show, _ = await prepare(db, before, blocked, ids)
@@ -143,3 +147,50 @@ async def test_a_batch_comes_out_as_its_requests_one_by_one(
     assert await standing(db, batch_show) == await standing(db, serial_show)
     assert await db.check(batch_show) == []
     assert await db.check(serial_show) == []
+
+
+@EXAMPLES
+@BATCHES
+async def test_a_batch_comes_out_as_its_requests_one_by_one(
+    db: SeatDb, before: list[Before], blocked: list[int], wishes: list[Wish]
+) -> None:
+    await compare(db, before, blocked, wishes)
+
+
+MISTAKES = {
+    "a seat is given to everybody who asks": Mutant(
+        "reserve_seats_batch", "array(select l from unnest(v_locked) as l where l <> all(v_seats))", "v_locked"
+    ),
+    "the last to arrive comes first": Mutant(
+        "reserve_seats_batch",
+        "for v_request in 1 .. cardinality(v_outcomes) loop",
+        "for v_request in reverse cardinality(v_outcomes) .. 1 loop",
+    ),
+    "a refused request keeps its hold": Mutant(
+        "reserve_seats_batch", "and a.reservation_id <> all(v_winner_ids)", "and false"
+    ),
+    "a lapsed hold is retired without freeing its seats": Mutant(
+        "reserve_seats_batch", "and c.seat_id = any(v_stale_seats) and c.reservation_id = any(v_stale)", "and false"
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_planted_mistake_is_seen(dsns: Dsns, mistake: str) -> None:
+    async def open_db(stack: AsyncExitStack) -> SeatDb:
+        db = await stack.enter_async_context(SeatDb.connect(dsns))
+        await load_test_build(db.owner, mutants=[MISTAKES[mistake]])
+        return db
+
+    with asyncio.Runner() as runner:
+        stack = AsyncExitStack()
+        db = runner.run(open_db(stack))
+
+        @settings(EXAMPLES, phases=[Phase.generate], report_multiple_bugs=False)
+        @BATCHES
+        def search(before: list[Before], blocked: list[int], wishes: list[Wish]) -> None:
+            runner.run(compare(db, before, blocked, wishes))
+
+        with pytest.raises(AssertionError):
+            search()
+        runner.run(stack.aclose())

@@ -210,6 +210,16 @@ class SeatDb:
         self.app = app
         self.owner = owner
 
+    @classmethod
+    @asynccontextmanager
+    async def connect(cls, dsns: Dsns) -> AsyncIterator["SeatDb"]:
+        """For tests that cannot use the fixture, because they run an event loop of their own."""
+        async with (
+            await Connection.connect(dsns.app, autocommit=True) as app,
+            await Connection.connect(dsns.owner, autocommit=True) as owner,
+        ):
+            yield cls(dsns, app, owner)
+
     @asynccontextmanager
     async def another(self) -> AsyncIterator["SeatDb"]:
         """The same database over an application connection of its own: somebody else, at the same time."""

@@ -1,5 +1,6 @@
 """Connections: one pool for each database role, with the session settings that every connection of ours has."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -16,6 +17,10 @@ V1_ROLE = "rowlock_v1"
 LOCK_TIMEOUT = "3s"
 STATEMENT_TIMEOUT = "10s"
 IDLE_IN_TRANSACTION_TIMEOUT = "10s"
+CONNECTION_TIMEOUT_SECONDS = 5.0
+# A pool doubles its pause after each attempt to connect that failed. It gives up and starts afresh after this, so that
+# it is back seconds after the database, however long that was away.
+RECONNECT_SECONDS = 5.0
 
 
 def connection_string(dsn: str, *, application_name: str, role: str | None = None) -> str:
@@ -57,6 +62,7 @@ class Database:
         self._app = self._pool(dsns.app, "rowlock", pool_size)
         self._v1 = self._pool(dsns.v1, "rowlock v1", pool_size)
         self._v1_opened = False
+        self._checks: set[asyncio.Task[None]] = set()
 
     @staticmethod
     def _pool(dsn: str, name: str, size: int) -> AsyncConnectionPool[AsyncConnection]:
@@ -65,7 +71,8 @@ class Database:
             min_size=1,
             max_size=size,
             open=False,
-            timeout=5,
+            timeout=CONNECTION_TIMEOUT_SECONDS,
+            reconnect_timeout=RECONNECT_SECONDS,
             kwargs={"autocommit": True},
             configure=_prepare_at_once,
             name=name,
@@ -73,17 +80,19 @@ class Database:
 
     async def open(self) -> None:
         """Connect; raises psycopg_pool.PoolTimeout when the database cannot be reached within 5 seconds."""
-        await self._app.open(wait=True, timeout=5)
+        await self._app.open(wait=True, timeout=CONNECTION_TIMEOUT_SECONDS)
 
     async def close(self) -> None:
         """Close every connection; calls still running finish first."""
+        for check in self._checks:
+            check.cancel()
         await self._app.close()
         await self._v1.close()
 
     @asynccontextmanager
     async def app(self) -> AsyncIterator[AsyncConnection]:
         """A connection of the application role. Raises psycopg_pool.PoolTimeout after 5 seconds without one."""
-        async with self._app.connection() as connection:
+        async with self._from(self._app) as connection:
             yield connection
 
     @asynccontextmanager
@@ -92,5 +101,18 @@ class Database:
         if not self._v1_opened:
             await self._v1.open()
             self._v1_opened = True
-        async with self._v1.connection() as connection:
+        async with self._from(self._v1) as connection:
             yield connection
+
+    @asynccontextmanager
+    async def _from(self, pool: AsyncConnectionPool[AsyncConnection]) -> AsyncIterator[AsyncConnection]:
+        async with pool.connection() as connection:
+            try:
+                yield connection
+            finally:
+                if connection.closed and not self._checks:
+                    # Connections are rarely lost one by one. Without a look at the idle ones, whoever repeats a call
+                    # would be handed the next dead one each time.
+                    check = asyncio.create_task(pool.check())
+                    self._checks.add(check)
+                    check.add_done_callback(self._checks.discard)

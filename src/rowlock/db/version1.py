@@ -103,6 +103,9 @@ async def _reserve(connection: AsyncConnection, request: ReserveRequest, seats: 
     if seats[-1] > seats_total:
         raise _RefusedError(Outcome.SEATS_NOT_FOUND)
     if taken := await _rows(connection, "unavailable", (show_id, seats)):
+        if await _row(connection, "find_reservation", (show_id, reservation_id)) is not None:
+            # By this very request, which was sent twice and has been committed since the first look.
+            return await _recorded(connection, request, max_extensions)
         raise _RefusedError(Outcome.SEATS_UNAVAILABLE, tuple(seat for (seat,) in taken))
 
     retired = None

@@ -120,6 +120,16 @@ class ReservationResult:
 
 
 @dataclass(frozen=True, slots=True)
+class ReleaseRequest:
+    """A wish to give a hold back, by whoever knows its token (`token_hash`) or is its holder (`holder_key`)."""
+
+    reservation_id: UUID
+    token_hash: bytes | None
+    holder_key: str | None
+    holder: Holder
+
+
+@dataclass(frozen=True, slots=True)
 class ReleaseResult:
     """What a release comes to, and the seats it set free."""
 

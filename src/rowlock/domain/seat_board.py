@@ -3,7 +3,7 @@
 A board is a picture. It may lag behind the database, and nothing is ever sold by it.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from hashlib import blake2b
 from heapq import heappop, heappush
 
@@ -31,7 +31,7 @@ class SeatBoard:
     def status(self, seat_id: int) -> int:
         """The status code of a seat."""
         index = seat_id - 1
-        return self._bits[index >> 2] >> ((index & 3) * 2) & 3
+        return self._bits[index >> 2] >> (index & 3) * 2 & 3
 
     @property
     def seats_available(self) -> int:
@@ -47,8 +47,9 @@ class SeatBoard:
             byte, shift = index >> 2, (index & 3) * 2
             before = bits[byte] >> shift & 3
             if status == RESERVED and until is not None:
-                self._until[seat_id] = until
-                heappush(self._deadlines, (until, seat_id))
+                if self._until.get(seat_id) != until:
+                    self._until[seat_id] = until
+                    heappush(self._deadlines, (until, seat_id))
             else:
                 self._until.pop(seat_id, None)
             if before != status:
@@ -60,14 +61,23 @@ class SeatBoard:
             if self._on_change is not None:
                 self._on_change(changed)
 
-    def replace(self, states: Iterable[tuple[int, int, float | None]]) -> None:
-        """Take over a whole picture: seats that are not named are available."""
-        wanted = {seat_id: (status, until) for seat_id, status, until in states}
-        held = [seat_id for seat_id in range(1, self.seats_total + 1) if self.status(seat_id) != AVAILABLE]
-        self.put((seat_id for seat_id in held if seat_id not in wanted), AVAILABLE)
+    def replace(self, states: Iterable[tuple[int, int, float | None]], keep: Collection[int] = ()) -> None:
+        """Take over a whole picture: seats that are not named are available. Seats in `keep` stay as they are."""
+        wanted = {seat_id: (status, until) for seat_id, status, until in states if seat_id not in keep}
+        self.put([s for s in self.taken() if s not in wanted and s not in keep], AVAILABLE)
         for seat_id, (status, until) in wanted.items():
             if self.status(seat_id) != status or self._until.get(seat_id) != until:
                 self.put((seat_id,), status, until)
+
+    def taken(self) -> list[int]:
+        """The seats that are not available, in order."""
+        return [
+            seat_id
+            for index, byte in enumerate(self._bits)
+            if byte
+            for seat_id in range(index * 4 + 1, index * 4 + 5)
+            if self.status(seat_id) != AVAILABLE
+        ]
 
     def expire(self, now: float) -> None:
         """Free every hold that has run out by `now`."""

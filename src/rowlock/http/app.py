@@ -53,7 +53,7 @@ def create_app(
     """
     database = Database(dsns, pool_size=settings.pool_size)
     catalogue = Catalogue(database)
-    live = LiveShows(database, catalogue.hall_of)
+    live = LiveShows(database)
     reserving = Reserving(database, live)
     version1 = Version1(database, reserving, Rollout(database, settings.v2_rollout_percent), live)
     upkeep = Upkeep(database, live)

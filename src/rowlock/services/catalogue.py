@@ -63,8 +63,3 @@ class Catalogue:
             self._plans[published.version.plan_id] = published
             self._plan_of_show[show_id] = published.version.plan_id
         return published
-
-    async def hall_of(self, show_id: UUID) -> Hall | None:
-        """What choosing seats needs of the plan of a show, or None when there is no such show."""
-        published = await self.plan_of(show_id)
-        return None if published is None else published.hall

@@ -10,12 +10,12 @@ from uuid import UUID
 
 from rowlock.db import reservations
 from rowlock.db.calls import call
-from rowlock.db.connections import Connection
 from rowlock.db.pool import Database
 from rowlock.domain.outcomes import Outcome
 from rowlock.domain.reservations import (
     Hold,
     Holder,
+    ReleaseRequest,
     ReleaseResult,
     ReservationResult,
     ReservationToken,
@@ -31,9 +31,6 @@ class SeatWatcher(Protocol):
     def claimed(self, show_id: UUID, seat_ids: Sequence[int], until: datetime) -> None:
         """Seats were reserved until then."""
 
-    def freed(self, show_id: UUID, seat_ids: Sequence[int]) -> None:
-        """Seats were given back."""
-
     def changed(self, show_id: UUID | None) -> None:
         """Something else changed, in this show or in any."""
 
@@ -45,6 +42,7 @@ class Reserving:
         self._database = database
         self._watcher = watcher
         self._reserves: Coalescer[UUID, ReserveRequest, ReservationResult] = Coalescer(self._reserve)
+        self._releases: Coalescer[UUID, ReleaseRequest, ReleaseResult] = Coalescer(self._release, lanes=1)
 
     @property
     def is_full(self) -> bool:
@@ -91,35 +89,31 @@ class Reserving:
 
     async def release(self, token: ReservationToken, holder: Holder) -> ReleaseResult:
         """Release the hold of a token."""
-        result = await call(
-            self._database.app,
-            lambda connection: reservations.release(
-                connection,
-                token.show_id,
-                token.reservation_id,
-                token_hash=token.hash,
-                holder_key=None,
-                holder=holder,
-            ),
-            repeatable=True,
-        )
-        self._watcher.freed(token.show_id, result.released_seat_ids)
+        request = ReleaseRequest(token.reservation_id, token.hash, None, holder)
+        result = await self._releases.submit(token.show_id, request)
+        self._watcher.changed(token.show_id)
         return result
 
     async def release_by_id(self, reservation_id: UUID, holder: Holder) -> ReleaseResult:
         """Release a hold by its id, for its holder. The id leads to its show."""
+        key = show_key(reservation_id)
+        shows = await call(
+            self._database.app, lambda connection: reservations.shows_of(connection, key), repeatable=True
+        )
+        for show_id in shows:
+            request = ReleaseRequest(reservation_id, None, holder.key, holder)
+            result = await self._releases.submit(show_id, request)
+            if result.outcome != Outcome.RESERVATION_NOT_FOUND:
+                self._watcher.changed(show_id)
+                return result
+        return ReleaseResult(Outcome.RESERVATION_NOT_FOUND, reservation_id)
 
-        async def operation(connection: Connection) -> ReleaseResult:
-            for show_id in await reservations.shows_of(connection, show_key(reservation_id)):
-                result = await reservations.release(
-                    connection, show_id, reservation_id, token_hash=None, holder_key=holder.key, holder=holder
-                )
-                if result.outcome != Outcome.RESERVATION_NOT_FOUND:
-                    self._watcher.freed(show_id, result.released_seat_ids)
-                    return result
-            return ReleaseResult(Outcome.RESERVATION_NOT_FOUND, reservation_id)
-
-        return await call(self._database.app, operation, repeatable=True)
+    async def _release(self, show_id: UUID, requests: Sequence[ReleaseRequest]) -> list[ReleaseResult]:
+        return await call(
+            self._database.app,
+            lambda connection: reservations.release_batch(connection, show_id, requests),
+            repeatable=True,
+        )
 
     async def find(self, token: ReservationToken) -> Hold | None:
         """The hold of a token, or None."""

@@ -38,7 +38,7 @@ class Upkeep:
     async def why_not_ready(self) -> str | None:
         """Why no request should come here now, or None when all is well."""
         try:
-            present = await call(self._database.app, functions_present, repeatable=False)
+            present = await call(self._database.app, functions_present, repeatable=True)
         except BusyError:
             return "The database does not answer."
         return None if present else "The database functions are not installed. Run `rowlock migrate`."

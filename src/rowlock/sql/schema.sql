@@ -505,13 +505,21 @@ grant execute on function get_reservation_statistics to rowlock_app;
 create function release_seats_atomic(p_show_id uuid, p_reservation_id uuid, p_token_hash bytea DEFAULT NULL::bytea, p_reserved_by text DEFAULT NULL::text, p_session_id text DEFAULT NULL::text, p_ip_address inet DEFAULT NULL::inet, p_user_agent text DEFAULT NULL::text)
     returns TABLE(outcome text, reservation_id uuid, released_seat_ids integer[], server_time timestamp with time zone)
     language plpgsql security definer
-    set enable_seqscan=off
-    set jit=off
-    set plan_cache_mode=force_generic_plan
     set search_path=rowlock, pg_temp
     as 'see functions/release_seats_atomic.sql';
 comment on function release_seats_atomic is 'Give back every seat of a hold, for its owner. Repeatable.';
 grant execute on function release_seats_atomic to rowlock_app;
+
+create function release_seats_batch(p_show_id uuid, p_reservation_ids uuid[], p_token_hashes bytea[], p_reserved_by text[], p_session_ids text[], p_ip_addresses inet[], p_user_agents text[])
+    returns TABLE(request integer, outcome text, reservation_id uuid, released_seat_ids integer[], server_time timestamp with time zone)
+    language plpgsql security definer
+    set enable_seqscan=off
+    set jit=off
+    set plan_cache_mode=force_generic_plan
+    set search_path=rowlock, pg_temp
+    as 'see functions/release_seats_batch.sql';
+comment on function release_seats_batch is 'Give back every seat of many holds of one show, each for its owner. Repeatable. One row a request.';
+grant execute on function release_seats_batch to rowlock_app;
 
 create function reserve_seats_atomic(p_show_id uuid, p_seat_ids integer[], p_reserved_by text, p_session_id text DEFAULT NULL::text, p_ip_address inet DEFAULT NULL::inet, p_user_agent text DEFAULT NULL::text, p_reservation_id uuid DEFAULT NULL::uuid, p_token_hash bytea DEFAULT NULL::bytea)
     returns TABLE(outcome text, reservation_id uuid, seat_ids integer[], unavailable_seat_ids integer[], expires_at timestamp with time zone, extension_count integer, extensions_remaining integer, server_time timestamp with time zone)

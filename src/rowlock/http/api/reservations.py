@@ -287,7 +287,12 @@ class ReservationEndpoints:
         token = self._token(request, body.show_id, holder)
         try:
             result = await self._best_available.reserve(
-                token, body.quantity, holder, category=body.category, accessible=body.accessible
+                token,
+                body.quantity,
+                holder,
+                category=body.category,
+                accessible=body.accessible,
+                repeated=request.idempotency_key() is not None,
             )
         except UnknownCategoryError as error:
             raise ProblemError("INVALID_INPUT", f"{error}.") from error

@@ -1,0 +1,164 @@
+"""What every measurement needs: the server, the tools, the scale of this run, and the peak that others relate to."""
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.cluster import Cluster, Database
+from bench.cpu import CpuSeconds, cpu_seconds
+from bench.generators.openloop import OpenLoopResult
+from bench.generators.pgbench import Pgbench, PgbenchResult
+from bench.generators.wrk import Wrk, WrkResult
+from bench.halls import SEATS_OF_THE_HALL, SHOWS_OF_THE_HALL, hall_template
+from bench.scale import Scale
+from bench.server import Server, rowlock_server
+from bench.tools import Tools
+from bench.wishes import Supply
+
+# More than this machine class can sell in a second, so that a run never comes to the end of its shows.
+_MOST_PER_SECOND = 40_000
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """The best closed-loop rates, and with how many connections and clients they were reached."""
+
+    connections: int
+    http_per_second: float
+    clients: int
+    pgbench_per_second: float
+    http_sweep: dict[str, float]
+    pgbench_sweep: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """One round over HTTP: what wrk saw, and what the server used."""
+
+    wrk: WrkResult
+    cpu: CpuSeconds
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """One round of pgbench, and what PostgreSQL used."""
+
+    pgbench: PgbenchResult
+    cpu: CpuSeconds
+
+
+@dataclass(slots=True)
+class Bench:
+    """One run of the benchmark. `known_peak` is filled by whoever measures it first."""
+
+    scale: Scale
+    cluster: Cluster
+    tools: Tools
+    folder: Path
+    began: float = field(default_factory=time.monotonic)
+    known_peak: Peak | None = None
+
+    def say(self, text: str) -> None:
+        """Tell whoever waits how far we are."""
+        sys.stderr.write(f"[{time.monotonic() - self.began:4.0f} s] {text}\n")
+        sys.stderr.flush()
+
+    @contextlib.contextmanager
+    def onsale(self) -> Iterator["OnSale"]:
+        """A fresh database with the plain hall, and an HTTP server on it."""
+        with self.cluster.database(hall_template(self.cluster)) as database:
+            with rowlock_server(database, self.folder) as server:
+                yield OnSale(self, database, server)
+
+
+class OnSale:
+    """A database and an HTTP server with thousands of shows on sale, and the loads that can be put on them.
+
+    Every load begins in an empty hall, is entered in the ledger, and is preceded by a checkpoint.
+    """
+
+    def __init__(self, bench: Bench, database: Database, server: Server) -> None:
+        self.bench = bench
+        self.database = database
+        self.server = server
+        self.wrk = Wrk(bench.tools.wrk, server)
+        self.pgbench = Pgbench(bench.tools.pgbench, database.dsns.app)
+        self.supply = Supply(SHOWS_OF_THE_HALL, SEATS_OF_THE_HALL)
+
+    def cpu(self) -> CpuSeconds:
+        """What server and database have used until now."""
+        return cpu_seconds(app_pid=self.server.pid, postgres_pid=self.bench.cluster.pid)
+
+    def http(
+        self,
+        connections: int,
+        seconds: int,
+        *,
+        path: str | None = None,
+        at_once: int = 1,
+        pause_seconds: float = 0,
+        count_statuses: bool = False,
+        most_per_second: int = _MOST_PER_SECOND,
+    ) -> Load:
+        """Reserve over HTTP in a closed loop."""
+        wishes = self.supply.take(seconds * most_per_second, at_once=at_once)
+        self.database.settle()
+        before = self.cpu()
+        extra = {} if path is None else {"path": path}
+        result = self.wrk.reserve(
+            wishes,
+            connections=connections,
+            seconds=seconds,
+            pause_seconds=pause_seconds,
+            count_statuses=count_statuses,
+            **extra,
+        )
+        used = self.cpu() - before
+        self.database.ledger.add(result.successes, cut_off=connections + result.broken)
+        return Load(result, used)
+
+    def calls(self, clients: int, seconds: int, *, rate: float | None = None, latencies: bool = False) -> Calls:
+        """Call the function with pgbench."""
+        wishes = self.supply.take(seconds * _MOST_PER_SECOND)
+        self.database.settle()
+        before = self.cpu()
+        result = self.pgbench.run(wishes, clients=clients, seconds=seconds, rate=rate, latencies=latencies)
+        used = self.cpu() - before
+        self.database.ledger.add(result.transactions)
+        return Calls(result, used)
+
+    def enter(self, result: OpenLoopResult) -> OpenLoopResult:
+        """Enter an open loop's result in the ledger."""
+        unknown = result.statuses.get("none", 0) + result.statuses.get("503", 0)
+        self.database.ledger.add(result.statuses.get("201", 0), cut_off=unknown)
+        return result
+
+
+def find_peak(bench: Bench, onsale: OnSale) -> Peak:
+    """The best closed-loop rates over a sweep of client counts; measured once a run."""
+    if bench.known_peak is not None:
+        return bench.known_peak
+    scale = bench.scale
+    bench.say("peak: warming up")
+    onsale.http(scale.http_connections[0], scale.warm_up_seconds)
+    onsale.calls(scale.pgbench_clients[0], scale.warm_up_seconds)
+    http, pgbench = {}, {}
+    for connections in scale.http_connections:
+        http[connections] = onsale.http(connections, scale.sweep_seconds).wrk.per_second
+        bench.say(f"peak: HTTP, {connections} connections: {http[connections]:,.0f}/s")
+    for clients in scale.pgbench_clients:
+        pgbench[clients] = onsale.calls(clients, scale.sweep_seconds).pgbench.per_second
+        bench.say(f"peak: pgbench, {clients} clients: {pgbench[clients]:,.0f}/s")
+    connections, clients = max(http, key=lambda n: http[n]), max(pgbench, key=lambda n: pgbench[n])
+    bench.known_peak = Peak(
+        connections,
+        http[connections],
+        clients,
+        pgbench[clients],
+        {str(n): round(rate, 1) for n, rate in http.items()},
+        {str(n): round(rate, 1) for n, rate in pgbench.items()},
+    )
+    return bench.known_peak

@@ -1,0 +1,120 @@
+"""Runs wrk, the closed loop: so many connections, each of which asks again as soon as it is answered."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.processes import run
+from bench.server import Server
+from bench.wishes import SHOW_NUMBERS_FROM, Wishes
+
+RESERVE_V2 = "/api/seat-reservations/reserve-v2"
+RESERVE_V1 = "/api/seat-reservations/reserve"
+USER_AGENT = "rowlock-bench"
+
+_SCRIPTS = Path(__file__).parent
+_RESULT = "RESULT "
+
+
+@dataclass(frozen=True, slots=True)
+class WrkResult:
+    """What one run came to. Statuses are None when they were not counted; cpu_seconds are wrk's own.
+
+    requests  answers that came.
+    refused   of those, with a status of 400 or more.
+    broken    connections that failed or timed out.
+    """
+
+    requests: int
+    refused: int
+    broken: int
+    seconds: float
+    p50_seconds: float
+    p99_seconds: float
+    statuses: Mapping[str, int] | None
+    cpu_seconds: float
+
+    @property
+    def successes(self) -> int:
+        """Answers that were no refusals."""
+        return self.requests - self.refused
+
+    @property
+    def per_second(self) -> float:
+        """Successes a second."""
+        return self.successes / self.seconds
+
+
+class Wrk:
+    """wrk against one server, with one thread: it needs a fraction of a core, and a second one would only compete."""
+
+    def __init__(self, program: Path, server: Server) -> None:
+        self._program = program
+        self._server = server
+
+    def reserve(
+        self,
+        wishes: Wishes,
+        *,
+        connections: int,
+        seconds: int,
+        path: str = RESERVE_V2,
+        hot_seats: int = 0,
+        pause_seconds: float = 0,
+        count_statuses: bool = False,
+    ) -> WrkResult:
+        """Reserve seats.
+
+        hot_seats       with a number, everybody wants two of so many seats of the first show.
+        pause_seconds   mean of the pause, exponentially distributed, before each connection's next request.
+        count_statuses  tell 201, 409 and 503 apart, at the cost of some of wrk's time.
+        """
+        arguments = [
+            1,
+            path,
+            f"127.0.0.1:{self._server.port}",
+            SHOW_NUMBERS_FROM + wishes.first_show,
+            wishes.pairs,
+            wishes.at_once,
+            wishes.first_pair,
+            hot_seats,
+            pause_seconds * 1000,
+            int(count_statuses),
+            USER_AGENT,
+        ]
+        command = [*self._command("reserve.lua", connections, seconds), self._server.url, "--", *map(str, arguments)]
+        return self._run(command, counted=count_statuses)
+
+    def get(self, path: str, *, connections: int, seconds: int, headers: Mapping[str, str] | None = None) -> WrkResult:
+        """GET one address."""
+        command = self._command("get.lua", connections, seconds)
+        command += [word for name, value in (headers or {}).items() for word in ("-H", f"{name}: {value}")]
+        return self._run([*command, self._server.url + path], counted=False)
+
+    def _command(self, script: str, connections: int, seconds: int) -> list[str]:
+        command = [str(self._program), "-t", "1", "-c", str(connections), "-d", f"{seconds}s", "--timeout", "10s"]
+        return [*command, "-s", str(_SCRIPTS / script)]
+
+    def _run(self, command: list[str], *, counted: bool) -> WrkResult:
+        finished = run(command)
+        return parse(finished.output, finished.cpu_seconds, counted=counted)
+
+
+def parse(output: str, cpu_seconds: float, *, counted: bool) -> WrkResult:
+    """The result from the line that our scripts print. Raises ValueError when it is missing."""
+    lines = [line for line in output.splitlines() if line.startswith(_RESULT)]
+    if len(lines) != 1:
+        raise ValueError(f"wrk printed something else than expected:\n{output}")
+    read = json.loads(lines[0].removeprefix(_RESULT))
+    statuses = {name: read[f"status_{name}"] for name in ("201", "409", "503", "other")} if counted else None
+    return WrkResult(
+        read["requests"],
+        read["refused"],
+        read["broken"],
+        read["seconds"],
+        read["p50"],
+        read["p99"],
+        statuses,
+        cpu_seconds,
+    )

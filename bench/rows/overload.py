@@ -1,0 +1,74 @@
+"""Far more requests than can be served: what is still sold, and what a refusal costs.
+
+3,000 buyers, each of whom would ask again after a pause that makes five times the peak together. Whoever waits for an
+answer asks no second time, as people do, so what is really asked for is in the detail.
+"""
+
+from statistics import median
+
+from bench.context import Bench, Load, find_peak
+from bench.measuring import figures, interleave, ratio
+from bench.report import Row
+
+_TIMES_PEAK = 5
+_BUYERS = 3_000
+
+
+def measure(bench: Bench) -> list[Row]:
+    """overload_goodput and overload_refusal_cost."""
+    scale = bench.scale
+    with bench.onsale() as onsale:
+        peak = find_peak(bench, onsale)
+        offered = _TIMES_PEAK * peak.http_per_second
+
+        def at_peak() -> Load:
+            return onsale.http(peak.connections, scale.round_seconds, count_statuses=True)
+
+        def overloaded() -> Load:
+            load = onsale.http(
+                _BUYERS,
+                # The first second goes by until every buyer is connected.
+                scale.round_seconds + 1,
+                pause_seconds=_BUYERS / offered,
+                count_statuses=True,
+                most_per_second=int(offered * 1.2),
+            )
+            bench.say(f"overload: {load.wrk.per_second:,.0f} accepted/s, {load.wrk.statuses}")
+            return load
+
+        onsale.http(peak.connections, scale.warm_up_seconds)
+        rounds = interleave({"peak": at_peak, "overload": overloaded}, scale.rounds)
+    return [_goodput(rounds, offered), _refusal_cost(rounds)]
+
+
+def _goodput(rounds: dict[str, list[Load]], offered: float) -> Row:
+    accepted = [load.wrk.per_second for load in rounds["overload"]]
+    peak = [load.wrk.per_second for load in rounds["peak"]]
+    value, spread = ratio(accepted, peak)
+    statuses = [dict(load.wrk.statuses or {}) for load in rounds["overload"]]
+    detail = {
+        **spread,
+        "peak_per_s": figures(peak),
+        "accepted_per_s": figures(accepted),
+        "offered_per_s": round(offered, 1),
+        "asked_per_s": figures([load.wrk.requests / load.wrk.seconds for load in rounds["overload"]]),
+        "answers": {status: sum(counts[status] for counts in statuses) for status in statuses[0]},
+        "broken_connections": sum(load.wrk.broken for load in rounds["overload"]),
+        "buyers": _BUYERS,
+    }
+    return Row("overload_goodput", value, detail)
+
+
+def _refusal_cost(rounds: dict[str, list[Load]]) -> Row:
+    """What the server used beyond the cost of the accepted ones, for each 503."""
+    accept = median(load.cpu.total / load.wrk.successes for load in rounds["peak"])
+    costs = [
+        max(0.0, load.cpu.total - accept * load.wrk.successes) / refused
+        for load in rounds["overload"]
+        if (refused := (load.wrk.statuses or {}).get("503", 0))
+    ]
+    detail = {"accept_microseconds": round(accept * 1e6, 1)}
+    if not costs:
+        return Row("overload_refusal_cost", None, {**detail, "error": "nothing was refused, so it has no cost"})
+    detail_of_costs = figures([cost * 1e6 for cost in costs])
+    return Row("overload_refusal_cost", median(costs) / accept, {**detail, "refusal_microseconds": detail_of_costs})

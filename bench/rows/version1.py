@@ -1,0 +1,31 @@
+"""Version 2 against version 1 over HTTP: stored functions and coalescing against plain SQL in a transaction each."""
+
+from bench.context import Bench, find_peak
+from bench.generators.wrk import RESERVE_V1, RESERVE_V2
+from bench.measuring import figures, interleave, ratio
+from bench.report import Row
+
+
+def measure(bench: Bench) -> list[Row]:
+    """http_reserve_vs_v1."""
+    scale = bench.scale
+    with bench.onsale() as onsale:
+        peak = find_peak(bench, onsale)
+
+        def rate(path: str, seconds: int) -> float:
+            per_second = onsale.http(peak.connections, seconds, path=path).wrk.per_second
+            bench.say(f"version 1: {path.rpartition('/')[2]} {per_second:,.0f}/s")
+            return per_second
+
+        rate(RESERVE_V1, scale.warm_up_seconds)
+        rate(RESERVE_V2, scale.warm_up_seconds)
+        rounds = interleave(
+            {
+                "v2": lambda: rate(RESERVE_V2, scale.round_seconds),
+                "v1": lambda: rate(RESERVE_V1, scale.round_seconds),
+            },
+            scale.rounds,
+        )
+    value, spread = ratio(rounds["v2"], rounds["v1"])
+    detail = {**spread, "v2_per_s": figures(rounds["v2"]), "v1_per_s": figures(rounds["v1"])}
+    return [Row("http_reserve_vs_v1", value, {**detail, "connections": peak.connections})]

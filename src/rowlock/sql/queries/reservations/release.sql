@@ -1,2 +1,0 @@
-select outcome, reservation_id, released_seat_ids
-from rowlock.release_seats_atomic(%s::uuid, %s::uuid, %s::bytea, %s::text, %s::text, %s::inet, %s::text)

@@ -1,0 +1,369 @@
+"""What buyers are told when the database goes away in the middle of a call, and what is true then."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+
+from rowlock.db import pool
+from rowlock.domain.database import Dsns
+from tests.support.cutting import Door, door
+from tests.support.http import ADMIN_KEY, outcome, problem, running, said
+from tests.support.seatdb import SeatDb, Show
+from tests.support.servers import TestServer
+
+COMES_WITHIN_SECONDS = 20.0
+
+
+@pytest.fixture
+def dsns(server: TestServer) -> Iterator[Dsns]:
+    """A database for each test: its connections are terminated."""
+    with server.database() as name:
+        yield server.dsns(name)
+
+
+@dataclass
+class Operator:
+    """Who may close a database and terminate the connections of others."""
+
+    connection: psycopg.AsyncConnection
+    database: str
+
+    async def pids(self, *, waiting: bool = False) -> list[int]:
+        """The application's connections; only those that wait for a lock, if asked."""
+        cursor = await self.connection.execute(
+            """
+            select pid from pg_stat_activity
+            where datname = %s and application_name like 'rowlock%%'
+                and usename in ('rowlock_app', 'rowlock_v1') and (not %s or wait_event_type = 'Lock')
+            """,
+            [self.database, waiting],
+        )
+        return [pid for (pid,) in await cursor.fetchall()]
+
+    async def terminate(self, pids: list[int]) -> None:
+        """End connections, and wait until they have ended."""
+        for pid in pids:
+            await self.connection.execute("select pg_terminate_backend(%s, 10000)", [pid])
+
+    async def allow_connections(self, allow: bool) -> None:
+        """Open or close the database to everybody new."""
+        await self.connection.execute(
+            sql.SQL("alter database {} allow_connections {}").format(sql.Identifier(self.database), sql.Literal(allow))
+        )
+
+
+@pytest.fixture
+async def superuser(server: TestServer, dsns: Dsns) -> AsyncIterator[Operator]:
+    """The superuser, in a database of its own."""
+    name = str(conninfo_to_dict(dsns.owner)["dbname"])
+    async with await psycopg.AsyncConnection.connect(server.superuser_dsn(), autocommit=True) as connection:
+        yield Operator(connection, name)
+
+
+async def _until(look: Callable[[], Awaitable[Any]]) -> Any:
+    """What a look brings, as soon as it brings something."""
+    deadline = time.monotonic() + COMES_WITHIN_SECONDS
+    while time.monotonic() < deadline:
+        if found := await look():
+            return found
+        await asyncio.sleep(0.01)
+    raise AssertionError("It never came.")
+
+
+@asynccontextmanager
+async def _locked(dsns: Dsns, show: Show) -> AsyncIterator[psycopg.AsyncConnection]:
+    """A transaction that writes the seats of a show and does not end before the block does; then it is undone."""
+    async with await psycopg.AsyncConnection.connect(dsns.owner) as locker:
+        await locker.execute("select from rowlock.seat_reservations where show_id = %s for update", [show.show_id])
+        await locker.execute(
+            "insert into rowlock.show_seats (show_id, seat_id, status, block_reason) "
+            "select %s, n, 'blocked', 'lock' from generate_series(1, 9) as n on conflict do nothing",
+            [show.show_id],
+        )
+        yield locker
+        await locker.rollback()
+
+
+async def _cut_while_waiting(dsns: Dsns, superuser: Operator, show: Show, *calls: Awaitable[Any]) -> list[Any]:
+    """Start calls that come to wait for a lock, terminate their connections there, and let go of the lock."""
+    async with _locked(dsns, show) as locker:
+        running_calls = [asyncio.ensure_future(call) for call in calls]
+
+        async def all_wait() -> list[int] | None:
+            pids = await superuser.pids(waiting=True)
+            return pids if len(pids) == len(calls) else None
+
+        await superuser.terminate(await _until(all_wait))
+        await locker.rollback()
+        return await asyncio.gather(*running_calls)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+async def test_a_reserve_that_is_cut_before_its_commit_is_done_again(
+    dsns: Dsns, superuser: Operator, show: Show, db: SeatDb, version: int
+) -> None:
+    async with running(dsns, v2_rollout_percent=0) as application, application.client() as client:
+        (answer,) = await _cut_while_waiting(
+            dsns, superuser, show, client.reserve(show, [1, 2], by="anna", version=version)
+        )
+
+    assert outcome(answer) == (201, None)
+    assert await db.claims(show) == {1: "anna", 2: "anna"}
+    assert await db.events(show) == [("created", [1, 2], None)]
+
+
+async def test_changes_and_releases_that_are_cut_before_their_commit_are_done_again(
+    dsns: Dsns, superuser: Operator, show: Show, db: SeatDb
+) -> None:
+    async with running(dsns) as application, application.client() as client:
+        tokens = [
+            (await client.reserve(show, [seat], by=f"buyer-{seat}")).json()["reservation_token"] for seat in (11, 12)
+        ]
+        changed, released = await _cut_while_waiting(
+            dsns,
+            superuser,
+            show,
+            client.change(tokens[0], add=[13]),
+            client.release(reservation_token=tokens[1]),
+        )
+
+    assert changed.json()["seat_ids"] == [11, 13]
+    assert released.json()["released_seat_ids"] == [12]
+    assert await db.claims(show) == {11: "buyer-11", 13: "buyer-11"}
+    assert [event for event, _, _ in await db.events(show)].count("changed") == 1
+    assert await db.check(show) == []
+
+
+async def test_an_extension_that_is_cut_says_that_it_does_not_know_unless_it_was_told_the_count(
+    dsns: Dsns, superuser: Operator, show: Show, db: SeatDb
+) -> None:
+    async with running(dsns) as application, application.client() as client:
+        token = (await client.reserve(show, [11], by="anna")).json()["reservation_token"]
+
+        (blind,) = await _cut_while_waiting(dsns, superuser, show, client.extend(token))
+        problem(blind, 503, "OUTCOME_UNKNOWN")
+        assert blind.headers["retry-after"] == "1"
+        assert (await client.hold(token)).json()["extension_count"] == 0
+
+        (told,) = await _cut_while_waiting(dsns, superuser, show, client.extend(token, seen=0))
+        assert told.json()["extension_count"] == 1
+        assert (await client.hold(token)).json()["extension_count"] == 1
+
+
+async def _losing(through: Door, call: Awaitable[Any], *, to: bytes = b"") -> Any:
+    """Make a call whose answer is lost after its commit."""
+    before = through.lost
+    through.lose_the_answer(to)
+    answer = await call
+    assert through.lost == before + 1, "No answer was lost, so nothing was tested."
+    return answer
+
+
+async def test_a_reserve_whose_answer_is_lost_after_its_commit_answers_once_and_right(
+    dsns: Dsns, show: Show, db: SeatDb
+) -> None:
+    async with door(dsns) as through, running(through.dsns, pool_size=1) as application, application.client() as client:
+        # The first call prepares its statement in a round trip of its own, which must not be the one that is lost.
+        await client.reserve(show, [40], by="warm-up")
+
+        answer = await _losing(through, client.reserve(show, [1, 2], by="anna"))
+        again = await client.reserve(show, [1, 2], by="anna")
+
+    assert outcome(answer) == (201, None)
+    assert answer.json()["seat_ids"] == [1, 2]
+    assert outcome(again) == (409, "DUPLICATE_RESERVATION")
+    assert (await db.events(show))[1:] == [("created", [1, 2], None), ("failed", [1, 2], "DUPLICATE_RESERVATION")]
+    assert await db.check(show) == []
+
+
+async def test_a_batch_whose_answer_is_lost_after_its_commit_answers_each_right(
+    dsns: Dsns, show: Show, db: SeatDb
+) -> None:
+    async with door(dsns) as through, running(through.dsns, pool_size=1) as application, application.client() as client:
+        await client.reserve(show, [40], by="warm-up")
+
+        answers = await _losing(
+            through,
+            asyncio.gather(*(client.reserve(show, [1 + number // 2], by=f"b-{number}") for number in range(12))),
+        )
+
+    assert sorted(answer.status_code for answer in answers) == [201] * 6 + [409] * 6
+    claims = await db.claims(show)
+    for number, answer in enumerate(answers):
+        assert (claims[1 + number // 2] == f"b-{number}") == (answer.status_code == 201)
+    assert [event for event, _, _ in await db.events(show)].count("created") == 7
+    assert await db.check(show) == []
+
+
+async def test_a_version_1_reserve_whose_commit_is_not_confirmed_answers_once_and_right(
+    dsns: Dsns, show: Show, db: SeatDb
+) -> None:
+    async with (
+        door(dsns) as through,
+        running(through.dsns, pool_size=1, v2_rollout_percent=0) as application,
+        application.client() as client,
+    ):
+        answer = await _losing(through, client.reserve(show, [1, 2], by="anna", version=1), to=b"COMMIT")
+        released = await _losing(
+            through, client.release(reservation_token=answer.json()["reservation_token"], version=1), to=b"COMMIT"
+        )
+
+    assert outcome(answer) == (201, None)
+    assert released.json()["released_seat_ids"] == [1, 2]
+    assert await db.events(show) == [("created", [1, 2], None), ("released", [1, 2], None)]
+    assert await db.check(show) == []
+
+
+async def test_other_calls_whose_answer_is_lost_after_their_commit(dsns: Dsns, show: Show, db: SeatDb) -> None:
+    async with door(dsns) as through, running(through.dsns, pool_size=1) as application, application.client() as client:
+
+        async def warmed_up(by: str, seat: int) -> str:
+            """A hold, made while the one connection has every statement prepared."""
+            other = (await client.reserve(show, [seat + 20], by=f"{by}-warm-up")).json()["reservation_token"]
+            await client.extend(other)
+            await client.change(other, add=[seat + 21])
+            await client.release(reservation_token=other)
+            return str((await client.reserve(show, [seat], by=by)).json()["reservation_token"])
+
+        token = await warmed_up("anna", 1)
+        blind = await _losing(through, client.extend(token))
+        problem(blind, 503, "OUTCOME_UNKNOWN")
+        assert (await client.hold(token)).json()["extension_count"] == 1
+
+        token = await warmed_up("ben", 3)
+        told = await _losing(through, client.extend(token, seen=0))
+        assert (told.json()["extension_count"], told.json()["extensions_remaining"]) == (1, 2)
+
+        token = await warmed_up("carl", 5)
+        changed = await _losing(through, client.change(token, add=[6, 7], remove=[5]))
+        assert changed.json()["seat_ids"] == [6, 7]
+
+        token = await warmed_up("dora", 9)
+        released = await _losing(through, client.release(reservation_token=token))
+        assert released.json()["released_seat_ids"] == [9]
+        assert said(await client.release(reservation_token=token)) == said(released)
+
+    assert await db.claims(show) == {1: "anna", 3: "ben", 6: "carl", 7: "carl"}
+    events = [(row.event, row.seat_ids) for row in await db.audit(show)]
+    for event in (("extended", [1]), ("extended", [3]), ("changed", [6, 7]), ("released", [9])):
+        assert events.count(event) == 1, event
+    assert await db.check(show) == []
+
+
+async def test_connections_that_died_while_nobody_used_them_are_not_noticed(
+    dsns: Dsns, superuser: Operator, show: Show
+) -> None:
+    """A restart of the database kills every connection of the pool at once, and the next buyer must not pay for it."""
+    async with running(dsns) as application, application.client() as client:
+        await client.reserve(show, [20], by="anna")
+        async with _locked(dsns, show) as locker:
+            # Four extensions of one hold that is locked: the pool grows to its four connections.
+            token = (await client.reserve(show, [21], by="ben")).json()["reservation_token"]
+            async with await psycopg.AsyncConnection.connect(dsns.owner) as second:
+                await second.execute(
+                    "select from rowlock.seat_reservations where show_id = %s for update skip locked", [show.show_id]
+                )
+                waiting = [asyncio.ensure_future(client.extend(token)) for _ in range(4)]
+
+                async def all_wait() -> bool:
+                    return len(await superuser.pids(waiting=True)) == 4
+
+                await _until(all_wait)
+                await second.rollback()
+            await locker.rollback()
+            await asyncio.gather(*waiting)
+        pids = await superuser.pids()
+        assert len(pids) == 4
+
+        await superuser.terminate(pids)
+        started = time.monotonic()
+        answer = await client.reserve(show, [1], by="carl")
+
+        assert outcome(answer) == (201, None)
+        assert time.monotonic() - started < 2
+        assert (await client.get("/health/ready")).status_code == 200
+
+
+async def test_a_database_that_is_down_is_a_busy_service_and_comes_back_by_itself(
+    dsns: Dsns, superuser: Operator, show: Show, db: SeatDb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "CONNECTION_TIMEOUT_SECONDS", 0.5)
+    admin = {"x-api-key": ADMIN_KEY}
+    async with running(dsns, v2_rollout_percent=0) as application, application.client() as client:
+        token = (await client.reserve(show, [1], by="anna")).json()["reservation_token"]
+        await client.reserve(show, [2], by="ben", version=1)
+        await superuser.allow_connections(False)
+        await superuser.terminate(await superuser.pids())
+
+        answers = await asyncio.gather(
+            client.reserve(show, [3], by="carl"),
+            client.reserve(show, [4], by="dora", version=1),
+            client.best(show, 2, session_id="emil"),
+            client.hold(token),
+            client.change(token, add=[5]),
+            client.release(reservation_token=token),
+            client.release(reservation_token=token, version=1),
+            client.get("/api/shows"),
+            client.get(f"/api/shows/{show.show_id}/seats"),
+            client.post("/api/admin/cleanup", headers=admin),
+            client.get("/api/admin/statistics", headers=admin),
+        )
+        for answer in answers:
+            problem(answer, 503, "BUSY")
+            assert answer.headers["retry-after"] == "1"
+        not_ready = await client.get("/health/ready")
+        assert "does not answer" in problem(not_ready, 503, "NOT_READY")["detail"]
+        assert (await client.get("/health/live")).status_code == 200
+
+        await superuser.allow_connections(True)
+
+        async def served(version: int) -> bool:
+            return (await client.reserve(show, [6 + version], by=f"late-{version}", version=version)).status_code == 201
+
+        await _until(lambda: served(2))
+        await _until(lambda: served(1))
+        assert (await client.get("/health/ready")).status_code == 200
+
+    assert await db.claims(show) == {1: "anna", 2: "ben", 7: "late-1", 8: "late-2"}
+    assert await db.check(show) == []
+
+
+async def test_a_seat_that_stays_locked_is_a_busy_service_and_nothing_happens(
+    dsns: Dsns, show: Show, db: SeatDb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "LOCK_TIMEOUT", "200ms")
+    async with running(dsns, v2_rollout_percent=0) as application, application.client() as client:
+        async with _locked(dsns, show):
+            answers: list[Any] = [
+                await client.reserve(show, [1, 10], by="anna"),
+                await client.reserve(show, [1, 10], by="anna", version=1),
+            ]
+
+        for answer in answers:
+            problem(answer, 503, "BUSY")
+            assert answer.headers["retry-after"] == "1"
+        assert await db.claims(show) == {}
+        assert outcome(await client.reserve(show, [1, 10], by="anna")) == (201, None)
+
+
+async def test_a_client_of_a_lost_answer_may_repeat_with_its_key(dsns: Dsns, show: Show, db: SeatDb) -> None:
+    """The buyer's own connection breaks: the same key brings the same hold."""
+    async with running(dsns) as application:
+        async with application.client() as client:
+            lost: asyncio.Future[Any] = asyncio.ensure_future(client.reserve(show, [1], by="anna", key="order-1"))
+            await asyncio.sleep(0)
+            lost.cancel()
+            await asyncio.gather(lost, return_exceptions=True)
+        async with application.client() as client:
+            answer = await client.reserve(show, [1], by="anna", key="order-1")
+
+    assert outcome(answer) == (201, None)
+    assert await db.events(show) == [("created", [1], None)]

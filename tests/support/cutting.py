@@ -1,0 +1,101 @@
+"""A door between the application and PostgreSQL that loses the answer to a call after the call was committed.
+
+It passes bytes on a Unix socket of its own. Told to, it lets one call through, waits until PostgreSQL reports that it
+is ready again (which it does after the commit), keeps that answer to itself and cuts the connection.
+"""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from rowlock.domain.database import Dsns
+
+_READY = b"Z\x00\x00\x00\x05"
+
+
+@dataclass
+class Door:
+    """The door; `dsns` lead through it."""
+
+    dsns: Dsns
+    lost: int = 0
+    _marker: bytes | None = None
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def lose_the_answer(self, to: bytes = b"") -> None:
+        """Lose the answer to the next call that contains these bytes; by default to whichever comes next."""
+        self._marker = to
+
+    async def _pass(self, target: Path, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        server_reader, server_writer = await asyncio.open_unix_connection(target)
+        doomed = asyncio.Event()
+
+        async def there() -> None:
+            while data := await reader.read(65536):
+                if self._marker is not None and self._marker in data:
+                    self._marker = None
+                    doomed.set()
+                server_writer.write(data)
+                await server_writer.drain()
+
+        async def back() -> None:
+            while data := await server_reader.read(65536):
+                if not doomed.is_set():
+                    writer.write(data)
+                    await writer.drain()
+                elif data[-6:-1] == _READY:
+                    self.lost += 1
+                    return
+
+        ways = [asyncio.create_task(there()), asyncio.create_task(back())]
+        try:
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for way in ways:
+                way.cancel()
+            await asyncio.gather(*ways, return_exceptions=True)
+            writer.close()
+            server_writer.close()
+
+
+@asynccontextmanager
+async def door(dsns: Dsns) -> AsyncIterator[Door]:
+    """A door to the database of `dsns` for the length of a block. The owner does not go through it."""
+    given = conninfo_to_dict(dsns.app)
+    target = Path(str(given["host"])) / f".s.PGSQL.{given.get('port', 5432)}"
+    # The path of a socket has at most some hundred characters, so it does not lie where pytest keeps its files.
+    folder = Path(tempfile.mkdtemp(prefix="rowlock-door-"))
+    made = Door(
+        Dsns(
+            owner=dsns.owner,
+            app=make_conninfo(dsns.app, host=str(folder)),
+            v1=make_conninfo(dsns.v1, host=str(folder)),
+        )
+    )
+
+    async def passing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        made._tasks.add(task)
+        try:
+            await made._pass(target, reader, writer)
+        except (ConnectionError, asyncio.CancelledError):
+            writer.close()
+        finally:
+            made._tasks.discard(task)
+
+    server = await asyncio.start_unix_server(passing, folder / target.name)
+    try:
+        yield made
+    finally:
+        server.close()
+        for task in list(made._tasks):
+            task.cancel()
+        await asyncio.gather(*made._tasks, return_exceptions=True)
+        shutil.rmtree(folder, ignore_errors=True)
