@@ -11,7 +11,7 @@ from bench.cluster import Cluster, Database
 from bench.cpu import CpuSeconds, cpu_seconds
 from bench.generators.openloop import OpenLoopResult
 from bench.generators.pgbench import Pgbench, PgbenchResult
-from bench.generators.wrk import Wrk, WrkResult
+from bench.generators.wrk import RESERVE_V2, Wrk, WrkResult
 from bench.halls import SEATS_OF_THE_HALL, SHOWS_OF_THE_HALL, hall_template
 from bench.scale import Scale
 from bench.server import Server, rowlock_server
@@ -69,9 +69,11 @@ class Bench:
     @contextlib.contextmanager
     def onsale(self) -> Iterator["OnSale"]:
         """A fresh database with the plain hall, and an HTTP server on it."""
-        with self.cluster.database(hall_template(self.cluster)) as database:
-            with rowlock_server(database, self.folder) as server:
-                yield OnSale(self, database, server)
+        with (
+            self.cluster.database(hall_template(self.cluster)) as database,
+            rowlock_server(database, self.folder) as server,
+        ):
+            yield OnSale(self, database, server)
 
 
 class OnSale:
@@ -97,7 +99,7 @@ class OnSale:
         connections: int,
         seconds: int,
         *,
-        path: str | None = None,
+        path: str = RESERVE_V2,
         at_once: int = 1,
         pause_seconds: float = 0,
         count_statuses: bool = False,
@@ -107,14 +109,13 @@ class OnSale:
         wishes = self.supply.take(seconds * most_per_second, at_once=at_once)
         self.database.settle()
         before = self.cpu()
-        extra = {} if path is None else {"path": path}
         result = self.wrk.reserve(
             wishes,
             connections=connections,
             seconds=seconds,
             pause_seconds=pause_seconds,
             count_statuses=count_statuses,
-            **extra,
+            path=path,
         )
         used = self.cpu() - before
         self.database.ledger.add(result.successes, cut_off=connections + result.broken)

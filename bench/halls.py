@@ -52,7 +52,8 @@ _DEAL = """
 """
 _ADD_RESERVATIONS = """
     insert into rowlock.seat_reservations
-        (show_id, reservation_id, token_hash, reserved_by, session_id, seat_ids, status, created_at, expires_at, ended_at)
+        (show_id, reservation_id, token_hash, reserved_by, session_id, seat_ids, status, created_at, expires_at,
+        ended_at)
     select
         d.show_id, d.reservation_id, sha256(d.reserved_by::bytea), d.reserved_by, d.reserved_by, d.seat_ids,
         case when %(ended)s then 'released' else 'active' end, d.created_at,

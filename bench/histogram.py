@@ -19,6 +19,16 @@ class Histogram:
     def __len__(self) -> int:
         return sum(self._buckets.values()) + self._failures
 
+    @property
+    def buckets(self) -> Mapping[int, int]:
+        """Counts by bucket; bucket n ends at SMALLEST_SECONDS * GROWTH ** n."""
+        return self._buckets
+
+    @property
+    def failures(self) -> int:
+        """How many never ended."""
+        return self._failures
+
     def add(self, seconds: float) -> None:
         """Count one duration."""
         if seconds == inf:
@@ -28,8 +38,8 @@ class Histogram:
 
     def merge(self, other: "Histogram") -> None:
         """Take in everything that another histogram counted."""
-        self._buckets.update(other._buckets)
-        self._failures += other._failures
+        self._buckets.update(other.buckets)
+        self._failures += other.failures
 
     def percentile(self, percent: float) -> float:
         """The duration, in seconds, that `percent` of all were at most as long as.

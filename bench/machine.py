@@ -71,7 +71,7 @@ def describe_durability(superuser_dsn: str, data_folder: Path) -> dict[str, Any]
         rows = connection.execute(
             "select name, current_setting(name) from pg_settings where name = any(%s)", [list(_SETTINGS)]
         ).fetchall()
-    settings = dict(rows)
+    settings: dict[str, str] = dict(rows)
     off = [name for name in REQUIRED_ON if settings.get(name) != "on"]
     if off:
         raise NotDurableError(f"{', '.join(off)} must be on. Leave PostgreSQL's settings as Rowlock writes them.")

@@ -14,7 +14,7 @@ def interleave(sides: Mapping[str, Callable[[], Sample]], rounds: int) -> dict[s
     """
     samples: dict[str, list[Sample]] = {name: [] for name in sides}
     for number in range(rounds):
-        order = list(sides) if number % 2 == 0 else list(reversed(sides))
+        order = list(sides) if number % 2 == 0 else list(sides)[::-1]
         for name in order:
             samples[name].append(sides[name]())
     return samples

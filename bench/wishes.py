@@ -30,15 +30,18 @@ class Wishes:
     pairs       pairs of neighbouring seats a show has to give; then the next shows follow.
     at_once     shows that take turns: 1 is an on-sale in which everybody wants the same show.
     first_pair  where in each show it begins.
+    skip        requests of the series that were made before.
     """
 
     first_show: int
     pairs: int
     at_once: int = 1
     first_pair: int = 0
+    skip: int = 0
 
     def get(self, number: int) -> tuple[str, tuple[int, int], str]:
         """Show id, seat ids and session id of request `number`, counted from 0."""
+        number += self.skip
         lap, place = divmod(number, self.at_once * self.pairs)
         show = self.first_show + lap * self.at_once + place % self.at_once
         pair = self.first_pair + place // self.at_once

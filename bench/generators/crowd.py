@@ -1,4 +1,4 @@
-"""A crowd: so many connections at once, which share a list of requests and each take the next when they are answered."""
+"""A crowd: so many connections at once, which share a list of requests: each takes the next when it is answered."""
 
 import select
 import time

@@ -198,8 +198,8 @@ def run_open_loop(plan: Plan) -> OpenLoopResult:
 
 
 def _from_json(read: dict[str, Any]) -> OpenLoopResult:
-    histograms = {name: Histogram.from_json(read.pop(name)) for name in ("accepted", "all", "lateness")}
-    return OpenLoopResult(**read, **histograms)
+    histograms = {name: Histogram.from_json(read[name]) for name in ("accepted", "all", "lateness")}
+    return OpenLoopResult(**{**read, **histograms})
 
 
 def _as_json(result: OpenLoopResult) -> dict[str, Any]:

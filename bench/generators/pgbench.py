@@ -47,13 +47,14 @@ class Pgbench:
         wishes: Wishes,
         *,
         clients: int,
-        seconds: int,
+        seconds: int = 0,
+        transactions: int = 0,
         rate: float | None = None,
         latencies: bool = False,
         script: str = "reserve.sql",
     ) -> PgbenchResult:
-        """One run, closed loop; with `rate` transactions a second as an open loop (Poisson), and then latencies count
-        from when each transaction was due. Raises ProgramFailedError.
+        """One run of so many seconds, or so many transactions of each client. A closed loop; with `rate` transactions a
+        second an open one (Poisson), and then latencies count from when each was due. Raises ProgramFailedError.
         """
         variables = {
             "k": -1,
@@ -62,8 +63,10 @@ class Pgbench:
             "pairs": wishes.pairs,
             "at_once": wishes.at_once,
             "first_pair": wishes.first_pair,
+            "skip": wishes.skip,
         }
-        command = [str(self._program), "-n", "-M", "prepared", "-j", "1", "-c", str(clients), "-T", str(seconds)]
+        command = [str(self._program), "-n", "-M", "prepared", "-j", "1", "-c", str(clients)]
+        command += ["-t", str(transactions)] if transactions else ["-T", str(seconds)]
         command += [word for name, value in variables.items() for word in ("-D", f"{name}={value}")]
         command += ["-f", str(SCRIPTS / script)]
         if rate is not None:
@@ -80,7 +83,7 @@ class Pgbench:
 
 
 def parse(output: str, cpu_seconds: float, latencies: Histogram | None) -> PgbenchResult:
-    """The result from what pgbench printed. Raises ValueError when transactions failed or the text is not understood."""
+    """The result from what pgbench printed. Raises ValueError when transactions failed or the text is another."""
     processed, rate, failed = _PROCESSED.search(output), _RATE.search(output), _FAILED.search(output)
     if processed is None or rate is None:
         raise ValueError(f"pgbench printed something else than expected:\n{output}")

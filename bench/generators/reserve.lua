@@ -8,7 +8,7 @@ function setup(thread)
 end
 
 local names = {
-   "threads", "path", "host", "first_show", "pairs", "at_once", "first_pair", "hot_seats", "pause_ms", "count",
+   "threads", "path", "host", "first_show", "pairs", "at_once", "first_pair", "skip", "hot_seats", "pause_ms", "count",
    "user_agent",
 }
 
@@ -18,7 +18,7 @@ function init(arguments)
       given[name] = tonumber(arguments[place]) or arguments[place]
    end
    local lap = given.at_once * given.pairs
-   local number = thread_number - given.threads
+   local number = given.skip + thread_number - given.threads
    local head = "POST " .. given.path .. " HTTP/1.1\r\nHost: " .. given.host .. "\r\nUser-Agent: " .. given.user_agent
       .. "\r\nContent-Type: application/json\r\nContent-Length: "
    local format = string.format

@@ -1,6 +1,6 @@
 -- One reservation a transaction, by the rule of bench/wishes.py; k is each client's own counter, from -1.
 \set k :k + 1
-\set n :k * :clients + :client_id
+\set n :skip + :k * :clients + :client_id
 \set lap :at_once * :pairs
 \set show :first_show + (:n / :lap) * :at_once + :n % :at_once
 \set pair :first_pair + (:n % :lap) / :at_once

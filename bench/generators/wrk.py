@@ -78,6 +78,7 @@ class Wrk:
             wishes.pairs,
             wishes.at_once,
             wishes.first_pair,
+            wishes.skip,
             hot_seats,
             pause_seconds * 1000,
             int(count_statuses),

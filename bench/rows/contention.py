@@ -20,7 +20,7 @@ _DOUBLE_SALES = """
     from (
         select
             r.created_at,
-            lag(r.expires_at) over (partition by r.show_id, s.seat_id order by r.created_at, r.expires_at) as taken_until
+            lag(r.expires_at) over (partition by r.show_id, s.seat_id order by r.created_at) as taken_until
         from rowlock.seat_reservations as r, lateral unnest(r.seat_ids) as s (seat_id)
     ) as sale
     where sale.created_at < sale.taken_until

@@ -48,7 +48,6 @@ begin
             commit;
             continue when v_hold is null;
         end if;
-        v_done := v_done + 1;
         case v_kind
             when 'reserve' then
                 select outcome into v_outcome from rowlock.reserve_seats_atomic(p_show, v_seats, v_holder);
@@ -89,8 +88,23 @@ begin
                 where c.show_id = p_show and c.reservation_id = v_hold and c.status = 'reserved';
                 v_outcome := 'done';
             when 'release' then
-                select outcome into v_outcome
-                from rowlock.release_seats_atomic(p_show, v_hold, p_reserved_by => v_holder);
+                select string_agg(distinct b.outcome, ' ') into v_outcome
+                from (
+                    select array_agg(a.reservation_id) as ids, array_agg(a.reserved_by) as holders,
+                        count(*)::integer as size
+                    from (
+                        select a.reservation_id, a.reserved_by from rowlock.seat_reservations as a
+                        where a.show_id = p_show and a.status = 'active'
+                            and a.reserved_by in (v_holder, 'holder 1', 'holder 2', 'holder 3')
+                        order by random()
+                    ) as a
+                ) as r,
+                rowlock.release_seats_batch(
+                    p_show, r.ids, array_fill(null::bytea, array[size]), r.holders,
+                    array_fill(null::text, array[size]), array_fill(null::inet, array[size]),
+                    array_fill(null::text, array[size])
+                ) as b
+                where size > 0;
             when 'cleanup' then
                 select case when total_reservations_expired > 0 then 'some' else 'none' end into v_outcome
                 from rowlock.cleanup_expired_seat_reservations(5, 'storm');
@@ -100,6 +114,8 @@ begin
                 select outcome into v_outcome from rowlock.unblock_seats_atomic(p_show, v_seats);
         end case;
         commit;
+        continue when v_outcome is null;
+        v_done := v_done + 1;
         v_kind := v_kind || ' ' || v_outcome;
         p_told := jsonb_set(p_told, array[v_kind], to_jsonb(coalesce((p_told ->> v_kind)::integer, 0) + 1));
     end loop;

@@ -7,12 +7,10 @@ nothing. The reader may take this file as the short version of the SQL functions
 from dataclasses import dataclass, field
 from typing import Literal
 
-SEATS = 8
+SEATS = 6
 MAX_SEATS = 4
 HOLD_MINUTES = 10
 EXTENSION_MINUTES = 5
-MAX_EXTENSIONS = 3
-MAX_HOLD_MINUTES = 25
 
 Claim = tuple[Literal["reserved", "sold", "blocked"], int | None]
 
@@ -24,9 +22,9 @@ class Hold:
     number: int
     holder: str
     seats: list[int]
+    minutes_at_most: int
     status: str = "active"
     minutes_left: int = HOLD_MINUTES
-    minutes_at_most: int = MAX_HOLD_MINUTES
     extensions: int = 0
 
     @property
@@ -66,9 +64,11 @@ class Order:
 
 
 class Model:
-    """One show."""
+    """One show. Either of its two limits to extensions may be the one that binds."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_extensions: int, max_hold_minutes: int) -> None:
+        self.max_extensions = max_extensions
+        self.max_hold_minutes = max_hold_minutes
         self.holds: dict[int, Hold] = {}
         self.claims: dict[int, Claim] = {}
         self.orders: dict[int, Order] = {}
@@ -126,7 +126,7 @@ class Model:
         return None
 
     def give(self, wish: Wish) -> Answer:
-        hold = self.holds[wish.number] = Hold(wish.number, wish.holder, sorted(wish.seats))
+        hold = self.holds[wish.number] = Hold(wish.number, wish.holder, sorted(wish.seats), self.max_hold_minutes)
         self.claims |= dict.fromkeys(hold.seats, ("reserved", hold.number))
         return Answer("OK", hold.seats)
 
@@ -148,7 +148,7 @@ class Model:
         until = min(hold.minutes_left + EXTENSION_MINUTES, hold.minutes_at_most)
         if refusal := self.ended(hold):
             return refusal
-        if hold.extensions >= MAX_EXTENSIONS or until <= hold.minutes_left:
+        if hold.extensions >= self.max_extensions or until <= hold.minutes_left:
             return Answer("MAX_EXTENSIONS_REACHED")
         hold.minutes_left = until
         hold.extensions += 1

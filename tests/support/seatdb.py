@@ -322,6 +322,23 @@ class SeatDb:
             )
         )
 
+    async def release_batch(self, show: Show, requests: Sequence[tuple[Reserved, str]]) -> list[Released]:
+        """Release many holds, each as the one who is named with it."""
+        rows = await self._rows(
+            """
+            select * from rowlock.release_seats_batch(
+                %s, %s::uuid[], %s::bytea[], %s::text[], %s::text[], %s::inet[], %s::text[]
+            )
+            """,
+            show.show_id,
+            [hold.reservation_id for hold, _ in requests],
+            [None] * len(requests),
+            [holder for _, holder in requests],
+            *[[None] * len(requests)] * 3,
+        )
+        assert [row.pop("request") for row in rows] == list(range(1, len(requests) + 1))
+        return [Released(**row) for row in rows]
+
     async def block(self, show: Show, *, seats: Sequence[int | None] | None, reason: str | None = "camera") -> Blocked:
         return Blocked(
             **await self._call(
@@ -482,11 +499,12 @@ class SeatDb:
 
         Claims of a hold that ran out may be gone already, for others may take them.
         """
-        rows = await self._owner_rows(_VIOLATIONS, *[show.show_id if show else None] * 2)
-        found = [f"{row['show_id']}: {row['violation']}" for row in rows]
+        only = show.show_id if show else None
+        async with self.owner.cursor(row_factory=dict_row) as cursor:
+            await cursor.execute(_VIOLATIONS, {"show": only})
+            found = [f"{row['show_id']}: {row['violation']}" for row in await cursor.fetchall()]
         shows = await self._owner_rows(
-            "select show_id, seats_total from rowlock.shows where show_id = %s or %s::uuid is null",
-            *[show.show_id if show else None] * 2,
+            "select show_id, seats_total from rowlock.shows where show_id = %s or %s::uuid is null", only, only
         )
         for one in shows:
             here = Show(**one)
@@ -515,28 +533,34 @@ class SeatDb:
 
 _VIOLATIONS: LiteralString = """
 with claims as (
-    select c.*, c.reserved_until > clock_timestamp() as live from rowlock.show_seats as c
-    where c.show_id = %s or %s::uuid is null
+    select c.* from rowlock.show_seats as c where c.show_id = %(show)s or %(show)s::uuid is null
+),
+holds as (
+    select a.* from rowlock.seat_reservations as a where a.show_id = %(show)s or %(show)s::uuid is null
+),
+valid_tickets as (
+    select t.* from rowlock.tickets as t
+    where (t.show_id = %(show)s or %(show)s::uuid is null) and t.status <> 'void'
 ),
 violations as (
     select c.show_id, 'seat ' || c.seat_id || ' is reserved for a hold that does not know it' as violation
     from claims as c
     where c.status = 'reserved' and not exists (
-        select from rowlock.seat_reservations as a
+        select from holds as a
         where a.show_id = c.show_id and a.reservation_id = c.reservation_id and a.reserved_by = c.reserved_by
             and a.status = 'active' and a.expires_at = c.reserved_until and c.seat_id = any(a.seat_ids)
     )
     union all
     select a.show_id, 'live hold ' || a.reservation_id || ' has no claim on its seat ' || s
-    from rowlock.seat_reservations as a, unnest(a.seat_ids) as s
+    from holds as a, unnest(a.seat_ids) as s
     where a.status = 'active' and a.expires_at > clock_timestamp() and not exists (
-        select from rowlock.show_seats as c
+        select from claims as c
         where c.show_id = a.show_id and c.seat_id = s and c.reservation_id = a.reservation_id
             and c.status = 'reserved'
     )
     union all
     select a.show_id, 'hold ' || a.reservation_id || ' breaks the limits of its show'
-    from rowlock.seat_reservations as a join rowlock.shows as s using (show_id)
+    from holds as a join rowlock.shows as s using (show_id)
     where cardinality(a.seat_ids) > s.max_seats_per_reservation
         or a.extension_count > s.max_extensions
         or a.expires_at > a.created_at + make_interval(secs => s.max_hold_seconds)
@@ -545,16 +569,16 @@ violations as (
     select c.show_id, 'seat ' || c.seat_id || ' is sold without a ticket or a paid order'
     from claims as c
     where c.status = 'sold' and not exists (
-        select from rowlock.tickets as t
+        select from valid_tickets as t
         join rowlock.ticket_orders as o using (show_id, order_id)
         where t.show_id = c.show_id and t.order_id = c.order_id and t.seat_id = c.seat_id
-            and t.status <> 'void' and o.status = 'paid'
+            and o.status = 'paid'
     )
     union all
     select t.show_id, 'there is a ticket for seat ' || t.seat_id || ', which is not sold'
-    from rowlock.tickets as t
-    where t.status <> 'void' and not exists (
-        select from rowlock.show_seats as c
+    from valid_tickets as t
+    where not exists (
+        select from claims as c
         where c.show_id = t.show_id and c.seat_id = t.seat_id and c.order_id = t.order_id
     )
 )

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from html import escape
 from importlib.metadata import version
 from typing import Any
 
@@ -23,7 +22,8 @@ from rowlock.http.api.seat_status import SeatStatusEndpoints
 from rowlock.http.front import AccessLog, Front
 from rowlock.http.lean import LeanRoutes
 from rowlock.http.openapi import add_lean_endpoints, drop_validation_errors
-from rowlock.http.problems import MEDIA_TYPE, PROBLEM_TYPES, ProblemError, as_problem, problem_body
+from rowlock.http.problem_page import problem_page
+from rowlock.http.problems import MEDIA_TYPE, ProblemError, as_problem, problem_body
 from rowlock.http.sessions import Sessions
 from rowlock.live.boards import LiveShows
 from rowlock.services.best_available import BestAvailable
@@ -35,6 +35,14 @@ from rowlock.services.version1 import Rollout, Version1
 from rowlock.settings import Settings
 
 log = structlog.get_logger(__name__)
+
+# In the order in which people read them.
+TAGS = [
+    {"name": "shows", "description": "What is on, what the hall looks like, and which seats are available."},
+    {"name": "reservations", "description": "Holding seats for the time it takes to pay."},
+    {"name": "admin", "description": "For the operator and the box office, with the admin key."},
+    {"name": "health", "description": "For probes."},
+]
 
 
 def create_app(
@@ -83,6 +91,7 @@ def create_app(
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         lifespan=lifespan,
         redoc_url=None,
+        openapi_tags=TAGS,
     )
     app.include_router(shows.router(catalogue))
     app.include_router(admin.router(upkeep, BoxOffice(database, live), admin_api_key_hash))
@@ -153,19 +162,8 @@ def _answer_with_problems(app: FastAPI) -> None:
 
 def _add_problem_page(app: FastAPI) -> None:
     """The page that the `type` of every problem leads to."""
-    rows = "\n".join(
-        f'<section id="{kind.code}"><h2><code>{kind.code}</code></h2>'
-        f"<p>HTTP {kind.status}. {escape(kind.detail)}</p></section>"
-        for kind in PROBLEM_TYPES.values()
-    )
-    page = (
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Problems · Rowlock</title>'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        "<style>body{font:1.05rem/1.5 system-ui,sans-serif;max-width:42rem;margin:2rem auto;padding:0 1rem}"
-        "h2{margin-bottom:0}</style>"
-        f"<h1>Problems</h1><p>Every refusal of the API carries one of these codes.</p>{rows}</html>"
-    )
+    page = problem_page()
 
     @app.get("/problems", include_in_schema=False)
-    async def problem_page() -> HTMLResponse:
+    async def problems() -> HTMLResponse:
         return HTMLResponse(page)

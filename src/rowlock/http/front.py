@@ -101,8 +101,11 @@ class Front:
                 await _send(send, reply, request_id)
                 return
 
+            ended = False
+
             async def send_with_id(message: Message) -> None:
-                nonlocal status
+                nonlocal status, ended
+                ended = message["type"] == "http.response.body" and not message.get("more_body")
                 if message["type"] == "http.response.start":
                     status = message["status"]
                     message["headers"] = [
@@ -112,9 +115,15 @@ class Front:
                     ]
                 await send(message)
 
-            await self._app(scope, _limited(receive), send_with_id)
-            matched = scope.get("route")
-            route = getattr(matched, "path", "unmatched")
+            try:
+                await self._app(scope, _limited(receive), send_with_id)
+            except Exception:
+                # Starlette raises a bug again after it was logged and answered. The server would only cut the
+                # connection, and with it the client's next request.
+                if not ended:
+                    raise
+            finally:
+                route = getattr(scope.get("route"), "path", "unmatched")
         finally:
             if self._access_log is not None:
                 elapsed = round((perf_counter() - started) * 1000, 3)

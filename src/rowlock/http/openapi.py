@@ -39,9 +39,11 @@ def add_lean_endpoints(document: dict[str, Any], endpoints: Iterable[Endpoint]) 
             "tags": [endpoint.tag],
             "summary": endpoint.summary,
             "description": endpoint.description,
-            "operationId": f"{endpoint.method.lower()}_{_slug(endpoint.path)}",
+            "operationId": _operation_id(endpoint),
             "responses": _responses(endpoint, schema_of),
         }
+        if "reservation_token" in getattr(endpoint.gives, "__struct_fields__", ()):
+            operation["responses"][str(endpoint.status)]["links"] = _links_of_a_hold(endpoints)
         if parameters := [*_path_parameters(endpoint.path), *endpoint.parameters]:
             operation["parameters"] = parameters
         if endpoint.takes is not None:
@@ -74,6 +76,25 @@ def _responses(endpoint: Endpoint, schema_of: dict[int, Any]) -> dict[str, Any]:
     answers.update(endpoint.other_responses)
     answers.update({str(status): response for status, response in problems(*codes).items()})
     return answers
+
+
+def _links_of_a_hold(endpoints: list[Endpoint]) -> dict[str, Any]:
+    """What can be done with the token in an answer."""
+    from_answer = "$response.body#/reservation_token"
+    links = {}
+    for endpoint in endpoints:
+        if "{token}" in endpoint.path:
+            link: dict[str, Any] = {"parameters": {"token": from_answer}}
+        elif endpoint.path.endswith("/release-v2"):
+            link = {"requestBody": {"reservation_token": from_answer}}
+        else:
+            continue
+        links[endpoint.summary.title().replace(" ", "")] = {"operationId": _operation_id(endpoint), **link}
+    return links
+
+
+def _operation_id(endpoint: Endpoint) -> str:
+    return f"{endpoint.method.lower()}_{_slug(endpoint.path)}"
 
 
 def _path_parameters(path: str) -> list[dict[str, Any]]:

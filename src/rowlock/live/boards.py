@@ -45,14 +45,14 @@ class LiveShow:
         self._ahead: Position | None = None
         self._ahead_at = float("-inf")
         self._loaded_at = float("-inf")
-        # The last reading: its number, and when it was asked for; and the number of the first that is new enough.
+        # Readings of this process are numbered: the last that was asked for, and the one shown, with its time.
+        self.asked = 0
         self.reading = 0
         self.refreshed_at = float("-inf")
-        self.wanted_reading = 0
         # Server clock minus ours: deadlines are the database's, whatever this machine thinks the time is.
         self._offset = 0.0
-        # Seats that this process wrote, and when: an older reading of the feed must not undo them.
-        self._written: dict[int, float] = {}
+        # Seats that this process wrote, and the last reading asked for before: that one must not undo them.
+        self._written: dict[int, int] = {}
 
     def now(self) -> float:
         """The database's clock, in seconds of the epoch."""
@@ -65,9 +65,8 @@ class LiveShow:
 
     def write(self, seat_ids: Sequence[int], status: int, until: datetime | None = None) -> None:
         """Take in what this process has just committed."""
-        written = monotonic()
         for seat_id in seat_ids:
-            self._written[seat_id] = written
+            self._written[seat_id] = self.asked
         self.board.put(seat_ids, status, until.timestamp() if until is not None else None)
 
     def lost(self, seat_ids: Sequence[int]) -> None:
@@ -85,10 +84,11 @@ class LiveShow:
             start, due_after = self._ahead, SETTLE_SECONDS_PER_SEAT * seats
         return start.last_id if now - self._loaded_at <= due_after else None
 
-    def take_in(self, changes: SeatChanges, asked_at: float, *, whole: bool) -> None:
-        """Apply a reading of the feed that was asked for at `asked_at`."""
+    def take_in(self, changes: SeatChanges, reading: int, asked_at: float, *, whole: bool) -> None:
+        """Apply a reading: its number, and when it was asked for."""
+        self.reading, self.refreshed_at = reading, asked_at
         self._offset = changes.server_time.timestamp() - monotonic()
-        self._written = {seat_id: at for seat_id, at in self._written.items() if at >= asked_at}
+        self._written = {seat_id: after for seat_id, after in self._written.items() if after >= reading}
         states = [
             (seat_id, CODES[status], until.timestamp() if status == "reserved" and until is not None else None)
             for seat_id, status, until in changes.seats
@@ -165,6 +165,8 @@ class LiveShows:
         self._database = database
         self._shows: dict[UUID, LiveShow] = {}
         self._readings = 0
+        # The number of the first reading that will do, of shows that this process has changed since.
+        self._wanted: dict[UUID, int] = {}
         self._refreshing: dict[UUID, asyncio.Task[LiveShow | None]] = {}
 
     async def get(self, show_id: UUID, *, fresh: bool = False) -> LiveShow | None:
@@ -176,25 +178,33 @@ class LiveShows:
         wanted = self._readings + 1 if fresh else 0
         while True:
             show = self._shows.get(show_id)
-            if show is not None and show.refreshed_at > oldest and show.reading >= max(wanted, show.wanted_reading):
+            if show is not None and self._is_new_enough(show_id, show, oldest) and show.reading >= wanted:
                 return show
             if await asyncio.shield(self._reading_of(show_id)) is None:
                 return None
 
     def known(self, show_id: UUID) -> LiveShow | None:
-        """The picture as it is in memory, if there is one."""
-        return self._shows.get(show_id)
+        """The picture in memory, if there is one. When it is too old, a reading begins for those who follow."""
+        show = self._shows.get(show_id)
+        if show is not None and not self._is_new_enough(show_id, show, monotonic() - REFRESH_SECONDS):
+            self._reading_of(show_id)
+        return show
 
     def claimed(self, show_id: UUID, seat_ids: Sequence[int], until: datetime) -> None:
         """This process has reserved seats."""
         if (show := self._shows.get(show_id)) is not None:
             show.write(seat_ids, RESERVED, until)
+        else:
+            self.changed(show_id)
 
     def changed(self, show_id: UUID | None) -> None:
         """This process has changed something in a show, or in any: look before the next answer."""
-        for known, show in self._shows.items():
-            if show_id is None or known == show_id:
-                show.wanted_reading = self._readings + 1
+        pictured = self._shows.keys() | self._refreshing.keys()
+        for changed in pictured if show_id is None else pictured & {show_id}:
+            self._wanted[changed] = self._readings + 1
+
+    def _is_new_enough(self, show_id: UUID, show: LiveShow, oldest: float) -> bool:
+        return show.refreshed_at > oldest and show.reading >= self._wanted.get(show_id, 0)
 
     def _reading_of(self, show_id: UUID) -> "asyncio.Task[LiveShow | None]":
         """The reading that is under way, else a new one."""
@@ -207,12 +217,18 @@ class LiveShows:
     def _forget(self, show_id: UUID, done: "asyncio.Task[LiveShow | None]") -> None:
         if self._refreshing.get(show_id) is done:
             del self._refreshing[show_id]
+        if not done.cancelled() and (error := done.exception()) is not None:
+            # Whoever waits for it raises it; a reading in the background has nobody who would.
+            log.debug("seat_status_not_read", error=type(error).__name__)
 
     async def _refresh(self, show_id: UUID) -> LiveShow | None:
         self._readings += 1
         reading, asked_at = self._readings, monotonic()
         show = self._shows.get(show_id)
-        after = show.reads_from(asked_at) if show is not None else None
+        after = None
+        if show is not None:
+            show.asked = reading
+            after = show.reads_from(asked_at)
         whole = after is None
         try:
             changes = await call(
@@ -225,13 +241,16 @@ class LiveShows:
                 self._database.app, lambda connection: seat_states(connection, show_id), repeatable=True
             )
         if changes is None:
-            self._shows.pop(show_id, None)
+            self._remove(show_id)
             return None
         if show is None:
             show = LiveShow(changes.seats_total)
             while len(self._shows) >= BOARDS_LIMIT:
-                self._shows.pop(min(self._shows, key=lambda known: self._shows[known].refreshed_at))
+                self._remove(min(self._shows, key=lambda known: self._shows[known].refreshed_at))
             self._shows[show_id] = show
-        show.take_in(changes, asked_at, whole=whole)
-        show.refreshed_at, show.reading = asked_at, reading
+        show.take_in(changes, reading, asked_at, whole=whole)
         return show
+
+    def _remove(self, show_id: UUID) -> None:
+        self._shows.pop(show_id, None)
+        self._wanted.pop(show_id, None)

@@ -1,10 +1,16 @@
 """How this process writes its log: one JSON object a line for programs, or readable lines for people."""
 
 import logging
+import re
 import sys
-from typing import Literal
+import traceback
+from typing import Literal, TextIO
 
 import structlog
+from structlog.typing import ExcInfo
+
+# Where PostgreSQL quotes the contents of rows: holders, addresses, names.
+_DETAIL = re.compile(r"^DETAIL: .*$", re.MULTILINE)
 
 
 def configure_logging(log_format: Literal["json", "console"], level: str) -> None:
@@ -17,9 +23,9 @@ def configure_logging(log_format: Literal["json", "console"], level: str) -> Non
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     rendered: list[structlog.typing.Processor] = (
-        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        [structlog.processors.ExceptionRenderer(_traceback), structlog.processors.JSONRenderer()]
         if log_format == "json"
-        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=_write_traceback)]
     )
     structlog.configure(
         processors=[
@@ -40,3 +46,12 @@ def configure_logging(log_format: Literal["json", "console"], level: str) -> Non
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(number)
+
+
+def _traceback(exc_info: ExcInfo) -> str:
+    """A traceback without the values of variables, which are tokens and names, and without the contents of rows."""
+    return _DETAIL.sub("DETAIL: (left out)", "".join(traceback.format_exception(*exc_info))).rstrip()
+
+
+def _write_traceback(stream: TextIO, exc_info: ExcInfo) -> None:
+    stream.write("\n" + _traceback(exc_info))

@@ -2,12 +2,10 @@
 
 import hmac
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
-from msgspec import Meta, Struct
 
 from rowlock.domain.outcomes import Outcome
 from rowlock.domain.reservations import (
@@ -18,123 +16,25 @@ from rowlock.domain.reservations import (
     ReservationToken,
     ReserveRequest,
 )
+from rowlock.http.api.shapes import (
+    ONE_NAME,
+    SOME_SEAT,
+    BestAvailableBody,
+    ChangeBody,
+    ExtendBody,
+    Extended,
+    HeldSeatView,
+    HoldView,
+    ReleaseBody,
+    Released,
+    Reservation,
+    ReserveBody,
+)
 from rowlock.http.lean import Endpoint, Reply, Request
 from rowlock.http.problems import ProblemError
 from rowlock.services.best_available import BestAvailable, UnknownCategoryError
 from rowlock.services.reserving import Reserving
 from rowlock.services.version1 import Version1
-
-SeatId = Annotated[int, Meta(ge=1, le=2_147_483_647)]
-SeatIds = Annotated[list[SeatId], Meta(max_length=1000, extra_json_schema={"uniqueItems": True})]
-SessionId = Annotated[
-    str,
-    Meta(
-        min_length=1,
-        max_length=128,
-        pattern=r"^[!-~]+(?!\n)$",  # Python's $ alone would let a line break pass behind the last character.
-        description="Who holds, in the words of your system. Without it the session cookie says.",
-        extra_json_schema={"not": {"pattern": "^web_"}},
-    ),
-]
-TokenText = Annotated[str, Meta(min_length=1, max_length=200)]
-
-
-class ReserveBody(Struct):
-    """A wish for seats of one show, all or nothing."""
-
-    show_id: UUID
-    seat_ids: Annotated[list[SeatId], Meta(min_length=1, max_length=1000, extra_json_schema={"uniqueItems": True})]
-    session_id: SessionId | None = None
-
-
-class BestAvailableBody(Struct):
-    """A wish for the best seats. Wheelchair and companion places are chosen only when `accessible` is true."""
-
-    show_id: UUID
-    quantity: Annotated[int, Meta(ge=1, le=1000)]
-    category: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
-    accessible: bool = False
-    session_id: SessionId | None = None
-
-
-class ExtendBody(Struct):
-    """With the extension count you have seen, an extend whose answer was lost may be repeated."""
-
-    extension_count: Annotated[int, Meta(ge=0, le=1000)] | None = None
-
-
-class ChangeBody(Struct):
-    """Seats to add and seats to give back, in one step."""
-
-    add: SeatIds = []
-    remove: SeatIds = []
-
-
-class ReleaseBody(Struct):
-    """The token of the hold; or its id, with the session id (or cookie) that holds it."""
-
-    reservation_token: TokenText | None = None
-    reservation_id: UUID | None = None
-    session_id: SessionId | None = None
-
-
-class Reservation(Struct, kw_only=True):
-    """A new or changed hold. Pay, extend or release it before `expires_at`."""
-
-    success: bool = True
-    reservation_id: UUID
-    reservation_token: str
-    show_id: UUID
-    seat_ids: Sequence[int]
-    expires_at: datetime
-    extension_count: int
-    extensions_remaining: int
-    server_time: datetime
-
-
-class Extended(Struct, kw_only=True):
-    """The new deadline of a hold."""
-
-    success: bool = True
-    expires_at: datetime
-    extension_count: int
-    extensions_remaining: int
-    server_time: datetime
-
-
-class Released(Struct, kw_only=True):
-    """The seats that are free again. A hold that had lapsed gives back what nobody has taken since."""
-
-    success: bool = True
-    released_seat_ids: Sequence[int]
-
-
-class HeldSeatView(Struct):
-    """A seat of a hold with its adult price, in minor units of the currency."""
-
-    seat_id: int
-    label: str
-    category: str
-    price_minor: int | None
-
-
-class HoldView(Struct, kw_only=True):
-    """A hold as its holder sees it. `status` is active, completed, released or expired."""
-
-    success: bool = True
-    reservation_id: UUID
-    show_id: UUID
-    status: str
-    seat_ids: Sequence[int]
-    seats: Sequence[HeldSeatView]
-    total_minor: int | None
-    currency: str
-    created_at: datetime
-    expires_at: datetime
-    extension_count: int
-    extensions_remaining: int
-    server_time: datetime
-
 
 _encoder = msgspec.json.Encoder()
 
@@ -183,7 +83,11 @@ class ReservationEndpoints:
             "problems": _RESERVE_PROBLEMS,
             "parameters": (_IDEMPOTENCY_KEY,),
         }
-        release_facts: dict[str, Any] = {"takes": ReleaseBody, "gives": Released, "problems": _TOKEN_PROBLEMS}
+        release_facts: dict[str, Any] = {
+            "takes": Annotated[ReleaseBody, ONE_NAME],
+            "gives": Released,
+            "problems": _TOKEN_PROBLEMS,
+        }
         return [
             Endpoint(
                 "POST",
@@ -235,7 +139,7 @@ class ReservationEndpoints:
                 self.change,
                 "Change the seats of a reservation",
                 "Add and drop seats of a live hold in one step, without letting go of the rest.",
-                takes=ChangeBody,
+                takes=Annotated[ChangeBody, SOME_SEAT],
                 gives=Reservation,
                 problems=(
                     *_TOKEN_PROBLEMS,

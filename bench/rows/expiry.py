@@ -1,0 +1,154 @@
+"""Many holds that run out together: how long the cleanup takes, and what a buyer notices of it."""
+
+import asyncio
+import time
+
+import psycopg
+
+from bench.cluster import Database
+from bench.context import Bench, OnSale, find_peak
+from bench.generators.openloop import OpenLoopResult, Plan, Running
+from bench.generators.wrk import RESERVE_V2
+from bench.halls import Past, add_past, hall_template, shows_needed
+from bench.invariants import Counts, count
+from bench.measuring import figures, interleave, ratio
+from bench.report import Row
+from bench.server import rowlock_server
+from bench.wishes import Wishes
+from rowlock.db.pool import connect
+from rowlock.db.upkeep import CLEANUP_BATCH, cleanup
+
+_AGO_SECONDS = 1_200  # Holds live for 600 seconds, so these ran out ten minutes ago.
+_PERCENT_OF_PEAK = 25
+_CONNECTIONS = 200
+_NORMAL_SECONDS = 3
+
+_BARE_UPDATE = """
+    update rowlock.seat_reservations set status = 'expired', ended_at = clock_timestamp()
+    where status = 'active' and expires_at <= clock_timestamp()
+"""
+_BARE_UPDATE_OF_CLAIMS = """
+    update rowlock.show_seats set reserved_until = clock_timestamp()
+    where status = 'reserved' and reserved_until <= clock_timestamp()
+"""
+
+
+def measure(bench: Bench) -> list[Row]:
+    """expire_100k and expire_100k_p99."""
+    scale = bench.scale
+    template = _template(bench)
+    bench.say(f"expiry: {scale.expired_holds:,} holds")
+
+    def clean() -> float:
+        with bench.cluster.database(template) as database:
+            _prepare(database)
+            return _clean(bench, database)
+
+    def bare(statement: str) -> float:
+        # The statement leaves a state that no function would: it is the yardstick, and nothing is checked after it.
+        with bench.cluster.database(template, checked=False) as database:
+            database.settle()
+            with psycopg.connect(database.superuser, autocommit=True) as connection:
+                began = time.perf_counter()
+                connection.execute(statement.encode())
+                return time.perf_counter() - began
+
+    rounds = interleave(
+        {"cleanup": clean, "update": lambda: bare(_BARE_UPDATE), "claims": lambda: bare(_BARE_UPDATE_OF_CLAIMS)},
+        scale.expiry_rounds,
+    )
+    value, spread = ratio(rounds["cleanup"], rounds["update"])
+    both = [update + claims for update, claims in zip(rounds["update"], rounds["claims"], strict=True)]
+    detail = {
+        **spread,
+        "holds": scale.expired_holds,
+        "claims": scale.expired_holds * 2,
+        "cleanup_seconds": figures(rounds["cleanup"], 3),
+        "bare_update_of_holds_seconds": figures(rounds["update"], 3),
+        "bare_update_of_their_claims_seconds": figures(rounds["claims"], 3),
+        "ratio_to_bare_updates_of_holds_and_claims": round(ratio(rounds["cleanup"], both)[0], 3),
+        "holds_per_transaction": CLEANUP_BATCH,
+    }
+    return [Row("expire_100k", value, detail), _latency(bench, template)]
+
+
+def _template(bench: Bench) -> str:
+    holds = bench.scale.expired_holds
+
+    def fill(database: Database) -> None:
+        add_past(database, Past("expired", "live", holds, shows_needed(holds), age_seconds=_AGO_SECONDS))
+
+    return bench.cluster.template("expired", fill, base=hall_template(bench.cluster))
+
+
+def _prepare(database: Database) -> Counts:
+    database.ledger.in_pairs = False
+    database.ledger.before = count(database.dsns.owner)
+    database.settle()
+    return database.ledger.before
+
+
+def _clean(bench: Bench, database: Database) -> float:
+    began = time.perf_counter()
+    expired = asyncio.run(_run_cleanup(database.dsns.app))
+    seconds = time.perf_counter() - began
+    assert expired == bench.scale.expired_holds, f"{expired} holds were cleaned up"
+    bench.say(f"expiry: cleaned up in {seconds:.2f} s")
+    return seconds
+
+
+async def _run_cleanup(app_dsn: str) -> int:
+    """Clean up as the worker does: batch by batch until nothing is left."""
+    async with await connect(app_dsn, application_name="rowlock bench") as connection:
+        return (await cleanup(connection, run_by="bench")).reservations_expired
+
+
+def _latency(bench: Bench, template: str) -> Row:
+    """p99 of a reserve at a quarter of the peak, before the cleanup and while it runs."""
+    with bench.onsale() as onsale:
+        rate = find_peak(bench, onsale).http_per_second * _PERCENT_OF_PEAK / 100
+    before, during = [], []
+    for _ in range(bench.scale.latency_rounds):
+        with bench.cluster.database(template) as database:
+            _prepare(database)
+            with rowlock_server(database, bench.folder) as server:
+                onsale = OnSale(bench, database, server)
+                onsale.supply.take(bench.scale.expired_holds)
+                normal = _open_loop(onsale, rate)
+                time.sleep(_NORMAL_SECONDS)
+                before.append(onsale.enter(normal.result(stop=True)))
+                rush = _open_loop(onsale, rate)
+                _clean(bench, database)
+                during.append(onsale.enter(rush.result(stop=True)))
+    value, spread = ratio(_p99(during), _p99(before))
+    detail = {
+        **spread,
+        "rate_per_s": round(rate, 1),
+        "before_p99_ms": figures(_p99(before), 3),
+        "during_p99_ms": figures(_p99(during), 3),
+        "before_p50_ms": figures([result.accepted.percentile(50) * 1000 for result in before], 3),
+        "during_p50_ms": figures([result.accepted.percentile(50) * 1000 for result in during], 3),
+        "during_seconds": figures([result.seconds for result in during], 2),
+        "not_accepted": sum(result.due - result.statuses.get("201", 0) for result in (*before, *during)),
+    }
+    return Row("expire_100k_p99", value, detail)
+
+
+def _p99(results: list[OpenLoopResult]) -> list[float]:
+    return [result.all.percentile(99) * 1000 for result in results]
+
+
+def _open_loop(onsale: OnSale, rate: float) -> Running:
+    longest = 120
+    wishes: Wishes = onsale.supply.take(int(rate * longest))
+    return Running(
+        Plan(
+            port=onsale.server.port,
+            path=RESERVE_V2,
+            rate=rate,
+            seconds=longest,
+            connections=_CONNECTIONS,
+            first_show=wishes.first_show,
+            pairs=wishes.pairs,
+        )
+    )

@@ -1,0 +1,138 @@
+"""The JSON shapes of reservations: what the endpoints take and what they give. They are also their OpenAPI schemas."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from msgspec import Meta, Struct
+
+SeatId = Annotated[int, Meta(ge=1, le=2_147_483_647)]
+SeatIds = Annotated[list[SeatId], Meta(max_length=1000, extra_json_schema={"uniqueItems": True})]
+SessionId = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=128,
+        pattern=r"^[!-~]+(?!\n)$",  # Python's $ alone would let a line break pass behind the last character.
+        description="Who holds, in the words of your system. Without it the session cookie says.",
+        extra_json_schema={"not": {"pattern": "^web_"}},
+    ),
+]
+TokenText = Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class ReserveBody(Struct):
+    """A wish for seats of one show, all or nothing."""
+
+    show_id: UUID
+    seat_ids: Annotated[list[SeatId], Meta(min_length=1, max_length=1000, extra_json_schema={"uniqueItems": True})]
+    session_id: SessionId | None = None
+
+
+class BestAvailableBody(Struct):
+    """A wish for the best seats. Wheelchair and companion places are chosen only when `accessible` is true."""
+
+    show_id: UUID
+    quantity: Annotated[int, Meta(ge=1, le=1000)]
+    category: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    accessible: bool = False
+    session_id: SessionId | None = None
+
+
+class ExtendBody(Struct):
+    """With the extension count you have seen, an extend whose answer was lost may be repeated."""
+
+    extension_count: Annotated[int, Meta(ge=0, le=1000)] | None = None
+
+
+class ChangeBody(Struct):
+    """Seats to add and seats to give back, in one step."""
+
+    add: SeatIds = []
+    remove: SeatIds = []
+
+
+# What the types cannot say: at least one seat in all; one way to name the hold, not two.
+SOME_SEAT = Meta(
+    extra_json_schema={
+        "anyOf": [{"required": [name], "properties": {name: {"minItems": 1}}} for name in ("add", "remove")]
+    }
+)
+ONE_NAME = Meta(
+    extra_json_schema={
+        "oneOf": [
+            {"required": [name], "properties": {name: {"type": "string"}, other: {"type": "null"}}}
+            for name, other in (
+                ("reservation_token", "reservation_id"),
+                ("reservation_id", "reservation_token"),
+            )
+        ]
+    }
+)
+
+
+class ReleaseBody(Struct):
+    """The token of the hold; or its id, with the session id (or cookie) that holds it."""
+
+    reservation_token: TokenText | None = None
+    reservation_id: UUID | None = None
+    session_id: SessionId | None = None
+
+
+class Reservation(Struct, kw_only=True):
+    """A new or changed hold. Pay, extend or release it before `expires_at`."""
+
+    success: bool = True
+    reservation_id: UUID
+    reservation_token: str
+    show_id: UUID
+    seat_ids: Sequence[int]
+    expires_at: datetime
+    extension_count: int
+    extensions_remaining: int
+    server_time: datetime
+
+
+class Extended(Struct, kw_only=True):
+    """The new deadline of a hold."""
+
+    success: bool = True
+    expires_at: datetime
+    extension_count: int
+    extensions_remaining: int
+    server_time: datetime
+
+
+class Released(Struct, kw_only=True):
+    """The seats that are free again. A hold that had lapsed gives back what nobody has taken since."""
+
+    success: bool = True
+    released_seat_ids: Sequence[int]
+
+
+class HeldSeatView(Struct):
+    """A seat of a hold with its adult price, in minor units of the currency."""
+
+    seat_id: int
+    label: str
+    category: str
+    price_minor: int | None
+
+
+class HoldView(Struct, kw_only=True):
+    """A hold as its holder sees it. `status` is active, completed, released or expired."""
+
+    success: bool = True
+    reservation_id: UUID
+    show_id: UUID
+    status: str
+    seat_ids: Sequence[int]
+    seats: Sequence[HeldSeatView]
+    total_minor: int | None
+    currency: str
+    created_at: datetime
+    expires_at: datetime
+    extension_count: int
+    extensions_remaining: int
+    server_time: datetime

@@ -1,0 +1,73 @@
+"""Steers schemathesis to where the seats are: random ids and tokens alone would meet nothing but 404.
+
+Only requests that are meant to be well formed are steered, and they stay so; malformed ones go out as they were made.
+What a schema cannot say is kept here: the seats of the hall, its categories, and how many seats a hold may have.
+"""
+
+import json
+import os
+from itertools import count
+from typing import Any
+
+import schemathesis
+
+SHOW_ID: str = os.environ["ROWLOCK_FUZZ_SHOW_ID"]
+SEATS_TOTAL: int = int(os.environ["ROWLOCK_FUZZ_SEATS_TOTAL"])
+CATEGORIES: list[str] = json.loads(os.environ["ROWLOCK_FUZZ_CATEGORIES"])
+MAX_SEATS = 10
+HOLD_MAX_SEATS = 6
+KEPT_TOKENS = 50
+
+_tokens: list[str] = []
+_numbers = count()
+
+
+def _is_well_formed(case: Any) -> bool:
+    meta = case.meta
+    return meta is not None and meta.generation.mode.is_positive and meta.phase.name.value != "stateful"
+
+
+def _seats(wanted: list[int], most: int) -> list[int]:
+    """Seats of the hall, and now and then one that is not there."""
+    return list(dict.fromkeys((seat - 1) % (SEATS_TOTAL + 20) + 1 for seat in wanted))[:most]
+
+
+def _steer_body(body: dict[str, Any]) -> None:
+    number = next(_numbers)
+    if "show_id" in body and number % 8:
+        body["show_id"] = SHOW_ID
+    if isinstance(body.get("quantity"), (int, float)):
+        body["quantity"] = 1 + int(body["quantity"]) % HOLD_MAX_SEATS
+    if isinstance(body.get("category"), str):
+        body["category"] = CATEGORIES[number % len(CATEGORIES)]
+    if isinstance(body.get("extension_count"), float):
+        # JSON Schema takes 1.0 for an integer, and we do not: a count is written as a count.
+        body["extension_count"] = int(body["extension_count"])
+    for name, most in (("seat_ids", HOLD_MAX_SEATS), ("add", MAX_SEATS - HOLD_MAX_SEATS), ("remove", 1)):
+        if isinstance(body.get(name), list):
+            body[name] = _seats([int(seat) for seat in body[name]], most)
+    if body.get("remove") and body.get("add"):
+        body["remove"] = [seat for seat in body["remove"] if seat not in body["add"]]
+    if isinstance(body.get("reservation_token"), str) and _tokens and number % 4:
+        body["reservation_token"] = _tokens[number % len(_tokens)]
+
+
+@schemathesis.hook
+def before_call(_: Any, case: Any, kwargs: dict[str, Any]) -> None:
+    """Point a well-formed request at the show and at holds that were made before."""
+    if not _is_well_formed(case):
+        return
+    if "token" in (case.path_parameters or {}) and _tokens and next(_numbers) % 8:
+        case.path_parameters["token"] = _tokens[next(_numbers) % len(_tokens)]
+    if "show_id" in (case.path_parameters or {}) and next(_numbers) % 8:
+        case.path_parameters["show_id"] = SHOW_ID
+    if isinstance(case.body, dict):
+        _steer_body(case.body)
+
+
+@schemathesis.hook
+def after_call(_: Any, case: Any, response: Any) -> None:
+    """Remember the tokens of new holds."""
+    if response.status_code == 201:
+        _tokens.append(response.json()["reservation_token"])
+        del _tokens[:-KEPT_TOKENS]

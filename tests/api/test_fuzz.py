@@ -1,0 +1,93 @@
+"""The API against its own OpenAPI document, by schemathesis, with a fixed seed; afterwards every invariant holds."""
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from rowlock.db.auditing import find_violations
+from rowlock.domain.database import Dsns
+from rowlock.plans.showcase import theatre
+from rowlock.services.programme import ALL_CATEGORIES, ShowDraft, create_show, import_plan
+from tests.support.http import ADMIN_KEY, serving
+from tests.support.servers import TestServers
+
+FUZZING = Path(__file__).parent / "fuzzing"
+SEED = 20261123
+EXAMPLES = 25
+SECONDS_LIMIT = 150
+
+
+@pytest.mark.xdist_group("pg18")
+async def test_every_answer_is_as_documented_and_the_books_are_right_afterwards(
+    servers: TestServers, tmp_path: Path
+) -> None:
+    server = servers.get("pg18")
+    with server.database() as name:
+        dsns = server.dsns(name)
+        async with await psycopg.AsyncConnection.connect(dsns.owner, autocommit=True) as owner:
+            steering = await _put_on_sale(owner)
+            finished = _fuzz(dsns, steering, tmp_path)
+            assert finished.returncode == 0, finished.stdout[-20_000:] + finished.stderr[-5_000:]
+            assert await find_violations(owner) == []
+            cursor = await owner.execute("select event from rowlock.seat_reservation_audit_log")
+            events = Counter(event for (event,) in await cursor.fetchall())
+
+    # It went further than to be refused.
+    for event in ("created", "extended", "changed", "released", "failed", "blocked", "unblocked"):
+        assert events[event] > 0, events
+
+
+async def _put_on_sale(owner: psycopg.AsyncConnection) -> dict[str, str]:
+    """A theatre of 600 seats; what the hooks have to know of it."""
+    plan = theatre()
+    imported = await import_plan(owner, plan, source_format="test", venue="Playhouse")
+    starts_at = datetime.now(UTC) + timedelta(days=30)
+    created = await create_show(
+        owner, ShowDraft(imported.plan.plan_id, "Swan Lake", starts_at, {ALL_CATEGORIES: 3000})
+    )
+    return {
+        "ROWLOCK_FUZZ_SHOW_ID": str(created.show_id),
+        "ROWLOCK_FUZZ_SEATS_TOTAL": str(len(plan.seats)),
+        "ROWLOCK_FUZZ_CATEGORIES": json.dumps([category.name for category in plan.categories if category.for_sale]),
+    }
+
+
+def _fuzz(dsns: Dsns, steering: dict[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run schemathesis against a real server."""
+    with serving(dsns, v2_rollout_percent=50) as served:
+        return subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "schemathesis.cli",
+                "--config-file",
+                str(FUZZING / "schemathesis.toml"),
+                "run",
+                f"{served.url}/openapi.json",
+                "--checks=all",
+                "--phases=examples,coverage,fuzzing,stateful",
+                f"--max-examples={EXAMPLES}",
+                f"--seed={SEED}",
+                f"--header=X-API-Key: {ADMIN_KEY}",
+                "--request-timeout=10",
+                "--generation-database=none",
+                "--no-color",
+            ],
+            cwd=folder,
+            env=os.environ | steering | {"SCHEMATHESIS_HOOKS": "tests.api.fuzzing.hooks", "PYTHONPATH": _root()},
+            capture_output=True,
+            text=True,
+            timeout=SECONDS_LIMIT,
+            check=False,
+        )
+
+
+def _root() -> str:
+    return str(Path(__file__).resolve().parents[2])
