@@ -19,7 +19,7 @@ WITH_TEST_TOOLS = set -a; if [ -f .cache/tools/env ]; then . ./.cache/tools/env;
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help run setup test-tools test lint types imports sql-lint test-unit test-db format schema clean distclean
+.PHONY: help run setup test-tools test lint types imports sql-lint test-unit test-db bench format schema clean distclean
 
 help: ## explain the targets
 	@echo 'make run                   is all it takes to see Rowlock at work: it needs Python 3.11 or newer.'
@@ -62,6 +62,9 @@ test-unit: setup ## run the tests that need no database
 test-db: test-tools ## run the tests that need a database
 	$(WITH_TEST_TOOLS) exec $(BIN)/pytest -n $(JOBS) --dist loadgroup --ignore tests/unit $(PYTEST_ARGS)
 
+bench: setup ## measure this machine against pgbench, in about 15 minutes; ARGS=--quick takes two
+	@exec $(BIN)/python -m bench $(ARGS)
+
 format: setup ## format Python and mend what the linter can mend
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
@@ -71,7 +74,7 @@ schema: setup ## write src/rowlock/sql/schema.sql anew from the migrations
 
 clean: ## remove what tools leave behind, keep .venv and your data
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .schemathesis dist
-	find src tests scripts -type d -name __pycache__ -prune -exec rm -rf {} +
+	find src tests scripts bench -type d -name __pycache__ -prune -exec rm -rf {} +
 
 distclean: clean ## remove .venv and fetched tools as well, keep your data (.rowlock)
 	rm -rf .venv .cache

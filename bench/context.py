@@ -21,6 +21,10 @@ from bench.wishes import Supply
 # More than this machine class can sell in a second, so that a run never comes to the end of its shows.
 _MOST_PER_SECOND = 40_000
 
+_REST_SECONDS = 0.1
+_LONGEST_REST_SECONDS = 15.0
+_AT_REST = 0.2  # The share of a core that a server without requests uses at most.
+
 
 @dataclass(frozen=True, slots=True)
 class Peak:
@@ -90,6 +94,17 @@ class OnSale:
         self.pgbench = Pgbench(bench.tools.pgbench, database.dsns.app)
         self.supply = Supply(SHOWS_OF_THE_HALL, SEATS_OF_THE_HALL)
 
+    def rest(self) -> None:
+        """Wait until the server has done with what an earlier load left in its queues, and write out what is dirty."""
+        deadline = time.monotonic() + _LONGEST_REST_SECONDS
+        used = self.cpu()
+        while time.monotonic() < deadline:
+            time.sleep(_REST_SECONDS)
+            used, before = self.cpu(), used
+            if (used - before).app <= _REST_SECONDS * _AT_REST:
+                break
+        self.database.settle()
+
     def cpu(self) -> CpuSeconds:
         """What server and database have used until now."""
         return cpu_seconds(app_pid=self.server.pid, postgres_pid=self.bench.cluster.pid)
@@ -103,11 +118,12 @@ class OnSale:
         at_once: int = 1,
         pause_seconds: float = 0,
         count_statuses: bool = False,
+        ramp_seconds: float = 0,
         most_per_second: int = _MOST_PER_SECOND,
     ) -> Load:
         """Reserve over HTTP in a closed loop."""
         wishes = self.supply.take(seconds * most_per_second, at_once=at_once)
-        self.database.settle()
+        self.rest()
         before = self.cpu()
         result = self.wrk.reserve(
             wishes,
@@ -115,6 +131,7 @@ class OnSale:
             seconds=seconds,
             pause_seconds=pause_seconds,
             count_statuses=count_statuses,
+            ramp_seconds=ramp_seconds,
             path=path,
         )
         used = self.cpu() - before
@@ -124,7 +141,7 @@ class OnSale:
     def calls(self, clients: int, seconds: int, *, rate: float | None = None, latencies: bool = False) -> Calls:
         """Call the function with pgbench."""
         wishes = self.supply.take(seconds * _MOST_PER_SECOND)
-        self.database.settle()
+        self.rest()
         before = self.cpu()
         result = self.pgbench.run(wishes, clients=clients, seconds=seconds, rate=rate, latencies=latencies)
         used = self.cpu() - before

@@ -8,9 +8,21 @@ function setup(thread)
 end
 
 local names = {
-   "threads", "path", "host", "first_show", "pairs", "at_once", "first_pair", "skip", "hot_seats", "pause_ms", "count",
-   "user_agent",
+   "threads", "path", "host", "first_show", "pairs", "at_once", "first_pair", "skip", "hot_seats", "pause_ms",
+   "count", "ramp_seconds", "user_agent",
 }
+
+local ffi = require("ffi")
+ffi.cdef[[
+   typedef struct { long seconds; long microseconds; } rowlock_time;
+   int gettimeofday(rowlock_time *now, void *zone);
+]]
+local clock = ffi.new("rowlock_time")
+
+local function now()
+   ffi.C.gettimeofday(clock, nil)
+   return tonumber(clock.seconds) + tonumber(clock.microseconds) / 1e6
+end
 
 function init(arguments)
    local given = {}
@@ -57,29 +69,38 @@ function init(arguments)
    end
 
    if given.count > 0 then
-      status_201, status_409, status_503, status_other = 0, 0, 0, 0
+      all_201, all_409, all_503, all_other = 0, 0, 0, 0
+      late_201, late_409, late_503, late_other = 0, 0, 0, 0
+      ramp_seconds = given.ramp_seconds
+      local begins = now() + ramp_seconds
       function response(status)
-         if status == 201 then status_201 = status_201 + 1
-         elseif status == 409 then status_409 = status_409 + 1
-         elseif status == 503 then status_503 = status_503 + 1
-         else status_other = status_other + 1 end
+         local late = now() >= begins and 1 or 0
+         if status == 201 then all_201, late_201 = all_201 + 1, late_201 + late
+         elseif status == 409 then all_409, late_409 = all_409 + 1, late_409 + late
+         elseif status == 503 then all_503, late_503 = all_503 + 1, late_503 + late
+         else all_other, late_other = all_other + 1, late_other + late end
       end
    end
 end
 
-local function total(name)
-   local sum = 0
-   for _, thread in ipairs(threads) do sum = sum + (thread:get(name) or 0) end
-   return sum
+-- The sums of four counters over all threads, as JSON.
+local function counts(prefix)
+   local parts = {}
+   for _, status in ipairs({"201", "409", "503", "other"}) do
+      local sum = 0
+      for _, thread in ipairs(threads) do sum = sum + (thread:get(prefix .. status) or 0) end
+      table.insert(parts, string.format('"%s":%d', status, sum))
+   end
+   return "{" .. table.concat(parts, ",") .. "}"
 end
 
 function done(summary, latency)
    local errors = summary.errors
    io.write(string.format(
       'RESULT {"requests":%d,"refused":%d,"broken":%d,"seconds":%.6f,"p50":%.6f,"p99":%.6f,'
-         .. '"status_201":%d,"status_409":%d,"status_503":%d,"status_other":%d}\n',
+         .. '"ramp_seconds":%.6f,"all":%s,"late":%s}\n',
       summary.requests, errors.status, errors.connect + errors.read + errors.write + errors.timeout,
       summary.duration / 1e6, latency:percentile(50) / 1e6, latency:percentile(99) / 1e6,
-      total("status_201"), total("status_409"), total("status_503"), total("status_other")
+      threads[1]:get("ramp_seconds") or 0, counts("all_"), counts("late_")
    ))
 end

@@ -19,11 +19,14 @@ _RESULT = "RESULT "
 
 @dataclass(frozen=True, slots=True)
 class WrkResult:
-    """What one run came to. Statuses are None when they were not counted; cpu_seconds are wrk's own.
+    """What one run came to.
 
-    requests  answers that came.
-    refused   of those, with a status of 400 or more.
-    broken    connections that failed or timed out.
+    requests      answers that came.
+    refused       of those, with a status of 400 or more.
+    broken        connections that failed or timed out.
+    statuses      answers by status, where they were counted: 201, 409, 503 and other.
+    late          those that came after the ramp, in `late_seconds`.
+    cpu_seconds   of wrk itself.
     """
 
     requests: int
@@ -32,7 +35,9 @@ class WrkResult:
     seconds: float
     p50_seconds: float
     p99_seconds: float
-    statuses: Mapping[str, int] | None
+    statuses: Mapping[str, int]
+    late: Mapping[str, int]
+    late_seconds: float
     cpu_seconds: float
 
     @property
@@ -63,12 +68,14 @@ class Wrk:
         hot_seats: int = 0,
         pause_seconds: float = 0,
         count_statuses: bool = False,
+        ramp_seconds: float = 0,
     ) -> WrkResult:
         """Reserve seats.
 
         hot_seats       with a number, everybody wants two of so many seats of the first show.
         pause_seconds   mean of the pause, exponentially distributed, before each connection's next request.
         count_statuses  tell 201, 409 and 503 apart, at the cost of some of wrk's time.
+        ramp_seconds    how long it may take until everybody is connected; what came later is counted by itself.
         """
         arguments = [
             1,
@@ -82,33 +89,33 @@ class Wrk:
             hot_seats,
             pause_seconds * 1000,
             int(count_statuses),
+            ramp_seconds,
             USER_AGENT,
         ]
         command = [*self._command("reserve.lua", connections, seconds), self._server.url, "--", *map(str, arguments)]
-        return self._run(command, counted=count_statuses)
+        return self._run(command)
 
     def get(self, path: str, *, connections: int, seconds: int, headers: Mapping[str, str] | None = None) -> WrkResult:
         """GET one address."""
         command = self._command("get.lua", connections, seconds)
         command += [word for name, value in (headers or {}).items() for word in ("-H", f"{name}: {value}")]
-        return self._run([*command, self._server.url + path], counted=False)
+        return self._run([*command, self._server.url + path])
 
     def _command(self, script: str, connections: int, seconds: int) -> list[str]:
         command = [str(self._program), "-t", "1", "-c", str(connections), "-d", f"{seconds}s", "--timeout", "10s"]
         return [*command, "-s", str(_SCRIPTS / script)]
 
-    def _run(self, command: list[str], *, counted: bool) -> WrkResult:
+    def _run(self, command: list[str]) -> WrkResult:
         finished = run(command)
-        return parse(finished.output, finished.cpu_seconds, counted=counted)
+        return parse(finished.output, finished.cpu_seconds)
 
 
-def parse(output: str, cpu_seconds: float, *, counted: bool) -> WrkResult:
+def parse(output: str, cpu_seconds: float) -> WrkResult:
     """The result from the line that our scripts print. Raises ValueError when it is missing."""
     lines = [line for line in output.splitlines() if line.startswith(_RESULT)]
     if len(lines) != 1:
         raise ValueError(f"wrk printed something else than expected:\n{output}")
     read = json.loads(lines[0].removeprefix(_RESULT))
-    statuses = {name: read[f"status_{name}"] for name in ("201", "409", "503", "other")} if counted else None
     return WrkResult(
         read["requests"],
         read["refused"],
@@ -116,6 +123,8 @@ def parse(output: str, cpu_seconds: float, *, counted: bool) -> WrkResult:
         read["seconds"],
         read["p50"],
         read["p99"],
-        statuses,
+        read["all"],
+        read["late"],
+        read["seconds"] - read["ramp_seconds"],
         cpu_seconds,
     )

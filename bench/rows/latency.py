@@ -41,7 +41,7 @@ def measure(bench: Bench) -> list[Row]:
 
 def _offer(onsale: OnSale, rate: float, seconds: int) -> OpenLoopResult:
     wishes = onsale.supply.take(int(rate * seconds * 1.2) + 10_000)
-    onsale.database.settle()
+    onsale.rest()
     plan = Plan(
         port=onsale.server.port,
         path=RESERVE_V2,

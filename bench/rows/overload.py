@@ -12,6 +12,9 @@ from bench.report import Row
 
 _TIMES_PEAK = 5
 _BUYERS = 3_000
+_RAMP_SECONDS = 2.0
+"""Until every buyer is connected and the queues are as long as they get. It is not counted."""
+_SHORTEST_SECONDS = 5
 
 
 def measure(bench: Bench) -> list[Row]:
@@ -21,37 +24,43 @@ def measure(bench: Bench) -> list[Row]:
         peak = find_peak(bench, onsale)
         offered = _TIMES_PEAK * peak.http_per_second
 
+        seconds = max(scale.round_seconds, _SHORTEST_SECONDS)
+
         def at_peak() -> Load:
-            return onsale.http(peak.connections, scale.round_seconds, count_statuses=True)
+            return onsale.http(peak.connections, seconds, count_statuses=True, ramp_seconds=_RAMP_SECONDS)
 
         def overloaded() -> Load:
             load = onsale.http(
                 _BUYERS,
-                # The first second goes by until every buyer is connected.
-                scale.round_seconds + 1,
+                seconds,
                 pause_seconds=_BUYERS / offered,
                 count_statuses=True,
+                ramp_seconds=_RAMP_SECONDS,
                 most_per_second=int(offered * 1.2),
             )
-            bench.say(f"overload: {load.wrk.per_second:,.0f} accepted/s, {load.wrk.statuses}")
+            bench.say(f"overload: {_accepted(load):,.0f} accepted/s, {load.wrk.late}")
             return load
 
         onsale.http(peak.connections, scale.warm_up_seconds)
-        rounds = interleave({"peak": at_peak, "overload": overloaded}, scale.rounds)
+        rounds = interleave({"peak": at_peak, "overload": overloaded}, scale.latency_rounds)
     return [_goodput(rounds, offered), _refusal_cost(rounds)]
 
 
+def _accepted(load: Load) -> float:
+    return load.wrk.late["201"] / load.wrk.late_seconds
+
+
 def _goodput(rounds: dict[str, list[Load]], offered: float) -> Row:
-    accepted = [load.wrk.per_second for load in rounds["overload"]]
-    peak = [load.wrk.per_second for load in rounds["peak"]]
+    accepted = [_accepted(load) for load in rounds["overload"]]
+    peak = [_accepted(load) for load in rounds["peak"]]
     value, spread = ratio(accepted, peak)
-    statuses = [dict(load.wrk.statuses or {}) for load in rounds["overload"]]
+    statuses = [load.wrk.late for load in rounds["overload"]]
     detail = {
         **spread,
         "peak_per_s": figures(peak),
         "accepted_per_s": figures(accepted),
         "offered_per_s": round(offered, 1),
-        "asked_per_s": figures([load.wrk.requests / load.wrk.seconds for load in rounds["overload"]]),
+        "asked_per_s": figures([sum(load.wrk.late.values()) / load.wrk.late_seconds for load in rounds["overload"]]),
         "answers": {status: sum(counts[status] for counts in statuses) for status in statuses[0]},
         "broken_connections": sum(load.wrk.broken for load in rounds["overload"]),
         "buyers": _BUYERS,
@@ -65,7 +74,7 @@ def _refusal_cost(rounds: dict[str, list[Load]]) -> Row:
     costs = [
         max(0.0, load.cpu.total - accept * load.wrk.successes) / refused
         for load in rounds["overload"]
-        if (refused := (load.wrk.statuses or {}).get("503", 0))
+        if (refused := load.wrk.statuses["503"])
     ]
     detail = {"accept_microseconds": round(accept * 1e6, 1)}
     if not costs:

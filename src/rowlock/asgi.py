@@ -5,9 +5,11 @@ Reads the environment when it is imported; the database has to be there and migr
 
 from rowlock.http.app import create_app
 from rowlock.instance import load_instance, resolve_dsns
+from rowlock.ops.logs import configure_logging
 from rowlock.settings import settings
 
 _settings = settings()
+configure_logging(_settings.log_format, _settings.log_level)
 _instance = load_instance(_settings)
 
 app = create_app(

@@ -1,6 +1,7 @@
 """The operator's endpoints: nobody without the key, cleanup, statistics, and seats kept from sale."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -140,7 +141,7 @@ async def test_what_cannot_be_blocked_is_told(admin: Api, show: Show) -> None:
     for call, body in (("block", {"seat_ids": [1]} | camera), ("unblock", {"seat_ids": [1]})):
         for nowhere in (UNKNOWN_ID, "x"):
             problem(await admin.post(f"/api/admin/shows/{nowhere}/{call}", json=body), 404, "SHOW_NOT_FOUND")
-    for body, place in (
+    malformed: list[tuple[dict[str, Any], str]] = [
         ({}, "body.seat_ids"),
         ({"seat_ids": []} | camera, "body.seat_ids"),
         ({"seat_ids": [0]} | camera, "body.seat_ids.0"),
@@ -152,7 +153,8 @@ async def test_what_cannot_be_blocked_is_told(admin: Api, show: Show) -> None:
         ({"seat_ids": [1], "reason": "a\0b"}, "body.reason"),
         ({"seat_ids": [1], "reason": "a\n"}, "body.reason"),
         ({"seat_ids": [1], "reason": "x" * 201}, "body.reason"),
-    ):
+    ]
+    for body, place in malformed:
         assert place in problem(await admin.post(f"{path}/block", json=body), 400, "INVALID_INPUT")["detail"], body
 
 

@@ -135,7 +135,7 @@ async def test_a_page_loads_nothing_from_elsewhere(client: Api, path: str) -> No
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/html")
     assert not re.search(r"(?:https?:)?//(?!www\.w3\.org/)[\w.-]+\.\w+", _without_text(answer.text))
-    for address in Links(answer.text).loads:
+    for address in set(Links(answer.text).loads) - {"data:,"}:  # An icon that is nothing, so that nobody asks for one.
         assert not re.match(r"\w+:|//", address), address
         asset = await client.get(address)
         assert asset.status_code == 200, address

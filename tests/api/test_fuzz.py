@@ -49,9 +49,7 @@ async def _put_on_sale(owner: psycopg.AsyncConnection) -> dict[str, str]:
     plan = theatre()
     imported = await import_plan(owner, plan, source_format="test", venue="Playhouse")
     starts_at = datetime.now(UTC) + timedelta(days=30)
-    created = await create_show(
-        owner, ShowDraft(imported.plan.plan_id, "Swan Lake", starts_at, {ALL_CATEGORIES: 3000})
-    )
+    created = await create_show(owner, ShowDraft(imported.plan.plan_id, "Swan Lake", starts_at, {ALL_CATEGORIES: 3000}))
     return {
         "ROWLOCK_FUZZ_SHOW_ID": str(created.show_id),
         "ROWLOCK_FUZZ_SEATS_TOTAL": str(len(plan.seats)),

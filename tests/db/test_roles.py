@@ -161,12 +161,13 @@ async def test_the_attack_works_on_a_function_without_a_search_path(
     db: SeatDb, show: Show, owner: Connection, attacker: Connection
 ) -> None:
     """The negative control: were the pinned path what protects us, taking it away must let the attack through."""
-    await owner.execute("alter function rowlock.release_seats_atomic reset search_path")
+    for name in ("release_seats_atomic", "release_seats_batch"):
+        await owner.execute(f"alter function rowlock.{name} reset search_path".encode())
     hold = await db.reserve(show, seats=[1], holder="anna")
     await attacker.execute(
         "create temporary table seat_reservations as select null::bytea as token_hash, ''::text as reserved_by, "
         "'released'::text as status, '{1}'::integer[] as seat_ids, gen_random_uuid() as show_id, "
-        "gen_random_uuid() as reservation_id limit 0"
+        "gen_random_uuid() as reservation_id, ''::text as session_id, clock_timestamp() as created_at limit 0"
     )
     await attacker.execute("grant all on pg_temp.seat_reservations to public")
     await attacker.execute("set search_path = pg_temp, rowlock")

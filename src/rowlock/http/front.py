@@ -4,7 +4,7 @@ access log. Everything else goes on to FastAPI.
 
 import re
 import sys
-from asyncio import AbstractEventLoop, get_running_loop
+from asyncio import get_running_loop
 from collections.abc import Callable
 from http import HTTPStatus
 from itertools import count
@@ -40,23 +40,44 @@ class AccessLine(msgspec.Struct):
     milliseconds: float
 
 
+class RefusalsLine(msgspec.Struct):
+    """How many requests for seats were refused before they were parsed, since the last line."""
+
+    event: str
+    time: float
+    status: int
+    count: int
+
+
 class AccessLog:
-    """Writes access lines in bundles: a line of its own for each request would cost more than the request."""
+    """Writes access lines in bundles: a line of its own for each request would cost more than the request.
+
+    Early refusals are only counted: in an overload they come by the ten thousand, and each must cost next to nothing.
+    """
 
     def __init__(self, write: Callable[[bytes], object] | None = None) -> None:
         self._write = write or (lambda data: sys.stderr.buffer.write(data) and sys.stderr.buffer.flush())
         self._encoder = msgspec.json.Encoder()
-        self._lines: list[AccessLine] = []
-        self._loop: AbstractEventLoop | None = None
+        self._lines: list[AccessLine | RefusalsLine] = []
+        self._refusals = 0
 
     def add(self, line: AccessLine) -> None:
         """Take a line; it is written within FLUSH_SECONDS."""
         self._lines.append(line)
-        if len(self._lines) == 1:
+        if len(self._lines) == 1 and not self._refusals:
+            get_running_loop().call_later(FLUSH_SECONDS, self.flush)
+
+    def add_refusal(self) -> None:
+        """Count an early refusal."""
+        self._refusals += 1
+        if self._refusals == 1 and not self._lines:
             get_running_loop().call_later(FLUSH_SECONDS, self.flush)
 
     def flush(self) -> None:
         """Write what has gathered."""
+        if self._refusals:
+            self._lines.append(RefusalsLine("refused_early", round(time(), 3), 503, self._refusals))
+            self._refusals = 0
         lines, self._lines = self._lines, []
         if lines:
             self._write(self._encoder.encode_lines(lines))
@@ -135,11 +156,9 @@ class Front:
         """The raw refusal of one whole raw request for seats while there is no room for it; None to serve it."""
         if not self._is_full() or not data.startswith(_ASKS_FOR_SEATS) or not _is_one_whole_request(data):
             return None
-        request_id = self._new_request_id()
         if self._access_log is not None:
-            route = data[5 : data.index(b" ", 5)].decode()
-            self._access_log.add(AccessLine("request", round(time(), 3), request_id, "POST", route, 503, 0.0))
-        return self._refusal.replace(_ANY_REQUEST_ID, request_id.encode())
+            self._access_log.add_refusal()
+        return self._refusal.replace(_ANY_REQUEST_ID, self._new_request_id().encode())
 
     async def _lean_reply(self, scope: Scope, receive: Receive, request_id: str) -> tuple[Reply | None, str]:
         route = "unmatched"

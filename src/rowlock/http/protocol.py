@@ -29,14 +29,21 @@ class JoiningTransport:
             self._loop.call_soon(self._flush)
         self._pending.append(data)
 
+    def write_now(self, data: bytes) -> None:
+        """Write at once: for an answer that is all there is to write."""
+        self._flush()
+        self._transport.write(data)
+
     def close(self) -> None:
         """Write what is pending and close."""
         self._flush()
         self._transport.close()
 
     def _flush(self) -> None:
+        if not self._pending:
+            return
         pending, self._pending = self._pending, []
-        if pending and not self._transport.is_closing():
+        if not self._transport.is_closing():
             self._transport.write(pending[0] if len(pending) == 1 else b"".join(pending))
 
     def __getattr__(self, name: str) -> Any:
@@ -50,6 +57,7 @@ class RushHttpProtocol(HttpToolsProtocol):
         super().__init__(config, *args, **kwargs)
         self._refuse_early: EarlyRefusal | None = getattr(config.app, "refuse_early", None)
         self._between_requests = True
+        self._refused_at = float("-inf")
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn's own type.
         """Take on a connection."""
@@ -60,13 +68,19 @@ class RushHttpProtocol(HttpToolsProtocol):
         if self._refuse_early is not None and self._between_requests and not self._is_answering():
             answer = self._refuse_early(data)
             if answer is not None:
-                self._unset_keepalive_if_required()
-                self.transport.write(answer)
-                self.timeout_keep_alive_task = self.loop.call_later(
-                    self.timeout_keep_alive, self.timeout_keep_alive_handler
-                )
+                self._refused_at = self.loop.time()
+                self.transport.write_now(answer)  # type: ignore[attr-defined] # A JoiningTransport, see connection_made.
                 return
         super().data_received(data)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close an idle connection; one that was refused lately has not been idle."""
+        remaining = self._refused_at + self.timeout_keep_alive - self.loop.time()
+        if remaining > 0:
+            # Moving the timer at each refusal would cost a tenth of the refusal.
+            self.timeout_keep_alive_task = self.loop.call_later(remaining, self.timeout_keep_alive_handler)
+        else:
+            super().timeout_keep_alive_handler()
 
     def on_message_begin(self) -> None:
         """A request has begun to arrive."""

@@ -117,6 +117,10 @@ class BestAvailable:
         picture.hold_back(chosen)
         try:
             result = await self._reserving.reserve(request)
+            if result.outcome == Outcome.INVALID_INPUT:
+                # This very request, sent twice at once, was offered other seats each time and travelled in one batch.
+                # The first of the two has been decided, and now this one answers the same.
+                result = await self._reserving.reserve(request)
             if result.outcome == Outcome.SEATS_UNAVAILABLE:
                 picture.lost(result.unavailable_seat_ids)
             return result

@@ -23,8 +23,12 @@ _numbers = count()
 
 
 def _is_well_formed(case: Any) -> bool:
-    meta = case.meta
-    return meta is not None and meta.generation.mode.is_positive and meta.phase.name.value != "stateful"
+    return case.meta is not None and case.meta.generation.mode.is_positive
+
+
+def _follows_a_link(case: Any) -> bool:
+    """Stateful tests bring tokens of their own along, and check what becomes of just those."""
+    return bool(case.meta.phase.name.value == "stateful")
 
 
 def _seats(wanted: list[int], most: int) -> list[int]:
@@ -32,7 +36,7 @@ def _seats(wanted: list[int], most: int) -> list[int]:
     return list(dict.fromkeys((seat - 1) % (SEATS_TOTAL + 20) + 1 for seat in wanted))[:most]
 
 
-def _steer_body(body: dict[str, Any]) -> None:
+def _steer_body(body: dict[str, Any], *, tokens: bool) -> None:
     number = next(_numbers)
     if "show_id" in body and number % 8:
         body["show_id"] = SHOW_ID
@@ -48,7 +52,7 @@ def _steer_body(body: dict[str, Any]) -> None:
             body[name] = _seats([int(seat) for seat in body[name]], most)
     if body.get("remove") and body.get("add"):
         body["remove"] = [seat for seat in body["remove"] if seat not in body["add"]]
-    if isinstance(body.get("reservation_token"), str) and _tokens and number % 4:
+    if isinstance(body.get("reservation_token"), str) and tokens and number % 4:
         body["reservation_token"] = _tokens[number % len(_tokens)]
 
 
@@ -57,12 +61,13 @@ def before_call(_: Any, case: Any, kwargs: dict[str, Any]) -> None:
     """Point a well-formed request at the show and at holds that were made before."""
     if not _is_well_formed(case):
         return
-    if "token" in (case.path_parameters or {}) and _tokens and next(_numbers) % 8:
+    tokens = bool(_tokens) and not _follows_a_link(case)
+    if "token" in (case.path_parameters or {}) and tokens and next(_numbers) % 8:
         case.path_parameters["token"] = _tokens[next(_numbers) % len(_tokens)]
     if "show_id" in (case.path_parameters or {}) and next(_numbers) % 8:
         case.path_parameters["show_id"] = SHOW_ID
     if isinstance(case.body, dict):
-        _steer_body(case.body)
+        _steer_body(case.body, tokens=tokens)
 
 
 @schemathesis.hook

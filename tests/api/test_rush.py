@@ -1,0 +1,71 @@
+"""When there is no room for one more request for seats, it is refused before it is parsed, and nothing else is."""
+
+import asyncio
+import socket
+
+import pytest
+
+from rowlock.services.coalescer import Coalescer
+from tests.support.http import RESERVATIONS, Served, outcome, problem, said
+from tests.support.seatdb import SeatDb, Show
+
+
+@pytest.fixture
+def full(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many requests wait as may; those that get through all the same are still served."""
+    monkeypatch.setattr(Coalescer, "is_full", property(lambda _: True))
+
+
+@pytest.mark.usefixtures("full")
+async def test_requests_for_seats_are_refused_and_all_others_served(served: Served, show: Show, db: SeatDb) -> None:
+    hold = await db.reserve(show, seats=[1], holder="anna")
+    async with served.client() as client:
+        refused = [await client.reserve(show, [2], by="ben"), await client.best(show, 2, session_id="carl")]
+        for answer in refused:
+            problem(answer, 503, "BUSY")
+            assert answer.headers["retry-after"] == "1"
+            assert answer.headers["x-content-type-options"] == "nosniff"
+        assert said(refused[0]) == said(refused[1])
+        assert len({answer.headers["x-request-id"] for answer in refused}) == 2
+        assert (await client.get(f"/api/shows/{show.show_id}/seats")).status_code == 200
+        released = await client.release(reservation_id=str(hold.reservation_id), session_id="anna")
+        assert outcome(released) == (200, None)
+        assert (await client.get("/health/live")).status_code == 200
+
+    lines = served.application.access_lines()
+    assert [(line["path"], line["status"]) for line in lines[:2]] == [
+        (f"{RESERVATIONS}/reserve-v2", 503),
+        (f"{RESERVATIONS}/best-available", 503),
+    ]
+    assert [line["request_id"] for line in lines[:2]] == [answer.headers["x-request-id"] for answer in refused]
+    assert await db.claims(show) == {}
+
+
+@pytest.mark.usefixtures("full")
+async def test_requests_that_come_together_or_in_pieces_are_answered_in_order(served: Served, show: Show) -> None:
+    body = f'{{"show_id": "{show.show_id}", "seat_ids": [3], "session_id": "dora"}}'.encode()
+    head = f"POST {RESERVATIONS}/reserve-v2 HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    reserve = f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+    look = f"GET /api/shows/{show.show_id}/seats HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    last = b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
+    def statuses(*pieces: bytes) -> list[bytes]:
+        with socket.create_connection(("127.0.0.1", served.port), timeout=10) as connection:
+            for piece in pieces:
+                connection.sendall(piece)
+            read = b""
+            while data := connection.recv(65536):
+                read += data
+        return [part[:3] for part in read.split(b"HTTP/1.1 ")[1:]]
+
+    # Only what is recognized at a glance is refused early; the rest is parsed, and then there is room after all.
+    assert await asyncio.to_thread(statuses, look + reserve + last) == [b"200", b"201", b"200"]
+    assert await asyncio.to_thread(statuses, reserve + look + last) == [b"409", b"200", b"200"]
+    assert await asyncio.to_thread(statuses, look + reserve[:200], reserve[200:] + last) == [b"200", b"409", b"200"]
+    assert await asyncio.to_thread(statuses, last) == [b"200"]
+
+
+async def test_while_there_is_room_the_same_requests_are_served(served: Served, show: Show) -> None:
+    async with served.client() as client:
+        assert outcome(await client.reserve(show, [2], by="ben")) == (201, None)
+        assert outcome(await client.best(show, 2, session_id="carl")) == (201, None)

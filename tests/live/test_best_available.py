@@ -1,0 +1,256 @@
+"""Best available through the service, on a real database: a rush is served while seats last, by one process or two."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from rowlock.db.pool import Database
+from rowlock.domain.best_available import Hall
+from rowlock.domain.database import Dsns
+from rowlock.domain.outcomes import Outcome
+from rowlock.domain.plan import SeatingPlan
+from rowlock.domain.reservations import Holder, ReservationResult, ReservationToken
+from rowlock.live.boards import LiveShows
+from rowlock.plans.showcase import stadium, theatre
+from rowlock.services.best_available import BestAvailable, UnknownCategoryError
+from rowlock.services.catalogue import Catalogue
+from rowlock.services.programme import ShowDraft, create_show, import_plan
+from rowlock.services.reserving import Reserving
+from tests.support.seatdb import SeatDb, Show
+
+PARTIES = (12, 34, 12, 22, 7, 8, 3, 2)
+HERD = 160
+
+
+@cache
+def hall_plan(name: str) -> SeatingPlan:
+    return theatre() if name == "theatre" else stadium(8_000)
+
+
+async def put_on_sale(owner: psycopg.AsyncConnection, plan: SeatingPlan) -> Show:
+    imported = await import_plan(owner, plan, source_format="test", venue="Playhouse", organization="Moonlight")
+    prices = {category.name: 1000 for category in plan.categories if category.for_sale}
+    draft = ShowDraft(imported.plan.plan_id, "Swan Lake", datetime.now(UTC) + timedelta(days=30), prices)
+    return Show((await create_show(owner, draft)).show_id, imported.plan.seats_total)
+
+
+@pytest.fixture
+async def theatre_show(owner: psycopg.AsyncConnection) -> Show:
+    return await put_on_sale(owner, hall_plan("theatre"))
+
+
+@asynccontextmanager
+async def processes(dsns: Dsns, count: int) -> AsyncIterator[list[BestAvailable]]:
+    """So many services with pools, queues and pictures of their own, as in so many processes."""
+    async with AsyncExitStack() as stack:
+        made = []
+        for _ in range(count):
+            database = Database(dsns)
+            await database.open()
+            stack.push_async_callback(database.close)
+            live = LiveShows(database)
+            made.append(BestAvailable(Catalogue(database), Reserving(database, live), live))
+        yield made
+
+
+@pytest.fixture
+async def service(dsns: Dsns) -> AsyncIterator[BestAvailable]:
+    async with processes(dsns, 1) as (service,):
+        yield service
+
+
+async def best(
+    service: BestAvailable, show: Show, quantity: int, by: str, *, token: ReservationToken | None = None, **wish: object
+) -> ReservationResult:
+    token = token or ReservationToken.mint(show.show_id)
+    result = await service.reserve(token, quantity, Holder(by), **wish)  # type: ignore[arg-type] # Passed on as given.
+    assert result is not None
+    return result
+
+
+def standard_seats(plan: SeatingPlan) -> set[int]:
+    return {seat.seat_id for seat in plan.seats if seat.kind == "standard"}
+
+
+@pytest.mark.parametrize("count", [1, 2], ids=["one process", "two processes"])
+async def test_a_herd_is_served_while_seats_last(
+    db: SeatDb, owner: psycopg.AsyncConnection, dsns: Dsns, count: int
+) -> None:
+    """160 parties at once, and as soon as they have their seats the next 160, until 8,000 seats are sold out."""
+    plan = hall_plan("arena")
+    show, dice = await put_on_sale(owner, plan), random.Random(count)
+    seats, claimed, refused, arrived = standard_seats(plan), set[int](), list[int](), 0
+    async with processes(dsns, count) as services:
+        while len(refused) < HERD:
+            herd = dice.choices(range(1, 9), PARTIES, k=HERD)
+            results = await asyncio.gather(
+                *(
+                    best(services[number % count], show, quantity, f"party-{arrived + number}")
+                    for number, quantity in enumerate(herd)
+                )
+            )
+            arrived += HERD
+            for quantity, result in zip(herd, results, strict=True):
+                if result.outcome == Outcome.OK:
+                    assert len(result.seat_ids) == quantity
+                    assert not claimed & set(result.seat_ids), "sold twice"
+                    claimed |= set(result.seat_ids)
+                else:
+                    assert result.outcome == Outcome.SEATS_UNAVAILABLE
+                    refused.append(quantity)
+    # Nothing was given back, so whoever was refused found at least as many seats as are left now: too few.
+    assert min(refused) > len(seats - claimed)
+    assert claimed <= seats
+    assert set(await db.claims(show)) == claimed
+    assert await db.check(show) == []
+
+
+async def test_a_picture_that_is_far_behind_costs_a_look_and_no_refusal(
+    db: SeatDb, theatre_show: Show, service: BestAvailable
+) -> None:
+    assert (await best(service, theatre_show, 1, "anna")).outcome == Outcome.OK
+    # Another process sells all but the last row while nobody looks here.
+    await db.set_show(theatre_show, max_seats_per_reservation=1000)
+    left = standard_seats(hall_plan("theatre")) - set(await db.claims(theatre_show))
+    last = sorted(left)[-20:]
+    await db.reserve(theatre_show, seats=sorted(left - set(last)), holder="elsewhere")
+
+    result = await best(service, theatre_show, 4, "ben")
+
+    assert result.outcome == Outcome.OK
+    assert set(result.seat_ids) <= set(last)
+
+
+async def test_seats_that_another_process_gives_back_are_found_before_anybody_is_refused(
+    db: SeatDb, theatre_show: Show, service: BestAvailable
+) -> None:
+    await db.set_show(theatre_show, max_seats_per_reservation=1000)
+    everything = sorted(standard_seats(hall_plan("theatre")))
+    rest = await db.reserve(theatre_show, seats=everything[3:], holder="elsewhere")
+    assert (await best(service, theatre_show, 4, "anna")).outcome == Outcome.SEATS_UNAVAILABLE
+    assert (await best(service, theatre_show, 3, "ben")).outcome == Outcome.OK
+
+    await db.release(rest)
+
+    assert (await best(service, theatre_show, 8, "anna")).outcome == Outcome.OK
+
+
+async def test_an_expired_hold_is_offered_without_any_cleanup(
+    db: SeatDb, theatre_show: Show, service: BestAvailable
+) -> None:
+    await db.set_show(theatre_show, max_seats_per_reservation=1000)
+    everything = sorted(standard_seats(hall_plan("theatre")))
+    lapsed = await db.reserve(theatre_show, seats=everything, holder="elsewhere")
+    assert (await best(service, theatre_show, 2, "anna")).outcome == Outcome.SEATS_UNAVAILABLE
+
+    await db.age(lapsed, minutes=11)
+    await asyncio.sleep(1.6)  # A deadline that a test moves is no event: only a whole new picture shows it.
+
+    assert (await best(service, theatre_show, 2, "anna")).outcome == Outcome.OK
+
+
+async def test_seats_on_their_way_to_somebody_who_is_refused_are_offered_to_the_next(
+    db: SeatDb, theatre_show: Show, service: BestAvailable
+) -> None:
+    await db.set_show(theatre_show, max_seats_per_reservation=1000)
+    everything = sorted(standard_seats(hall_plan("theatre")))
+    await db.reserve(theatre_show, seats=everything[4:], holder="elsewhere")
+    assert (await best(service, theatre_show, 2, "anna")).outcome == Outcome.OK
+
+    # Anna asks again, and for a moment the last two seats are held back for her.
+    again, ben, cem = await asyncio.gather(
+        best(service, theatre_show, 2, "anna"),
+        best(service, theatre_show, 2, "ben"),
+        best(service, theatre_show, 1, "cem"),
+    )
+
+    assert again.outcome == Outcome.DUPLICATE_RESERVATION
+    assert ben.outcome == Outcome.OK
+    assert cem.outcome == Outcome.SEATS_UNAVAILABLE
+    assert set((await db.claims(theatre_show)).values()) == {"elsewhere", "anna", "ben"}
+
+
+async def test_explicit_choices_in_the_same_moment_take_nothing_from_a_party(
+    db: SeatDb, theatre_show: Show, dsns: Dsns, service: BestAvailable
+) -> None:
+    first = await best(service, theatre_show, 2, "anna")
+    async with db.another() as somebody:
+        results = await asyncio.gather(
+            *(best(service, theatre_show, 2, f"party-{number}") for number in range(20)),
+            *(
+                somebody.reserve(theatre_show, seats=[first.seat_ids[1] + number + 1], holder=f"single-{number}")
+                for number in range(6)
+            ),
+        )
+    assert [result.outcome for result in results[:20]] == [Outcome.OK] * 20
+    assert await db.check(theatre_show) == []
+
+
+async def test_a_repeated_request_is_answered_the_same_also_when_all_is_sold(
+    db: SeatDb, theatre_show: Show, service: BestAvailable
+) -> None:
+    token = ReservationToken.mint(theatre_show.show_id)
+    first = await best(service, theatre_show, 2, "anna", token=token, repeated=True)
+    await db.set_show(theatre_show, max_seats_per_reservation=1000)
+    left = standard_seats(hall_plan("theatre")) - set(first.seat_ids)
+    await db.reserve(theatre_show, seats=sorted(left), holder="elsewhere")
+
+    again = await best(service, theatre_show, 2, "anna", token=token, repeated=True)
+
+    assert (again.outcome, again.seat_ids, again.expires_at) == (Outcome.OK, first.seat_ids, first.expires_at)
+    assert (again.extension_count, again.extensions_remaining) == (0, 3)
+    other = ReservationToken.mint(theatre_show.show_id)
+    refused = await best(service, theatre_show, 2, "ben", token=other, repeated=True)
+    assert refused.outcome == Outcome.SEATS_UNAVAILABLE
+
+
+async def test_an_accessible_party_has_a_wheelchair_place_with_its_companion(
+    theatre_show: Show, service: BestAvailable
+) -> None:
+    kinds = {seat.seat_id: seat.kind for seat in hall_plan("theatre").seats}
+    hall = Hall(hall_plan("theatre"))
+    for party in range(6):
+        result = await best(service, theatre_show, 3, f"party-{party}", accessible=True)
+        assert sorted(kinds[seat] for seat in result.seat_ids) == ["companion", "standard", "wheelchair"]
+        assert len({hall.place[seat][0] for seat in result.seat_ids}) == 1
+    assert (await best(service, theatre_show, 1, "late", accessible=True)).outcome == Outcome.SEATS_UNAVAILABLE
+
+
+async def test_categories_and_shows_that_do_not_exist(theatre_show: Show, service: BestAvailable) -> None:
+    with pytest.raises(UnknownCategoryError, match="Premium stalls, Stalls, Balcony front, Balcony"):
+        await best(service, theatre_show, 2, "anna", category="Moon")
+    assert await service.reserve(ReservationToken.mint(UUID(int=1)), 2, Holder("anna")) is None
+
+
+async def test_whoever_leaves_while_the_database_decides_leaves_the_seats_to_others(
+    db: SeatDb, theatre_show: Show, service: BestAvailable
+) -> None:
+    async with db.another() as somebody:
+        async with somebody.app.transaction(force_rollback=True):
+            first = await best(service, theatre_show, 1, "first")
+            neighbour = await somebody.reserve(theatre_show, seats=[first.seat_ids[0] + 1], holder="somebody")
+            assert neighbour.outcome == "OK"
+            leaves = asyncio.create_task(best(service, theatre_show, 8, "leaves"))
+            await _until_it_waits(db)
+            leaves.cancel()
+            await asyncio.gather(leaves, return_exceptions=True)
+        results = [await best(service, theatre_show, 8, f"party-{number}") for number in range(3)]
+    assert [result.outcome for result in results] == [Outcome.OK] * 3
+    assert await db.check(theatre_show) == []
+
+
+async def _until_it_waits(db: SeatDb) -> None:
+    while True:
+        cursor = await db.owner.execute(
+            "select from pg_stat_activity where datname = current_database() and application_name = 'rowlock' "
+            "and cardinality(pg_blocking_pids(pid)) > 0"
+        )
+        if await cursor.fetchone() is not None:
+            return
