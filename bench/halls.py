@@ -18,6 +18,7 @@ SHOWS_OF_THE_HALL = 2_000
 SEATS_OF_THE_HALL = 20_000
 SEATS_OF_THE_STADIUM = 100_000
 HERD_SEATS = 8_000
+GROWN_FROM = 100
 _SEATS_A_ROW = 100
 
 _ADD_SHOWS = """
@@ -34,6 +35,7 @@ _ADD_PRICES = """
     from rowlock.shows as s
     join rowlock.seating_plans as p using (plan_id),
         lateral generate_series(1, jsonb_array_length(p.layout -> 'categories')) as c (number)
+    on conflict do nothing
 """
 
 # Holds number first … first + holds - 1, two seats each, dealt out to the shows in turn.
@@ -115,10 +117,12 @@ def stadium_template(cluster: Cluster) -> str:
 
 
 def grown_template(cluster: Cluster, shows: int) -> str:
-    """The stadium with very many shows, whose holds live for a day."""
-    return cluster.template(
-        "grown", lambda database: _fill(database, stadium(SEATS_OF_THE_STADIUM), shows, hold_seconds=86_400)
-    )
+    """The stadium with very many shows more, from number GROWN_FROM on, whose holds live for a day."""
+
+    def fill(database: Database) -> None:
+        add_shows(database, GROWN_FROM, shows, hold_seconds=86_400)
+
+    return cluster.template("grown", fill, base=stadium_template(cluster))
 
 
 def grid(seats: int) -> SeatingPlan:
@@ -151,11 +155,9 @@ def grid(seats: int) -> SeatingPlan:
     )
 
 
-def _fill(database: Database, plan: SeatingPlan, shows: int, *, hold_seconds: int = 600) -> None:
+def _fill(database: Database, plan: SeatingPlan, shows: int) -> None:
     asyncio.run(_publish(database.dsns.owner, plan))
-    add_shows(database, 0, shows, hold_seconds=hold_seconds)
-    with database.owner() as connection:
-        connection.execute(_ADD_PRICES)
+    add_shows(database, 0, shows)
 
 
 async def _publish(owner_dsn: str, plan: SeatingPlan) -> None:
@@ -169,6 +171,7 @@ def add_shows(database: Database, first: int, shows: int, *, hold_seconds: int =
         connection.execute(
             _ADD_SHOWS, {"first": SHOW_NUMBERS_FROM + first, "shows": shows, "hold_seconds": hold_seconds}
         )
+        connection.execute(_ADD_PRICES)
 
 
 def add_past(database: Database, past: Past) -> None:

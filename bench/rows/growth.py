@@ -11,6 +11,7 @@ from bench.generators.http import Connection, reserve_request
 from bench.generators.pgbench import Pgbench
 from bench.generators.wrk import RESERVE_V2
 from bench.halls import (
+    GROWN_FROM,
     SEATS_OF_THE_HALL,
     SEATS_OF_THE_STADIUM,
     SHOWS_OF_THE_HALL,
@@ -108,9 +109,9 @@ def _fill(database: Database, scale: Scale) -> int:
     failed = (scale.growth_audit_rows - live) // 3
     released = (scale.growth_audit_rows - live - failed) // 2
     free_from = pairs_needed(live, shows)
-    add_past(database, Past("released", "released", released, shows, first_pair=free_from))
-    add_past(database, Past("failed", "failed", failed, shows))
-    add_past(database, Past("live", "live", live, shows))
+    add_past(database, Past("released", "released", released, shows, first_show=GROWN_FROM, first_pair=free_from))
+    add_past(database, Past("failed", "failed", failed, shows, first_show=GROWN_FROM))
+    add_past(database, Past("live", "live", live, shows, first_show=GROWN_FROM))
     database.vacuum()
     database.ledger.before = count(database.dsns.owner)
     return free_from
@@ -122,7 +123,9 @@ def _takes_turns(shows: int, first_pair: int) -> Take:
 
     def take(requests: int) -> Wishes:
         nonlocal asked
-        wishes = Wishes(0, SEATS_OF_THE_STADIUM // 2 - first_pair, at_once=shows, first_pair=first_pair, skip=asked)
+        wishes = Wishes(
+            GROWN_FROM, SEATS_OF_THE_STADIUM // 2 - first_pair, at_once=shows, first_pair=first_pair, skip=asked
+        )
         asked += requests
         return wishes
 

@@ -13,7 +13,8 @@ from typing import Any
 from bench.context import Bench
 from bench.parties import arrivals
 from bench.report import Row
-from rowlock.domain.best_available import Chooser, Hall
+from rowlock.domain.best_available import Chooser
+from rowlock.domain.hall import Hall
 from rowlock.domain.plan import SeatingPlan
 from rowlock.plans.showcase import stadium, theatre
 

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, LiteralString
+from uuid import UUID, uuid4
 
 from tests.support.seatdb import Cleaned, Reserved, SeatDb, Show, said
 from tests.support.steps import Call, Schedule, Steps, explore
@@ -23,6 +24,7 @@ class World:
 
     show: Show
     holds: dict[str, Reserved] = field(default_factory=dict)
+    order_id: UUID = field(default_factory=uuid4)
 
 
 async def _anna_elsewhere(db: SeatDb, world: World) -> None:
@@ -76,6 +78,10 @@ OPERATIONS: dict[str, tuple[Operation, Operation]] = {
         lambda db, w: db.release(w.holds["anna"]),
         lambda db, w: db.release(w.holds["anna"]),
     ),
+    "complete": (
+        lambda db, w: db.complete(w.show, w.order_id),
+        lambda db, w: db.complete(w.show, w.order_id),
+    ),
     "cleanup": (lambda db, _: db.cleanup(), lambda db, _: db.cleanup()),
     "block": (
         lambda db, w: db.block(w.show, seats=[2, 3]),
@@ -103,6 +109,8 @@ select json_build_object(
             where show_id = %(show)s
         ) as h
     ),
+    'orders', (select json_agg(status) from rowlock.ticket_orders where show_id = %(show)s),
+    'tickets', (select json_agg(seat_id order by seat_id) from rowlock.tickets where show_id = %(show)s),
     'audit', (
         select json_agg(e order by e.event, e.reserved_by, e.operation, e.seat_ids::text, e.error_code)
         from (
@@ -135,6 +143,8 @@ async def explore_pair(db: SeatDb, steps: Steps, *, pair: tuple[str, str], state
         await db.owner.execute("delete from rowlock.show_seats")
         world.show, world.holds = await db.make_show(seats=SEATS), {}
         await STATES[state](db, world)
+        if "complete" in pair:
+            world.order_id = await db.order(world.holds["anna"])
 
     async def prepare() -> Sequence[Call]:
         await begin()
@@ -188,6 +198,8 @@ def _answer(result: Any) -> Any:
     if isinstance(result, Cleaned):
         return "cleaned"  # What another session works on is skipped: the count may be any part of all.
     told = said(result)
+    told.pop("ticket_ids", None)
+    told.pop("order_id", None)
     if isinstance(told.get("expires_at"), datetime):
         told["expires_at"] = round((told["expires_at"] - result.server_time).total_seconds() / 60)
     if told.get("unavailable_seat_ids"):

@@ -135,6 +135,41 @@ MISTAKES: dict[str, tuple[tuple[str, str], str, list[Mutant]]] = {
             )
         ],
     ),
+    "complete does not lock the hold and the order": (
+        ("complete", "complete"),
+        "held",
+        [
+            Mutant(
+                "complete_order_atomic",
+                "for update;\n    select * into v_order from ticket_orders as o where o.show_id = p_show_id and "
+                "o.order_id = p_order_id for update;",
+                ";",
+            )
+        ],
+    ),
+    "complete takes a seat from a live hold": (
+        ("reserve", "complete"),
+        "lapsed",
+        [
+            Mutant(
+                "complete_order_atomic",
+                "and (c.reservation_id = v_order.reservation_id or c.reserved_until <= clock_timestamp())",
+                "",
+            )
+        ],
+    ),
+    "cleanup frees a seat that was paid for": (
+        ("complete", "cleanup"),
+        "lapsed",
+        [
+            Mutant("cleanup_expired_seat_reservations", "for update skip locked", ""),
+            Mutant(
+                "cleanup_expired_seat_reservations",
+                "and c.reservation_id = d.reservation_id and c.status = 'reserved'",
+                "and c.reservation_id = d.reservation_id",
+            ),
+        ],
+    ),
     "block overruns a live hold": (
         ("reserve", "block"),
         "free",

@@ -1,5 +1,6 @@
 """The live pictures of one process over a fresh database, and a clock that passes when the test says so."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from uuid import UUID
 
@@ -10,6 +11,9 @@ from rowlock.db.seat_changes import SeatChanges, seat_changes
 from rowlock.domain.database import Dsns
 from rowlock.live import boards
 from rowlock.live.boards import REFRESH_SECONDS, LiveShows
+from tests.support.seatdb import SeatDb
+
+HANGS_AFTER_SECONDS = 30.0
 
 
 class Clock:
@@ -68,3 +72,15 @@ async def database(dsns: Dsns) -> AsyncIterator[Database]:
 @pytest.fixture
 def live(database: Database, clock: Clock) -> LiveShows:
     return LiveShows(database)
+
+
+async def until_a_service_waits(db: SeatDb) -> int:
+    """Wait until a connection of a service waits for somebody's lock; the id of its server process."""
+    async with asyncio.timeout(HANGS_AFTER_SECONDS):
+        while True:
+            cursor = await db.owner.execute(
+                "select pid from pg_stat_activity where datname = current_database() "
+                "and application_name = 'rowlock' and cardinality(pg_blocking_pids(pid)) > 0"
+            )
+            if (row := await cursor.fetchone()) is not None:
+                return int(row[0])

@@ -22,6 +22,7 @@ from rowlock.domain.outcomes import Outcome
 from rowlock.domain.reservations import Holder, ReservationResult, ReservationToken, ReserveRequest
 from rowlock.live.boards import LiveShows
 from rowlock.services.reserving import Reserving
+from tests.live.conftest import until_a_service_waits
 from tests.support.seatdb import SeatDb, Show
 from tests.support.servers import TestServer
 
@@ -223,21 +224,10 @@ async def test_a_request_that_waits_for_somebodys_lock_keeps_other_shows_waiting
     async with db.another() as somebody, db.another() as watcher, somebody.app.transaction(force_rollback=True):
         await somebody.reserve(show, seats=[1], holder="somebody")
         waits = asyncio.create_task(reserving.reserve(request(show, 1, by="anna")))
-        await until_somebody_waits(watcher)
+        await until_a_service_waits(watcher)
         assert said([await reserving.reserve(request(other, 1, by="ben"))]) == [("OK", [])]
         assert not waits.done()
     assert said([await waits]) == [("OK", [])]
-
-
-async def until_somebody_waits(db: SeatDb) -> int:
-    """Wait until a service's connection waits for a lock; its process id."""
-    while True:
-        cursor = await db.owner.execute(
-            "select pid from pg_stat_activity where datname = current_database() and application_name = 'rowlock' "
-            "and cardinality(pg_blocking_pids(pid)) > 0"
-        )
-        if (row := await cursor.fetchone()) is not None:
-            return int(row[0])
 
 
 # Lost connections.
@@ -255,7 +245,7 @@ async def test_a_connection_cut_during_a_batch_costs_nobody_anything(
         async with somebody.app.transaction(force_rollback=True):
             await somebody.reserve(show, seats=[4], holder="somebody")
             answers = asyncio.create_task(at_once(reserving, requests))
-            pid = await until_somebody_waits(db)
+            pid = await until_a_service_waits(db)
             async with await psycopg.AsyncConnection.connect(
                 server.superuser_dsn(db.app.info.dbname), autocommit=True
             ) as admin:

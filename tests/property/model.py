@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 SEATS = 6
-MAX_SEATS = 4
+MAX_SEATS = 3
 HOLD_MINUTES = 10
 EXTENSION_MINUTES = 5
 

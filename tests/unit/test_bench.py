@@ -21,7 +21,7 @@ from bench.scale import FULL, QUICK
 from bench.wishes import SoldOutError, Supply, Wishes, show_id
 
 from rowlock.db.queries import SQL
-from rowlock.domain.best_available import Hall
+from rowlock.domain.hall import Hall
 from rowlock.plans.showcase import theatre
 
 ROOT = Path(__file__).resolve().parents[2]

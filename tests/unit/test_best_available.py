@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from rowlock.domain.best_available import Bench, Chooser, Hall
+from rowlock.domain.best_available import Chooser
+from rowlock.domain.hall import Bench, Hall
 from rowlock.domain.plan import Category, Row, Seat, SeatingPlan, SeatKind, Section
 from rowlock.plans.showcase import stadium, theatre
 

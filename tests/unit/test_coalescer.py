@@ -357,6 +357,7 @@ async def test_closing_lets_flights_land_and_refuses_everybody_else(airport: Air
     closing = asyncio.create_task(coalescer.close())
     await turns()
     assert await results(waiting) == [BusyError]
+    assert coalescer.is_full
     with pytest.raises(BusyError):
         await coalescer.submit("show", "c")
     assert not closing.done()

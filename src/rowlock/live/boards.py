@@ -15,7 +15,8 @@ import structlog
 from rowlock.db.calls import FunctionsMissingError, call
 from rowlock.db.pool import Database
 from rowlock.db.seat_changes import Position, SeatChanges, seat_changes, seat_states
-from rowlock.domain.best_available import Chooser, Hall
+from rowlock.domain.best_available import Chooser
+from rowlock.domain.hall import Hall
 from rowlock.domain.seat_board import AVAILABLE, CODES, RESERVED, SeatBoard
 
 log = structlog.get_logger(__name__)

@@ -10,7 +10,8 @@ from typing import Protocol
 from uuid import UUID
 
 from rowlock.db.calls import BusyError
-from rowlock.domain.best_available import Chooser, Hall
+from rowlock.domain.best_available import Chooser
+from rowlock.domain.hall import Hall
 from rowlock.domain.outcomes import Outcome
 from rowlock.domain.reservations import Holder, ReservationResult, ReservationToken, ReserveRequest
 from rowlock.services.catalogue import Catalogue, PublishedPlan

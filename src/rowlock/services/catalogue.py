@@ -10,7 +10,7 @@ from rowlock.db import shows
 from rowlock.db.calls import call
 from rowlock.db.connections import Connection
 from rowlock.db.pool import Database
-from rowlock.domain.best_available import Hall
+from rowlock.domain.hall import Hall
 from rowlock.domain.plan import SeatingPlan
 
 

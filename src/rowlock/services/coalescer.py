@@ -72,7 +72,7 @@ class Coalescer(Generic[Key, Item, Answer]):
     @property
     def is_full(self) -> bool:
         """Whether one more item would be refused now."""
-        return self._waiting >= self._waiting_limit
+        return self._closed or self._waiting >= self._waiting_limit
 
     async def submit(self, key: Key, item: Item) -> Answer:
         """The answer to one item.

@@ -1,0 +1,147 @@
+"""The hot path over HTTP: travelling together, overload, and a thousand viewers."""
+
+import asyncio
+from time import monotonic
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from rowlock.db.seat_changes import SeatChanges, seat_changes
+from rowlock.domain.database import Dsns
+from rowlock.live import boards
+from rowlock.services.coalescer import Coalescer
+from tests.support.http import RESERVATIONS, Api, outcome, problem, running, said
+from tests.support.seatdb import SeatDb, Show
+
+VIEWERS = 1_000
+
+
+async def test_requests_of_the_same_moment_travel_in_one_transaction_and_the_first_gets_the_seat(
+    client: Api, show: Show, db: SeatDb
+) -> None:
+    answers = await asyncio.gather(
+        client.reserve(show, [1, 2], by="anna"),
+        client.reserve(show, [2, 3], by="ben"),
+        client.reserve(show, [3, 4], by="cem"),
+    )
+
+    assert [outcome(answer) for answer in answers] == [(201, None), (409, "SEATS_UNAVAILABLE"), (201, None)]
+    assert answers[1].json()["unavailable_seat_ids"] == [2]
+    cursor = await db.owner.execute(
+        "select count(distinct xid) from rowlock.seat_reservation_audit_log where show_id = %s", [show.show_id]
+    )
+    assert await cursor.fetchone() == (1,)
+
+
+async def test_past_the_bound_a_reserve_is_refused_at_once_and_everybody_else_is_served(
+    dsns: Dsns, show: Show, db: SeatDb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    defaults = Coalescer.__init__.__kwdefaults__
+    assert defaults is not None
+    monkeypatch.setitem(defaults, "waiting_limit", 4)
+    async with running(dsns) as application, application.client() as client, db.another() as somebody:
+        async with somebody.app.transaction(force_rollback=True):
+            # Both lanes wait for seats that somebody has taken and not yet committed; four more may wait for a lane.
+            await somebody.reserve(show, seats=[1, 2], holder="somebody")
+            in_flight = []
+            for lane in (1, 2):
+                in_flight.append(asyncio.create_task(client.reserve(show, [lane], by=f"lane-{lane}")))
+                await until_services_wait(db, lane)
+            others = [asyncio.create_task(client.reserve(show, [10 + n], by=f"buyer-{n}")) for n in range(5)]
+            refused, waiting = await asyncio.wait(others, return_when=asyncio.FIRST_COMPLETED)
+
+            assert len(refused) == 1, "One too many came, and was refused while all the others still waited."
+            answer = refused.pop().result()
+            told = problem(answer, 503, "BUSY")
+            assert "again" in told["detail"]
+            assert answer.headers["retry-after"] == "1"
+            # It never got as far as the database; nor do the next ones, however many they are.
+            more = await asyncio.gather(*(client.reserve(show, [30], by=f"late-{n}") for n in range(100)))
+            assert {outcome(each) for each in more} == {(503, "BUSY")}
+            assert not any(task.done() for task in (*in_flight, *waiting))
+
+        served = await asyncio.gather(*in_flight, *waiting)
+        assert [outcome(each) for each in served] == [(201, None)] * 6
+        assert outcome(await client.reserve(show, [30], by="late")) == (201, None)
+    asked = [row for row in await db.audit(show) if row.session_id and row.session_id.startswith("late-")]
+    assert asked == []
+    assert await db.check(show) == []
+
+
+async def until_services_wait(db: SeatDb, count: int) -> None:
+    """Wait until so many connections of the application wait for somebody's lock."""
+    async with asyncio.timeout(30):
+        while True:
+            cursor = await db.owner.execute(
+                "select count(*) from pg_stat_activity where datname = current_database() "
+                "and application_name = 'rowlock' and cardinality(pg_blocking_pids(pid)) > 0"
+            )
+            if await cursor.fetchone() == (count,):
+                return
+
+
+async def test_a_thousand_viewers_cost_the_database_one_question(
+    client: Api, show: Show, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[UUID] = []
+
+    async def counted(connection: Any, show_id: UUID, after_id: int | None = None) -> SeatChanges | None:
+        asked.append(show_id)
+        return await seat_changes(connection, show_id, after_id)
+
+    stopped_clock = monotonic()
+    monkeypatch.setattr(boards, "monotonic", lambda: stopped_clock)
+    monkeypatch.setattr(boards, "seat_changes", counted)
+    path = f"/api/shows/{show.show_id}/seats"
+    first, *others = await asyncio.gather(*(client.get(path) for _ in range(VIEWERS)))
+    tag = {"if-none-match": first.headers["etag"]}
+    again = await asyncio.gather(*(client.get(path, headers=tag) for _ in range(VIEWERS)))
+
+    assert {(answer.status_code, answer.headers["etag"]) for answer in (first, *others)} == {
+        (200, first.headers["etag"])
+    }
+    assert {answer.status_code for answer in again} == {304}
+    assert asked == [show.show_id]
+
+
+async def test_two_processes_show_the_same_version(client: Api, show: Show, dsns: Dsns, db: SeatDb) -> None:
+    await client.reserve(show, [1, 2], by="anna")
+    await db.block(show, seats=[9])
+    async with running(dsns) as another, another.client() as elsewhere:
+        path = f"/api/shows/{show.show_id}/seats"
+        here, there = await client.get(path), await elsewhere.get(path)
+        assert here.headers["etag"] == there.headers["etag"]
+        same = await elsewhere.get(path, headers={"if-none-match": here.headers["etag"]})
+        assert same.status_code == 304
+
+
+async def test_a_wish_that_was_granted_is_repeated_with_its_key_also_when_nothing_is_left(
+    client: Api, show: Show, db: SeatDb
+) -> None:
+    body = {"show_id": str(show.show_id), "quantity": 2, "session_id": "anna"}
+    key = {"idempotency-key": "wish-1"}
+    first = await client.post(f"{RESERVATIONS}/best-available", json=body, headers=key)
+    await db.set_show(show, max_seats_per_reservation=40)
+    left = sorted(set(range(1, 41)) - set(first.json()["seat_ids"]))
+    assert (await db.reserve(show, seats=left, holder="elsewhere")).outcome == "OK"
+
+    again = await client.post(f"{RESERVATIONS}/best-available", json=body, headers=key)
+    another = await client.post(f"{RESERVATIONS}/best-available", json=body | {"session_id": "ben"}, headers=key)
+
+    assert (again.status_code, said(again)) == (201, said(first))
+    problem(another, 409, "SEATS_UNAVAILABLE")
+
+
+async def test_when_the_functions_are_gone_whoever_waits_is_told(
+    dsns: Dsns, show: Show, owner: psycopg.AsyncConnection
+) -> None:
+    async with running(dsns) as application, application.client() as client:
+        await owner.execute("alter function rowlock.reserve_seats_batch rename to gone")
+        try:
+            answers = await asyncio.gather(*(client.reserve(show, [n], by=f"buyer-{n}") for n in range(1, 6)))
+            assert {outcome(answer) for answer in answers} == {(503, "FUNCTIONS_MISSING")}
+        finally:
+            await owner.execute("alter function rowlock.gone rename to reserve_seats_batch")
+        assert outcome(await client.reserve(show, [1], by="anna")) == (201, None)
