@@ -1,7 +1,7 @@
 """One client that asks one thing after the other: how long an answer takes when nobody else is there."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from bench.generators.http import Answer, Connection
 from bench.histogram import Histogram
@@ -19,20 +19,15 @@ def ask(connection: Connection, request: bytes, *, expect: int) -> Answer:
     return answer
 
 
-def time_requests(connection: Connection, requests: Iterable[bytes], *, expect: int) -> Histogram:
-    """How long each answer took."""
-    histogram = Histogram()
-    for request in requests:
-        began = time.perf_counter()
-        ask(connection, request, expect=expect)
-        histogram.add(time.perf_counter() - began)
-    return histogram
+def time_in_turns(sides: Sequence[Iterable[Callable[[], object]]]) -> list[Histogram]:
+    """How long the calls of each side took, when the sides take turns with every call.
 
-
-def time_in_turns(connection: Connection, sides: Sequence[Sequence[bytes]], *, expect: int) -> list[Histogram]:
-    """How long the answers of each side took, when the sides take turns with every request."""
+    What disturbs the machine for longer than a call then disturbs all sides alike.
+    """
     histograms = [Histogram() for _ in sides]
-    for requests in zip(*sides, strict=True):
-        for histogram, request in zip(histograms, requests, strict=True):
-            histogram.merge(time_requests(connection, [request], expect=expect))
+    for calls in zip(*sides, strict=True):
+        for histogram, call in zip(histograms, calls, strict=True):
+            began = time.perf_counter()
+            call()
+            histogram.add(time.perf_counter() - began)
     return histograms

@@ -47,14 +47,13 @@ class Pgbench:
         wishes: Wishes,
         *,
         clients: int,
-        seconds: int = 0,
-        transactions: int = 0,
+        seconds: int,
         rate: float | None = None,
         latencies: bool = False,
         script: str = "reserve.sql",
     ) -> PgbenchResult:
-        """One run of so many seconds, or so many transactions of each client. A closed loop; with `rate` transactions a
-        second an open one (Poisson), and then latencies count from when each was due. Raises ProgramFailedError.
+        """One run, closed loop; with `rate` transactions a second as an open loop (Poisson), and then latencies count
+        from when each transaction was due. Raises ProgramFailedError.
         """
         variables = {
             "k": -1,
@@ -65,8 +64,7 @@ class Pgbench:
             "first_pair": wishes.first_pair,
             "skip": wishes.skip,
         }
-        command = [str(self._program), "-n", "-M", "prepared", "-j", "1", "-c", str(clients)]
-        command += ["-t", str(transactions)] if transactions else ["-T", str(seconds)]
+        command = [str(self._program), "-n", "-M", "prepared", "-j", "1", "-c", str(clients), "-T", str(seconds)]
         command += [word for name, value in variables.items() for word in ("-D", f"{name}={value}")]
         command += ["-f", str(SCRIPTS / script)]
         if rate is not None:

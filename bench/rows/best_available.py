@@ -3,7 +3,9 @@
 import random
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 
 from bench.context import Bench
 from bench.generators.crowd import CrowdAnswer, run_crowd
@@ -40,7 +42,7 @@ def measure_choice(bench: Bench) -> list[Row]:
         wishes = Wishes(_NAMED_SHOW, SEATS_OF_THE_STADIUM // 2)
         for number in range(scale.rounds + 1):
             numbers = range(number * scale.samples, (number + 1) * scale.samples)
-            sides = time_in_turns(connection, _requests(address, wishes, numbers), expect=201)
+            sides = time_in_turns(_asking(connection, address, wishes, numbers))
             database.ledger.add(2 * scale.samples)
             if number:  # The first round warms up.
                 best.append(sides[0])
@@ -60,9 +62,12 @@ def measure_choice(bench: Bench) -> list[Row]:
     return [Row("best_available_vs_explicit", value, detail)]
 
 
-def _requests(address: Address, wishes: Wishes, numbers: range) -> list[list[bytes]]:
+def _asking(
+    connection: Connection, address: Address, wishes: Wishes, numbers: range
+) -> list[list[Callable[[], object]]]:
     best = [best_available_request(address, show_id(_BEST_SHOW), 2, f"best-{number}") for number in numbers]
-    return [best, [reserve_request(address, RESERVE_V2, wishes, number) for number in numbers]]
+    named = [reserve_request(address, RESERVE_V2, wishes, number) for number in numbers]
+    return [[partial(ask, connection, request, expect=201) for request in side] for side in (best, named)]
 
 
 def _medians(histograms: list[Histogram]) -> list[float]:

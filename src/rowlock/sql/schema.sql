@@ -152,7 +152,7 @@ create table seat_reservations (
     constraint chk_reservation_has_seats CHECK ((cardinality(seat_ids) >= 1)),
     constraint chk_reservation_status CHECK ((status = ANY (ARRAY['active'::text, 'completed'::text, 'released'::text, 'expired'::text])))
 ) with (fillfactor=80);
-CREATE INDEX idx_active_reservations_by_expiry ON rowlock.seat_reservations USING btree (expires_at) WHERE (status = 'active'::text);
+CREATE INDEX idx_active_reservations_by_expiry ON rowlock.seat_reservations USING btree (expires_at) WHERE (ended_at IS NULL);
 CREATE UNIQUE INDEX idx_one_active_reservation_per_holder ON rowlock.seat_reservations USING btree (show_id, reserved_by) WHERE (status = 'active'::text);
 comment on table seat_reservations is 'Holds. At most one active reservation per show and holder. token_hash is the SHA-256 of the secret part of the token.';
 grant delete, insert, select, update on seat_reservations to rowlock_v1;

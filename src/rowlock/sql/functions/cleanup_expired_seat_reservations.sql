@@ -42,7 +42,7 @@ begin
         from (
             select a.show_id, a.reservation_id
             from seat_reservations as a
-            where a.status = 'active' and a.expires_at <= v_started
+            where a.ended_at is null and a.expires_at <= v_started
             order by a.expires_at
             limit p_limit
             for update skip locked
@@ -71,21 +71,26 @@ begin
                 where c.show_id = d.show_id and c.seat_id = d.seat_id and c.reservation_id = d.reservation_id
                 returning c.show_id, c.seat_id, c.reservation_id
             ),
-            freed_by_hold as (
-                select f.show_id, f.reservation_id, array_agg(f.seat_id order by f.seat_id) as seat_ids
-                from freed as f
-                group by f.show_id, f.reservation_id
-            ),
             logged as (
+                -- One grouping rather than a join of what was retired and what was freed: both are unknown to the
+                -- planner, which would compare every row of one with every row of the other.
                 insert into seat_reservation_audit_log
                     (show_id, reservation_id, event, seat_ids, session_id, metadata)
                 select
-                    d.show_id, d.reservation_id, 'expired', coalesce(f.seat_ids, '{}'), d.session_id,
-                    jsonb_build_object(
-                        'held_seconds', extract(epoch from d.expires_at - d.created_at), 'run_by', p_run_by
-                    )
-                from retired as d
-                left join freed_by_hold as f using (show_id, reservation_id)
+                    e.show_id, e.reservation_id, 'expired',
+                    coalesce(array_agg(e.seat_id order by e.seat_id) filter (where e.seat_id is not null), '{}'),
+                    max(e.session_id),
+                    jsonb_build_object('held_seconds', max(e.held_seconds), 'run_by', p_run_by)
+                from (
+                    select
+                        d.show_id, d.reservation_id, null::integer as seat_id, d.session_id,
+                        extract(epoch from d.expires_at - d.created_at) as held_seconds
+                    from retired as d
+                    union all
+                    select f.show_id, f.reservation_id, f.seat_id, null, null
+                    from freed as f
+                ) as e
+                group by e.show_id, e.reservation_id
                 returning cardinality(seat_ids) as seats
             )
             select count(*)::integer, coalesce(sum(g.seats), 0)::integer into v_holds, v_seats from logged as g;

@@ -48,8 +48,10 @@ create table seat_reservations (
 ) with (fillfactor = 80);
 create unique index idx_one_active_reservation_per_holder
     on seat_reservations (show_id, reserved_by) where status = 'active';
+-- The predicate is not status = 'active': then the planner, before it knows the table, could take this index for the
+-- search of a holder and read all of it.
 create index idx_active_reservations_by_expiry
-    on seat_reservations (expires_at) where status = 'active';
+    on seat_reservations (expires_at) where ended_at is null;
 comment on table seat_reservations is
     'Holds. At most one active reservation per show and holder. token_hash is the SHA-256 of the secret part of the token.';
 

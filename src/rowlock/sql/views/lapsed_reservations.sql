@@ -1,6 +1,7 @@
 -- lapsed_reservations: how many holds have run out and wait for cleanup, and since when; one row, also for none.
 --
--- The worker looks here each second: an index scan over holds that are due, which stops at 10,000.
+-- The worker looks here each second: an index scan over holds that are due, which stops at 10,000. It decides nothing,
+-- so it may take the time of the statement, which an index can be searched for.
 create or replace view rowlock.lapsed_reservations as
 select
     count(*)::integer as reservations,
@@ -8,7 +9,7 @@ select
 from (
     select r.expires_at
     from rowlock.seat_reservations as r
-    where r.status = 'active' and r.expires_at <= clock_timestamp()
+    where r.ended_at is null and r.expires_at <= statement_timestamp()
     order by r.expires_at
     limit 10000
 ) as l;
