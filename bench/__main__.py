@@ -71,7 +71,7 @@ def choose(only: str | None) -> list[tuple[Family, tuple[str, ...]]]:
 
 def exit_code(rows: Sequence[Row]) -> int:
     """1 when a row could not be measured or an invariant was broken, else 0."""
-    return int(any("error" in row.detail for row in rows))
+    return int(any(row.failed for row in rows))
 
 
 def _measure(

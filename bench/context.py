@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -40,10 +41,11 @@ class Peak:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """One round over HTTP: what wrk saw, and what the server used."""
+    """One round over HTTP: what wrk saw, and what the server used, in all and after the ramp."""
 
     wrk: WrkResult
     cpu: CpuSeconds
+    late_cpu: CpuSeconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,15 @@ class OnSale:
         """Reserve over HTTP in a closed loop."""
         wishes = self.supply.take(seconds * most_per_second, at_once=at_once)
         self.rest()
-        before = self.cpu()
+        before = after_ramp = self.cpu()
+
+        def look() -> None:
+            nonlocal after_ramp
+            after_ramp = self.cpu()
+
+        timer = threading.Timer(ramp_seconds, look)
+        if ramp_seconds:
+            timer.start()
         result = self.wrk.reserve(
             wishes,
             connections=connections,
@@ -134,9 +144,10 @@ class OnSale:
             ramp_seconds=ramp_seconds,
             path=path,
         )
-        used = self.cpu() - before
+        timer.cancel()
+        ended = self.cpu()
         self.database.ledger.add(result.successes, cut_off=connections + result.broken)
-        return Load(result, used)
+        return Load(result, ended - before, ended - after_ramp)
 
     def calls(self, clients: int, seconds: int, *, rate: float | None = None, latencies: bool = False) -> Calls:
         """Call the function with pgbench."""

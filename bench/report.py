@@ -72,7 +72,7 @@ ROWS: Mapping[str, RowKind] = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One measured row. `value` is None when it could not be measured; then the detail has the `error`."""
+    """One measured row. `value` is None when there is none: the detail has the `error`, or a `note` that says why."""
 
     id: str
     value: float | None
@@ -85,10 +85,17 @@ class Row:
 
     @property
     def met(self) -> bool | None:
-        """Whether the goal is reached; None when there is none. What could not be measured reaches nothing."""
-        if self.kind.goal is None:
+        """Whether the goal is reached; None when there is none, or nothing to hold it against."""
+        if self.failed:
+            return False
+        if self.kind.goal is None or self.value is None:
             return None
-        return self.value is not None and self.kind.goal.is_met_by(self.value)
+        return self.kind.goal.is_met_by(self.value)
+
+    @property
+    def failed(self) -> bool:
+        """Whether it could not be measured, or an invariant was broken meanwhile."""
+        return "error" in self.detail
 
     def as_json(self) -> dict[str, Any]:
         """The row as results.json has it."""
@@ -147,8 +154,10 @@ def write(rows: Sequence[Row], facts: Mapping[str, Any], folder: Path = FOLDER) 
 
 
 def _shown(row: Row) -> str:
-    if row.value is None or not math.isfinite(row.value):
+    if row.failed:
         return "failed"
+    if row.value is None or not math.isfinite(row.value):
+        return "none"
     number = f"{row.value:,.0f}" if float(row.value).is_integer() and abs(row.value) >= 10 else f"{row.value:.3g}"
     return number if row.kind.unit == "ratio" else f"{number} {row.kind.unit}"
 

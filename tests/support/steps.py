@@ -14,17 +14,18 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from typing import Any, LiteralString
 
 import psycopg
 
-from rowlock.domain.database import Dsns
 from tests.support.seatdb import SeatDb
 
-# More than the steps of any function.
+# So many gates ahead of a session are closed: more than the steps of any function.
 GATES = 12
+# The most sessions that one test drives.
+SESSIONS = 8
 # A session that has neither stopped, blocked nor ended by then hangs. Nothing waits this long in a passing test.
 HANGS_AFTER_SECONDS = 60.0
 
@@ -40,34 +41,95 @@ create or replace function rowlock_test.clock() returns timestamptz
 language plpgsql volatile security definer
 as $$ begin return clock_timestamp() + (select by from rowlock_test.clock_ahead); end $$;
 
+-- The gates of a session are numbered by a sequence of its own: no rollback takes a number back.
+create sequence if not exists rowlock_test.gate_1;
+create sequence if not exists rowlock_test.gate_2;
+create sequence if not exists rowlock_test.gate_3;
+create sequence if not exists rowlock_test.gate_4;
+create sequence if not exists rowlock_test.gate_5;
+create sequence if not exists rowlock_test.gate_6;
+create sequence if not exists rowlock_test.gate_7;
+create sequence if not exists rowlock_test.gate_8;
+
 -- Stops a driven session at its next gate; makes any other yield for a moment when it asked to be shaken.
 create or replace function rowlock_test.step(p_function text, p_step text) returns boolean
 language plpgsql security definer
 as $$
 declare
     v_session integer := nullif(current_setting('rowlock_test.session', true), '')::integer;
-    v_stop    integer;
+    v_gate    integer;
 begin
     if v_session is not null then
-        v_stop := current_setting('rowlock_test.stop')::integer + 1;
-        perform set_config('rowlock_test.stop', v_stop::text, false);
+        v_gate := nextval('rowlock_test.gate_' || v_session);
         perform set_config('application_name', p_step, false);
-        perform pg_advisory_lock_shared(v_session, v_stop);
-        perform pg_advisory_unlock_shared(v_session, v_stop);
+        perform pg_advisory_lock_shared(v_session, v_gate);
+        perform pg_advisory_unlock_shared(v_session, v_gate);
     elsif current_setting('rowlock_test.shaken', true) = 'yes' and random() < 0.25 then
         perform pg_sleep(0.00005);
     end if;
     return true;
 end
 $$;
-"""
 
-_WAITING: LiteralString = """
-select l.pid, l.locktype = 'advisory' as at_gate, l.objid::integer as gate, a.application_name, b.pids
-from pg_locks as l,
-    lateral pg_blocking_pids(l.pid) as b (pids),
-    lateral pg_stat_get_activity(l.pid) as a
-where l.pid = any(%s) and not l.granted
+-- Opens a gate, closes a later one in its place, and waits until each session stands at a gate, waits for somebody
+-- else's lock or has ended what it began at p_since. What is asked of the server is no single moment, so an answer
+-- counts only if it agrees with itself: nobody waits for one who has ended, or for the keeper of the gates but at one.
+create or replace function rowlock_test.settle(
+    p_open_session integer, p_open_gate integer, p_ahead integer, p_pids integer[], p_since timestamptz[]
+)
+returns table (pid integer, state text, step text, gate integer)
+language plpgsql
+as $$
+#variable_conflict use_column
+declare
+    v_deadline timestamptz := clock_timestamp() + interval '60 s';
+    v_states   text[];
+    v_steps    text[];
+    v_gates    integer[];
+    v_ended    integer[];
+    v_waited   integer[];  -- for whom somebody waits
+begin
+    if p_open_gate is not null then
+        perform pg_advisory_lock(p_open_session, p_open_gate + p_ahead);
+        perform pg_advisory_unlock(p_open_session, p_open_gate);
+    end if;
+    loop
+        perform pg_stat_clear_snapshot();
+        select array_agg(w.state order by w.place), array_agg(w.step order by w.place),
+            array_agg(w.gate order by w.place), array_agg(w.pid) filter (where w.state = 'ended')
+        into v_states, v_steps, v_gates, v_ended
+        from (
+            select s.place, s.pid, a.application_name as step, l.objid::integer as gate,
+                case
+                    when a.pid is null or (a.state = 'idle' and a.state_change > s.since) then 'ended'
+                    when l.locktype = 'advisory' then 'at gate'
+                    when l.pid is not null then 'blocked'
+                    else 'running'
+                end as state
+            from unnest(p_pids, p_since) with ordinality as s (pid, since, place)
+            left join pg_stat_get_activity(null) as a on a.pid = s.pid
+            left join pg_locks as l on l.pid = s.pid and not l.granted
+        ) as w;
+        if v_states && array['blocked'] then
+            select array_agg(b.pid)
+            into v_waited
+            from unnest(p_pids, v_states) as s (pid, state), unnest(pg_blocking_pids(s.pid)) as b (pid)
+            where s.state = 'blocked';
+        else
+            v_waited := null;
+        end if;
+        exit when 'running' <> all(v_states)
+            and ('blocked' <> all(v_states) or v_waited is not null)
+            and not coalesce(v_waited && (coalesce(v_ended, '{}') || pg_backend_pid()), false)
+            -- Sessions that all wait for each other are the server's to part; then one of them goes on.
+            and (v_states && array['at gate', 'ended'] or not v_waited <@ p_pids);
+        if clock_timestamp() > v_deadline then
+            raise exception 'sessions hang: %, %, waiting for %', v_states, v_steps, v_waited;
+        end if;
+    end loop;
+    return query select * from unnest(p_pids, v_states, v_steps, v_gates);
+end
+$$;
 """
 
 
@@ -132,41 +194,33 @@ async def load_test_build(
 
 @dataclass
 class Session:
-    """A session that is driven: somebody with a connection, who does one thing at a time."""
+    """A session that is driven: somebody with a connection, who calls one function at a time."""
 
     number: int
     db: SeatDb
     steps: "Steps" = field(repr=False)
+    pid: int
     task: asyncio.Task[Any] | None = None
+    since: datetime | None = None
     at: str | None = None
     gate: int = 0
     blocked: bool = False
-    closed: set[int] = field(default_factory=set)
-
-    @property
-    def pid(self) -> int:
-        return self.db.app.info.backend_pid
 
     @property
     def done(self) -> bool:
         return self.task is not None and self.task.done()
 
     async def start(self, call: Callable[[SeatDb], Awaitable[Any]]) -> None:
-        """Begin, and come to the first step, a lock of another session, or the end."""
+        """Begin one call of one function, and come to its first step, a lock of another session, or its end."""
         assert self.task is None or self.task.done(), "The session is still busy with the call before."
-        await self.db.app.execute(
-            "select set_config('rowlock_test.session', %s, false), set_config('rowlock_test.stop', '0', false)",
-            [str(self.number)],
-        )
-        await self.steps.close_gates(self)
+        self.since = datetime.now(UTC)
         self.task = asyncio.ensure_future(call(self.db))
         await self.steps.settle()
 
     async def step(self) -> None:
         """Go on from the gate where it stands, to the next step, a lock of another session, or the end."""
         assert self.at is not None, f"Session {self.number} does not stand at a step."
-        await self.steps.open_gate(self)
-        await self.steps.settle()
+        await self.steps.settle(opening=self)
 
     async def run_to(self, step: str) -> None:
         """Go on until it stands at the step of this name."""
@@ -185,57 +239,46 @@ class Session:
 class Steps:
     """The sessions of one test and the gates in their way."""
 
-    def __init__(self, dsns: Dsns, controller: psycopg.AsyncConnection) -> None:
-        self.dsns = dsns
+    def __init__(self, controller: psycopg.AsyncConnection) -> None:
         self.controller = controller
         self.sessions: list[Session] = []
 
-    async def close_gates(self, session: Session) -> None:
-        """Make sure that the session stops at each step from its first one."""
+    async def add(self, db: SeatDb) -> None:
+        """Drive this connection from now on."""
+        number = len(self.sessions) + 1
+        assert number <= SESSIONS, f"A test can drive {SESSIONS} sessions at most."
+        await self.controller.execute("select setval(%s, 1, false)", [f"rowlock_test.gate_{number}"])
         await self.controller.execute(
-            "select pg_advisory_lock(%s, gate) from unnest(%s::int[]) as gate",
-            [session.number, sorted(set(range(1, GATES + 1)) - session.closed)],
+            "select pg_advisory_lock(%s, gate) from generate_series(1, %s) as gate", [number, GATES]
         )
-        session.closed = set(range(1, GATES + 1))
-        session.at, session.gate, session.blocked = None, 0, False
-
-    async def open_gate(self, session: Session) -> None:
-        """Let the session go on."""
-        session.at = None
-        session.closed.discard(session.gate)
-        await self.controller.execute("select pg_advisory_unlock(%s, %s)", [session.number, session.gate])
+        # One message a call, so that the server is not seen idle in the middle of it.
+        db.app.prepare_threshold = None
+        await db.app.execute("select set_config('rowlock_test.session', %s, false)", [str(number)])
+        self.sessions.append(Session(number, db, self, db.app.info.backend_pid))
 
     async def set_clock_ahead(self, **by: float) -> None:
         """Set the clock of a test build with clock=True, such as minutes=11 ahead of the real time."""
         await self.controller.execute("update rowlock_test.clock_ahead set by = %s", [timedelta(**by)])
 
-    async def settle(self) -> None:
+    async def settle(self, *, opening: Session | None = None) -> None:
         """Wait until every session stands at a step, waits for another session, or has ended."""
-        deadline = time.monotonic() + HANGS_AFTER_SECONDS
-        while True:
-            await asyncio.sleep(0)
-            # Who ended before the question was asked holds no lock any more when it is answered.
-            busy = {session.pid: session for session in self.sessions if session.task and not session.done}
-            for session in self.sessions:
-                if session.pid not in busy:
-                    session.at, session.blocked = None, False
-            if not busy:
+        gate = (opening.number, opening.gate) if opening else (None, None)
+        while busy := {session.pid: session for session in self.sessions if session.task and not session.done}:
+            cursor = await self.controller.execute(
+                "select * from rowlock_test.settle(%s, %s, %s, %s, %s)",
+                [*gate, GATES, list(busy), [session.since for session in busy.values()]],
+            )
+            gate, ended = (None, None), []
+            for pid, state, step, number in await cursor.fetchall():
+                session = busy[pid]
+                session.at = step if state == "at gate" else None
+                session.gate = number if state == "at gate" else 0
+                session.blocked = state == "blocked"
+                if state == "ended" and session.task:
+                    ended.append(session.task)
+            # The server is idle also between two messages of one call: only the client knows that a call has ended.
+            if not ended or not (await asyncio.wait(ended, timeout=1))[1]:
                 return
-            cursor = await self.controller.execute(_WAITING, [list(busy)])
-            waiting = {row[0]: row[1:] for row in await cursor.fetchall()}
-            outside = False
-            for pid, session in busy.items():
-                at_gate, gate, name, blockers = waiting.get(pid, (False, 0, "", []))
-                session.at = name if at_gate else None
-                session.gate = gate if at_gate else session.gate
-                session.blocked = not at_gate and bool(blockers)
-                outside |= bool(set(blockers) - busy.keys()) and not at_gate
-            # Sessions that all wait for each other are the server's to part; then one of them goes on.
-            can_go_on = outside or any(session.at for session in busy.values())
-            if can_go_on and all(session.at or session.blocked for session in busy.values()):
-                return
-            if time.monotonic() > deadline:
-                raise AssertionError(f"These sessions hang: {list(busy.values())}, waiting for {waiting}.")
 
 
 @asynccontextmanager
@@ -245,10 +288,9 @@ async def stepping(db: SeatDb, *, sessions: int) -> AsyncIterator[Steps]:
         controller = await stack.enter_async_context(
             await psycopg.AsyncConnection.connect(db.dsns.owner, autocommit=True)
         )
-        steps = Steps(db.dsns, controller)
-        for number in range(1, sessions + 1):
-            own = await stack.enter_async_context(db.another())
-            steps.sessions.append(Session(number, own, steps))
+        steps = Steps(controller)
+        for _ in range(sessions):
+            await steps.add(await stack.enter_async_context(db.another()))
         try:
             yield steps
         finally:
@@ -292,6 +334,7 @@ async def explore(steps: Steps, prepare: Callable[[], Awaitable[Sequence[Call]]]
             else:
                 await session.step()
             moves.append(f"{session.number} {'done' if session.done else 'waits' if session.blocked else session.at}")
+        assert all(session.done for session in steps.sessions)
         tasks = [session.task for session in steps.sessions if session.task]
         results = await asyncio.gather(*tasks, return_exceptions=True)
         yield Schedule(tuple(moves), tuple(results))

@@ -261,6 +261,15 @@ def test_a_row_that_could_not_be_measured_fails_the_command() -> None:
     assert "failed" in table([row])
 
 
+def test_a_row_without_a_value_is_no_failure_when_there_was_nothing_to_measure() -> None:
+    row = Row("overload_refusal_cost", None, {"note": "nothing was refused"})
+
+    assert row.met is None
+    assert exit_code([row]) == 0
+    assert "failed" not in table([row])
+    assert "MISSED" not in table([row])
+
+
 def test_results_have_the_agreed_shape_and_are_json_even_when_nothing_came_back() -> None:
     facts: dict[str, object] = {"machine": {}, "versions": {}, "durability": {}}
     document = results([Row("open_loop", inf, {"p99_ms": [1.0, inf]})], facts)

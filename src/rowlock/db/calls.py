@@ -29,7 +29,7 @@ class BusyError(Exception):
 
 
 class OutcomeUnknownError(Exception):
-    """The connection was lost while a call ran that must not be repeated blindly. The caller should look."""
+    """The connection was lost while the call ran, and it could not be repeated. The caller should look."""
 
 
 class FunctionsMissingError(Exception):
@@ -41,11 +41,15 @@ async def call(
     operation: Callable[[AsyncConnection], Awaitable[T]],
     *,
     repeatable: bool,
+    reads: bool = False,
 ) -> T:
     """Run `operation` on a connection, again after a lost connection when it is `repeatable`.
 
+    One that only `reads` has no outcome that could be unknown.
+
     Raises BusyError, OutcomeUnknownError or FunctionsMissingError; a bug comes through as it is.
     """
+    lost = False  # A connection was lost after the call had begun: it may have been committed.
     for pause in (*PAUSES_SECONDS, None):
         started = False
         try:
@@ -53,17 +57,20 @@ async def call(
                 started = True
                 return await operation(connection)
         except (PoolTimeout, TooManyRequests) as error:
-            raise BusyError("no database connection became free in time") from error
+            raise _failure(lost, "no database connection became free in time") from error
         except BUSY as error:
-            raise BusyError(str(error)) from error
+            raise _failure(lost, str(error)) from error
         except errors.UndefinedFunction as error:
             raise FunctionsMissingError(str(error)) from error
         except OperationalError as error:
-            safe = repeatable or not started or isinstance(error, ROLLED_BACK)
-            if not safe:
-                raise OutcomeUnknownError(str(error)) from error
-            if pause is None:
-                raise BusyError(str(error)) from error
+            lost = lost or (started and not reads and not isinstance(error, ROLLED_BACK))
+            if pause is None or (lost and not repeatable):
+                raise _failure(lost, str(error)) from error
             log.warning("database_call_repeated", error=type(error).__name__, sqlstate=error.sqlstate)
             await asyncio.sleep(pause)
     raise AssertionError("the last attempt returns or raises")
+
+
+def _failure(lost: bool, reason: str) -> BusyError | OutcomeUnknownError:
+    """Only a call that never got as far as a lost connection may say that nothing happened."""
+    return OutcomeUnknownError(reason) if lost else BusyError(reason)

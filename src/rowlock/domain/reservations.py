@@ -98,11 +98,15 @@ def show_key(id_: UUID) -> int:
 
 @dataclass(frozen=True, slots=True)
 class ReserveRequest:
-    """A wish for seats of one show, all or nothing. The caller has minted the token, so the request can be repeated."""
+    """A wish for seats of one show, all or nothing. The caller has minted the token, so the request can be repeated.
+
+    `repeated` says that it may have been answered before, in another request with the same Idempotency-Key.
+    """
 
     token: ReservationToken
     seat_ids: tuple[int, ...]
     holder: Holder
+    repeated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

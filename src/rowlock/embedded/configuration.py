@@ -55,7 +55,11 @@ def settings(*, memory_bytes: int, wal_compression: str) -> tuple[Setting, ...]:
         ("shared_buffers", _mib(shared), "An eighth of memory, 1 GiB at most: a seat database is small."),
         ("effective_cache_size", _mib(memory_bytes // 2), "The application shares the machine."),
         ("work_mem", "8MB", "Hot statements sort a few rows; reports may use a temporary file."),
-        ("autovacuum_naptime", "10s", "The first rush fills empty tables within seconds; plans made for empty ones must go."),
+        (
+            "autovacuum_naptime",
+            "10s",
+            "The first rush fills empty tables within seconds; plans made for empty ones must go.",
+        ),
         ("maintenance_work_mem", "64MB", "Also fits a machine of 1 GiB while autovacuum is at work."),
         ("wal_compression", wal_compression, "Less to flush for the page images after a checkpoint."),
         ("max_wal_size", "1GB", "The disk space an on-sale rush may take between two checkpoints."),

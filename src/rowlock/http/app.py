@@ -82,6 +82,7 @@ def create_app(
         try:
             yield
         finally:
+            await reserving.close()
             await database.close()
 
     app = FastAPIOffline(

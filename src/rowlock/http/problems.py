@@ -114,7 +114,8 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
             "OUTCOME_UNKNOWN",
             503,
             "Outcome unknown",
-            "The database connection was lost before the answer came. Look at the reservation before you repeat this.",
+            "The database connection was lost before the answer came. Look at the reservation, or repeat the request "
+            "with the same Idempotency-Key.",
             _COME_AGAIN,
         ),
         ProblemType(

@@ -233,13 +233,16 @@ class LiveShows:
         whole = after is None
         try:
             changes = await call(
-                self._database.app, lambda connection: seat_changes(connection, show_id, after), repeatable=True
+                self._database.app,
+                lambda connection: seat_changes(connection, show_id, after),
+                repeatable=True,
+                reads=True,
             )
         except FunctionsMissingError:
             # After a rollback version 1 goes on selling, so its buyers go on looking: at everything, each time.
             whole = True
             changes = await call(
-                self._database.app, lambda connection: seat_states(connection, show_id), repeatable=True
+                self._database.app, lambda connection: seat_states(connection, show_id), repeatable=True, reads=True
             )
         if changes is None:
             self._remove(show_id)

@@ -98,7 +98,7 @@ class BestAvailable:
                 chosen = await self._last_chance(picture, choose) if picture is not None else None
             if picture is None or chosen is None:
                 return await self._refusal(token, repeated=repeated)
-            result = await self._claim(picture, chosen, ReserveRequest(token, chosen, holder))
+            result = await self._claim(picture, chosen, ReserveRequest(token, chosen, holder, repeated))
             if result.outcome != Outcome.SEATS_UNAVAILABLE:
                 return result
             picture = await self._pictures.get(show_id, fresh=True)

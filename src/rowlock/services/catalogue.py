@@ -33,7 +33,7 @@ class Catalogue:
 
     async def list_shows(self) -> list[shows.ShowListing]:
         """Every show that is not a draft."""
-        return await call(self._database.app, shows.list_shows, repeatable=True)
+        return await call(self._database.app, shows.list_shows, repeatable=True, reads=True)
 
     async def find_show(self, show_id: UUID) -> tuple[shows.ShowListing, list[shows.Price]] | None:
         """One show with its prices, or None."""
@@ -42,7 +42,7 @@ class Catalogue:
             found = await shows.list_shows(connection, show_id)
             return (found[0], await shows.prices(connection, show_id)) if found else None
 
-        return await call(self._database.app, operation, repeatable=True)
+        return await call(self._database.app, operation, repeatable=True, reads=True)
 
     async def plan_of(self, show_id: UUID) -> PublishedPlan | None:
         """The plan version of a show, or None when there is no such show."""
@@ -58,7 +58,7 @@ class Catalogue:
             plan = await shows.load_plan(connection, version.plan_id)
             return PublishedPlan(version, plan, Hall(plan))
 
-        published = await call(self._database.app, operation, repeatable=True)
+        published = await call(self._database.app, operation, repeatable=True, reads=True)
         if published is not None:
             self._plans[published.version.plan_id] = published
             self._plan_of_show[show_id] = published.version.plan_id

@@ -49,10 +49,18 @@ class Reserving:
         """Whether a reserve would be refused with BusyError now."""
         return self._reserves.is_full
 
+    async def close(self) -> None:
+        """Let what is on its way end, and refuse what still waits."""
+        await self._reserves.close()
+        await self._releases.close()
+
     async def reserve(self, request: ReserveRequest) -> ReservationResult:
         """Reserve all seats of the request or none. Repeating a request answers the same."""
         result = await self._reserves.submit(request.token.show_id, request)
-        if result.outcome == Outcome.OK and result.expires_at is not None:
+        if request.repeated:
+            # The hold of a request that was answered before may have ended since.
+            self._watcher.changed(request.token.show_id)
+        elif result.outcome == Outcome.OK and result.expires_at is not None:
             self._watcher.claimed(request.token.show_id, result.seat_ids, result.expires_at)
         return result
 
@@ -98,7 +106,7 @@ class Reserving:
         """Release a hold by its id, for its holder. The id leads to its show."""
         key = show_key(reservation_id)
         shows = await call(
-            self._database.app, lambda connection: reservations.shows_of(connection, key), repeatable=True
+            self._database.app, lambda connection: reservations.shows_of(connection, key), repeatable=True, reads=True
         )
         for show_id in shows:
             request = ReleaseRequest(reservation_id, None, holder.key, holder)
@@ -118,5 +126,8 @@ class Reserving:
     async def find(self, token: ReservationToken) -> Hold | None:
         """The hold of a token, or None."""
         return await call(
-            self._database.app, lambda connection: reservations.find_hold(connection, token), repeatable=True
+            self._database.app,
+            lambda connection: reservations.find_hold(connection, token),
+            repeatable=True,
+            reads=True,
         )

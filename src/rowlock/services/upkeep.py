@@ -33,12 +33,12 @@ class Upkeep:
         async def operation(connection: Connection) -> upkeep.ReservationStatistics:
             return await upkeep.statistics(connection, show_id=show_id, hours=hours)
 
-        return await call(self._database.app, operation, repeatable=True)
+        return await call(self._database.app, operation, repeatable=True, reads=True)
 
     async def why_not_ready(self) -> str | None:
         """Why no request should come here now, or None when all is well."""
         try:
-            present = await call(self._database.app, functions_present, repeatable=True)
+            present = await call(self._database.app, functions_present, repeatable=True, reads=True)
         except BusyError:
             return "The database does not answer."
         return None if present else "The database functions are not installed. Run `rowlock migrate`."

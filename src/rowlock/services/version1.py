@@ -107,7 +107,10 @@ class Version1:
             except FunctionsMissingError:
                 log.warning("version1_serves_because_functions_are_missing")
         shows = await call(
-            self._database.v1, lambda connection: shows_of(connection, show_key(reservation_id)), repeatable=True
+            self._database.v1,
+            lambda connection: shows_of(connection, show_key(reservation_id)),
+            repeatable=True,
+            reads=True,
         )
         for show_id in shows:
             result = await self._release(show_id, reservation_id, holder, holder_key=holder.key)

@@ -181,7 +181,8 @@ class ReservationEndpoints:
             raise ProblemError("INVALID_INPUT", "A seat stands twice in seat_ids. Name each seat once.")
         holder = request.holder(body.session_id)
         token = self._token(request, body.show_id, holder)
-        result = await service.reserve(ReserveRequest(token, tuple(body.seat_ids), holder))
+        repeated = request.idempotency_key() is not None
+        result = await service.reserve(ReserveRequest(token, tuple(body.seat_ids), holder, repeated))
         return _reservation(201, token, result)
 
     async def best_available(self, request: Request) -> Reply:
