@@ -38,8 +38,12 @@ class Database:
         return psycopg.connect(self.dsns.owner, autocommit=True, options="-c search_path=rowlock,public")
 
     def settle(self) -> None:
-        """Write out what earlier work has left in memory, so that it is not written during the next round."""
+        """Write out what earlier work has left in memory, and let the planner know of it, as autovacuum would.
+
+        Autovacuum looks every 10 seconds, and a round may be shorter.
+        """
         with psycopg.connect(self.superuser, autocommit=True) as connection:
+            connection.execute("analyze rowlock.show_seats, rowlock.seat_reservations")
             connection.execute("checkpoint")
 
     def vacuum(self) -> None:

@@ -84,7 +84,6 @@ as $$
 declare
     v_deadline timestamptz := clock_timestamp() + interval '60 s';
     v_states   text[];
-    v_steps    text[];
     v_gates    integer[];
     v_ended    integer[];
     v_waited   integer[];  -- for whom somebody waits
@@ -95,11 +94,11 @@ begin
     end if;
     loop
         perform pg_stat_clear_snapshot();
-        select array_agg(w.state order by w.place), array_agg(w.step order by w.place),
-            array_agg(w.gate order by w.place), array_agg(w.pid) filter (where w.state = 'ended')
-        into v_states, v_steps, v_gates, v_ended
+        select array_agg(w.state order by w.place), array_agg(w.gate order by w.place),
+            array_agg(w.pid) filter (where w.state = 'ended')
+        into v_states, v_gates, v_ended
         from (
-            select s.place, s.pid, a.application_name as step, l.objid::integer as gate,
+            select s.place, s.pid, l.objid::integer as gate,
                 case
                     when a.pid is null or (a.state = 'idle' and a.state_change > s.since) then 'ended'
                     when l.locktype = 'advisory' then 'at gate'
@@ -124,10 +123,15 @@ begin
             -- Sessions that all wait for each other are the server's to part; then one of them goes on.
             and (v_states && array['at gate', 'ended'] or not v_waited <@ p_pids);
         if clock_timestamp() > v_deadline then
-            raise exception 'sessions hang: %, %, waiting for %', v_states, v_steps, v_waited;
+            raise exception 'sessions hang: %, waiting for %', v_states, v_waited;
         end if;
     end loop;
-    return query select * from unnest(p_pids, v_states, v_steps, v_gates);
+    -- The name of a step was told before its gate was tried, so now that they stand there it is the right one.
+    perform pg_stat_clear_snapshot();
+    return query
+    select s.pid, s.state, a.application_name, s.gate
+    from unnest(p_pids, v_states, v_gates) as s (pid, state, gate)
+    left join pg_stat_get_activity(null) as a on a.pid = s.pid;
 end
 $$;
 """
