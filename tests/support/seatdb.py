@@ -503,11 +503,12 @@ class SeatDb:
         async with self.owner.cursor(row_factory=dict_row) as cursor:
             await cursor.execute(_VIOLATIONS, {"show": only})
             found = [f"{row['show_id']}: {row['violation']}" for row in await cursor.fetchall()]
-        shows = await self._owner_rows(
-            "select show_id, seats_total from rowlock.shows where show_id = %s or %s::uuid is null", only, only
-        )
-        for one in shows:
-            here = Show(**one)
+        if show:
+            shows = [show]
+        else:
+            every = await self._owner_rows("select show_id, seats_total from rowlock.shows")
+            shows = [Show(**row) for row in every]
+        for here in shows:
             told, kept = fold_audit(await self.audit(here)), await self.claim_rows(here)
             found += [
                 f"{here.show_id}: seat {seat} is {kept.get(seat)}, and its audit log says {told.get(seat)}"
@@ -565,6 +566,11 @@ violations as (
         or a.extension_count > s.max_extensions
         or a.expires_at > a.created_at + make_interval(secs => s.max_hold_seconds)
         or (select count(distinct e) < count(*) or min(e) < 1 or max(e) > s.seats_total from unnest(a.seat_ids) as e)
+    union all
+    select a.show_id, 'hold ' || a.reservation_id || ' was ended more than once'
+    from rowlock.seat_reservation_audit_log as a
+    where (a.show_id = %(show)s or %(show)s::uuid is null) and a.event in ('expired', 'released')
+    group by a.show_id, a.reservation_id having count(*) > 1
     union all
     select c.show_id, 'seat ' || c.seat_id || ' is sold without a ticket or a paid order'
     from claims as c
