@@ -90,13 +90,18 @@ class Cluster:
     def template(self, name: str, fill: Callable[[Database], None], *, base: str | None = None) -> str:
         """The template called `name`, made from `base` or anew when it is first asked for."""
         if name not in self._templates:
-            database = self._create(f"bench_{name}", base or "template0")
-            if base is None:
-                asyncio.run(_migrate(database.dsns.owner))
+            database = self._create(f"bench_{name}", base or self._migrated())
             fill(database)
             database.vacuum()
             self._templates[name] = database.name
         return self._templates[name]
+
+    def _migrated(self) -> str:
+        if "" not in self._templates:
+            database = self._create("bench_migrated", "template0")
+            asyncio.run(_migrate(database.dsns.owner))
+            self._templates[""] = database.name
+        return self._templates[""]
 
     @contextlib.contextmanager
     def database(self, template: str, *, audited: bool = True, checked: bool = True) -> Iterator[Database]:

@@ -1,10 +1,15 @@
 """Turns rounds into figures: sides that take turns, medians with their ranges, and ratios with theirs."""
 
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from statistics import median
 from typing import TypeVar
 
 Sample = TypeVar("Sample")
+
+
+class NothingToCompareError(Exception):
+    """The yardstick of a ratio is broken."""
 
 
 def interleave(sides: Mapping[str, Callable[[], Sample]], rounds: int) -> dict[str, list[Sample]]:
@@ -33,8 +38,11 @@ def figures(values: Sequence[float], digits: int = 1) -> dict[str, object]:
 def ratio(numerators: Sequence[float], denominators: Sequence[float]) -> tuple[float, dict[str, object]]:
     """The ratio of the medians, and the detail that says how far the rounds are apart.
 
-    Raises ZeroDivisionError when the other side came to nothing.
+    Raises NothingToCompareError when the other side came to nothing, or took for ever: any side would look well beside
+    it. A single round of which that is true makes the range infinite.
     """
-    by_round = [top / bottom for top, bottom in zip(numerators, denominators, strict=True)]
+    if not 0 < median(denominators) < inf:
+        raise NothingToCompareError(f"the side to compare with came to {denominators}; let it run for longer, or alone")
+    by_round = [top / bottom if 0 < bottom < inf else inf for top, bottom in zip(numerators, denominators, strict=True)]
     value = median(numerators) / median(denominators)
     return value, {"ratio_min": round(min(by_round), 3), "ratio_max": round(max(by_round), 3)}

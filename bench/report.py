@@ -156,8 +156,10 @@ def write(rows: Sequence[Row], facts: Mapping[str, Any], folder: Path = FOLDER) 
 def _shown(row: Row) -> str:
     if row.failed:
         return "failed"
-    if row.value is None or not math.isfinite(row.value):
+    if row.value is None:
         return "none"
+    if not math.isfinite(row.value):
+        return "infinite"
     number = f"{row.value:,.0f}" if float(row.value).is_integer() and abs(row.value) >= 10 else f"{row.value:.3g}"
     return number if row.kind.unit == "ratio" else f"{number} {row.kind.unit}"
 

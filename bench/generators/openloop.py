@@ -22,6 +22,7 @@ from bench.histogram import Histogram
 from bench.processes import allow_many_connections, finish, python, start
 from bench.wishes import Wishes
 
+_READY = "ready\n"
 _PATIENCE_SECONDS = 5.0
 """How long answers are waited for after the last request was sent. What has not come by then has failed."""
 
@@ -93,6 +94,8 @@ class OpenLoop:
         """Send everything and wait for the answers."""
         for _ in range(self._plan.connections):
             self._connect()
+        sys.stdout.write(_READY)
+        sys.stdout.flush()
         started = time.perf_counter()
         before = time.process_time()
         seconds = self._send(started, started + self._plan.seconds)
@@ -180,11 +183,14 @@ class OpenLoop:
 
 
 class Running:
-    """An open loop that runs in a process of its own."""
+    """An open loop that runs in a process of its own, and has just sent its first request."""
 
     def __init__(self, plan: Plan) -> None:
         self._process = start([*python(__name__), json.dumps(asdict(plan))])
         self._seconds = plan.seconds
+        assert self._process.stdout is not None, "start makes a pipe"
+        if self._process.stdout.readline() != _READY:
+            self.result()
 
     def result(self, *, stop: bool = False) -> OpenLoopResult:
         """Wait for its end, which `stop` asks it to come to early."""

@@ -8,7 +8,7 @@ import re
 import psycopg
 
 from bench.cluster import Database
-from bench.context import Bench, find_peak
+from bench.context import Bench, peak_of
 from bench.generators.pgbench import BATCH, Pgbench
 from bench.halls import SEATS_OF_THE_HALL, SHOWS_OF_THE_HALL, hall_template
 from bench.measuring import figures, interleave, ratio
@@ -74,8 +74,7 @@ class _Side:
 def measure(bench: Bench) -> list[Row]:
     """audit_cost."""
     scale = bench.scale
-    with bench.onsale() as onsale:
-        clients = find_peak(bench, onsale).clients
+    clients = peak_of(bench).clients
     template = hall_template(bench.cluster)
     with (
         bench.cluster.database(template) as logged,

@@ -6,7 +6,7 @@ import time
 import psycopg
 
 from bench.cluster import Database
-from bench.context import Bench, OnSale, find_peak
+from bench.context import Bench, OnSale, peak_of
 from bench.generators.openloop import OpenLoopResult, Plan, Running
 from bench.generators.wrk import RESERVE_V2
 from bench.halls import Past, add_past, hall_template, shows_needed
@@ -20,7 +20,7 @@ from rowlock.db.upkeep import CLEANUP_BATCH, cleanup
 
 _AGO_SECONDS = 1_200  # Holds live for 600 seconds, so these ran out ten minutes ago.
 _PERCENT_OF_PEAK = 25
-_CONNECTIONS = 200
+_CONNECTIONS = 1_000
 _NORMAL_SECONDS = 3
 
 _BARE_UPDATE = """
@@ -105,8 +105,8 @@ async def _run_cleanup(app_dsn: str) -> int:
 
 def _latency(bench: Bench, template: str) -> Row:
     """p99 of a reserve at a quarter of the peak, before the cleanup and while it runs."""
-    with bench.onsale() as onsale:
-        rate = find_peak(bench, onsale).http_per_second * _PERCENT_OF_PEAK / 100
+    peak = peak_of(bench)
+    rate = peak.http_per_second * _PERCENT_OF_PEAK / 100
     before, during = [], []
     for _ in range(bench.scale.latency_rounds):
         with bench.cluster.database(template) as database:
@@ -114,6 +114,8 @@ def _latency(bench: Bench, template: str) -> Row:
             with rowlock_server(database, bench.folder) as server:
                 onsale = OnSale(bench, database, server)
                 onsale.supply.take(bench.scale.expired_holds)
+                onsale.http(peak.connections, bench.scale.warm_up_seconds)
+                onsale.rest()
                 normal = _open_loop(onsale, rate)
                 time.sleep(_NORMAL_SECONDS)
                 before.append(onsale.enter(normal.result(stop=True)))

@@ -139,8 +139,13 @@ class Found:
     violations: list[str]
 
 
-async def explore_pair(db: SeatDb, steps: Steps, *, pair: tuple[str, str], state: str) -> Found:
-    """Run every interleaving of two operations from one state; tell those that no serial order explains."""
+async def explore_pair(
+    db: SeatDb, steps: Steps, *, pair: tuple[str, str], state: str, until_found: bool = False
+) -> Found:
+    """Run every interleaving of two operations from one state; tell those that no serial order explains.
+
+    With `until_found` the first of those is enough.
+    """
     one, two = OPERATIONS[pair[0]][0], OPERATIONS[pair[1]][1]
     pattern = await db.make_show(seats=SEATS)
     world = World(pattern)
@@ -171,6 +176,8 @@ async def explore_pair(db: SeatDb, steps: Steps, *, pair: tuple[str, str], state
         if seen not in serial:
             wrong.append(f"came to {seen}, but one after the other they come to {' or '.join(set(serial))}")
         violations += [f"{' | '.join(schedule.moves)}: {what}" for what in wrong]
+        if until_found and violations:
+            break
     return Found(schedules, violations)
 
 

@@ -50,47 +50,60 @@ async def naive_claims(db: SeatDb, show: Show) -> list[tuple[int, str]]:
     return await cursor.fetchall()
 
 
+Ending = tuple[tuple[str, str], Any]
+Buyer = Callable[[SeatDb, Show], Awaitable[str]]
+
+
 class Race:
     """Two buyers, and what each interleaving of theirs came to: the two outcomes and the claims left."""
 
     def __init__(self, db: SeatDb) -> None:
         self.db = db
-        self.endings: list[tuple[tuple[str, str], Any]] = []
+        self.endings: list[Ending] = []
 
-    async def run(self, anna: Sequence[int], ben: Sequence[int], *, names: tuple[str, str]) -> None:
-        """Run both against the real functions."""
+    async def run(
+        self,
+        one: Sequence[int],
+        two: Sequence[int],
+        *,
+        names: tuple[str, str] = ("anna", "ben"),
+        until: Ending | None = None,
+    ) -> None:
+        """Run both against the real functions, in every interleaving or until one comes to this ending."""
         await self._run(
-            [lambda db, show: _outcome(db.reserve(show, seats=anna, holder=names[0])),
-             lambda db, show: _outcome(db.reserve(show, seats=ben, holder=names[1]))],
+            lambda db, show: _outcome(db.reserve(show, seats=one, holder=names[0])),
+            lambda db, show: _outcome(db.reserve(show, seats=two, holder=names[1])),
             self.db.claims,
-        )  # fmt: skip
+            until,
+        )
         assert await self.db.check() == []
 
-    async def run_naively(self, anna: Sequence[int], ben: Sequence[int]) -> None:
-        """Run both against the implementation that checks first."""
+    async def run_naively(self, anna: Sequence[int], ben: Sequence[int], *, until: Ending) -> None:
+        """Run both against the implementation that checks first, until one interleaving comes to this ending."""
         await self.db.owner.execute(_NAIVE)
         await self._run(
-            [lambda db, show: naive_reserve(db, show, anna, "anna"),
-             lambda db, show: naive_reserve(db, show, ben, "ben")],
+            lambda db, show: naive_reserve(db, show, anna, "anna"),
+            lambda db, show: naive_reserve(db, show, ben, "ben"),
             lambda show: naive_claims(self.db, show),
-        )  # fmt: skip
+            until,
+        )
 
     async def _run(
-        self,
-        buyers: Sequence[Callable[[SeatDb, Show], Awaitable[str]]],
-        claims: Callable[[Show], Awaitable[Any]],
+        self, one: Buyer, two: Buyer, claims: Callable[[Show], Awaitable[Any]], until: Ending | None
     ) -> None:
         show = await self.db.make_show(seats=4)
 
         async def prepare() -> Sequence[Call]:
             nonlocal show
             show = await self.db.make_show(seats=4)
-            return [lambda db: buyers[0](db, show), lambda db: buyers[1](db, show)]
+            return [lambda db: one(db, show), lambda db: two(db, show)]
 
         async with stepping(self.db, sessions=2) as steps:
             async for schedule in explore(steps, prepare):
-                one, two = schedule.results
-                self.endings.append(((one, two), await claims(show)))
+                ending = ((schedule.results[0], schedule.results[1]), await claims(show))
+                self.endings.append(ending)
+                if ending == until:
+                    return
 
 
 @pytest.fixture
@@ -100,7 +113,7 @@ async def race(db: SeatDb) -> Race:
 
 
 async def test_one_of_two_buyers_of_a_seat_gets_it(race: Race) -> None:
-    await race.run([1], [1], names=("anna", "ben"))
+    await race.run([1], [1])
 
     assert_each_is_one_of(
         race,
@@ -110,13 +123,15 @@ async def test_one_of_two_buyers_of_a_seat_gets_it(race: Race) -> None:
 
 
 async def test_checking_first_sells_a_seat_to_both(race: Race) -> None:
-    await race.run_naively([1], [1])
+    sold_twice = (("OK", "OK"), [(1, "anna"), (1, "ben")])
 
-    assert (("OK", "OK"), [(1, "anna"), (1, "ben")]) in race.endings
+    await race.run_naively([1], [1], until=sold_twice)
+
+    assert race.endings[-1] == sold_twice
 
 
 async def test_of_two_overlapping_requests_one_wins_and_the_other_holds_nothing(race: Race) -> None:
-    await race.run([1, 2], [3, 2], names=("anna", "ben"))
+    await race.run([1, 2], [3, 2])
 
     assert_each_is_one_of(
         race,
@@ -126,13 +141,15 @@ async def test_of_two_overlapping_requests_one_wins_and_the_other_holds_nothing(
 
 
 async def test_seat_by_seat_the_loser_is_left_with_a_part(race: Race) -> None:
-    await race.run_naively([1, 2], [3, 2])
+    left_over = (("OK", "SEATS_UNAVAILABLE"), [(1, "anna"), (2, "anna"), (3, "ben")])
 
-    assert (("OK", "SEATS_UNAVAILABLE"), [(1, "anna"), (2, "anna"), (3, "ben")]) in race.endings
+    await race.run_naively([1, 2], [3, 2], until=left_over)
+
+    assert race.endings[-1] == left_over
 
 
 async def test_buyers_of_different_seats_never_refuse_each_other(race: Race) -> None:
-    await race.run([1, 3], [2, 4], names=("anna", "ben"))
+    await race.run([1, 3], [2, 4])
 
     assert_each_is_one_of(race, (("OK", "OK"), {1: "anna", 2: "ben", 3: "anna", 4: "ben"}))
 
@@ -150,9 +167,11 @@ async def test_a_holder_gets_one_of_two_reservations_made_at_once(race: Race) ->
 async def test_without_its_unique_index_a_holder_gets_both(race: Race) -> None:
     await race.db.owner.execute("drop index rowlock.idx_one_active_reservation_per_holder")
 
-    await race.run([1], [2], names=("anna", "anna"))
+    both = (("OK", "OK"), {1: "anna", 2: "anna"})
 
-    assert (("OK", "OK"), {1: "anna", 2: "anna"}) in race.endings
+    await race.run([1], [2], names=("anna", "anna"), until=both)
+
+    assert race.endings[-1] == both
 
 
 async def test_a_second_reservation_is_refused_while_the_first_lives(db: SeatDb, show: Show) -> None:

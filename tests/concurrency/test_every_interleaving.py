@@ -188,6 +188,6 @@ async def test_the_search_sees_a_planted_mistake(db: SeatDb, mistake: str) -> No
     pair, state, mutants = MISTAKES[mistake]
     await load_test_build(db.owner, mutants=mutants)
     async with stepping(db, sessions=2) as steps:
-        found = await explore_pair(db, steps, pair=pair, state=state)
+        found = await explore_pair(db, steps, pair=pair, state=state, until_found=True)
 
     assert found.violations != []

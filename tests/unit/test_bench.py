@@ -11,7 +11,7 @@ from bench.generators import pgbench, wrk
 from bench.halls import grid, pairs_needed, shows_needed
 from bench.histogram import Histogram
 from bench.invariants import Counts, Ledger, differences
-from bench.measuring import figures, interleave, ratio
+from bench.measuring import NothingToCompareError, figures, interleave, ratio
 from bench.parties import arrivals, sizes_for
 from bench.report import ROWS, Row, at_least, at_most, results, table
 from bench.rows import FAMILIES
@@ -117,6 +117,16 @@ def test_sides_take_turns_and_no_side_always_comes_last() -> None:
 def test_a_ratio_is_that_of_the_medians_with_the_range_of_the_rounds() -> None:
     assert ratio([2.0, 4.0, 9.0], [2.0, 2.0, 3.0]) == (2.0, {"ratio_min": 1.0, "ratio_max": 3.0})
     assert figures([3.0, 1.0, 2.0]) == {"median": 2.0, "min": 1.0, "max": 3.0, "rounds": [3.0, 1.0, 2.0]}
+
+
+@pytest.mark.parametrize("yardstick", [[1.0, inf], [0.0, 0.0]])
+def test_nothing_looks_well_beside_a_broken_yardstick(yardstick: list[float]) -> None:
+    with pytest.raises(NothingToCompareError):
+        ratio([1.0, 1.0], yardstick)
+
+
+def test_one_broken_round_makes_the_range_infinite() -> None:
+    assert ratio([1.0, 1.0, 1.0], [2.0, 0.0, 1.0]) == (1.0, {"ratio_min": 0.5, "ratio_max": inf})
 
 
 @pytest.mark.parametrize(

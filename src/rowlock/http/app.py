@@ -72,6 +72,7 @@ def create_app(
                 reserving, BestAvailable(catalogue, reserving, live), version1, secret_key
             ).endpoints(),
             *SeatStatusEndpoints(live).endpoints(),
+            *health.endpoints(),
         ],
         sessions,
     )
