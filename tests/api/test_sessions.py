@@ -63,7 +63,16 @@ async def test_nothing_that_is_stored_can_be_used_as_a_cookie(
 async def test_a_tampered_cookie_is_a_new_session(application: Application, browser: Api, show: Show) -> None:
     await browser.reserve(show, [1])
     value = browser.cookies[COOKIE]
-    tampered = [value[:-1] + ("A" if value[-1] != "A" else "B"), value[1:], value + "x", "", "=", ".", '"' + value]
+    # Not the last character: some of its bits mean nothing.
+    tampered = [
+        value[:-2] + ("A" if value[-2] != "A" else "B") + value[-1],
+        value[1:],
+        value + "x",
+        "",
+        "=",
+        ".",
+        '"' + value,
+    ]
 
     for seat, cookie in enumerate(tampered, start=2):
         async with application.client(headers={"cookie": f"{COOKIE}={cookie}"}) as client:

@@ -26,23 +26,23 @@ class Sessions:
 
     def start(self) -> tuple[str, bytes]:
         """A new session: its holder key, and the Set-Cookie header value."""
-        value = self._signer.sign(token_urlsafe(24)).decode()
+        secret = token_urlsafe(24).encode()
+        value = self._signer.sign(secret).decode()
         attributes = f"Path=/; HttpOnly; SameSite=Lax; Max-Age={MAX_AGE_SECONDS}"
         if self._secure:
             attributes += "; Secure"
-        return self._key(value), f"{COOKIE}={value}; {attributes}".encode()
+        return self._key(secret), f"{COOKIE}={value}; {attributes}".encode()
 
     def _holder_of(self, cookie_header: str) -> str | None:
         for part in cookie_header.split(";"):
             name, _, value = part.strip().partition("=")
             if name == COOKIE:
                 try:
-                    self._signer.unsign(value)
+                    return self._key(self._signer.unsign(value))
                 except BadSignature:
                     return None
-                return self._key(value)
         return None
 
     @staticmethod
-    def _key(value: str) -> str:
-        return BROWSER_PREFIX + sha256(value.encode()).hexdigest()[:32]
+    def _key(secret: bytes) -> str:
+        return BROWSER_PREFIX + sha256(secret).hexdigest()[:32]
