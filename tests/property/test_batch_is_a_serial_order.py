@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -21,7 +22,7 @@ from tests.support.steps import Mutant, load_test_build
 SEATS = 8
 HOLDERS = ["anna", "ben", "carl", "dora", "emil"]
 EXAMPLES = settings(
-    max_examples=120,
+    max_examples=80,
     derandomize=True,
     deadline=None,
     database=None,
@@ -191,6 +192,6 @@ def test_a_planted_mistake_is_seen(dsns: Dsns, mistake: str) -> None:
         def search(before: list[Before], blocked: list[int], wishes: list[Wish]) -> None:
             runner.run(compare(db, before, blocked, wishes))
 
-        with pytest.raises(AssertionError):
+        with pytest.raises((AssertionError, psycopg.IntegrityError)):
             search()
         runner.run(stack.aclose())
