@@ -92,8 +92,6 @@ class OpenLoop:
 
     def run(self) -> OpenLoopResult:
         """Send everything and wait for the answers."""
-        for _ in range(self._plan.connections):
-            self._connect()
         sys.stdout.write(_READY)
         sys.stdout.flush()
         started = time.perf_counter()
@@ -125,17 +123,17 @@ class OpenLoop:
     def _begin(self, due: float) -> None:
         number = self.due
         self.due += 1
-        if not self._idle:
+        if not self._idle and len(self._connections) >= self._plan.connections:
             self.dropped += 1
             self.all.add(inf)
             return
-        descriptor = self._idle.pop()
+        descriptor = self._idle.pop() if self._idle else self._connect()
         request = reserve_request(self._address, self._plan.path, self._wishes, number)
         try:
             self._connections[descriptor].send(request)
         except OSError:
             self._fail("none")
-            self._replace(descriptor)
+            self._close(descriptor)
             return
         self._due_at[descriptor] = due
         self.lateness.add(time.perf_counter() - due)
@@ -149,7 +147,9 @@ class OpenLoop:
             except (OSError, BrokenConnectionError):
                 if self._due_at.pop(descriptor, None) is not None:
                     self._fail("none")
-                self._replace(descriptor)
+                else:  # The server closes what was idle for long.
+                    self._idle.remove(descriptor)
+                self._close(descriptor)
                 continue
             if answer is not None:
                 latency = time.perf_counter() - self._due_at.pop(descriptor)
@@ -169,17 +169,17 @@ class OpenLoop:
         self.statuses[status] += 1
         self.all.add(inf)
 
-    def _connect(self) -> None:
+    def _connect(self) -> int:
+        """A new connection's descriptor. They are made when they are needed: a thousand at once would be a load."""
         connection = Connection(self._address)
         descriptor = connection.socket.fileno()
         self._connections[descriptor] = connection
         self._epoll.register(descriptor, select.EPOLLIN)
-        self._idle.append(descriptor)
+        return descriptor
 
-    def _replace(self, descriptor: int) -> None:
+    def _close(self, descriptor: int) -> None:
         self._epoll.unregister(descriptor)
         self._connections.pop(descriptor).close()
-        self._connect()
 
 
 class Running:

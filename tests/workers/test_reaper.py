@@ -13,8 +13,10 @@ class Clock:
 
     def __init__(self) -> None:
         self.seconds = 1000.0
+        self.seconds_a_look = 0.0
 
     def __call__(self) -> float:
+        self.seconds += self.seconds_a_look
         return self.seconds
 
 
@@ -74,15 +76,28 @@ async def test_there_is_a_run_each_minute_as_a_sign_of_life(db: SeatDb, app: Asy
     assert await runs(db) == [("worker", 0)] * 3
 
 
-async def test_a_backlog_is_worked_off_batch_by_batch_in_one_go(db: SeatDb, show: Show, app: AsyncConnection) -> None:
-    reaper = await beaten(app, Clock(), batch=2)
+async def test_a_backlog_is_worked_off_batch_by_batch_with_pauses_for_the_buyers(
+    db: SeatDb, show: Show, app: AsyncConnection
+) -> None:
+    clock = Clock()
+    reaper = await beaten(app, clock, batch=2, pause_factor=3)
+    clock.seconds_a_look = 0.5
     for seat in range(1, 6):
         await lapsed(db, show, [seat], f"holder {seat}")
 
-    await reaper.work(app)
+    pauses = [await reaper.work(app) for _ in range(3)]
 
+    assert pauses == [1.5, 1.5, 1.0], "three times what a batch took, and a whole second when all is done"
     assert await runs(db) == [("worker", 1), ("worker", 2), ("worker", 2), ("worker", 0)]
     assert await db.claims(show) == {}
+
+
+async def test_a_backlog_of_whole_batches_ends_in_a_look(db: SeatDb, show: Show, app: AsyncConnection) -> None:
+    reaper = await beaten(app, Clock(), batch=2)
+    for seat in range(1, 3):
+        await lapsed(db, show, [seat], f"holder {seat}")
+
+    assert [await reaper.work(app) for _ in range(2)] == [0.0, 1.0]
 
 
 async def test_holds_that_somebody_has_locked_are_asked_for_less_and_less_often(

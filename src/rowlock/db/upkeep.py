@@ -13,7 +13,7 @@ from psycopg.rows import class_row
 from rowlock.db.queries import query
 
 CLEANUP_BATCH = 1000
-"""Holds that one cleanup call retires at most: some tens of milliseconds of work, and one transaction."""
+"""Holds that one cleanup call retires, unless somebody wants more or fewer: some tens of milliseconds of work."""
 
 
 @dataclass(frozen=True, slots=True)

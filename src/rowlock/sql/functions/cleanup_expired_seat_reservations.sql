@@ -23,6 +23,8 @@ security definer
 set search_path = rowlock, pg_temp
 set enable_seqscan = off
 set jit = off
+set enable_hashjoin = off
+set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column
@@ -31,16 +33,16 @@ declare
     v_holds   integer := 0;
     v_seats   integer := 0;
     v_ids     uuid[] := '{}'::uuid[];
-    v_shows   uuid[];
+    v_rows    tid[];
     v_error   text;
     v_run_id  bigint;
 begin
     begin
         -- Waiting is skipped, so the time read before the locks is as good as the time after.
-        select coalesce(array_agg(l.reservation_id), '{}'), array_agg(l.show_id)
-        into v_ids, v_shows
+        select coalesce(array_agg(l.reservation_id), '{}'), array_agg(l.ctid)
+        into v_ids, v_rows
         from (
-            select a.show_id, a.reservation_id
+            select a.ctid, a.reservation_id
             from seat_reservations as a
             where a.ended_at is null and a.expires_at <= v_started
             order by a.expires_at
@@ -53,22 +55,20 @@ begin
             with retired as (
                 update seat_reservations as a
                 set status = 'expired', ended_at = v_started
-                from unnest(v_shows, v_ids) as l (show_id, reservation_id)
-                where a.show_id = l.show_id and a.reservation_id = l.reservation_id
+                where a.ctid = any(v_rows)
                 returning a.show_id, a.reservation_id, a.seat_ids, a.session_id, a.created_at, a.expires_at
             ),
-            doomed as (
-                select c.show_id, c.seat_id, c.reservation_id
-                from retired as d, show_seats as c
-                where c.show_id = d.show_id and c.seat_id = any(d.seat_ids)
-                    and c.reservation_id = d.reservation_id and c.status = 'reserved'
-                order by c.show_id, c.seat_id
-                for update of c
-            ),
             freed as (
+                -- Claims are taken in seat order, as everywhere. A loop over the sorted list is the only join that the
+                -- settings of this function leave to the planner, and it keeps the order of the list.
                 delete from show_seats as c
-                using doomed as d
-                where c.show_id = d.show_id and c.seat_id = d.seat_id and c.reservation_id = d.reservation_id
+                using (
+                    select d.show_id, s.seat_id, d.reservation_id
+                    from retired as d, lateral unnest(d.seat_ids) as s (seat_id)
+                    order by d.show_id, s.seat_id
+                ) as w
+                where c.show_id = w.show_id and c.seat_id = w.seat_id
+                    and c.reservation_id = w.reservation_id and c.status = 'reserved'
                 returning c.show_id, c.seat_id, c.reservation_id
             ),
             logged as (
