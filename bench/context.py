@@ -122,6 +122,7 @@ class OnSale:
         count_statuses: bool = False,
         ramp_seconds: float = 0,
         most_per_second: int = _MOST_PER_SECOND,
+        yielding: bool = False,
     ) -> Load:
         """Reserve over HTTP in a closed loop."""
         wishes = self.supply.take(seconds * most_per_second, at_once=at_once)
@@ -143,6 +144,7 @@ class OnSale:
             count_statuses=count_statuses,
             ramp_seconds=ramp_seconds,
             path=path,
+            yielding=yielding,
         )
         timer.cancel()
         ended = self.cpu()

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 
 import psycopg
 
@@ -92,7 +92,7 @@ def _prepare(database: Database) -> Counts:
     return database.ledger.before
 
 
-def _clean(bench: Bench, database: Database, run: Callable[[str], Awaitable[None]] | None = None) -> float:
+def _clean(bench: Bench, database: Database, run: Callable[[str], Coroutine[None, None, None]] | None = None) -> float:
     """Seconds until every hold is retired: in one go like the command, or by `run`."""
     began = time.perf_counter()
     asyncio.run((run or _as_the_command)(database.dsns.app))

@@ -1,23 +1,31 @@
-"""Far more requests than can be served: what is still sold, and what a refusal costs.
+"""Far more requests than can be served: what is still sold, and what a refusal costs."""
 
-Thousands of buyers, each of whom asks again after a pause that makes five times the peak together. Whoever waits for
-an answer asks no second time, as people do, so what is really asked for is in the detail.
-"""
-
-import resource
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from statistics import median
 
-from bench.context import Bench, Load, find_peak
+import psycopg
+
+from bench.context import Bench, Load, OnSale, find_peak
+from bench.generators.http import Connection, reserve_request
+from bench.generators.wrk import RESERVE_V2
 from bench.measuring import figures, interleave, ratio
 from bench.report import Row
+from rowlock.services.coalescer import BATCH_LIMIT, WAITING_LIMIT
 
 _TIMES_PEAK = 5
-_BUYERS = 8_000
-"""Far more than may wait in the server, or nobody would be refused."""
-_FILES_FOR_OTHERS = 500
-_RAMP_SECONDS = 4.0
+_WITHOUT_A_PLACE = 1_000
+"""Buyers beyond those who may wait in the server. Their pauses are so short that together they ask for the rest."""
+_RAMP_SECONDS = 3.0
 """Until every buyer is connected and the queues are as long as they get. It is not counted."""
 _SHORTEST_SECONDS = 7
+
+_SPARE = 100
+_REFUSED_AT_ONCE = 64
+"""As in a rush. One at a time, a refusal costs several times as much: waking up a process that sleeps is dear."""
+_REFUSING_SECONDS = 1.0
+"""It ends long before the server gives up waiting for the lock, after 3 seconds."""
 
 
 def measure(bench: Bench) -> list[Row]:
@@ -26,8 +34,6 @@ def measure(bench: Bench) -> list[Row]:
     with bench.onsale() as onsale:
         peak = find_peak(bench, onsale)
         offered = _TIMES_PEAK * peak.http_per_second
-
-        buyers = min(_BUYERS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _FILES_FOR_OTHERS)
         seconds = max(scale.round_seconds, _SHORTEST_SECONDS)
 
         def at_peak() -> Load:
@@ -35,26 +41,28 @@ def measure(bench: Bench) -> list[Row]:
 
         def overloaded() -> Load:
             load = onsale.http(
-                buyers,
+                WAITING_LIMIT + _WITHOUT_A_PLACE,
                 seconds,
-                pause_seconds=buyers / offered,
+                pause_seconds=_WITHOUT_A_PLACE / (offered - peak.http_per_second),
                 count_statuses=True,
                 ramp_seconds=_RAMP_SECONDS,
                 most_per_second=int(offered * 1.2),
+                yielding=True,
             )
             bench.say(f"overload: {_accepted(load):,.0f} accepted/s, {load.wrk.late}")
             return load
 
         onsale.http(peak.connections, scale.warm_up_seconds)
         rounds = interleave({"peak": at_peak, "overload": overloaded}, scale.latency_rounds)
-    return [_goodput(rounds, offered, buyers), _refusal_cost(rounds)]
+        refusals = [_seconds_per_refusal(onsale) for _ in range(scale.latency_rounds)]
+    return [_goodput(rounds, offered), _refusal_cost(rounds["peak"], refusals)]
 
 
 def _accepted(load: Load) -> float:
     return load.wrk.late["201"] / load.wrk.late_seconds
 
 
-def _goodput(rounds: dict[str, list[Load]], offered: float, buyers: int) -> Row:
+def _goodput(rounds: dict[str, list[Load]], offered: float) -> Row:
     accepted = [_accepted(load) for load in rounds["overload"]]
     peak = [_accepted(load) for load in rounds["peak"]]
     value, spread = ratio(accepted, peak)
@@ -67,21 +75,58 @@ def _goodput(rounds: dict[str, list[Load]], offered: float, buyers: int) -> Row:
         "asked_per_s": figures([sum(load.wrk.late.values()) / load.wrk.late_seconds for load in rounds["overload"]]),
         "answers": {status: sum(counts[status] for counts in statuses) for status in statuses[0]},
         "broken_connections": sum(load.wrk.broken for load in rounds["overload"]),
-        "buyers": buyers,
+        "buyers": WAITING_LIMIT + _WITHOUT_A_PLACE,
+        "wrk_cores": figures([load.wrk.cpu_seconds / load.wrk.seconds for load in rounds["overload"]], 3),
     }
     return Row("overload_goodput", value, detail)
 
 
-def _refusal_cost(rounds: dict[str, list[Load]]) -> Row:
-    """What the server used beyond the cost of the accepted ones, for each 503."""
-    accept = median(load.late_cpu.total / load.wrk.late["201"] for load in rounds["peak"])
-    costs = [
-        max(0.0, load.late_cpu.total - accept * load.wrk.late["201"]) / refused
-        for load in rounds["overload"]
-        if (refused := load.wrk.late["503"])
-    ]
-    detail = {"accept_microseconds": round(accept * 1e6, 1)}
-    if not costs:
-        return Row("overload_refusal_cost", None, {**detail, "note": "nothing was refused"})
-    detail_of_costs = figures([cost * 1e6 for cost in costs])
-    return Row("overload_refusal_cost", median(costs) / accept, {**detail, "refusal_microseconds": detail_of_costs})
+def _refusal_cost(peak: list[Load], refusals: list[float]) -> Row:
+    accept = median(load.late_cpu.total / load.wrk.late["201"] for load in peak)
+    detail = {
+        "accept_microseconds": round(accept * 1e6, 1),
+        "refusal_microseconds": figures([seconds * 1e6 for seconds in refusals]),
+    }
+    return Row("overload_refusal_cost", median(refusals) / accept, detail)
+
+
+def _seconds_per_refusal(onsale: OnSale) -> float:
+    """Processor seconds of one refusal, while so many wait for a locked table that nobody else may."""
+    address = ("127.0.0.1", onsale.server.port)
+    waiting = WAITING_LIMIT + BATCH_LIMIT + _SPARE
+    wishes = onsale.supply.take(2 * waiting)
+    onsale.rest()
+    with ExitStack() as stack:
+        crowd = [stack.enter_context(closing(Connection(address))) for _ in range(waiting)]
+        refused = [stack.enter_context(closing(Connection(address))) for _ in range(_REFUSED_AT_ONCE)]
+        with _nobody_served(onsale):
+            for number, connection in enumerate(crowd):
+                connection.send(reserve_request(address, RESERVE_V2, wishes, number))
+            statuses = [_answer(crowd.pop())]  # The last one finds no place, and then nobody does.
+            before, refusals = onsale.cpu(), 0
+            ends = time.perf_counter() + _REFUSING_SECONDS
+            request = reserve_request(address, RESERVE_V2, wishes, waiting)
+            while time.perf_counter() < ends:
+                for connection in refused:
+                    connection.send(request)
+                assert all(_answer(connection) == 503 for connection in refused), "nobody can be served"
+                refusals += _REFUSED_AT_ONCE
+            used = onsale.cpu() - before
+        statuses += [_answer(connection) for connection in crowd]
+    onsale.database.ledger.add(statuses.count(201), cut_off=statuses.count(503))
+    onsale.bench.say(f"overload: {used.total / refusals * 1e6:.1f} µs for each of {refusals:,} refusals")
+    return used.total / refusals
+
+
+@contextmanager
+def _nobody_served(onsale: OnSale) -> Iterator[None]:
+    with psycopg.connect(onsale.database.dsns.owner) as connection:
+        connection.execute("lock table rowlock.show_seats in access exclusive mode")
+        yield
+        connection.rollback()
+
+
+def _answer(connection: Connection) -> int:
+    while (answer := connection.receive()) is None:
+        pass
+    return answer.status

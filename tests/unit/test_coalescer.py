@@ -137,11 +137,26 @@ async def test_no_more_flights_are_under_way_than_there_are_lanes(airport: Airpo
     coalescer = Coalescer(airport.fly, lanes=lanes)
     tasks = []
     for item in "abcde":
-        tasks += submit(coalescer, item)
+        tasks += submit(coalescer, item, key=f"show {item}")
         await turns()
     assert [items for _, items in airport.flights] == [(item,) for item in "abcde"[:lanes]]
     await airport.land_all()
     assert await results(tasks) == [f"{item}!" for item in "abcde"]
+
+
+async def test_a_key_has_one_flight_at_a_time_and_leaves_the_other_lanes_to_others(airport: Airport) -> None:
+    coalescer = Coalescer(airport.fly, lanes=3)
+    tasks = []
+    for item in "abc":
+        tasks += submit(coalescer, item, key="rush")
+        await turns()
+    tasks += submit(coalescer, "d", key="quiet")
+    await turns()
+    assert airport.flights == [("rush", ("a",)), ("quiet", ("d",))]
+    await airport.land(0)
+    assert airport.flights[2:] == [("rush", ("b", "c"))]
+    await airport.land_all()
+    assert await results(tasks) == ["a!", "b!", "c!", "d!"]
 
 
 async def test_whoever_submits_again_right_after_an_answer_is_fetched_too() -> None:
@@ -162,11 +177,11 @@ async def test_past_the_bound_an_item_is_refused_at_once_and_room_is_made_by_a_f
     await turns()
     waiting = submit(coalescer, "b", "c")
     await turns()
-    assert coalescer.is_full
+    assert coalescer.room == 0
     with pytest.raises(BusyError):
         await coalescer.submit("another show", "d")
     await airport.land()
-    assert not coalescer.is_full
+    assert coalescer.room == 2
     late = submit(coalescer, "e")
     await turns()
     await airport.land_all()
@@ -337,7 +352,7 @@ async def test_a_cancelled_flight_leaves_those_who_wait_to_the_other_lane(airpor
     first = submit(coalescer, "a")
     await turns()
     (flight,) = coalescer._flights
-    second = submit(coalescer, "b")
+    second = submit(coalescer, "b", key="another show")
     await turns()
     waiting = submit(coalescer, "c")
     await turns()
@@ -357,7 +372,7 @@ async def test_closing_lets_flights_land_and_refuses_everybody_else(airport: Air
     closing = asyncio.create_task(coalescer.close())
     await turns()
     assert await results(waiting) == [BusyError]
-    assert coalescer.is_full
+    assert coalescer.room == 0
     with pytest.raises(BusyError):
         await coalescer.submit("show", "c")
     assert not closing.done()

@@ -91,15 +91,14 @@ _ASKS_FOR_SEATS = (
 
 
 class Front:
-    """The outermost ASGI application. `is_full` says whether one more request for seats would only wait in vain."""
+    """The outermost ASGI application. `room` says how many more requests for seats may wait now."""
 
-    def __init__(
-        self, lean: LeanRoutes, app: ASGIApp, access_log: AccessLog | None, is_full: Callable[[], bool]
-    ) -> None:
+    def __init__(self, lean: LeanRoutes, app: ASGIApp, access_log: AccessLog | None, room: Callable[[], int]) -> None:
         self._lean = lean
         self._app = app
         self._access_log = access_log
-        self._is_full = is_full
+        self._room = room
+        self._let_in = 0
         self._refusal = _raw(problem_reply(ProblemError("BUSY"), _ANY_REQUEST_ID.decode()))
         self._prefix = token_hex(6)
         self._numbers = count(1)
@@ -154,11 +153,27 @@ class Front:
 
     def refuse_early(self, data: bytes) -> bytes | None:
         """The raw refusal of one whole raw request for seats while there is no room for it; None to serve it."""
-        if not self._is_full() or not data.startswith(_ASKS_FOR_SEATS) or not _is_one_whole_request(data):
+        if not data.startswith(_ASKS_FOR_SEATS):
+            return None
+        if self._room() > self._let_in:
+            self._let_one_in()
+            return None
+        if not _is_one_whole_request(data):
             return None
         if self._access_log is not None:
             self._access_log.add_refusal()
         return self._refusal.replace(_ANY_REQUEST_ID, self._new_request_id().encode())
+
+    def _let_one_in(self) -> None:
+        # All that has arrived is read before any of it is served. A thousand requests that each found one place free
+        # would be parsed, routed and then refused at many times the cost, so those let in count until they are served:
+        # that is done in this turn of the loop, before anything else is read.
+        self._let_in += 1
+        if self._let_in == 1:
+            get_running_loop().call_soon(self._turn_ends)
+
+    def _turn_ends(self) -> None:
+        self._let_in = 0
 
     async def _lean_reply(self, scope: Scope, receive: Receive, request_id: str) -> tuple[Reply | None, str]:
         route = "unmatched"

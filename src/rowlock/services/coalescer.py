@@ -40,7 +40,8 @@ class Coalescer(Generic[Key, Item, Answer]):
 
     fly            takes a key and items in order of arrival, gives as many answers in that order. It may be called
                    again with items that it has answered before, so repeating an item must do no harm.
-    lanes          flights under way at once; each occupies one database connection.
+    lanes          flights under way at once, of different keys; each occupies one database connection. A key has one
+                   flight at a time: a second one would only wait for the locks of the first, or halve its size.
     waiting_limit  items that may wait; one more is refused at once with BusyError.
     patience       seconds an item may wait for its flight; then it is refused with BusyError.
     clock          gives the time in seconds, for tests.
@@ -50,7 +51,7 @@ class Coalescer(Generic[Key, Item, Answer]):
         self,
         fly: Callable[[Key, Sequence[Item]], Awaitable[Sequence[Answer]]],
         *,
-        lanes: int = 2,
+        lanes: int = 3,
         batch_limit: int = BATCH_LIMIT,
         waiting_limit: int = WAITING_LIMIT,
         patience: float = PATIENCE_SECONDS,
@@ -66,13 +67,14 @@ class Coalescer(Generic[Key, Item, Answer]):
         self._queues: dict[Key, deque[_Waiting[Item, Answer]]] = {}
         self._waiting = 0
         self._flights: set[asyncio.Task[None]] = set()
+        self._flying: set[Key] = set()
         self._watch: asyncio.TimerHandle | None = None
         self._closed = False
 
     @property
-    def is_full(self) -> bool:
-        """Whether one more item would be refused now."""
-        return self._closed or self._waiting >= self._waiting_limit
+    def room(self) -> int:
+        """How many more items may wait; the next one is refused when there is none."""
+        return 0 if self._closed else max(0, self._waiting_limit - self._waiting)
 
     async def submit(self, key: Key, item: Item) -> Answer:
         """The answer to one item.
@@ -91,7 +93,7 @@ class Coalescer(Generic[Key, Item, Answer]):
             queue = self._queues[key] = deque()
         queue.append(_Waiting(item, answer, self._clock() + self._patience))
         self._waiting += 1
-        if len(self._flights) < self._lanes:
+        if len(self._flights) < self._lanes and key not in self._flying:
             # The task starts after everything that is ready in this turn of the loop, so that requests which
             # arrived together leave together.
             flight = loop.create_task(self._lane())
@@ -108,10 +110,13 @@ class Coalescer(Generic[Key, Item, Answer]):
         await asyncio.gather(*self._flights, return_exceptions=True)
 
     async def _lane(self) -> None:
-        """Fly until nothing waits."""
-        while self._queues:
-            key = next(iter(self._queues))
-            await self._carry(key, self._board(key))
+        """Fly until nothing waits, or only for a key whose flight is under way: its own lane comes back for that."""
+        while (key := next((key for key in self._queues if key not in self._flying), None)) is not None:
+            self._flying.add(key)
+            try:
+                await self._carry(key, self._board(key))
+            finally:
+                self._flying.discard(key)
         # Leaving here and not only in the callback, which runs later: an item that comes in between would find every
         # lane taken, and nobody would ever fetch it.
         flight = asyncio.current_task()

@@ -45,9 +45,9 @@ class Reserving:
         self._releases: Coalescer[UUID, ReleaseRequest, ReleaseResult] = Coalescer(self._release, lanes=1)
 
     @property
-    def is_full(self) -> bool:
-        """Whether a reserve would be refused with BusyError now."""
-        return self._reserves.is_full
+    def room(self) -> int:
+        """How many more reserves may wait now; the next one is refused with BusyError when there is none."""
+        return self._reserves.room
 
     async def close(self) -> None:
         """Let what is on its way end, and refuse what still waits."""
