@@ -53,8 +53,8 @@ class HttpServer(uvicorn.Server):
 def _collect_garbage_rarely() -> None:
     """Look for cycles of garbage seldom, and never among what is there for good.
 
-    Requests leave next to none: they are freed by counting references. In a rush Python would yet walk through thousands of
-    connections and requests under way every few milliseconds, and spend a quarter of the processor on it.
+    Requests leave next to none: they are freed by counting references. In a rush Python would yet walk through
+    thousands of connections and requests under way every few milliseconds, and spend a quarter of a core on it.
     """
     gc.collect()
     gc.freeze()

@@ -82,9 +82,7 @@ def configure(home: Home, account: Account, binaries: Binaries) -> None:
     """Write postgresql.conf and pg_hba.conf for these programs and this machine."""
     probe = ["-C", "wal_compression", "-c", "wal_compression=lz4"]
     has_lz4 = run(account, [binaries.bin_dir / "postgres", "-D", home.cluster, *probe]).returncode == 0
-    lines = configuration.settings(
-        memory_bytes=configuration.memory_bytes(), wal_compression="lz4" if has_lz4 else "pglz"
-    )
+    lines = configuration.settings(memory_bytes=configuration.memory_bytes(), has_lz4=has_lz4)
     # Kept outside the cluster: root does not write where the service user may have put links.
     layout.write_file(home.config, configuration.render(lines), mode=0o644)
     layout.write_file(home.access_rules, configuration.ACCESS_RULES, mode=0o644)

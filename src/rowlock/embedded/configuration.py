@@ -42,7 +42,7 @@ class Setting:
     why: str
 
 
-def settings(*, memory_bytes: int, wal_compression: str) -> tuple[Setting, ...]:
+def settings(*, memory_bytes: int, has_lz4: bool) -> tuple[Setting, ...]:
     """All settings that differ from PostgreSQL's defaults or that must not depend on them."""
     shared = min(max(memory_bytes // 8, 64 * MIB), 1024 * MIB)
     lines = (
@@ -61,7 +61,11 @@ def settings(*, memory_bytes: int, wal_compression: str) -> tuple[Setting, ...]:
             "The first rush fills empty tables within seconds; plans made for empty ones must go.",
         ),
         ("maintenance_work_mem", "64MB", "Also fits a machine of 1 GiB while autovacuum is at work."),
-        ("wal_compression", wal_compression, "Less to flush for the page images after a checkpoint."),
+        (
+            "wal_compression",
+            "lz4" if has_lz4 else "off",
+            "Less to flush for the page images after a checkpoint. pglz takes more time than it saves.",
+        ),
         ("max_wal_size", "1GB", "The disk space an on-sale rush may take between two checkpoints."),
         ("checkpoint_timeout", "10min", "Half the page images, and still a restart within seconds."),
         ("random_page_cost", "1.1", "Solid-state disks, and mostly memory."),
