@@ -36,7 +36,10 @@ def figures(values: Sequence[float], digits: int = 1) -> dict[str, object]:
 
 
 def ratio(numerators: Sequence[float], denominators: Sequence[float]) -> tuple[float, dict[str, object]]:
-    """The ratio of the medians, and the detail that says how far the rounds are apart.
+    """The median of the rounds' ratios, and the detail that says how far they are apart.
+
+    Both sides of a round are measured one right after the other. A machine that is slower for a minute, because of its
+    neighbours, changes the rates of that round and hardly its ratio.
 
     Raises NothingToCompareError when the other side came to nothing, or took for ever: any side would look well beside
     it. A single round of which that is true makes the range infinite.
@@ -44,5 +47,4 @@ def ratio(numerators: Sequence[float], denominators: Sequence[float]) -> tuple[f
     if not 0 < median(denominators) < inf:
         raise NothingToCompareError(f"the side to compare with came to {denominators}; let it run for longer, or alone")
     by_round = [top / bottom if 0 < bottom < inf else inf for top, bottom in zip(numerators, denominators, strict=True)]
-    value = median(numerators) / median(denominators)
-    return value, {"ratio_min": round(min(by_round), 3), "ratio_max": round(max(by_round), 3)}
+    return median(by_round), {"ratio_min": round(min(by_round), 3), "ratio_max": round(max(by_round), 3)}

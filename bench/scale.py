@@ -13,6 +13,8 @@ class Scale:
     latency_percents    offered rates of the open loop, in percent of the closed loop's peak.
     growth_shows        shows of 100,000 seats in the grown database, with so many live claims and audit rows.
     expired_holds       holds that run out together.
+    audit_rounds        rounds of the audit log's cost, and audit_seconds how long: it is small beside the noise of a round,
+                        so there are many short ones.
     samples             requests of one client for each side, where single answers are timed.
     theatre_seasons     sold-out seasons of the theatre (and stadium_seasons of the stadium) whose seating is judged.
     """
@@ -32,6 +34,8 @@ class Scale:
     growth_audit_rows: int
     expired_holds: int
     expiry_rounds: int
+    audit_rounds: int
+    audit_seconds: int
     samples: int
     theatre_seasons: int
     stadium_seasons: int
@@ -53,6 +57,8 @@ FULL = Scale(
     growth_audit_rows=2_000_000,
     expired_holds=100_000,
     expiry_rounds=3,
+    audit_rounds=15,
+    audit_seconds=2,
     samples=2_000,
     theatre_seasons=20,
     stadium_seasons=2,
@@ -74,6 +80,8 @@ QUICK = Scale(
     growth_audit_rows=80_000,
     expired_holds=10_000,
     expiry_rounds=1,
+    audit_rounds=4,
+    audit_seconds=1,
     samples=200,
     theatre_seasons=4,
     stadium_seasons=1,

@@ -61,7 +61,7 @@ class _Side:
         return self._run("reserve_batch.sql", _BATCH_CLIENTS, BATCH)
 
     def _run(self, script: str, clients: int, reservations: int) -> float:
-        seconds = self._bench.scale.round_seconds
+        seconds = self._bench.scale.audit_seconds
         wishes = self._supply.take(seconds * _MOST_PER_SECOND)
         self._database.settle()
         result = self._pgbench.run(wishes, clients=clients, seconds=seconds, script=script)
@@ -91,7 +91,7 @@ def measure(bench: Bench) -> list[Row]:
                 "with_batch": one.batch,
                 "without_batch": other.batch,
             },
-            scale.rounds,
+            scale.audit_rounds,
         )
     single, single_spread = ratio(rounds["with_single"], rounds["without_single"])
     batch, batch_spread = ratio(rounds["with_batch"], rounds["without_batch"])

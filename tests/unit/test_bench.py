@@ -114,8 +114,8 @@ def test_sides_take_turns_and_no_side_always_comes_last() -> None:
     assert samples == {"a": [1, 4, 5], "b": [2, 3, 6]}
 
 
-def test_a_ratio_is_that_of_the_medians_with_the_range_of_the_rounds() -> None:
-    assert ratio([2.0, 4.0, 9.0], [2.0, 2.0, 3.0]) == (2.0, {"ratio_min": 1.0, "ratio_max": 3.0})
+def test_a_ratio_is_the_median_of_the_rounds_with_their_range() -> None:
+    assert ratio([2.0, 8.0, 9.0], [2.0, 2.0, 4.0]) == (2.25, {"ratio_min": 1.0, "ratio_max": 4.0})
     assert figures([3.0, 1.0, 2.0]) == {"median": 2.0, "min": 1.0, "max": 3.0, "rounds": [3.0, 1.0, 2.0]}
 
 
