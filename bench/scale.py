@@ -13,8 +13,8 @@ class Scale:
     latency_percents    offered rates of the open loop, in percent of the closed loop's peak.
     growth_shows        shows of 100,000 seats in the grown database, with so many live claims and audit rows.
     expired_holds       holds that run out together.
-    audit_rounds        rounds of the audit log's cost, and audit_seconds how long: it is small beside the noise of a round,
-                        so there are many short ones.
+    audit_rounds        rounds of the audit log's cost, of audit_seconds each: it is small beside the noise of a round, so
+                        there are many short ones.
     samples             requests of one client for each side, where single answers are timed.
     theatre_seasons     sold-out seasons of the theatre (and stadium_seasons of the stadium) whose seating is judged.
     """
