@@ -13,8 +13,8 @@ class Scale:
     latency_percents    offered rates of the open loop, in percent of the closed loop's peak.
     growth_shows        shows of 100,000 seats in the grown database, with so many live claims and audit rows.
     expired_holds       holds that run out together.
-    audit_rounds        rounds of the audit log's cost, of audit_seconds each: it is small beside the noise of a round, so
-                        there are many short ones.
+    audit_rounds        rounds of the audit log's cost, of audit_seconds each: it is small beside the noise, so they are
+                        many and short.
     samples             requests of one client for each side, where single answers are timed.
     theatre_seasons     sold-out seasons of the theatre (and stadium_seasons of the stadium) whose seating is judged.
     """
@@ -57,7 +57,7 @@ FULL = Scale(
     growth_audit_rows=2_000_000,
     expired_holds=100_000,
     expiry_rounds=3,
-    audit_rounds=15,
+    audit_rounds=12,
     audit_seconds=2,
     samples=2_000,
     theatre_seasons=20,

@@ -29,7 +29,9 @@ def measure(bench: Bench) -> list[Row]:
             wrk, bare_wrk = Wrk(bench.tools.wrk, server), Wrk(bench.tools.wrk, bare)
 
             def rate(name: str, of: Wrk, address: str, headers: dict[str, str]) -> float:
-                result = of.get(address, connections=_CONNECTIONS, seconds=scale.round_seconds, headers=headers)
+                result = of.get(
+                    address, connections=_CONNECTIONS, seconds=max(1, scale.round_seconds // 2), headers=headers
+                )
                 assert result.refused == 0, f"{name}: {result.refused} refusals"
                 per_second = result.requests / result.seconds
                 bench.say(f"status: {name} {per_second:,.0f}/s")

@@ -20,7 +20,7 @@ def measure(bench: Bench) -> list[Row]:
             bench.say(f"version 1: {path.rpartition('/')[2]} {per_second:,.0f}/s")
             return per_second
 
-        seconds = max(scale.round_seconds, _SHORTEST_SECONDS)
+        seconds = max(scale.round_seconds // 2, _SHORTEST_SECONDS)
         rate(RESERVE_V1, scale.warm_up_seconds)
         rate(RESERVE_V2, scale.warm_up_seconds)
         rounds = interleave(

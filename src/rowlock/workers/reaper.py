@@ -17,9 +17,9 @@ LOOK_SECONDS = 1.0
 HEARTBEAT_SECONDS = 60.0
 
 # When a whole hall runs out at once, buyers must not notice that it is written down: small transactions, and pauses
-# that leave the cores and the disk to them for three quarters of the time.
+# that leave the cores and the disk to them for five sixths of the time.
 BATCH = 200
-PAUSE_FACTOR = 3.0
+PAUSE_FACTOR = 5.0
 
 _log = structlog.get_logger(__name__)
 

@@ -1,6 +1,7 @@
 """The status of every seat of a show: as JSON for people, and as an array of 2 bits a seat for maps."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from uuid import UUID
 
 import msgspec
@@ -83,6 +84,7 @@ class SeatStatusEndpoints:
         return Reply(200, msgspec.json.encode(answer), [JSON, *headers])
 
 
+@lru_cache(maxsize=1_000)
 def _show_id(text: str) -> UUID:
     try:
         return UUID(text)
