@@ -44,7 +44,7 @@ class Scale:
 FULL = Scale(
     name="full",
     rounds=5,
-    round_seconds=6,
+    round_seconds=5,
     warm_up_seconds=3,
     sweep_seconds=3,
     pgbench_clients=(2, 4, 8, 12, 16, 24, 32),
@@ -57,9 +57,9 @@ FULL = Scale(
     growth_audit_rows=2_000_000,
     expired_holds=100_000,
     expiry_rounds=3,
-    audit_rounds=12,
+    audit_rounds=10,
     audit_seconds=2,
-    samples=2_000,
+    samples=1_500,
     theatre_seasons=20,
     stadium_seasons=2,
 )

@@ -122,7 +122,10 @@ MISTAKES: dict[str, tuple[tuple[str, str], str, list[Mutant]]] = {
     "cleanup does not lock the holds that it read": (
         ("release", "cleanup"),
         "lapsed",
-        [Mutant("cleanup_expired_seat_reservations", "for update skip locked", "")],
+        [
+            Mutant("cleanup_expired_seat_reservations", "for update skip locked", ""),
+            Mutant("cleanup_expired_seat_reservations", "a.ctid = any(v_rows)", "a.reservation_id = any(v_ids)"),
+        ],
     ),
     "cleanup frees a seat whoever has it now": (
         ("reserve", "cleanup"),
@@ -130,7 +133,7 @@ MISTAKES: dict[str, tuple[tuple[str, str], str, list[Mutant]]] = {
         [
             Mutant(
                 "cleanup_expired_seat_reservations",
-                "and c.reservation_id = d.reservation_id and c.status = 'reserved'",
+                "and c.reservation_id = w.reservation_id and c.status = 'reserved'",
                 "",
             )
         ],
@@ -163,10 +166,11 @@ MISTAKES: dict[str, tuple[tuple[str, str], str, list[Mutant]]] = {
         "lapsed",
         [
             Mutant("cleanup_expired_seat_reservations", "for update skip locked", ""),
+            Mutant("cleanup_expired_seat_reservations", "a.ctid = any(v_rows)", "a.reservation_id = any(v_ids)"),
             Mutant(
                 "cleanup_expired_seat_reservations",
-                "and c.reservation_id = d.reservation_id and c.status = 'reserved'",
-                "and c.reservation_id = d.reservation_id",
+                "and c.reservation_id = w.reservation_id and c.status = 'reserved'",
+                "and c.reservation_id = w.reservation_id",
             ),
         ],
     ),
