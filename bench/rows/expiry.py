@@ -105,8 +105,7 @@ def _clean(bench: Bench, database: Database, run: Callable[[str], Coroutine[None
 
 
 async def _as_the_command(app_dsn: str) -> None:
-    async with await connect(app_dsn, application_name="rowlock bench") as connection:
-        await cleanup(connection, run_by="bench")
+    await cleanup(app_dsn, run_by="bench")
 
 
 async def _as_the_worker(app_dsn: str) -> None:

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from rowlock.db import upkeep
 from tests.support.seatdb import Reserved, SeatDb, Show
 from tests.support.steps import load_test_build, stepping
 
@@ -118,6 +119,28 @@ async def test_two_at_once_share_the_work_and_count_nothing_twice(db: SeatDb, fi
     assert (await db.statistics()).total_expired == 50
     assert await db.claim_rows(show) == {}
     assert await db.check() == []
+
+
+async def test_a_backlog_is_shared_by_two_connections(db: SeatDb) -> None:
+    show = await db.make_show(seats=200)
+    lapsed = await holds(db, show, number=50, minutes=11)
+
+    cleaned = await upkeep.cleanup(db.dsns.app, run_by="cli", batch=4)
+
+    assert (cleaned.reservations_expired, cleaned.seats_released) == (50, 100)
+    assert sorted(cleaned.reservation_ids) == sorted(hold.reservation_id for hold in lapsed)
+    runs = [run["reservations_expired"] for run in await db.cleanup_runs()]
+    assert [expired for expired in runs if expired < 4], "each connection ends with a batch that was not full"
+    assert await db.claim_rows(show) == {}
+    assert await db.check() == []
+
+
+async def test_what_fits_into_a_batch_is_one_run(db: SeatDb, show: Show) -> None:
+    await holds(db, show, number=2, minutes=11)
+
+    assert (await upkeep.cleanup(db.dsns.app, run_by="cli", batch=3)).reservations_expired == 2
+
+    assert len(await db.cleanup_runs()) == 1
 
 
 async def test_a_hold_that_somebody_works_on_is_left_for_the_next_run(db: SeatDb, show: Show) -> None:

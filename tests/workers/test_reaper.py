@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from psycopg import AsyncConnection
+from structlog.testing import capture_logs
 
 from rowlock.workers.reaper import Reaper
 from tests.support.seatdb import Reserved, SeatDb, Show
@@ -85,9 +86,11 @@ async def test_a_backlog_is_worked_off_batch_by_batch_with_pauses_for_the_buyers
     for seat in range(1, 6):
         await lapsed(db, show, [seat], f"holder {seat}")
 
-    pauses = [await reaper.work(app) for _ in range(3)]
+    with capture_logs() as log:
+        pauses = [await reaper.work(app) for _ in range(3)]
 
     assert pauses == [1.5, 1.5, 1.0], "three times what a batch took, and a whole second when all is done"
+    assert [(line["event"], line["reservations"], line["seats"]) for line in log] == [("holds_expired", 5, 5)]
     assert await runs(db) == [("worker", 1), ("worker", 2), ("worker", 2), ("worker", 0)]
     assert await db.claims(show) == {}
 

@@ -71,15 +71,22 @@ def with_database(
     name: str = "rowlock cli",
 ) -> T:
     """Run `work` on a connection of that role, in autocommit."""
+
+    async def on_connection(dsn: str) -> T:
+        async with await connect(dsn, application_name=name) as connection:
+            return await work(connection)
+
+    return with_dsn(data_dir, on_connection, role=role)
+
+
+def with_dsn(data_dir: Path | None, work: Callable[[str], Awaitable[T]], *, role: Literal["owner", "app"]) -> T:
+    """Run `work` with the connection string of that role, for what opens its own connections."""
     settings = load_settings(data_dir)
 
     async def run() -> T:
         if role == "owner":
-            dsn = owner_dsn(settings, settings.data_dir)
-        else:
-            dsn = (await find_dsns(settings, settings.data_dir)).app
-        async with await connect(dsn, application_name=name) as connection:
-            return await work(connection)
+            return await work(owner_dsn(settings, settings.data_dir))
+        return await work((await find_dsns(settings, settings.data_dir)).app)
 
     return asyncio.run(run())
 

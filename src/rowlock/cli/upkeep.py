@@ -6,7 +6,7 @@ from uuid import UUID
 
 import typer
 
-from rowlock.cli.common import DataDir, Json, answer, fields, with_database
+from rowlock.cli.common import DataDir, Json, answer, fields, with_database, with_dsn
 from rowlock.db import upkeep
 from rowlock.db.connections import Connection
 
@@ -22,10 +22,10 @@ def register(app: typer.Typer) -> None:
 def cleanup(data_dir: DataDir = None, json: Json = False) -> None:
     """Retire holds that have run out. Their seats could be bought before, too; this writes it down."""
 
-    async def work(connection: Connection) -> upkeep.CleanupResult:
-        return await upkeep.cleanup(connection, run_by=RUN_BY)
+    async def work(dsn: str) -> upkeep.CleanupResult:
+        return await upkeep.cleanup(dsn, run_by=RUN_BY)
 
-    result = with_database(data_dir, work, role="app")
+    result = with_dsn(data_dir, work, role="app")
     document = {
         "total_reservations_expired": result.reservations_expired,
         "total_seats_released": result.seats_released,

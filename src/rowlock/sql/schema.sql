@@ -459,6 +459,7 @@ create function cleanup_expired_seat_reservations(p_limit integer DEFAULT 1000, 
     set enable_hashjoin=off
     set enable_mergejoin=off
     set enable_seqscan=off
+    set enable_sort=off
     set jit=off
     set plan_cache_mode=force_generic_plan
     set search_path=rowlock, pg_temp

@@ -25,6 +25,7 @@ set enable_seqscan = off
 set jit = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set enable_sort = off
 set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column
@@ -60,7 +61,8 @@ begin
             ),
             freed as (
                 -- Claims are taken in seat order, as everywhere. A loop over the sorted list is the only join that the
-                -- settings of this function leave to the planner, and it keeps the order of the list.
+                -- settings of this function leave to the planner, and it keeps the order of the list. So the list of a
+                -- hold's seats in its audit row has that order, too, and nothing else is sorted.
                 delete from show_seats as c
                 using (
                     select d.show_id, s.seat_id, d.reservation_id
@@ -78,7 +80,7 @@ begin
                     (show_id, reservation_id, event, seat_ids, session_id, metadata)
                 select
                     e.show_id, e.reservation_id, 'expired',
-                    coalesce(array_agg(e.seat_id order by e.seat_id) filter (where e.seat_id is not null), '{}'),
+                    coalesce(array_agg(e.seat_id) filter (where e.seat_id is not null), '{}'),
                     max(e.session_id),
                     jsonb_build_object('held_seconds', max(e.held_seconds), 'run_by', p_run_by)
                 from (
