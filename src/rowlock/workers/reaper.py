@@ -18,7 +18,7 @@ HEARTBEAT_SECONDS = 60.0
 
 # When a whole hall runs out at once, buyers must not notice that it is written down: small transactions, and pauses
 # that leave the cores and the disk to them for five sixths of the time.
-BATCH = 200
+BATCH = 100
 PAUSE_FACTOR = 5.0
 
 _log = structlog.get_logger(__name__)
