@@ -4,16 +4,19 @@ import contextlib
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from statistics import mean, median
 
 from bench.cluster import Cluster, Database
 from bench.cpu import CpuSeconds, cpu_seconds
-from bench.generators.openloop import OpenLoopResult
+from bench.generators.openloop import OpenLoopResult, Plan, run_open_loop
 from bench.generators.pgbench import Pgbench, PgbenchResult
 from bench.generators.wrk import RESERVE_V2, Wrk, WrkResult
 from bench.halls import SEATS_OF_THE_HALL, SHOWS_OF_THE_HALL, hall_template
+from bench.measuring import interleave
 from bench.scale import Scale
 from bench.server import Server, rowlock_server
 from bench.tools import Tools
@@ -22,21 +25,12 @@ from bench.wishes import Supply
 # More than this machine class can sell in a second, so that a run never comes to the end of its shows.
 _MOST_PER_SECOND = 40_000
 
+_OPEN_LOOP_CONNECTIONS = 1_000
+"""Requests that may be under way in the open loop; whoever finds none left is a drop."""
+
 _REST_SECONDS = 0.1
 _LONGEST_REST_SECONDS = 15.0
 _AT_REST = 0.2  # The share of a core that a server without requests uses at most.
-
-
-@dataclass(frozen=True, slots=True)
-class Peak:
-    """The best closed-loop rates, and with how many connections and clients they were reached."""
-
-    connections: int
-    http_per_second: float
-    clients: int
-    pgbench_per_second: float
-    http_sweep: dict[str, float]
-    pgbench_sweep: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +48,31 @@ class Calls:
 
     pgbench: PgbenchResult
     cpu: CpuSeconds
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """The best of HTTP and of pgbench: with how many connections and clients, and the rounds that were run with those.
+
+    http_sweep, pgbench_sweep  the rates by which these numbers were chosen.
+    """
+
+    connections: int
+    loads: Sequence[Load]
+    clients: int
+    calls: Sequence[Calls]
+    http_sweep: Mapping[str, float]
+    pgbench_sweep: Mapping[str, float]
+
+    @property
+    def http_per_second(self) -> float:
+        """Reservations a second over HTTP, the median of the rounds."""
+        return median(load.wrk.per_second for load in self.loads)
+
+    @property
+    def pgbench_per_second(self) -> float:
+        """Reservations a second by pgbench, the median of the rounds."""
+        return median(calls.pgbench.per_second for calls in self.calls)
 
 
 @dataclass(slots=True)
@@ -161,8 +180,21 @@ class OnSale:
         self.database.ledger.add(result.transactions)
         return Calls(result, used)
 
-    def enter(self, result: OpenLoopResult) -> OpenLoopResult:
-        """Enter an open loop's result in the ledger."""
+    def offer(self, rate: float, seconds: int) -> OpenLoopResult:
+        """Reserve over HTTP in an open loop."""
+        wishes = self.supply.take(int(rate * seconds * 1.2) + 10_000)
+        self.rest()
+        result = run_open_loop(
+            Plan(
+                port=self.server.port,
+                path=RESERVE_V2,
+                rate=rate,
+                seconds=seconds,
+                connections=_OPEN_LOOP_CONNECTIONS,
+                first_show=wishes.first_show,
+                pairs=wishes.pairs,
+            )
+        )
         unknown = result.statuses.get("none", 0) + result.statuses.get("503", 0)
         self.database.ledger.add(result.statuses.get("201", 0), cut_off=unknown)
         return result
@@ -177,27 +209,51 @@ def peak_of(bench: Bench) -> Peak:
 
 
 def find_peak(bench: Bench, onsale: OnSale) -> Peak:
-    """The best closed-loop rates over a sweep of client counts; measured once a run."""
+    """The best closed-loop rates; measured once a run.
+
+    A sweep finds the number of connections and clients. How fast they are is measured afterwards, in rounds of their
+    own: the highest of many rates is always partly luck.
+    """
     if bench.known_peak is not None:
         return bench.known_peak
     scale = bench.scale
     bench.say("peak: warming up")
     onsale.http(scale.http_connections[0], scale.warm_up_seconds)
     onsale.calls(scale.pgbench_clients[0], scale.warm_up_seconds)
-    http, pgbench = {}, {}
-    for connections in scale.http_connections:
-        http[connections] = onsale.http(connections, scale.sweep_seconds).wrk.per_second
-        bench.say(f"peak: HTTP, {connections} connections: {http[connections]:,.0f}/s")
-    for clients in scale.pgbench_clients:
-        pgbench[clients] = onsale.calls(clients, scale.sweep_seconds).pgbench.per_second
-        bench.say(f"peak: pgbench, {clients} clients: {pgbench[clients]:,.0f}/s")
-    connections, clients = max(http, key=lambda n: http[n]), max(pgbench, key=lambda n: pgbench[n])
+    loads, calls = list[Load](), list[Calls]()
+
+    def http(connections: int, seconds: int) -> float:
+        loads.append(onsale.http(connections, seconds))
+        rate = loads[-1].wrk.per_second
+        bench.say(f"peak: HTTP, {connections} connections: {rate:,.0f}/s")
+        return rate
+
+    def pgbench(clients: int, seconds: int) -> float:
+        calls.append(onsale.calls(clients, seconds))
+        rate = calls[-1].pgbench.per_second
+        bench.say(f"peak: pgbench, {clients} clients: {rate:,.0f}/s")
+        return rate
+
+    sides = {f"http {n}": partial(http, n, scale.sweep_seconds) for n in scale.http_connections}
+    sides |= {f"pgbench {n}": partial(pgbench, n, scale.sweep_seconds) for n in scale.pgbench_clients}
+    rates = {name: round(mean(rounds), 1) for name, rounds in interleave(sides, scale.sweep_rounds).items()}
+    connections = max(scale.http_connections, key=lambda n: rates[f"http {n}"])
+    clients = max(scale.pgbench_clients, key=lambda n: rates[f"pgbench {n}"])
+    loads.clear()
+    calls.clear()
+    interleave(
+        {
+            "http": partial(http, connections, scale.round_seconds),
+            "pgbench": partial(pgbench, clients, scale.round_seconds),
+        },
+        scale.rounds,
+    )
     bench.known_peak = Peak(
         connections,
-        http[connections],
+        loads,
         clients,
-        pgbench[clients],
-        {str(n): round(rate, 1) for n, rate in http.items()},
-        {str(n): round(rate, 1) for n, rate in pgbench.items()},
+        calls,
+        {str(n): rates[f"http {n}"] for n in scale.http_connections},
+        {str(n): rates[f"pgbench {n}"] for n in scale.pgbench_clients},
     )
     return bench.known_peak

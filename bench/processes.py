@@ -38,8 +38,14 @@ def run(
 ) -> Finished:
     """Run a program to its end. Raises ProgramFailedError."""
     before = _cpu_of_ended_children()
-    process = start(command, environment=environment)
-    with process:
+    with subprocess.Popen(  # noqa: S603 - a list, never a shell line; the programs are the benchmark's own.
+        [str(word) for word in command],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **(environment or {})},
+    ) as process:
         try:
             output, errors = process.communicate(timeout=timeout_seconds)
         except BaseException:
@@ -48,34 +54,6 @@ def run(
     if process.returncode != 0:
         raise _failed(command, process.returncode, errors or output)
     return Finished(output, _cpu_of_ended_children() - before)
-
-
-def start(command: Sequence[str | Path], *, environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
-    """Start a program whose output is wanted at its end; `finish` waits for it."""
-    return subprocess.Popen(  # noqa: S603 - a list, never a shell line; the programs are the benchmark's own.
-        [str(word) for word in command],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, **(environment or {})},
-    )
-
-
-def finish(process: subprocess.Popen[str], *, stop: bool, timeout_seconds: float = 60) -> str:
-    """The output of a program at its end, which `stop` asks it to come to. Raises ProgramFailedError."""
-    if stop:
-        process.terminate()
-    with process:
-        try:
-            output, errors = process.communicate(timeout=timeout_seconds)
-        except BaseException:
-            process.kill()
-            raise
-    if process.returncode != 0:
-        assert isinstance(process.args, list)
-        raise _failed([str(word) for word in process.args], process.returncode, errors or output)
-    return output
 
 
 def start_service(command: Sequence[str | Path], *, environment: Mapping[str, str], log: Path) -> subprocess.Popen[str]:

@@ -9,7 +9,6 @@ When every connection waits for an answer, a due request is dropped and counts a
 import json
 import random
 import select
-import signal
 import sys
 import time
 from collections import Counter
@@ -19,10 +18,9 @@ from typing import Any
 
 from bench.generators.http import Address, BrokenConnectionError, Connection, reserve_request
 from bench.histogram import Histogram
-from bench.processes import allow_many_connections, finish, python, start
+from bench.processes import allow_many_connections, python, run
 from bench.wishes import Wishes
 
-_READY = "ready\n"
 _PATIENCE_SECONDS = 5.0
 """How long answers are waited for after the last request was sent. What has not come by then has failed."""
 
@@ -81,19 +79,12 @@ class OpenLoop:
         self._connections: dict[int, Connection] = {}
         self._idle: list[int] = []
         self._due_at: dict[int, float] = {}
-        self._stopped = False
         self.statuses: Counter[str] = Counter()
         self.accepted, self.all, self.lateness = Histogram(), Histogram(), Histogram()
         self.due = self.dropped = 0
 
-    def stop(self, *_: object) -> None:
-        """Send nothing more; what is under way is still waited for."""
-        self._stopped = True
-
     def run(self) -> OpenLoopResult:
         """Send everything and wait for the answers."""
-        sys.stdout.write(_READY)
-        sys.stdout.flush()
         started = time.perf_counter()
         before = time.process_time()
         seconds = self._send(started, started + self._plan.seconds)
@@ -107,7 +98,7 @@ class OpenLoop:
 
     def _send(self, started: float, ends: float) -> float:
         due = started
-        while not self._stopped:
+        while True:
             now = time.perf_counter()
             while due <= now and due < ends:
                 self._begin(due)
@@ -182,25 +173,10 @@ class OpenLoop:
         self._connections.pop(descriptor).close()
 
 
-class Running:
-    """An open loop that runs in a process of its own, and has just sent its first request."""
-
-    def __init__(self, plan: Plan) -> None:
-        self._process = start([*python(__name__), json.dumps(asdict(plan))])
-        self._seconds = plan.seconds
-        assert self._process.stdout is not None, "start makes a pipe"
-        if self._process.stdout.readline() != _READY:
-            self.result()
-
-    def result(self, *, stop: bool = False) -> OpenLoopResult:
-        """Wait for its end, which `stop` asks it to come to early."""
-        output = finish(self._process, stop=stop, timeout_seconds=self._seconds + 60)
-        return _from_json(json.loads(output))
-
-
 def run_open_loop(plan: Plan) -> OpenLoopResult:
-    """One run in a process of its own, from its beginning to its end."""
-    return Running(plan).result()
+    """One run in a process of its own, from its beginning to its end. Raises ProgramFailedError."""
+    command = [*python(__name__), json.dumps(asdict(plan))]
+    return _from_json(json.loads(run(command, timeout_seconds=plan.seconds + 60).output))
 
 
 def _from_json(read: dict[str, Any]) -> OpenLoopResult:
@@ -218,7 +194,6 @@ def main() -> None:
     """Run the plan in the first argument and print the result as JSON."""
     allow_many_connections()
     loop = OpenLoop(Plan(**json.loads(sys.argv[1])))
-    signal.signal(signal.SIGTERM, loop.stop)
     sys.stdout.write(json.dumps(_as_json(loop.run())) + "\n")
 
 

@@ -14,7 +14,7 @@ _MANY, _FEW = 800, 8
 _SEATS = 10
 _HOLD_SECONDS = 1
 _RAMP_SECONDS = 1.0
-_SHORTEST_SECONDS = 2
+_SHORTEST_SECONDS = 3
 # Nobody comes back for more: every run has sessions of its own.
 _sessions = count(0, 10_000_000)
 _SPREAD_SHOWS = 100

@@ -1,40 +1,35 @@
 """Many holds that run out together: how long the cleanup takes, and what a buyer notices of it."""
 
 import asyncio
+import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 
 import psycopg
 
 from bench.cluster import Database
 from bench.context import Bench, OnSale, peak_of
-from bench.generators.openloop import OpenLoopResult, Plan, Running
-from bench.generators.wrk import RESERVE_V2
+from bench.generators.openloop import OpenLoopResult
 from bench.halls import Past, add_past, hall_template, shows_needed
 from bench.invariants import Counts, count
 from bench.measuring import figures, interleave, ratio
 from bench.report import Row
 from bench.server import rowlock_server
-from bench.wishes import Wishes
-from rowlock.db.connections import Connection
 from rowlock.db.pool import connect
-from rowlock.db.upkeep import CLEANUP_BATCH, cleanup
-from rowlock.workers.reaper import BATCH, LOOK_SECONDS, PAUSE_FACTOR, Reaper
+from rowlock.db.upkeep import CLEANUP_BATCH, cleanup, cleanup_once
+from rowlock.workers.reaper import BATCH, PAUSE_FACTOR, Reaper
 from rowlock.workers.runner import Loop, run_loops
 
 _AGO_SECONDS = 1_200  # Holds live for 600 seconds, so these ran out ten minutes ago.
 _PERCENT_OF_PEAK = 25
-_CONNECTIONS = 1_000
-_SHORTEST_NORMAL_SECONDS = 3
 
 _BARE_UPDATE = """
     update rowlock.seat_reservations set status = 'expired', ended_at = clock_timestamp()
     where status = 'active' and expires_at <= clock_timestamp()
 """
-_BARE_UPDATE_OF_CLAIMS = """
-    update rowlock.show_seats set reserved_until = clock_timestamp()
-    where status = 'reserved' and reserved_until <= clock_timestamp()
-"""
+
+Run = Callable[[str], Coroutine[None, None, None]]
 
 
 def measure(bench: Bench) -> list[Row]:
@@ -43,34 +38,37 @@ def measure(bench: Bench) -> list[Row]:
     template = _template(bench)
     bench.say(f"expiry: {scale.expired_holds:,} holds")
 
-    def clean() -> float:
+    def clean(run: Run) -> float:
         with bench.cluster.database(template) as database:
             _prepare(database)
-            return _clean(bench, database)
+            return _clean(bench, database, run)
 
-    def bare(statement: str) -> float:
+    def update() -> float:
         # The statement leaves a state that no function would: it is the yardstick, and nothing is checked after it.
         with bench.cluster.database(template, checked=False) as database:
             database.settle()
             with psycopg.connect(database.superuser, autocommit=True) as connection:
                 began = time.perf_counter()
-                connection.execute(statement.encode())
+                connection.execute(_BARE_UPDATE)
                 return time.perf_counter() - began
 
     rounds = interleave(
-        {"cleanup": clean, "update": lambda: bare(_BARE_UPDATE), "claims": lambda: bare(_BARE_UPDATE_OF_CLAIMS)},
+        {
+            "cleanup": lambda: clean(_as_the_command),
+            "update": update,
+            "alone": lambda: clean(_on_one_connection),
+        },
         scale.expiry_rounds,
     )
     value, spread = ratio(rounds["cleanup"], rounds["update"])
-    both = [update + claims for update, claims in zip(rounds["update"], rounds["claims"], strict=True)]
+    alone, alone_spread = ratio(rounds["alone"], rounds["update"])
     detail = {
         **spread,
         "holds": scale.expired_holds,
         "claims": scale.expired_holds * 2,
         "cleanup_seconds": figures(rounds["cleanup"], 3),
-        "bare_update_of_holds_seconds": figures(rounds["update"], 3),
-        "bare_update_of_their_claims_seconds": figures(rounds["claims"], 3),
-        "ratio_to_bare_updates_of_holds_and_claims": round(ratio(rounds["cleanup"], both)[0], 3),
+        "bare_update_seconds": figures(rounds["update"], 3),
+        "on_one_connection": {"ratio": round(alone, 3), **alone_spread, "seconds": figures(rounds["alone"], 3)},
         "holds_per_transaction": CLEANUP_BATCH,
     }
     return [Row("expire_100k", value, detail), _latency(bench, template)]
@@ -92,14 +90,13 @@ def _prepare(database: Database) -> Counts:
     return database.ledger.before
 
 
-def _clean(bench: Bench, database: Database, run: Callable[[str], Coroutine[None, None, None]] | None = None) -> float:
-    """Seconds until every hold is retired: in one go like the command, or by `run`."""
+def _clean(bench: Bench, database: Database, run: Run) -> float:
+    """Seconds until `run` has retired every hold."""
     began = time.perf_counter()
-    asyncio.run((run or _as_the_command)(database.dsns.app))
+    asyncio.run(run(database.dsns.app))
     seconds = time.perf_counter() - began
-    with database.owner() as connection:
-        row = connection.execute("select count(*) from rowlock.seat_reservations where status = 'expired'").fetchone()
-    assert row == (bench.scale.expired_holds,), f"{row} holds were cleaned up"
+    retired = _retired(database)
+    assert retired == bench.scale.expired_holds, f"{retired} holds were cleaned up"
     bench.say(f"expiry: cleaned up in {seconds:.2f} s")
     return seconds
 
@@ -108,51 +105,45 @@ async def _as_the_command(app_dsn: str) -> None:
     await cleanup(app_dsn, run_by="bench")
 
 
-async def _as_the_worker(app_dsn: str) -> None:
-    """The reaper in its runner, until it has no more batches to do."""
-    stop = asyncio.Event()
-    reaper = Reaper()
-
-    async def work(connection: Connection) -> float:
-        seconds = await reaper.work(connection)
-        if seconds == LOOK_SECONDS:
-            stop.set()
-        return seconds
-
-    await run_loops(app_dsn, [Loop("reaper", work)], stop)
+async def _on_one_connection(app_dsn: str) -> None:
+    async with await connect(app_dsn, application_name="rowlock bench") as connection:
+        while (await cleanup_once(connection, run_by="bench")).reservations_expired == CLEANUP_BATCH:
+            pass
 
 
 def _latency(bench: Bench, template: str) -> Row:
-    """p99 of a reserve at a quarter of the peak, before the worker's cleanup and while it runs."""
+    """p99 of a reserve at a quarter of the peak, with and without the worker's cleanup, in turns until it is done."""
     peak = peak_of(bench)
     rate = peak.http_per_second * _PERCENT_OF_PEAK / 100
-    before, during, cleanups = [], [], []
-    for _ in range(bench.scale.latency_rounds):
-        with bench.cluster.database(template) as database:
-            _prepare(database)
-            with rowlock_server(database, bench.folder) as server:
-                onsale = OnSale(bench, database, server)
-                onsale.supply.take(bench.scale.expired_holds)
-                onsale.http(peak.connections, bench.scale.warm_up_seconds)
-                onsale.rest()
-                normal = _open_loop(onsale, rate)
-                time.sleep(max(_SHORTEST_NORMAL_SECONDS, 2 * bench.scale.latency_seconds))
-                before.append(onsale.enter(normal.result(stop=True)))
-                rush = _open_loop(onsale, rate)
-                cleanups.append(_clean(bench, database, _as_the_worker))
-                during.append(onsale.enter(rush.result(stop=True)))
-    value, spread = ratio(_p99(during), _p99(before))
+    seconds = bench.scale.expiry_seconds
+    without, meanwhile = list[OpenLoopResult](), list[OpenLoopResult]()
+    with bench.cluster.database(template) as database:
+        _prepare(database)
+        with rowlock_server(database, bench.folder) as server:
+            onsale = OnSale(bench, database, server)
+            onsale.supply.take(bench.scale.expired_holds)
+            onsale.http(peak.connections, bench.scale.warm_up_seconds)
+            onsale.offer(rate, bench.scale.warm_up_seconds)
+            while (retired := _retired(database)) < bench.scale.expired_holds:
+                bench.say(f"expiry: {retired:,} holds retired by the worker")
+                without.append(onsale.offer(rate, seconds))
+                with _worker(database.dsns.app):
+                    meanwhile.append(onsale.offer(rate, seconds))
+    if len(meanwhile) > 1:  # In the last of several rounds the cleanup came to its end.
+        without.pop()
+        meanwhile.pop()
+    value, spread = ratio(_p99(meanwhile), _p99(without))
     detail = {
         **spread,
         "rate_per_s": round(rate, 1),
-        "before_p99_ms": figures(_p99(before), 3),
-        "during_p99_ms": figures(_p99(during), 3),
-        "before_p50_ms": figures([result.accepted.percentile(50) * 1000 for result in before], 3),
-        "during_p50_ms": figures([result.accepted.percentile(50) * 1000 for result in during], 3),
-        "cleanup_seconds": figures(cleanups, 2),
+        "without_p99_ms": figures(_p99(without), 3),
+        "meanwhile_p99_ms": figures(_p99(meanwhile), 3),
+        "without_p50_ms": figures([result.all.percentile(50) * 1000 for result in without], 3),
+        "meanwhile_p50_ms": figures([result.all.percentile(50) * 1000 for result in meanwhile], 3),
+        "seconds_of_cleanup": seconds * len(meanwhile),
         "holds_per_transaction": BATCH,
         "pause_after_each_in_times_it_took": PAUSE_FACTOR,
-        "not_accepted": sum(result.due - result.statuses.get("201", 0) for result in (*before, *during)),
+        "not_accepted": sum(result.due - result.statuses.get("201", 0) for result in (*without, *meanwhile)),
     }
     return Row("expire_100k_p99", value, detail)
 
@@ -161,17 +152,23 @@ def _p99(results: list[OpenLoopResult]) -> list[float]:
     return [result.all.percentile(99) * 1000 for result in results]
 
 
-def _open_loop(onsale: OnSale, rate: float) -> Running:
-    longest = 120
-    wishes: Wishes = onsale.supply.take(int(rate * longest))
-    return Running(
-        Plan(
-            port=onsale.server.port,
-            path=RESERVE_V2,
-            rate=rate,
-            seconds=longest,
-            connections=_CONNECTIONS,
-            first_show=wishes.first_show,
-            pairs=wishes.pairs,
-        )
-    )
+def _retired(database: Database) -> int:
+    with database.owner() as connection:
+        row = connection.execute("select count(*) from rowlock.seat_reservations where status = 'expired'").fetchone()
+    assert row is not None, "count answers with one row"
+    return int(str(row[0]))
+
+
+@contextmanager
+def _worker(app_dsn: str) -> Iterator[None]:
+    """The reaper at work in its runner, as in `rowlock worker`, until the block ends."""
+    loop, stop = asyncio.new_event_loop(), asyncio.Event()
+    work = run_loops(app_dsn, [Loop("reaper", Reaper().work)], stop)
+    thread = threading.Thread(target=loop.run_until_complete, args=[work])
+    thread.start()
+    try:
+        yield
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
+        loop.close()

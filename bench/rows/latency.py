@@ -4,18 +4,20 @@ Against pgbench it is measured at half of pgbench's peak, which is the lower one
 overloaded, and anything would look well beside it.
 """
 
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from math import inf
+from statistics import median
 from typing import Any
 
 from bench.context import Bench, OnSale, Peak, find_peak
-from bench.generators.openloop import OpenLoopResult, Plan, run_open_loop
-from bench.generators.wrk import RESERVE_V2
+from bench.generators.openloop import OpenLoopResult
 from bench.histogram import Histogram
 from bench.measuring import figures, interleave, ratio
 from bench.report import Row
 
 _HALF = 50
-_CONNECTIONS = 1_000
-"""Requests that may be under way in the open loop; whoever finds none left is a drop."""
 
 
 def measure(bench: Bench) -> list[Row]:
@@ -27,77 +29,79 @@ def measure(bench: Bench) -> list[Row]:
         rate = min(peak.http_per_second, peak.pgbench_per_second) * _HALF / 100
 
         def http() -> Histogram:
-            result = _offer(onsale, rate, scale.latency_seconds)
+            result = onsale.offer(rate, scale.latency_seconds)
             bench.say(f"latency: HTTP p99 {result.all.percentile(99) * 1000:.2f} ms at {rate:,.0f}/s")
             return result.all
 
-        def pgbench() -> Histogram:
-            calls = onsale.calls(peak.clients, scale.latency_seconds, rate=rate, latencies=True)
-            assert calls.pgbench.latencies is not None, "they were asked for"
-            bench.say(f"latency: pgbench p99 {calls.pgbench.latencies.percentile(99) * 1000:.2f} ms at {rate:,.0f}/s")
-            return calls.pgbench.latencies
+        def pgbench(clients: int) -> Histogram:
+            calls = onsale.calls(clients, scale.latency_seconds, rate=rate, latencies=True)
+            latencies = calls.pgbench.latencies
+            assert latencies is not None, "they were asked for"
+            bench.say(f"latency: pgbench, {clients} clients, p99 {latencies.percentile(99) * 1000:.2f} ms")
+            return latencies
 
-        rounds = interleave({"http": http, "pgbench": pgbench}, scale.latency_rounds)
-        curve = {str(percent): _point(bench, onsale, peak, percent) for percent in scale.latency_percents}
-    return [_against_pgbench(rounds, rate), _open_loop(curve, peak)]
-
-
-def _offer(onsale: OnSale, rate: float, seconds: int) -> OpenLoopResult:
-    wishes = onsale.supply.take(int(rate * seconds * 1.2) + 10_000)
-    onsale.rest()
-    plan = Plan(
-        port=onsale.server.port,
-        path=RESERVE_V2,
-        rate=rate,
-        seconds=seconds,
-        connections=_CONNECTIONS,
-        first_show=wishes.first_show,
-        pairs=wishes.pairs,
-    )
-    return onsale.enter(run_open_loop(plan))
+        sides: dict[str, Callable[[], Histogram]] = {"http": http}
+        sides |= {str(clients): partial(pgbench, clients) for clients in scale.latency_clients}
+        rounds = interleave(sides, scale.latency_rounds)
+        points = interleave(
+            {str(percent): partial(_point, bench, onsale, peak, percent) for percent in scale.curve_percents},
+            scale.curve_rounds,
+        )
+    return [_against_pgbench(rounds, rate), _open_loop(points, peak)]
 
 
-def _point(bench: Bench, onsale: OnSale, peak: Peak, percent: int) -> dict[str, Any]:
+def _point(bench: Bench, onsale: OnSale, peak: Peak, percent: int) -> OpenLoopResult:
     rate = peak.http_per_second * percent / 100
-    result = _offer(onsale, rate, bench.scale.latency_seconds)
-    p50, p99 = _milliseconds(result.accepted, 50), _milliseconds(result.accepted, 99)
-    bench.say(f"open loop: {percent} %: p50 {p50} ms, p99 {p99} ms, {result.accepted_per_second:,.0f} of {rate:,.0f}/s")
-    return {
-        "offered_per_s": round(rate, 1),
-        "accepted_per_s": round(result.accepted_per_second, 1),
-        "goodput": round(result.accepted_per_second / peak.http_per_second, 3),
-        "accepted_p50_ms": p50,
-        "accepted_p99_ms": p99,
-        "all_p99_ms": _milliseconds(result.all, 99),
-        "statuses": result.statuses,
-        "dropped": result.dropped,
-        "generator_lateness_p99_ms": _milliseconds(result.lateness, 99),
-        "generator_cores": round(result.cpu_seconds / result.seconds, 2),
-    }
+    result = onsale.offer(rate, bench.scale.curve_seconds)
+    p50, p99 = _milliseconds(result.all, 50), _milliseconds(result.all, 99)
+    accepted = result.accepted_per_second
+    bench.say(f"open loop: {percent} %: p50 {p50:.1f} ms, p99 {p99:.1f} ms, {accepted:,.0f} of {rate:,.0f}/s")
+    return result
 
 
 def _against_pgbench(rounds: dict[str, list[Histogram]], rate: float) -> Row:
-    http = [histogram.percentile(99) * 1000 for histogram in rounds["http"]]
-    pgbench = [histogram.percentile(99) * 1000 for histogram in rounds["pgbench"]]
-    value, spread = ratio(http, pgbench)
+    """HTTP against pgbench with the number of clients that suits it best."""
+    p99 = {name: [_milliseconds(histogram, 99) for histogram in histograms] for name, histograms in rounds.items()}
+    p50 = {name: [_milliseconds(histogram, 50) for histogram in histograms] for name, histograms in rounds.items()}
+    http = p99.pop("http")
+    clients = min(p99, key=lambda name: median(p99[name]))
+    value, spread = ratio(http, p99[clients])
     detail = {
         **spread,
         "rate_per_s": round(rate, 1),
+        "pgbench_clients": int(clients),
         "http_p99_ms": figures(http, 3),
-        "pgbench_p99_ms": figures(pgbench, 3),
-        "http_p50_ms": figures([histogram.percentile(50) * 1000 for histogram in rounds["http"]], 3),
-        "pgbench_p50_ms": figures([histogram.percentile(50) * 1000 for histogram in rounds["pgbench"]], 3),
+        "http_p50_ms": figures(p50["http"], 3),
+        "pgbench_p99_ms_by_clients": {name: figures(values, 3) for name, values in p99.items()},
+        "pgbench_p50_ms": figures(p50[clients], 3),
     }
     return Row("latency_p99_vs_pgbench", value, detail)
 
 
-def _open_loop(curve: dict[str, Any], peak: Peak) -> Row:
+def _open_loop(points: dict[str, list[OpenLoopResult]], peak: Peak) -> Row:
+    curve = {percent: _told(results, peak) for percent, results in points.items()}
     return Row(
         "open_loop",
-        curve[str(_HALF)]["all_p99_ms"],
+        median(_milliseconds(result.all, 99) for result in points[str(_HALF)]),
         {"peak_per_s": round(peak.http_per_second, 1), "percent_of_peak": curve},
     )
 
 
-def _milliseconds(histogram: Histogram, percent: float) -> float | None:
-    return round(histogram.percentile(percent) * 1000, 3) if len(histogram) else None
+def _told(results: list[OpenLoopResult], peak: Peak) -> dict[str, Any]:
+    accepted = [result.accepted_per_second for result in results]
+    return {
+        "offered_per_s": figures([result.due / result.seconds for result in results]),
+        "accepted_per_s": figures(accepted),
+        "goodput": round(median(accepted) / peak.http_per_second, 3),
+        "accepted_p50_ms": figures([_milliseconds(result.accepted, 50) for result in results], 3),
+        "accepted_p99_ms": figures([_milliseconds(result.accepted, 99) for result in results], 3),
+        "all_p99_ms": figures([_milliseconds(result.all, 99) for result in results], 3),
+        "statuses": dict(sum((Counter(result.statuses) for result in results), Counter())),
+        "dropped": sum(result.dropped for result in results),
+        "generator_lateness_p99_ms": figures([_milliseconds(result.lateness, 99) for result in results], 3),
+        "generator_cores": figures([result.cpu_seconds / result.seconds for result in results], 2),
+    }
+
+
+def _milliseconds(histogram: Histogram, percent: float) -> float:
+    return histogram.percentile(percent) * 1000 if len(histogram) else inf

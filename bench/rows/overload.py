@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
-from statistics import median
 
 import psycopg
 
@@ -24,7 +23,7 @@ _SHORTEST_SECONDS = 7
 _SPARE = 100
 _REFUSED_AT_ONCE = 64
 """As in a rush. One at a time, a refusal costs several times as much: waking up a process that sleeps is dear."""
-_REFUSING_SECONDS = 1.0
+_REFUSING_SECONDS = 1.5
 """It ends long before the server gives up waiting for the lock, after 3 seconds."""
 
 
@@ -36,8 +35,13 @@ def measure(bench: Bench) -> list[Row]:
         offered = _TIMES_PEAK * peak.http_per_second
         seconds = max(scale.round_seconds, _SHORTEST_SECONDS)
 
+        refusals = []
+
         def at_peak() -> Load:
-            return onsale.http(peak.connections, seconds, count_statuses=True, ramp_seconds=_RAMP_SECONDS)
+            load = onsale.http(peak.connections, seconds, count_statuses=True, ramp_seconds=_RAMP_SECONDS)
+            # Right after the accepts that they are compared with.
+            refusals.append(_seconds_per_refusal(onsale))
+            return load
 
         def overloaded() -> Load:
             load = onsale.http(
@@ -53,8 +57,7 @@ def measure(bench: Bench) -> list[Row]:
             return load
 
         onsale.http(peak.connections, scale.warm_up_seconds)
-        rounds = interleave({"peak": at_peak, "overload": overloaded}, scale.latency_rounds)
-        refusals = [_seconds_per_refusal(onsale) for _ in range(scale.latency_rounds)]
+        rounds = interleave({"peak": at_peak, "overload": overloaded}, scale.overload_rounds)
     return [_goodput(rounds, offered), _refusal_cost(rounds["peak"], refusals)]
 
 
@@ -82,12 +85,14 @@ def _goodput(rounds: dict[str, list[Load]], offered: float) -> Row:
 
 
 def _refusal_cost(peak: list[Load], refusals: list[float]) -> Row:
-    accept = median(load.late_cpu.total / load.wrk.late["201"] for load in peak)
+    accepts = [load.late_cpu.total / load.wrk.late["201"] for load in peak]
+    value, spread = ratio(refusals, accepts)
     detail = {
-        "accept_microseconds": round(accept * 1e6, 1),
+        **spread,
+        "accept_microseconds": figures([seconds * 1e6 for seconds in accepts]),
         "refusal_microseconds": figures([seconds * 1e6 for seconds in refusals]),
     }
-    return Row("overload_refusal_cost", median(refusals) / accept, detail)
+    return Row("overload_refusal_cost", value, detail)
 
 
 def _seconds_per_refusal(onsale: OnSale) -> float:

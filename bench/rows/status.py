@@ -1,5 +1,7 @@
 """The status of a big hall: how many bytes, and how many a second against the cheapest route of the same server."""
 
+from collections.abc import Callable
+
 from bench.context import Bench
 from bench.generators.http import Address, Connection, get
 from bench.generators.wrk import Wrk
@@ -29,23 +31,22 @@ def measure(bench: Bench) -> list[Row]:
             wrk, bare_wrk = Wrk(bench.tools.wrk, server), Wrk(bench.tools.wrk, bare)
 
             def rate(name: str, of: Wrk, address: str, headers: dict[str, str]) -> float:
-                result = of.get(
-                    address, connections=_CONNECTIONS, seconds=max(1, scale.round_seconds // 2), headers=headers
-                )
+                result = of.get(address, connections=_CONNECTIONS, seconds=1, headers=headers)
                 assert result.refused == 0, f"{name}: {result.refused} refusals"
                 per_second = result.requests / result.seconds
                 bench.say(f"status: {name} {per_second:,.0f}/s")
                 return per_second
 
             octets = {"Accept": _OCTETS}
-            sides = {
+            sides: dict[str, Callable[[], float]] = {
                 "200": lambda: rate("200", wrk, path, octets),
                 "304": lambda: rate("304", wrk, path, {**octets, "If-None-Match": etag}),
                 "plaintext": lambda: rate("plaintext", wrk, _PLAINTEXT, {}),
                 "bare": lambda: rate("bare", bare_wrk, "/", {}),
             }
-            sides["200"]()
-            rounds = interleave(sides, scale.rounds)
+            for side in sides.values():
+                side()
+            rounds = interleave(sides, scale.status_rounds)
     per_second = {f"{name}_per_s": figures(values) for name, values in rounds.items()}
     rows = [Row("status_bytes", body_bytes, {"seats": SEATS_OF_THE_STADIUM, "head_bytes": head_bytes})]
     for status in ("200", "304"):

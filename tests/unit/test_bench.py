@@ -352,4 +352,4 @@ def test_the_full_run_is_at_least_as_thorough_as_the_quick_one_everywhere() -> N
     assert FULL.growth_shows == 5_000
     assert FULL.expired_holds == 100_000
     assert FULL.rounds >= QUICK.rounds
-    assert set(QUICK.latency_percents) <= set(FULL.latency_percents) == {25, 50, 70, 90, 110, 200}
+    assert set(QUICK.curve_percents) <= set(FULL.curve_percents) == {25, 50, 70, 90, 110, 200}
