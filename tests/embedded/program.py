@@ -46,6 +46,8 @@ def ask(data_dir: Path) -> None:
 
 
 def main() -> None:
+    # A shell that runs the tests in the background lets everything below it ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     arguments = argparse.ArgumentParser()
     arguments.add_argument("action", choices=["serve", "ask"])
     arguments.add_argument("data_dir", type=Path)
