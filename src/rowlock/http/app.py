@@ -68,10 +68,10 @@ def create_app(
     sessions = Sessions(secret_key, secure=settings.secure_cookies)
     lean = LeanRoutes(
         [
-            *SeatStatusEndpoints(live).endpoints(),
             *ReservationEndpoints(
                 reserving, BestAvailable(catalogue, reserving, live), version1, secret_key
             ).endpoints(),
+            *SeatStatusEndpoints(live).endpoints(),
             *health.endpoints(),
         ],
         sessions,

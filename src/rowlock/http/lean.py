@@ -138,7 +138,7 @@ class LeanRoutes:
         self.endpoints = tuple(endpoints)
         self._sessions = sessions
         self._exact: dict[str, dict[str, Endpoint]] = {}
-        self._patterns: dict[int, dict[tuple[str, str], dict[str, Endpoint]]] = {}  # By their number of slashes.
+        self._patterns: dict[tuple[str, str, int], dict[str, Endpoint]] = {}
         self._decoders: dict[str, msgspec.json.Decoder[Any]] = {}
         for endpoint in self.endpoints:
             head, brace, rest = endpoint.path.partition("{")
@@ -146,8 +146,8 @@ class LeanRoutes:
                 self._exact.setdefault(endpoint.path, {})[endpoint.method] = endpoint
             else:
                 tail = rest.partition("}")[2]
-                alike = self._patterns.setdefault(endpoint.path.count("/"), {})
-                alike.setdefault((head, tail), {})[endpoint.method] = endpoint
+                key = (head, tail, endpoint.path.count("/"))
+                self._patterns.setdefault(key, {})[endpoint.method] = endpoint
             if endpoint.takes is not None:
                 self._decoders[endpoint.method + endpoint.path] = msgspec.json.Decoder(endpoint.takes)
 
@@ -159,8 +159,9 @@ class LeanRoutes:
         methods = self._exact.get(path)
         if methods is not None:
             return self._choose(methods, method), ""
-        for (head, tail), candidates in self._patterns.get(path.count("/"), {}).items():
-            if path.startswith(head) and path.endswith(tail):
+        slashes = path.count("/")
+        for (head, tail, count), candidates in self._patterns.items():
+            if count == slashes and path.startswith(head) and path.endswith(tail):
                 value = path[len(head) : len(path) - len(tail)]
                 if value and "/" not in value:
                     return self._choose(candidates, method), value

@@ -67,9 +67,10 @@ class SeatStatusEndpoints:
             raise ProblemError(Outcome.SHOW_NOT_FOUND)
         board = show.picture()
         as_bits = OCTETS in request.headers.get(b"accept", b"")
-        etag, headers = _validators(board.version, as_bits)
+        etag = f'"{board.version}{"-b" if as_bits else ""}"'.encode()
+        headers = [(b"etag", etag), (b"cache-control", b"no-cache"), (b"vary", b"accept")]
         if etag in request.headers.get(b"if-none-match", b""):
-            return Reply(304, b"", [*headers])
+            return Reply(304, b"", headers)
         if as_bits:
             return Reply(200, board.packed(), [(b"content-type", OCTETS), *headers])
         answer = SeatStatuses(
@@ -81,14 +82,6 @@ class SeatStatusEndpoints:
             seats=[SeatStatus(seat, STATUSES[board.status(seat)]) for seat in range(1, board.seats_total + 1)],
         )
         return Reply(200, msgspec.json.encode(answer), [JSON, *headers])
-
-
-# A rush of viewers asks for the same version again and again.
-@lru_cache(maxsize=1_000)
-def _validators(version: str, as_bits: bool) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]:
-    """The ETag of one version in one representation, and the headers that tell it."""
-    etag = f'"{version}{"-b" if as_bits else ""}"'.encode()
-    return etag, ((b"etag", etag), (b"cache-control", b"no-cache"), (b"vary", b"accept"))
 
 
 @lru_cache(maxsize=1_000)
