@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -180,21 +181,21 @@ class OnSale:
         self.database.ledger.add(result.transactions)
         return Calls(result, used)
 
-    def offer(self, rate: float, seconds: int) -> OpenLoopResult:
-        """Reserve over HTTP in an open loop."""
+    def offer(self, rate: float, seconds: int, beside: AbstractContextManager[None] | None = None) -> OpenLoopResult:
+        """Reserve over HTTP in an open loop, while `beside` is entered."""
         wishes = self.supply.take(int(rate * seconds * 1.2) + 10_000)
         self.rest()
-        result = run_open_loop(
-            Plan(
-                port=self.server.port,
-                path=RESERVE_V2,
-                rate=rate,
-                seconds=seconds,
-                connections=_OPEN_LOOP_CONNECTIONS,
-                first_show=wishes.first_show,
-                pairs=wishes.pairs,
-            )
+        plan = Plan(
+            port=self.server.port,
+            path=RESERVE_V2,
+            rate=rate,
+            seconds=seconds,
+            connections=_OPEN_LOOP_CONNECTIONS,
+            first_show=wishes.first_show,
+            pairs=wishes.pairs,
         )
+        with beside or contextlib.nullcontext():
+            result = run_open_loop(plan)
         unknown = result.statuses.get("none", 0) + result.statuses.get("503", 0)
         self.database.ledger.add(result.statuses.get("201", 0), cut_off=unknown)
         return result

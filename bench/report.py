@@ -58,7 +58,7 @@ ROWS: Mapping[str, RowKind] = {
     "hot_show": RowKind("ratio", at_least(0.8), "reservations/s: all on one show ÷ spread over 100"),
     "growth": RowKind("ratio", at_most(1.15), "p50 of a reserve: grown database ÷ small one"),
     "expire_100k": RowKind("ratio", at_most(2), "cleaning up expired holds ÷ a bare UPDATE of them"),
-    "expire_100k_p99": RowKind("ratio", at_most(1.5), "p99 of a reserve during the cleanup ÷ before"),
+    "expire_100k_p99": RowKind("ratio", at_most(1.5), "p99 of a reserve during the cleanup ÷ without"),
     "best_available_vs_explicit": RowKind("ratio", at_most(1.2), "p50 in 100,000 seats: best available ÷ named seats"),
     "best_available_herd": RowKind("%", at_least(100), "parties served while seats last, 160 at once, 8,000 seats"),
     "best_available_quality": RowKind("ratio", at_least(0.99), "seats sold at close ÷ capacity, parties of 1 to 8"),

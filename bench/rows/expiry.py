@@ -127,8 +127,8 @@ def _latency(bench: Bench, template: str) -> Row:
             while (retired := _retired(database)) < bench.scale.expired_holds:
                 bench.say(f"expiry: {retired:,} holds retired by the worker")
                 without.append(onsale.offer(rate, seconds))
-                with _worker(database.dsns.app):
-                    meanwhile.append(onsale.offer(rate, seconds))
+                # The worker begins after the rest, so that buyers are there for all that it does.
+                meanwhile.append(onsale.offer(rate, seconds, beside=_worker(database.dsns.app)))
     if len(meanwhile) > 1:  # In the last of several rounds the cleanup came to its end.
         without.pop()
         meanwhile.pop()
