@@ -131,11 +131,8 @@ MISTAKES: dict[str, tuple[tuple[str, str], str, list[Mutant]]] = {
         ("reserve", "cleanup"),
         "lapsed",
         [
-            Mutant(
-                "cleanup_expired_seat_reservations",
-                "and c.reservation_id = w.reservation_id and c.status = 'reserved'",
-                "",
-            )
+            Mutant("cleanup_expired_seat_reservations", " and c.status = 'reserved'", ""),
+            Mutant("cleanup_expired_seat_reservations", "and (c.reservation_id in (select unnest(v_ids))) is true", ""),
         ],
     ),
     "complete does not lock the hold and the order": (
@@ -167,11 +164,7 @@ MISTAKES: dict[str, tuple[tuple[str, str], str, list[Mutant]]] = {
         [
             Mutant("cleanup_expired_seat_reservations", "for update skip locked", ""),
             Mutant("cleanup_expired_seat_reservations", "a.ctid = any(v_rows)", "a.reservation_id = any(v_ids)"),
-            Mutant(
-                "cleanup_expired_seat_reservations",
-                "and c.reservation_id = w.reservation_id and c.status = 'reserved'",
-                "and c.reservation_id = w.reservation_id",
-            ),
+            Mutant("cleanup_expired_seat_reservations", " and c.status = 'reserved'", ""),
         ],
     ),
     "block overruns a live hold": (

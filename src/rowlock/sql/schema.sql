@@ -456,10 +456,10 @@ grant execute on function change_seats_atomic to rowlock_app;
 create function cleanup_expired_seat_reservations(p_limit integer DEFAULT 1000, p_run_by text DEFAULT 'sql'::text)
     returns TABLE(total_reservations_expired integer, total_seats_released integer, reservation_ids uuid[])
     language plpgsql security definer
+    set enable_bitmapscan=off
     set enable_hashjoin=off
     set enable_mergejoin=off
     set enable_seqscan=off
-    set enable_sort=off
     set jit=off
     set plan_cache_mode=force_generic_plan
     set search_path=rowlock, pg_temp

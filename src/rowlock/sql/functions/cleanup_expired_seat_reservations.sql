@@ -25,7 +25,7 @@ set enable_seqscan = off
 set jit = off
 set enable_hashjoin = off
 set enable_mergejoin = off
-set enable_sort = off
+set enable_bitmapscan = off
 set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column
@@ -60,39 +60,37 @@ begin
                 returning a.show_id, a.reservation_id, a.seat_ids, a.session_id, a.created_at, a.expires_at
             ),
             freed as (
-                -- Claims are taken in seat order, as everywhere. A loop over the sorted list is the only join that the
-                -- settings of this function leave to the planner, and it keeps the order of the list. So the list of a
-                -- hold's seats in its audit row has that order, too, and nothing else is sorted.
+                -- Claims are taken in seat order, as everywhere: show by show, each along its index. A loop over shows
+                -- and index scans are all that the settings of this function leave to the planner, and they keep that
+                -- order. `is true` makes the list of ids a hash table, where `in` alone would become a join.
                 delete from show_seats as c
                 using (
-                    select d.show_id, s.seat_id, d.reservation_id
+                    select d.show_id, array_agg(s.seat_id order by s.seat_id) as seat_ids
                     from retired as d, lateral unnest(d.seat_ids) as s (seat_id)
-                    order by d.show_id, s.seat_id
+                    group by d.show_id
+                    order by d.show_id
                 ) as w
-                where c.show_id = w.show_id and c.seat_id = w.seat_id
-                    and c.reservation_id = w.reservation_id and c.status = 'reserved'
-                returning c.show_id, c.seat_id, c.reservation_id
+                where c.show_id = w.show_id and c.seat_id = any(w.seat_ids) and c.status = 'reserved'
+                    and (c.reservation_id in (select unnest(v_ids))) is true
+                returning c.reservation_id, c.seat_id
             ),
             logged as (
-                -- One grouping rather than a join of what was retired and what was freed: both are unknown to the
-                -- planner, which would compare every row of one with every row of the other.
                 insert into seat_reservation_audit_log
                     (show_id, reservation_id, event, seat_ids, session_id, metadata)
                 select
-                    e.show_id, e.reservation_id, 'expired',
-                    coalesce(array_agg(e.seat_id) filter (where e.seat_id is not null), '{}'),
-                    max(e.session_id),
-                    jsonb_build_object('held_seconds', max(e.held_seconds), 'run_by', p_run_by)
-                from (
-                    select
-                        d.show_id, d.reservation_id, null::integer as seat_id, d.session_id,
-                        extract(epoch from d.expires_at - d.created_at) as held_seconds
-                    from retired as d
-                    union all
-                    select f.show_id, f.reservation_id, f.seat_id, null, null
-                    from freed as f
-                ) as e
-                group by e.show_id, e.reservation_id
+                    d.show_id, d.reservation_id, 'expired',
+                    -- Without those that somebody else has claimed since the hold ran out.
+                    array(
+                        select s.seat_id
+                        from unnest(d.seat_ids) as s (seat_id)
+                        where ((d.reservation_id, s.seat_id) in (select f.reservation_id, f.seat_id from freed as f))
+                            is true
+                    ),
+                    d.session_id,
+                    jsonb_build_object(
+                        'held_seconds', extract(epoch from d.expires_at - d.created_at), 'run_by', p_run_by
+                    )
+                from retired as d
                 returning cardinality(seat_ids) as seats
             )
             select count(*)::integer, coalesce(sum(g.seats), 0)::integer into v_holds, v_seats from logged as g;
