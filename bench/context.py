@@ -42,6 +42,11 @@ class Load:
     cpu: CpuSeconds
     late_cpu: CpuSeconds
 
+    @property
+    def microseconds(self) -> float:
+        """Processor time of application and PostgreSQL for each reservation."""
+        return self.cpu.total / self.wrk.successes * 1e6
+
 
 @dataclass(frozen=True, slots=True)
 class Calls:
@@ -50,20 +55,29 @@ class Calls:
     pgbench: PgbenchResult
     cpu: CpuSeconds
 
+    @property
+    def microseconds(self) -> float:
+        """Processor time of PostgreSQL for each call."""
+        return self.cpu.postgres / self.pgbench.transactions * 1e6
+
 
 @dataclass(frozen=True, slots=True)
 class Peak:
     """The best of HTTP and of pgbench: with how many connections and clients, and the rounds that were run with those.
 
-    http_sweep, pgbench_sweep  the rates by which these numbers were chosen.
+    thrifty_clients  the clients with which pgbench's calls are cheapest for PostgreSQL. They are few, while many
+                     counts are about equally fast, so that which of those is best is luck, and their costs differ.
+    http_sweep       the rounds that chose `connections` of all counts; pgbench_sweep: those that chose both clients.
     """
 
     connections: int
     loads: Sequence[Load]
     clients: int
     calls: Sequence[Calls]
-    http_sweep: Mapping[str, float]
-    pgbench_sweep: Mapping[str, float]
+    thrifty_clients: int
+    thrifty_calls: Sequence[Calls]
+    http_sweep: Mapping[int, Sequence[Load]]
+    pgbench_sweep: Mapping[int, Sequence[Calls]]
 
     @property
     def http_per_second(self) -> float:
@@ -221,40 +235,31 @@ def find_peak(bench: Bench, onsale: OnSale) -> Peak:
     bench.say("peak: warming up")
     onsale.http(scale.http_connections[0], scale.warm_up_seconds)
     onsale.calls(scale.pgbench_clients[0], scale.warm_up_seconds)
-    loads, calls = list[Load](), list[Calls]()
 
-    def http(connections: int, seconds: int) -> float:
-        loads.append(onsale.http(connections, seconds))
-        rate = loads[-1].wrk.per_second
-        bench.say(f"peak: HTTP, {connections} connections: {rate:,.0f}/s")
-        return rate
+    def http(to: list[Load], connections: int, seconds: int) -> None:
+        load = onsale.http(connections, seconds)
+        bench.say(f"peak: HTTP, {connections} connections: {load.wrk.per_second:,.0f}/s")
+        to.append(load)
 
-    def pgbench(clients: int, seconds: int) -> float:
-        calls.append(onsale.calls(clients, seconds))
-        rate = calls[-1].pgbench.per_second
-        bench.say(f"peak: pgbench, {clients} clients: {rate:,.0f}/s")
-        return rate
+    def pgbench(to: list[Calls], clients: int, seconds: int) -> None:
+        calls = onsale.calls(clients, seconds)
+        bench.say(f"peak: pgbench, {clients} clients: {calls.pgbench.per_second:,.0f}/s")
+        to.append(calls)
 
-    sides = {f"http {n}": partial(http, n, scale.sweep_seconds) for n in scale.http_connections}
-    sides |= {f"pgbench {n}": partial(pgbench, n, scale.sweep_seconds) for n in scale.pgbench_clients}
-    rates = {name: round(mean(rounds), 1) for name, rounds in interleave(sides, scale.sweep_rounds).items()}
-    connections = max(scale.http_connections, key=lambda n: rates[f"http {n}"])
-    clients = max(scale.pgbench_clients, key=lambda n: rates[f"pgbench {n}"])
-    loads.clear()
-    calls.clear()
-    interleave(
-        {
-            "http": partial(http, connections, scale.round_seconds),
-            "pgbench": partial(pgbench, clients, scale.round_seconds),
-        },
-        scale.rounds,
-    )
+    http_sweep = {n: list[Load]() for n in scale.http_connections}
+    pgbench_sweep = {n: list[Calls]() for n in scale.pgbench_clients}
+    sides = {f"http {n}": partial(http, to, n, scale.sweep_seconds) for n, to in http_sweep.items()}
+    sides |= {f"pgbench {n}": partial(pgbench, to, n, scale.sweep_seconds) for n, to in pgbench_sweep.items()}
+    interleave(sides, scale.sweep_rounds)
+    connections = max(http_sweep, key=lambda n: mean(load.wrk.per_second for load in http_sweep[n]))
+    clients = max(pgbench_sweep, key=lambda n: mean(calls.pgbench.per_second for calls in pgbench_sweep[n]))
+    thrifty = min(pgbench_sweep, key=lambda n: median(calls.microseconds for calls in pgbench_sweep[n]))
+
+    loads = list[Load]()
+    calls = {n: list[Calls]() for n in (clients, thrifty)}
+    sides = {f"pgbench {n}": partial(pgbench, to, n, scale.round_seconds) for n, to in calls.items()}
+    interleave({"http": partial(http, loads, connections, scale.round_seconds), **sides}, scale.rounds)
     bench.known_peak = Peak(
-        connections,
-        loads,
-        clients,
-        calls,
-        {str(n): rates[f"http {n}"] for n in scale.http_connections},
-        {str(n): rates[f"pgbench {n}"] for n in scale.pgbench_clients},
+        connections, loads, clients, calls[clients], thrifty, calls[thrifty], http_sweep, pgbench_sweep
     )
     return bench.known_peak

@@ -33,13 +33,23 @@ def cpu_seconds(*, app_pid: int | None, postgres_pid: int) -> CpuSeconds:
 
 
 def _all_processes() -> dict[int, list[str]]:
+    while (processes := _one_look()) is None:
+        pass
+    return processes
+
+
+def _one_look() -> dict[int, list[str]] | None:
+    """The fields of every process; None when one ended meanwhile.
+
+    Its parent counts it from then on, but the parent may have been read before: then its time would be in neither.
+    """
     processes = {}
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             try:
                 text = (folder / "stat").read_text(encoding="utf-8", errors="replace")
             except OSError:
-                continue  # It has just ended; its parent counts it.
+                return None
             processes[int(folder.name)] = text.rpartition(")")[2].split()
     return processes
 

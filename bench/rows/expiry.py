@@ -124,11 +124,17 @@ def _latency(bench: Bench, template: str) -> Row:
             onsale.supply.take(bench.scale.expired_holds)
             onsale.http(peak.connections, bench.scale.warm_up_seconds)
             onsale.offer(rate, bench.scale.warm_up_seconds)
+
+            turns: list[Callable[[], None]] = [
+                lambda: without.append(onsale.offer(rate, seconds)),
+                # The worker begins after the rest, so that buyers are there for all that it does.
+                lambda: meanwhile.append(onsale.offer(rate, seconds, beside=_worker(database.dsns.app))),
+            ]
             while (retired := _retired(database)) < bench.scale.expired_holds:
                 bench.say(f"expiry: {retired:,} holds retired by the worker")
-                without.append(onsale.offer(rate, seconds))
-                # The worker begins after the rest, so that buyers are there for all that it does.
-                meanwhile.append(onsale.offer(rate, seconds, beside=_worker(database.dsns.app)))
+                for turn in turns:
+                    turn()
+                turns.reverse()  # So that each side comes first as often as the other.
     if len(meanwhile) > 1:  # In the last of several rounds the cleanup came to its end.
         without.pop()
         meanwhile.pop()
