@@ -1,6 +1,7 @@
 """The hot path over HTTP: travelling together, overload, and a thousand viewers."""
 
 import asyncio
+import gc
 from time import monotonic
 from typing import Any
 from uuid import UUID
@@ -10,6 +11,7 @@ import pytest
 
 from rowlock.db.seat_changes import SeatChanges, seat_changes
 from rowlock.domain.database import Dsns
+from rowlock.http.lean import Request
 from rowlock.live import boards
 from rowlock.services.coalescer import Coalescer
 from tests.support.http import RESERVATIONS, Api, outcome, problem, running, said
@@ -33,6 +35,29 @@ async def test_requests_of_the_same_moment_travel_in_one_transaction_and_the_fir
         "select count(distinct xid) from rowlock.seat_reservation_audit_log where show_id = %s", [show.show_id]
     )
     assert await cursor.fetchone() == (1,)
+
+
+async def test_refusals_leave_nothing_to_the_garbage_collector_which_would_stop_everybody(
+    client: Api, show: Show
+) -> None:
+    await client.reserve(show, [1, 2], by="anna")
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        taken = [await client.reserve(show, [1], by=f"buyer-{number}") for number in range(3)]
+        unknown = await client.reserve(show, [9_999], by="ben")
+        malformed = await client.reserve(show, [3, 3], by="ben")
+        gc.collect()
+        left = [found for found in gc.garbage if isinstance(found, (Exception, Request))]
+    finally:
+        gc.set_debug(0)
+        gc.enable()
+        gc.garbage.clear()
+
+    assert {outcome(answer) for answer in taken} == {(409, "SEATS_UNAVAILABLE")}
+    assert [outcome(unknown), outcome(malformed)] == [(404, "SEATS_NOT_FOUND"), (400, "INVALID_INPUT")]
+    assert left == []
 
 
 async def test_past_the_bound_a_reserve_is_refused_at_once_and_everybody_else_is_served(

@@ -1,6 +1,8 @@
 """The coalescer, step by step: the test says when a flight lands, so nothing here depends on time."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -218,6 +220,31 @@ async def test_an_item_that_waited_too_long_is_told_so_also_while_no_flight_land
     await airport.land_all()
     assert await results(flying) == ["a!"]
     assert airport.flights == [("show", ("a",))]
+
+
+async def test_those_who_are_sent_away_leave_nothing_to_the_garbage_collector(airport: Airport) -> None:
+    coalescer = Coalescer(airport.fly, lanes=1, patience=0.005)
+    flying = submit(coalescer, "a")
+    await turns()
+    gc.collect()
+    gc.disable()
+    try:
+        refused = await refusal(coalescer, "b")
+        await turns()
+        assert refused() is None, "The error and the frame it came through hold each other."
+    finally:
+        gc.enable()
+    await airport.land_all()
+    assert await results(flying) == ["a!"]
+
+
+async def refusal(coalescer: Coalescer[str, str, str], item: str) -> "weakref.ref[BusyError]":
+    """The error that an item is refused with, without keeping it."""
+    try:
+        await coalescer.submit("show", item)
+    except BusyError as error:
+        return weakref.ref(error)
+    raise AssertionError("it was not refused")
 
 
 async def test_an_item_whose_submitter_has_gone_does_not_fly(airport: Airport) -> None:

@@ -185,12 +185,10 @@ class Front:
             route = endpoint.path
             request = await self._lean.request(endpoint, value, scope, receive)
             reply = await endpoint.handler(request)
-        except Exception as error:
-            problem = as_problem(error)
-            if problem is None:
-                log.exception("request_failed", request_id=request_id, route=route, exc_info=error)
-                problem = ProblemError("INTERNAL_ERROR")
-            return problem_reply(problem, request_id), route
+        except Exception as error:  # noqa: BLE001 - whatever went wrong, the buyer gets an answer.
+            # The problem gets no name in this frame, which the error knows: they would hold each other, and each
+            # refusal left 40 objects to the garbage collector. In a rush it stopped everybody for 20 ms at a time.
+            return _refusal(error, request_id, route), route
         if request.new_cookie is not None:
             reply.headers.append((b"set-cookie", request.new_cookie))
         return reply, route
@@ -203,6 +201,15 @@ class Front:
 
     def _new_request_id(self) -> str:
         return f"{self._prefix}-{next(self._numbers):08x}"
+
+
+def _refusal(error: Exception, request_id: str, route: str) -> Reply:
+    """The reply to a request that ended with an error, expected or not."""
+    problem = as_problem(error)
+    if problem is None:
+        log.exception("request_failed", request_id=request_id, route=route, exc_info=error)
+        problem = ProblemError("INTERNAL_ERROR")
+    return problem_reply(problem, request_id)
 
 
 def problem_reply(error: ProblemError, request_id: str) -> Reply:

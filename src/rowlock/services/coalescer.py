@@ -101,7 +101,12 @@ class Coalescer(Generic[Key, Item, Answer]):
             flight.add_done_callback(self._landed)
         elif self._watch is None:
             self._watch = loop.call_later(self._patience, self._send_away_the_late)
-        return await answer
+        try:
+            return await answer
+        finally:
+            # The error of a refused item knows this frame and is known to the future: held here, they would be garbage
+            # that only the collector finds, which stops everybody while it looks.
+            del answer
 
     async def close(self) -> None:
         """Refuse whatever waits or comes from now on, and see the flights under way to their end."""
