@@ -10,7 +10,6 @@ import shutil
 import sys
 import tempfile
 import time
-import traceback
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,8 +17,8 @@ from typing import Any
 
 from bench.cluster import Cluster
 from bench.context import Bench
-from bench.invariants import BrokenInvariantError
 from bench.machine import NotDurableError, describe_durability, describe_machine, describe_versions
+from bench.measurement import Measurement, take_turns
 from bench.processes import allow_many_connections, stop_on_sigterm
 from bench.report import FOLDER, ROWS, Row, table, write
 from bench.rows import FAMILIES, Family
@@ -92,25 +91,16 @@ def _measure(
         bench.say(f"{scale.name} run on {machine['cpu']}, {machine['cores']} cores, load {machine['load_before']}")
         if not machine["idle_before"]:
             bench.say("the machine was not idle before: figures will be worse and less steady than they should be")
-        rows = [row for family, names in families for row in _measure_family(bench, family) if row.id in names]
+        measurements = [Measurement(bench, family) for family, _ in families]
+        try:
+            take_turns(measurements)
+        finally:
+            for measurement in measurements:
+                measurement.close()
+        wanted = {name for _, names in families for name in names}
+        rows = [row for measurement in measurements for row in measurement.rows if row.id in wanted]
     facts["seconds"] = round(time.monotonic() - bench.began, 1)
     return rows, facts
-
-
-def _measure_family(bench: Bench, family: Family) -> list[Row]:
-    """The rows of a family; those of a family that failed say so, and the others are measured all the same."""
-    began = time.monotonic()
-    try:
-        rows = family.measure(bench)
-    except BrokenInvariantError as error:
-        bench.say(f"BROKEN INVARIANT in {', '.join(family.ids)}: {error}")
-        rows = [Row(name, None, {"error": f"broken invariant: {error}"}) for name in family.ids]
-    except Exception as error:  # noqa: BLE001 - whatever went wrong with one row, the others are still wanted.
-        traceback.print_exc()
-        rows = [Row(name, None, {"error": f"{type(error).__name__}: {error}"}) for name in family.ids]
-    seconds = round(time.monotonic() - began, 1)
-    bench.say(f"{', '.join(family.ids)}: {seconds} s")
-    return [Row(row.id, row.value, {**row.detail, "seconds": seconds}) for row in rows]
 
 
 def _parser() -> argparse.ArgumentParser:

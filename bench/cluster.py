@@ -21,6 +21,8 @@ from rowlock.db.pool import connect
 from rowlock.domain.database import Dsns
 from rowlock.embedded import EmbeddedServer
 
+_MOST_CONNECTIONS = 120
+
 Connection = psycopg.Connection[tuple[object, ...]]
 
 
@@ -61,6 +63,11 @@ class Cluster:
         self._templates: dict[str, str] = {}
 
     def __enter__(self) -> "Cluster":
+        self._embedded.start()
+        # The HTTP servers of all rows keep their connections while they wait for their turns.
+        with psycopg.connect(self.superuser, autocommit=True) as connection:
+            connection.execute(sql.SQL("alter system set max_connections = {}").format(_MOST_CONNECTIONS))
+        self._embedded.stop()
         self._embedded.start()
         return self
 

@@ -17,10 +17,10 @@ from bench.generators.openloop import OpenLoopResult, Plan, run_open_loop
 from bench.generators.pgbench import Pgbench, PgbenchResult
 from bench.generators.wrk import RESERVE_V2, Wrk, WrkResult
 from bench.halls import SEATS_OF_THE_HALL, SHOWS_OF_THE_HALL, hall_template
-from bench.measuring import interleave
 from bench.scale import Scale
 from bench.server import Server, rowlock_server
 from bench.tools import Tools
+from bench.turns import interleave, without_a_break
 from bench.wishes import Supply
 
 # More than this machine class can sell in a second, so that a run never comes to the end of its shows.
@@ -63,31 +63,42 @@ class Calls:
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """The best of HTTP and of pgbench: with how many connections and clients, and the rounds that were run with those.
+    """Where HTTP and pgbench are at their best, as a sweep found it: connections, clients and about how fast.
+
+    The highest of many rates is partly luck, so what is compared is measured afterwards, in rounds of its own.
 
     thrifty_clients  the clients with which pgbench's calls are cheapest for PostgreSQL. They are few, while many
                      counts are about equally fast, so that which of those is best is luck, and their costs differ.
-    http_sweep       the rounds that chose `connections` of all counts; pgbench_sweep: those that chose both clients.
     """
 
-    connections: int
-    loads: Sequence[Load]
-    clients: int
-    calls: Sequence[Calls]
-    thrifty_clients: int
-    thrifty_calls: Sequence[Calls]
     http_sweep: Mapping[int, Sequence[Load]]
     pgbench_sweep: Mapping[int, Sequence[Calls]]
 
     @property
+    def connections(self) -> int:
+        """The best number of connections over HTTP."""
+        return max(self.http_sweep, key=lambda n: mean(load.wrk.per_second for load in self.http_sweep[n]))
+
+    @property
+    def clients(self) -> int:
+        """The best number of clients of pgbench."""
+        sweep = self.pgbench_sweep
+        return max(sweep, key=lambda n: mean(calls.pgbench.per_second for calls in sweep[n]))
+
+    @property
+    def thrifty_clients(self) -> int:
+        """The number of clients with which pgbench's calls are cheapest."""
+        return min(self.pgbench_sweep, key=lambda n: median(calls.microseconds for calls in self.pgbench_sweep[n]))
+
+    @property
     def http_per_second(self) -> float:
-        """Reservations a second over HTTP, the median of the rounds."""
-        return median(load.wrk.per_second for load in self.loads)
+        """Reservations a second over HTTP."""
+        return median(load.wrk.per_second for load in self.http_sweep[self.connections])
 
     @property
     def pgbench_per_second(self) -> float:
-        """Reservations a second by pgbench, the median of the rounds."""
-        return median(calls.pgbench.per_second for calls in self.calls)
+        """Reservations a second by pgbench."""
+        return median(calls.pgbench.per_second for calls in self.pgbench_sweep[self.clients])
 
 
 @dataclass(slots=True)
@@ -215,51 +226,32 @@ class OnSale:
         return result
 
 
-def peak_of(bench: Bench) -> Peak:
-    """The peak, for measurements that have no use for the database it is measured in."""
+def find_peak(bench: Bench) -> Peak:
+    """The best connections and clients of a closed loop; found once a run, before anything that relates to them."""
     if bench.known_peak is None:
         with bench.onsale() as onsale:
-            return find_peak(bench, onsale)
+            bench.known_peak = _sweep(bench, onsale)
     return bench.known_peak
 
 
-def find_peak(bench: Bench, onsale: OnSale) -> Peak:
-    """The best closed-loop rates; measured once a run.
-
-    A sweep finds the number of connections and clients. How fast they are is measured afterwards, in rounds of their
-    own: the highest of many rates is always partly luck.
-    """
-    if bench.known_peak is not None:
-        return bench.known_peak
+def _sweep(bench: Bench, onsale: OnSale) -> Peak:
     scale = bench.scale
     bench.say("peak: warming up")
     onsale.http(scale.http_connections[0], scale.warm_up_seconds)
     onsale.calls(scale.pgbench_clients[0], scale.warm_up_seconds)
 
-    def http(to: list[Load], connections: int, seconds: int) -> None:
-        load = onsale.http(connections, seconds)
+    def http(connections: int) -> None:
+        load = onsale.http(connections, scale.sweep_seconds)
         bench.say(f"peak: HTTP, {connections} connections: {load.wrk.per_second:,.0f}/s")
-        to.append(load)
+        loads[connections].append(load)
 
-    def pgbench(to: list[Calls], clients: int, seconds: int) -> None:
-        calls = onsale.calls(clients, seconds)
-        bench.say(f"peak: pgbench, {clients} clients: {calls.pgbench.per_second:,.0f}/s")
-        to.append(calls)
+    def pgbench(clients: int) -> None:
+        result = onsale.calls(clients, scale.sweep_seconds)
+        bench.say(f"peak: pgbench, {clients} clients: {result.pgbench.per_second:,.0f}/s")
+        calls[clients].append(result)
 
-    http_sweep = {n: list[Load]() for n in scale.http_connections}
-    pgbench_sweep = {n: list[Calls]() for n in scale.pgbench_clients}
-    sides = {f"http {n}": partial(http, to, n, scale.sweep_seconds) for n, to in http_sweep.items()}
-    sides |= {f"pgbench {n}": partial(pgbench, to, n, scale.sweep_seconds) for n, to in pgbench_sweep.items()}
-    interleave(sides, scale.sweep_rounds)
-    connections = max(http_sweep, key=lambda n: mean(load.wrk.per_second for load in http_sweep[n]))
-    clients = max(pgbench_sweep, key=lambda n: mean(calls.pgbench.per_second for calls in pgbench_sweep[n]))
-    thrifty = min(pgbench_sweep, key=lambda n: median(calls.microseconds for calls in pgbench_sweep[n]))
-
-    loads = list[Load]()
-    calls = {n: list[Calls]() for n in (clients, thrifty)}
-    sides = {f"pgbench {n}": partial(pgbench, to, n, scale.round_seconds) for n, to in calls.items()}
-    interleave({"http": partial(http, loads, connections, scale.round_seconds), **sides}, scale.rounds)
-    bench.known_peak = Peak(
-        connections, loads, clients, calls[clients], thrifty, calls[thrifty], http_sweep, pgbench_sweep
-    )
-    return bench.known_peak
+    loads = {n: list[Load]() for n in scale.http_connections}
+    calls = {n: list[Calls]() for n in scale.pgbench_clients}
+    sides = {f"http {n}": partial(http, n) for n in loads} | {f"pgbench {n}": partial(pgbench, n) for n in calls}
+    without_a_break(interleave(sides, scale.sweep_rounds))
+    return Peak(loads, calls)

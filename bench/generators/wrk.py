@@ -1,7 +1,7 @@
 """Runs wrk, the closed loop: so many connections, each of which asks again as soon as it is answered."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,11 @@ from bench.wishes import SHOW_NUMBERS_FROM, Wishes
 RESERVE_V2 = "/api/seat-reservations/reserve-v2"
 RESERVE_V1 = "/api/seat-reservations/reserve"
 USER_AGENT = "rowlock-bench"
+
+SLICE_SECONDS = 0.1
+"""How long one of several GETs has its turn."""
+_UNSETTLED_SECONDS = 0.02
+"""Beginning of a slice in which the answers are still those of the slice before; several times a usual answer."""
 
 _SCRIPTS = Path(__file__).parent
 _RESULT = "RESULT "
@@ -26,6 +31,7 @@ class WrkResult:
     broken        connections that failed or timed out.
     statuses      answers by status, where they were counted: 201, 409, 503 and other.
     late          those that came after the ramp, in `late_seconds`.
+    counts        answers of each of several requests that took turns, where they did.
     cpu_seconds   of wrk itself.
     """
 
@@ -38,6 +44,7 @@ class WrkResult:
     statuses: Mapping[str, int]
     late: Mapping[str, int]
     late_seconds: float
+    counts: Sequence[int]
     cpu_seconds: float
 
     @property
@@ -97,11 +104,24 @@ class Wrk:
         command = [*self._command("reserve.lua", connections, seconds), self._server.url, "--", *map(str, arguments)]
         return self._run(["nice", "-n", "19", *command] if yielding else command)
 
-    def get(self, path: str, *, connections: int, seconds: int, headers: Mapping[str, str] | None = None) -> WrkResult:
-        """GET one address."""
-        command = self._command("get.lua", connections, seconds)
-        command += [word for name, value in (headers or {}).items() for word in ("-H", f"{name}: {value}")]
-        return self._run([*command, self._server.url + path])
+    def get_in_turns(
+        self, requests: Mapping[str, tuple[str, Mapping[str, str]]], *, connections: int, seconds: int
+    ) -> dict[str, float]:
+        """Answers a second to each of several GETs, a path and its headers, that take turns every SLICE_SECONDS.
+
+        So often, that a machine which changes its speed within a second changes it for all of them alike.
+
+        Raises ValueError when a request was refused.
+        """
+        laps = int((seconds - SLICE_SECONDS) / SLICE_SECONDS / len(requests))
+        arguments = [str(SLICE_SECONDS), str(_UNSETTLED_SECONDS), str(laps * len(requests))]
+        for path, headers in requests.values():
+            arguments.append("\n".join([path, *(f"{name}: {value}" for name, value in headers.items())]))
+        result = self._run([*self._command("get.lua", connections, seconds), self._server.url, "--", *arguments])
+        if result.refused or result.broken:
+            raise ValueError(f"of {result.requests} answers {result.refused} were refusals, {result.broken} broke off")
+        counted = laps * (SLICE_SECONDS - _UNSETTLED_SECONDS)
+        return {name: count / counted for name, count in zip(requests, result.counts, strict=True)}
 
     def _command(self, script: str, connections: int, seconds: int) -> list[str]:
         command = [str(self._program), "-t", "1", "-c", str(connections), "-d", f"{seconds}s", "--timeout", "10s"]
@@ -128,5 +148,6 @@ def parse(output: str, cpu_seconds: float) -> WrkResult:
         read["all"],
         read["late"],
         read["seconds"] - read["ramp_seconds"],
+        read.get("counts", ()),
         cpu_seconds,
     )

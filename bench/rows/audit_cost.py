@@ -90,7 +90,7 @@ def measure(bench: Bench) -> list[Row]:
     ):
         _silence(silent)
         sides = _Side(bench, logged), _Side(bench, silent)
-        for number in range(bench.scale.rounds + 1):
+        for number in range(bench.scale.steady_rounds + 1):
             for name, load in _LOADS.items():
                 for side in sides:
                     side.settle()

@@ -40,7 +40,7 @@ def measure_choice(bench: Bench) -> list[Row]:
         first_seconds = time.perf_counter() - began
         database.ledger.add(1)
         wishes = Wishes(_NAMED_SHOW, SEATS_OF_THE_STADIUM // 2)
-        for number in range(scale.rounds + 1):
+        for number in range(scale.steady_rounds + 1):
             numbers = range(number * scale.samples, (number + 1) * scale.samples)
             sides = time_in_turns(_asking(connection, address, wishes, numbers))
             database.ledger.add(2 * scale.samples)

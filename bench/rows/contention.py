@@ -6,8 +6,9 @@ from typing import Any
 from bench.context import Bench, OnSale, find_peak
 from bench.generators.wrk import WrkResult
 from bench.halls import SEATS_OF_THE_HALL, SHOWS_OF_THE_HALL, add_shows
-from bench.measuring import figures, interleave, ratio
+from bench.measuring import figures, ratio
 from bench.report import Row
+from bench.turns import Turns, interleave
 from bench.wishes import Wishes
 
 _MANY, _FEW = 800, 8
@@ -32,7 +33,7 @@ _DOUBLE_SALES = """
 """
 
 
-def measure_hot_seats(bench: Bench) -> list[Row]:
+def measure_hot_seats(bench: Bench) -> Turns[list[Row]]:
     """hot_seats and hot_seats_double_sales.
 
     Holds live for a second, so the seats change hands all the time and the rush never ends.
@@ -50,8 +51,8 @@ def measure_hot_seats(bench: Bench) -> list[Row]:
             return result
 
         _rush(onsale, first, _FEW, scale.warm_up_seconds)
-        rounds = interleave(
-            {"many": lambda: attempt(first, _MANY), "few": lambda: attempt(first + 1, _FEW)}, scale.rounds
+        rounds = yield from interleave(
+            {"many": lambda: attempt(first, _MANY), "few": lambda: attempt(first + 1, _FEW)}, scale.long_rounds
         )
         with onsale.database.owner() as connection:
             row = connection.execute(_DOUBLE_SALES).fetchone()
@@ -92,11 +93,11 @@ def _told(results: list[WrkResult]) -> dict[str, Any]:
     }
 
 
-def measure_hot_show(bench: Bench) -> list[Row]:
+def measure_hot_show(bench: Bench) -> Turns[list[Row]]:
     """hot_show."""
     scale = bench.scale
+    peak = find_peak(bench)
     with bench.onsale() as onsale:
-        peak = find_peak(bench, onsale)
 
         def rate(at_once: int, seconds: int) -> float:
             per_second = onsale.http(peak.connections, seconds, at_once=at_once).wrk.per_second
@@ -104,7 +105,7 @@ def measure_hot_show(bench: Bench) -> list[Row]:
             return per_second
 
         rate(_SPREAD_SHOWS, scale.warm_up_seconds)
-        rounds = interleave(
+        rounds = yield from interleave(
             {
                 "hot": lambda: rate(1, scale.round_seconds),
                 "spread": lambda: rate(_SPREAD_SHOWS, scale.round_seconds),

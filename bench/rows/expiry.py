@@ -9,13 +9,14 @@ from contextlib import contextmanager
 import psycopg
 
 from bench.cluster import Database
-from bench.context import Bench, OnSale, peak_of
+from bench.context import Bench, OnSale, find_peak
 from bench.generators.openloop import OpenLoopResult
 from bench.halls import Past, add_past, hall_template, shows_needed
 from bench.invariants import Counts, count
-from bench.measuring import figures, interleave, ratio
+from bench.measuring import figures, ratio
 from bench.report import Row
 from bench.server import rowlock_server
+from bench.turns import Turns, interleave
 from rowlock.db.pool import connect
 from rowlock.db.upkeep import CLEANUP_BATCH, cleanup, cleanup_once
 from rowlock.workers.reaper import BATCH, PAUSE_FACTOR, Reaper
@@ -32,8 +33,8 @@ _BARE_UPDATE = """
 Run = Callable[[str], Coroutine[None, None, None]]
 
 
-def measure(bench: Bench) -> list[Row]:
-    """expire_100k and expire_100k_p99."""
+def measure(bench: Bench) -> Turns[list[Row]]:
+    """expire_100k."""
     scale = bench.scale
     template = _template(bench)
     bench.say(f"expiry: {scale.expired_holds:,} holds")
@@ -52,7 +53,7 @@ def measure(bench: Bench) -> list[Row]:
                 connection.execute(_BARE_UPDATE)
                 return time.perf_counter() - began
 
-    rounds = interleave(
+    rounds = yield from interleave(
         {
             "cleanup": lambda: clean(_as_the_command),
             "update": update,
@@ -71,7 +72,7 @@ def measure(bench: Bench) -> list[Row]:
         "on_one_connection": {"ratio": round(alone, 3), **alone_spread, "seconds": figures(rounds["alone"], 3)},
         "holds_per_transaction": CLEANUP_BATCH,
     }
-    return [Row("expire_100k", value, detail), _latency(bench, template)]
+    return [Row("expire_100k", value, detail)]
 
 
 def _template(bench: Bench) -> str:
@@ -111,9 +112,10 @@ async def _on_one_connection(app_dsn: str) -> None:
             pass
 
 
-def _latency(bench: Bench, template: str) -> Row:
-    """p99 of a reserve at a quarter of the peak, with and without the worker's cleanup, in turns until it is done."""
-    peak = peak_of(bench)
+def measure_latency(bench: Bench) -> Turns[list[Row]]:
+    """expire_100k_p99: a reserve at a quarter of the peak while the worker cleans up and while it rests, in turns."""
+    template = _template(bench)
+    peak = find_peak(bench)
     rate = peak.http_per_second * _PERCENT_OF_PEAK / 100
     seconds = bench.scale.expiry_seconds
     without, meanwhile = list[OpenLoopResult](), list[OpenLoopResult]()
@@ -130,11 +132,14 @@ def _latency(bench: Bench, template: str) -> Row:
                 # The worker begins after the rest, so that buyers are there for all that it does.
                 lambda: meanwhile.append(onsale.offer(rate, seconds, beside=_worker(database.dsns.app))),
             ]
-            while (retired := _retired(database)) < bench.scale.expired_holds:
-                bench.say(f"expiry: {retired:,} holds retired by the worker")
+            retired = 0
+            while retired < bench.scale.expired_holds:
                 for turn in turns:
                     turn()
                 turns.reverse()  # So that each side comes first as often as the other.
+                retired = _retired(database)
+                bench.say(f"expiry: {retired:,} holds retired by the worker")
+                yield retired / bench.scale.expired_holds
     if len(meanwhile) > 1:  # In the last of several rounds the cleanup came to its end.
         without.pop()
         meanwhile.pop()
@@ -151,7 +156,7 @@ def _latency(bench: Bench, template: str) -> Row:
         "pause_after_each_in_times_it_took": PAUSE_FACTOR,
         "not_accepted": sum(result.due - result.statuses.get("201", 0) for result in (*without, *meanwhile)),
     }
-    return Row("expire_100k_p99", value, detail)
+    return [Row("expire_100k_p99", value, detail)]
 
 
 def _p99(results: list[OpenLoopResult]) -> list[float]:

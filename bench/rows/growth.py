@@ -93,7 +93,7 @@ def measure(bench: Bench) -> list[Row]:
             big = _Side(grown, servers[0], Wishes(GROWN_FROM, pairs, scale.growth_shows, first_pair), stack)
             little = _Side(small, servers[1], Wishes(0, SEATS_OF_THE_HALL // 2), stack)
             rounds: dict[str, list[float]] = {name: [] for name in _SIDES}
-            for number in range(scale.rounds + 1):
+            for number in range(scale.steady_rounds + 1):
                 n = scale.samples
                 timed = time_in_turns([big.requests(n), little.requests(n), big.calls(n), little.calls(n)])
                 for database in (grown, small):

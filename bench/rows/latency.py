@@ -14,40 +14,68 @@ from typing import Any
 from bench.context import Bench, OnSale, Peak, find_peak
 from bench.generators.openloop import OpenLoopResult
 from bench.histogram import Histogram
-from bench.measuring import figures, interleave, ratio
+from bench.measuring import figures, ratio
 from bench.report import Row
+from bench.turns import Turns, interleave, without_a_break
 
 _HALF = 50
 
 
-def measure(bench: Bench) -> list[Row]:
-    """latency_p99_vs_pgbench and open_loop."""
+def measure(bench: Bench) -> Turns[list[Row]]:
+    """latency_p99_vs_pgbench, with the number of clients that suits pgbench best."""
     scale = bench.scale
+    peak = find_peak(bench)
+    rate = min(peak.http_per_second, peak.pgbench_per_second) * _HALF / 100
     with bench.onsale() as onsale:
-        peak = find_peak(bench, onsale)
-        onsale.http(peak.connections, scale.warm_up_seconds)
-        rate = min(peak.http_per_second, peak.pgbench_per_second) * _HALF / 100
 
         def http() -> Histogram:
             result = onsale.offer(rate, scale.latency_seconds)
-            bench.say(f"latency: HTTP p99 {result.all.percentile(99) * 1000:.2f} ms at {rate:,.0f}/s")
+            bench.say(f"latency: HTTP p99 {_milliseconds(result.all, 99):.2f} ms at {rate:,.0f}/s")
             return result.all
 
         def pgbench(clients: int) -> Histogram:
             calls = onsale.calls(clients, scale.latency_seconds, rate=rate, latencies=True)
             latencies = calls.pgbench.latencies
             assert latencies is not None, "they were asked for"
-            bench.say(f"latency: pgbench, {clients} clients, p99 {latencies.percentile(99) * 1000:.2f} ms")
+            bench.say(f"latency: pgbench, {clients} clients, p99 {_milliseconds(latencies, 99):.2f} ms")
             return latencies
 
-        sides: dict[str, Callable[[], Histogram]] = {"http": http}
-        sides |= {str(clients): partial(pgbench, clients) for clients in scale.latency_clients}
-        rounds = interleave(sides, scale.latency_rounds)
-        points = interleave(
+        onsale.http(peak.connections, scale.warm_up_seconds)
+        tried = without_a_break(
+            interleave({str(n): partial(pgbench, n) for n in scale.latency_clients}, scale.latency_tries)
+        )
+        by_clients = {name: [_milliseconds(each, 99) for each in histograms] for name, histograms in tried.items()}
+        clients = min(by_clients, key=lambda name: median(by_clients[name]))
+        sides: dict[str, Callable[[], Histogram]] = {"http": http, "pgbench": partial(pgbench, int(clients))}
+        rounds = yield from interleave(sides, scale.latency_rounds)
+    p99, p50 = ({side: [_milliseconds(each, n) for each in all_] for side, all_ in rounds.items()} for n in (99, 50))
+    value, spread = ratio(p99["http"], p99["pgbench"])
+    detail = {
+        **spread,
+        "rate_per_s": round(rate, 1),
+        "http_p99_ms": figures(p99["http"], 3),
+        "http_p50_ms": figures(p50["http"], 3),
+        "pgbench_clients": int(clients),
+        "pgbench_p99_ms": figures(p99["pgbench"], 3),
+        "pgbench_p50_ms": figures(p50["pgbench"], 3),
+        "pgbench_tries_p99_ms_by_clients": {name: figures(values, 3) for name, values in by_clients.items()},
+    }
+    return [Row("latency_p99_vs_pgbench", value, detail)]
+
+
+def measure_open_loop(bench: Bench) -> Turns[list[Row]]:
+    """open_loop."""
+    scale = bench.scale
+    peak = find_peak(bench)
+    with bench.onsale() as onsale:
+        onsale.http(peak.connections, scale.warm_up_seconds)
+        points = yield from interleave(
             {str(percent): partial(_point, bench, onsale, peak, percent) for percent in scale.curve_percents},
             scale.curve_rounds,
         )
-    return [_against_pgbench(rounds, rate), _open_loop(points, peak)]
+    at_half = median(_milliseconds(result.all, 99) for result in points[str(_HALF)])
+    curve = {percent: _told(results, peak) for percent, results in points.items()}
+    return [Row("open_loop", at_half, {"peak_per_s": round(peak.http_per_second, 1), "percent_of_peak": curve})]
 
 
 def _point(bench: Bench, onsale: OnSale, peak: Peak, percent: int) -> OpenLoopResult:
@@ -57,34 +85,6 @@ def _point(bench: Bench, onsale: OnSale, peak: Peak, percent: int) -> OpenLoopRe
     accepted = result.accepted_per_second
     bench.say(f"open loop: {percent} %: p50 {p50:.1f} ms, p99 {p99:.1f} ms, {accepted:,.0f} of {rate:,.0f}/s")
     return result
-
-
-def _against_pgbench(rounds: dict[str, list[Histogram]], rate: float) -> Row:
-    """HTTP against pgbench with the number of clients that suits it best."""
-    p99 = {name: [_milliseconds(histogram, 99) for histogram in histograms] for name, histograms in rounds.items()}
-    p50 = {name: [_milliseconds(histogram, 50) for histogram in histograms] for name, histograms in rounds.items()}
-    http = p99.pop("http")
-    clients = min(p99, key=lambda name: median(p99[name]))
-    value, spread = ratio(http, p99[clients])
-    detail = {
-        **spread,
-        "rate_per_s": round(rate, 1),
-        "pgbench_clients": int(clients),
-        "http_p99_ms": figures(http, 3),
-        "http_p50_ms": figures(p50["http"], 3),
-        "pgbench_p99_ms_by_clients": {name: figures(values, 3) for name, values in p99.items()},
-        "pgbench_p50_ms": figures(p50[clients], 3),
-    }
-    return Row("latency_p99_vs_pgbench", value, detail)
-
-
-def _open_loop(points: dict[str, list[OpenLoopResult]], peak: Peak) -> Row:
-    curve = {percent: _told(results, peak) for percent, results in points.items()}
-    return Row(
-        "open_loop",
-        median(_milliseconds(result.all, 99) for result in points[str(_HALF)]),
-        {"peak_per_s": round(peak.http_per_second, 1), "percent_of_peak": curve},
-    )
 
 
 def _told(results: list[OpenLoopResult], peak: Peak) -> dict[str, Any]:

@@ -9,8 +9,9 @@ import psycopg
 from bench.context import Bench, Load, OnSale, find_peak
 from bench.generators.http import Connection, reserve_request
 from bench.generators.wrk import RESERVE_V2
-from bench.measuring import figures, interleave, ratio
+from bench.measuring import figures, ratio
 from bench.report import Row
+from bench.turns import Turns, interleave
 from rowlock.services.coalescer import BATCH_LIMIT, WAITING_LIMIT
 
 _TIMES_PEAK = 5
@@ -27,11 +28,11 @@ _REFUSING_SECONDS = 1.5
 """It ends long before the server gives up waiting for the lock, after 3 seconds."""
 
 
-def measure(bench: Bench) -> list[Row]:
+def measure(bench: Bench) -> Turns[list[Row]]:
     """overload_goodput and overload_refusal_cost."""
     scale = bench.scale
+    peak = find_peak(bench)
     with bench.onsale() as onsale:
-        peak = find_peak(bench, onsale)
         offered = _TIMES_PEAK * peak.http_per_second
         seconds = max(scale.round_seconds, _SHORTEST_SECONDS)
 
@@ -57,7 +58,7 @@ def measure(bench: Bench) -> list[Row]:
             return load
 
         onsale.http(peak.connections, scale.warm_up_seconds)
-        rounds = interleave({"peak": at_peak, "overload": overloaded}, scale.overload_rounds)
+        rounds = yield from interleave({"peak": at_peak, "overload": overloaded}, scale.overload_rounds)
     return [_goodput(rounds, offered), _refusal_cost(rounds["peak"], refusals)]
 
 

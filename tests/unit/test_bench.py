@@ -4,20 +4,25 @@ import json
 from math import inf
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from bench.__main__ import choose, exit_code
+from bench.context import Bench
 from bench.generators import pgbench, wrk
 from bench.halls import grid, pairs_needed, shows_needed
 from bench.histogram import Histogram
-from bench.invariants import Counts, Ledger, differences
-from bench.measuring import NothingToCompareError, figures, interleave, ratio
+from bench.invariants import BrokenInvariantError, Counts, Ledger, differences
+from bench.measurement import Measurement, take_turns
+from bench.measuring import NothingToCompareError, figures, ratio
 from bench.parties import arrivals, sizes_for
 from bench.report import ROWS, Row, at_least, at_most, results, table
-from bench.rows import FAMILIES
+from bench.rows import FAMILIES, Family
 from bench.rows.audit_cost import FunctionChangedError, without_audit
 from bench.rows.quality import count_orphans, play
 from bench.scale import FULL, QUICK
+from bench.turns import Turns, interleave, without_a_break
 from bench.wishes import SoldOutError, Supply, Wishes, show_id
 
 from rowlock.db.queries import SQL
@@ -108,14 +113,73 @@ def test_sides_take_turns_and_no_side_always_comes_last() -> None:
         order.append(name)
         return len(order)
 
-    samples = interleave({"a": lambda: side("a"), "b": lambda: side("b")}, 3)
+    samples = without_a_break(interleave({"a": lambda: side("a"), "b": lambda: side("b")}, 3))
 
     assert order == ["a", "b", "b", "a", "a", "b"]
     assert samples == {"a": [1, 4, 5], "b": [2, 3, 6]}
 
 
-def test_a_ratio_is_the_median_of_the_rounds_with_their_range() -> None:
-    assert ratio([2.0, 8.0, 9.0], [2.0, 2.0, 4.0]) == (2.25, {"ratio_min": 1.0, "ratio_max": 4.0})
+class Families:
+    """Families of the benchmark whose rounds only write down their names."""
+
+    def __init__(self) -> None:
+        self.order: list[str] = []
+        self.open: set[str] = set()
+
+    def measurement(self, name: str, rounds: int, *, fails_in: int | None = None) -> Measurement:
+        def measure(_bench: Bench) -> Turns[list[Row]]:
+            self.open.add(name)
+            try:
+                yield from interleave({"": lambda: self._round(name, fails_in)}, rounds)
+            finally:
+                self.open.remove(name)
+            return [Row(name, 1.0)]
+
+        return Measurement(cast("Bench", SimpleNamespace(say=lambda _: None)), Family((name,), measure))
+
+    def _round(self, name: str, fails_in: int | None) -> None:
+        self.order.append(name)
+        if self.order.count(name) == fails_in:
+            raise BrokenInvariantError("a seat is claimed twice")
+
+
+def test_the_rounds_of_all_families_are_spread_over_the_whole_run() -> None:
+    families = Families()
+
+    take_turns([families.measurement("growth", 6), families.measurement("hot_show", 3)])
+
+    assert "".join(name[0] for name in families.order) == "ghgghgghg"
+    assert not families.open
+
+
+def test_a_family_that_fails_says_so_and_the_others_are_measured_all_the_same() -> None:
+    families = Families()
+    broken, whole = families.measurement("growth", 3, fails_in=2), families.measurement("hot_show", 3)
+
+    take_turns([broken, whole])
+
+    assert [row.value for row in (*broken.rows, *whole.rows)] == [None, 1.0]
+    assert "claimed twice" in broken.rows[0].detail["error"]
+    assert whole.rows[0].detail["seconds"] >= 0
+
+
+def test_a_run_that_is_broken_off_leaves_nothing_open() -> None:
+    families = Families()
+    measurement = families.measurement("growth", 3)
+    measurement.go_on()
+    assert families.open
+
+    measurement.close()
+
+    assert not families.open
+
+
+def test_a_ratio_is_the_median_of_the_averages_of_all_pairs_of_rounds() -> None:
+    value, detail = ratio([2.0, 8.0, 9.0], [2.0, 2.0, 4.0])
+
+    # The rounds came to 1, 4 and 2.25, and so their pairs to 1, 1.625, 2.25, 2.5, 3.125 and 4.
+    assert value == 2.375
+    assert detail == {"ratio_median": 2.25, "ratio_min": 1.0, "ratio_max": 4.0}
     assert figures([3.0, 1.0, 2.0]) == {"median": 2.0, "min": 1.0, "max": 3.0, "rounds": [3.0, 1.0, 2.0]}
 
 
@@ -126,7 +190,10 @@ def test_nothing_looks_well_beside_a_broken_yardstick(yardstick: list[float]) ->
 
 
 def test_one_broken_round_makes_the_range_infinite() -> None:
-    assert ratio([1.0, 1.0, 1.0], [2.0, 0.0, 1.0]) == (1.0, {"ratio_min": 0.5, "ratio_max": inf})
+    value, detail = ratio([1.0, 1.0, 1.0, 1.0], [1.0, 0.0, 1.0, 2.0])
+
+    assert value == 1.0
+    assert detail["ratio_max"] == inf
 
 
 @pytest.mark.parametrize(
