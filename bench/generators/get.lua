@@ -1,17 +1,7 @@
 -- GETs that take turns: each for a slice of time, then the next. Prints the summary as reserve.lua does. See wrk.py for
 -- the arguments.
 
-local ffi = require("ffi")
-ffi.cdef[[
-   typedef struct { long seconds; long microseconds; } rowlock_time;
-   int gettimeofday(rowlock_time *now, void *zone);
-]]
-local clock = ffi.new("rowlock_time")
-
-local function now()
-   ffi.C.gettimeofday(clock, nil)
-   return tonumber(clock.seconds) + tonumber(clock.microseconds) / 1e6
-end
+local now = dofile(debug.getinfo(1, "S").source:match("^@(.*/)") .. "clock.lua")
 
 local thread
 

@@ -188,7 +188,7 @@ class Front:
         except Exception as error:  # noqa: BLE001 - whatever went wrong, the buyer gets an answer.
             # The problem gets no name in this frame, which the error knows: they would hold each other, and each
             # refusal left 40 objects to the garbage collector. In a rush it stopped everybody for 20 ms at a time.
-            return _refusal(error, request_id, route), route
+            return _error_reply(error, request_id, route), route
         if request.new_cookie is not None:
             reply.headers.append((b"set-cookie", request.new_cookie))
         return reply, route
@@ -203,7 +203,7 @@ class Front:
         return f"{self._prefix}-{next(self._numbers):08x}"
 
 
-def _refusal(error: Exception, request_id: str, route: str) -> Reply:
+def _error_reply(error: Exception, request_id: str, route: str) -> Reply:
     """The reply to a request that ended with an error, expected or not."""
     problem = as_problem(error)
     if problem is None:
