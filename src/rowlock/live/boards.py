@@ -184,6 +184,13 @@ class LiveShows:
             if await asyncio.shield(self._reading_of(show_id)) is None:
                 return None
 
+    def current(self, show_id: UUID) -> LiveShow | None:
+        """What `get` gives without waiting, which is what nearly all viewers need; None when it would have to wait."""
+        show = self._shows.get(show_id)
+        if show is not None and self._is_new_enough(show_id, show, monotonic() - REFRESH_SECONDS):
+            return show
+        return None
+
     def known(self, show_id: UUID) -> LiveShow | None:
         """The picture in memory, if there is one. When it is too old, a reading begins for those who follow."""
         show = self._shows.get(show_id)

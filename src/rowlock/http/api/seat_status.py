@@ -14,6 +14,7 @@ from rowlock.http.problems import ProblemError
 from rowlock.live.boards import LiveShows
 
 OCTETS = b"application/octet-stream"
+_CACHING = ((b"cache-control", b"no-cache"), (b"vary", b"accept"))
 
 
 class SeatStatus(Struct):
@@ -62,13 +63,13 @@ class SeatStatusEndpoints:
     async def seats(self, request: Request) -> Reply:
         """GET the status of every seat."""
         show_id = _show_id(request.value)
-        show = await self._live.get(show_id)
+        show = self._live.current(show_id) or await self._live.get(show_id)
         if show is None:
             raise ProblemError(Outcome.SHOW_NOT_FOUND)
         board = show.picture()
         as_bits = OCTETS in request.headers.get(b"accept", b"")
-        etag = f'"{board.version}{"-b" if as_bits else ""}"'.encode()
-        headers = [(b"etag", etag), (b"cache-control", b"no-cache"), (b"vary", b"accept")]
+        etag = _etag(board.version, as_bits)
+        headers = [(b"etag", etag), *_CACHING]
         if etag in request.headers.get(b"if-none-match", b""):
             return Reply(304, b"", headers)
         if as_bits:
@@ -82,6 +83,12 @@ class SeatStatusEndpoints:
             seats=[SeatStatus(seat, STATUSES[board.status(seat)]) for seat in range(1, board.seats_total + 1)],
         )
         return Reply(200, msgspec.json.encode(answer), [JSON, *headers])
+
+
+@lru_cache(maxsize=1_000)
+def _etag(version: str, as_bits: bool) -> bytes:
+    # The two pictures of one state are different bytes, so they need different names.
+    return f'"{version}{"-b" if as_bits else ""}"'.encode()
 
 
 @lru_cache(maxsize=1_000)
