@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from itertools import combinations_with_replacement
-from math import inf
+from math import exp, inf, log
 from statistics import median
+from sys import float_info
 
 
 class NothingToCompareError(Exception):
@@ -26,9 +27,10 @@ def ratio(numerators: Sequence[float], denominators: Sequence[float]) -> tuple[f
     Both sides of a round are measured one right after the other. A machine that is slower for a minute, because of its
     neighbours, changes the rates of that round and hardly its ratio.
 
-    The value is the Hodges-Lehmann estimate: the median of the averages of all pairs of rounds, each with itself
-    included. Like the median it does not mind a few odd rounds, and it is as steady as the median of half as many
-    rounds again.
+    The value is the Hodges-Lehmann estimate of the logarithms: the median of the geometric means of all pairs of rounds
+    (each with itself, too). Like the median it does not mind a few odd rounds, and it is as steady as the median of
+    half as many rounds again. By logarithms because twice and half are equally far from one, so that a ratio and its
+    reciprocal tell the same.
 
     Raises NothingToCompareError when the other side came to nothing, or took for ever: any side would look well beside
     it. A single round of which that is true makes the range infinite.
@@ -36,7 +38,9 @@ def ratio(numerators: Sequence[float], denominators: Sequence[float]) -> tuple[f
     if not 0 < median(denominators) < inf:
         raise NothingToCompareError(f"the side to compare with came to {denominators}; let it run for longer, or alone")
     by_round = [top / bottom if 0 < bottom < inf else inf for top, bottom in zip(numerators, denominators, strict=True)]
-    value = median((one + other) / 2 for one, other in combinations_with_replacement(by_round, 2))
+    # A side that came to nothing in a round has no logarithm. The smallest number there is stands for it.
+    logarithms = [log(max(each, float_info.min)) for each in by_round]
+    value = exp(median((one + other) / 2 for one, other in combinations_with_replacement(logarithms, 2)))
     return value, {
         "ratio_median": round(median(by_round), 3),
         "ratio_min": round(min(by_round), 3),

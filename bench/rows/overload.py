@@ -19,7 +19,7 @@ _WITHOUT_A_PLACE = 1_000
 """Buyers beyond those who may wait in the server. Their pauses are so short that together they ask for the rest."""
 _RAMP_SECONDS = 3.0
 """Until every buyer is connected and the queues are as long as they get. It is not counted."""
-_SHORTEST_SECONDS = 7
+_SHORTEST_SECONDS = 6
 
 _SPARE = 100
 _REFUSED_AT_ONCE = 64

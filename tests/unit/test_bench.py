@@ -174,13 +174,27 @@ def test_a_run_that_is_broken_off_leaves_nothing_open() -> None:
     assert not families.open
 
 
-def test_a_ratio_is_the_median_of_the_averages_of_all_pairs_of_rounds() -> None:
+def test_a_ratio_is_the_median_of_the_geometric_means_of_all_pairs_of_rounds() -> None:
     value, detail = ratio([2.0, 8.0, 9.0], [2.0, 2.0, 4.0])
 
-    # The rounds came to 1, 4 and 2.25, and so their pairs to 1, 1.625, 2.25, 2.5, 3.125 and 4.
-    assert value == 2.375
+    # The rounds came to 1, 4 and 2.25, and their pairs to 1, 1.5, 2, 2.25, 3 and 4: the middle is between 2 and 2.25.
+    assert value == pytest.approx((2.0 * 2.25) ** 0.5)
     assert detail == {"ratio_median": 2.25, "ratio_min": 1.0, "ratio_max": 4.0}
     assert figures([3.0, 1.0, 2.0]) == {"median": 2.0, "min": 1.0, "max": 3.0, "rounds": [3.0, 1.0, 2.0]}
+
+
+def test_a_ratio_and_its_reciprocal_tell_the_same() -> None:
+    one, other = [1.0, 3.0, 2.0, 8.0], [2.0, 2.0, 5.0, 2.0]
+
+    assert ratio(one, other)[0] == pytest.approx(1 / ratio(other, one)[0])
+
+
+def test_a_side_that_came_to_nothing_in_some_rounds_is_still_compared() -> None:
+    value, detail = ratio([0.0, 0.0, 0.0, 4.0], [1.0, 1.0, 0.0, 1.0])
+
+    assert value == pytest.approx(0.0)
+    assert detail["ratio_min"] == 0.0
+    assert detail["ratio_max"] == inf
 
 
 @pytest.mark.parametrize("yardstick", [[1.0, inf], [0.0, 0.0]])
