@@ -16,7 +16,8 @@ class Scale:
                         compared in latency_rounds of latency_seconds each.
     curve_rounds        rounds of curve_seconds each of the open loop, at curve_percents of the closed loop's peak.
     growth_shows        shows of 100,000 seats in the grown database, with so many live claims and audit rows.
-    expired_holds       holds that run out together; expiry_seconds is the length of a round with buyers.
+    expired_holds       holds that run out together; expiry_seconds is the length of a round with buyers, who are
+                        served by one of expiry_servers after the other, each with so many holds.
     status_rounds       rounds of status_seconds each.
     samples             requests of one client for each side and round, where single answers are timed.
     theatre_seasons     sold-out seasons of the theatre (and stadium_seasons of the stadium) whose seating is judged.
@@ -46,6 +47,7 @@ class Scale:
     expired_holds: int
     expiry_rounds: int
     expiry_seconds: int
+    expiry_servers: int
     status_rounds: int
     status_seconds: int
     samples: int
@@ -78,6 +80,7 @@ FULL = Scale(
     expired_holds=100_000,
     expiry_rounds=9,
     expiry_seconds=1,
+    expiry_servers=2,
     status_rounds=10,
     status_seconds=3,
     samples=500,
@@ -110,6 +113,7 @@ QUICK = Scale(
     expired_holds=10_000,
     expiry_rounds=1,
     expiry_seconds=2,
+    expiry_servers=1,
     status_rounds=1,
     status_seconds=2,
     samples=200,

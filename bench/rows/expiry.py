@@ -119,30 +119,18 @@ def measure_latency(bench: Bench) -> Turns[list[Row]]:
     rate = peak.http_per_second * _PERCENT_OF_PEAK / 100
     seconds = bench.scale.expiry_seconds
     without, meanwhile = list[OpenLoopResult](), list[OpenLoopResult]()
-    with bench.cluster.database(template) as database:
-        _prepare(database)
-        with rowlock_server(database, bench.folder) as server:
-            onsale = OnSale(bench, database, server)
-            onsale.supply.take(bench.scale.expired_holds)
-            onsale.http(peak.connections, bench.scale.warm_up_seconds)
-            onsale.offer(rate, bench.scale.warm_up_seconds)
-
-            turns: list[Callable[[], None]] = [
-                lambda: without.append(onsale.offer(rate, seconds)),
-                # The worker begins after the rest, so that buyers are there for all that it does.
-                lambda: meanwhile.append(onsale.offer(rate, seconds, beside=_worker(database.dsns.app))),
-            ]
-            retired = 0
-            while retired < bench.scale.expired_holds:
-                for turn in turns:
-                    turn()
-                turns.reverse()  # So that each side comes first as often as the other.
-                retired = _retired(database)
-                bench.say(f"expiry: {retired:,} holds retired by the worker")
-                yield retired / bench.scale.expired_holds
-    if len(meanwhile) > 1:  # In the last of several rounds the cleanup came to its end.
-        without.pop()
-        meanwhile.pop()
+    # A server keeps its habits for as long as it lives, so the figures come from more than one.
+    servers = bench.scale.expiry_servers
+    for number in range(servers):
+        with bench.cluster.database(template) as database:
+            _prepare(database)
+            with rowlock_server(database, bench.folder) as server:
+                onsale = OnSale(bench, database, server)
+                onsale.supply.take(bench.scale.expired_holds)
+                onsale.http(peak.connections, bench.scale.warm_up_seconds)
+                onsale.offer(rate, bench.scale.warm_up_seconds)
+                for share in _latency_rounds(bench, onsale, rate, without, meanwhile):
+                    yield (number + share) / servers
     value, spread = ratio(_p99(meanwhile), _p99(without))
     detail = {
         **spread,
@@ -157,6 +145,30 @@ def measure_latency(bench: Bench) -> Turns[list[Row]]:
         "not_accepted": sum(result.due - result.statuses.get("201", 0) for result in (*without, *meanwhile)),
     }
     return [Row("expire_100k_p99", value, detail)]
+
+
+def _latency_rounds(
+    bench: Bench, onsale: OnSale, rate: float, without: list[OpenLoopResult], meanwhile: list[OpenLoopResult]
+) -> Iterator[float]:
+    """Add a result to each list a round, until all holds are retired; yields the share of them that is."""
+    seconds, holds, app_dsn = bench.scale.expiry_seconds, bench.scale.expired_holds, onsale.database.dsns.app
+    turns: list[Callable[[], None]] = [
+        lambda: without.append(onsale.offer(rate, seconds)),
+        # The worker begins after the rest, so that buyers are there for all that it does.
+        lambda: meanwhile.append(onsale.offer(rate, seconds, beside=_worker(app_dsn))),
+    ]
+    retired, rounds = 0, 0
+    while retired < holds:
+        for turn in turns:
+            turn()
+        turns.reverse()  # So that each side comes first as often as the other.
+        rounds += 1
+        retired = _retired(onsale.database)
+        bench.say(f"expiry: {retired:,} holds retired by the worker")
+        yield retired / holds
+    if rounds > 1:  # In the last of several rounds the cleanup came to its end.
+        without.pop()
+        meanwhile.pop()
 
 
 def _p99(results: list[OpenLoopResult]) -> list[float]:
