@@ -16,7 +16,7 @@ from tests.support.seatdb import SeatDb, Show
 @pytest.fixture
 def full(monkeypatch: pytest.MonkeyPatch) -> None:
     """As many requests wait as may; those that get through all the same are still served."""
-    monkeypatch.setattr(Coalescer, "room", property(lambda _: 0))
+    monkeypatch.setattr(Coalescer, "room", lambda _: 0)
 
 
 def _in_one_packet(served: Served, path: str, wish: dict[str, object]) -> httpx.Response:

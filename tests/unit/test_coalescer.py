@@ -179,11 +179,11 @@ async def test_past_the_bound_an_item_is_refused_at_once_and_room_is_made_by_a_f
     await turns()
     waiting = submit(coalescer, "b", "c")
     await turns()
-    assert coalescer.room == 0
+    assert coalescer.room() == 0
     with pytest.raises(BusyError):
         await coalescer.submit("another show", "d")
     await airport.land()
-    assert coalescer.room == 2
+    assert coalescer.room() == 2
     late = submit(coalescer, "e")
     await turns()
     await airport.land_all()
@@ -399,7 +399,7 @@ async def test_closing_lets_flights_land_and_refuses_everybody_else(airport: Air
     closing = asyncio.create_task(coalescer.close())
     await turns()
     assert await results(waiting) == [BusyError]
-    assert coalescer.room == 0
+    assert coalescer.room() == 0
     with pytest.raises(BusyError):
         await coalescer.submit("show", "c")
     assert not closing.done()

@@ -101,7 +101,7 @@ def create_app(
     _add_problem_page(app)
     _answer_with_problems(app)
     _describe(app, lean)
-    return Front(lean, app, access_log or AccessLog(), lambda: reserving.room)
+    return Front(lean, app, access_log or AccessLog(), reserving.room)
 
 
 def _describe(app: FastAPI, lean: LeanRoutes) -> None:

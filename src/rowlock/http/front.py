@@ -16,7 +16,7 @@ import structlog
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from rowlock.http.lean import LeanRoutes, Reply
+from rowlock.http.lean import Headers, LeanRoutes, Reply
 from rowlock.http.problems import MEDIA_TYPE, ProblemError, as_problem, problem_body
 
 log = structlog.get_logger(__name__)
@@ -99,9 +99,9 @@ class Front:
         self._access_log = access_log
         self._room = room
         self._let_in = 0
-        self._refusal = _raw(problem_reply(ProblemError("BUSY"), _ANY_REQUEST_ID.decode()))
         self._prefix = token_hex(6)
         self._numbers = count(1)
+        self._refusal = self._refusal_by_number()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection event."""
@@ -111,11 +111,12 @@ class Front:
                 self._access_log.flush()
             return
         started = perf_counter()
-        request_id = self._request_id(scope)
+        headers = dict(scope["headers"])
+        request_id = self._request_id(headers)
         scope.setdefault("state", {})["request_id"] = request_id
         status, route = 500, "unmatched"
         try:
-            reply, route = await self._lean_reply(scope, receive, request_id)
+            reply, route = await self._lean_reply(scope, headers, receive, request_id)
             if reply is not None:
                 status = reply.status
                 await _send(send, reply, request_id)
@@ -162,7 +163,8 @@ class Front:
             return None
         if self._access_log is not None:
             self._access_log.add_refusal()
-        return self._refusal.replace(_ANY_REQUEST_ID, self._new_request_id().encode())
+        number = next(self._numbers)
+        return self._refusal % (number, number)
 
     def _let_one_in(self) -> None:
         # All that has arrived is read before any of it is served. A thousand requests that each found one place free
@@ -175,7 +177,9 @@ class Front:
     def _turn_ends(self) -> None:
         self._let_in = 0
 
-    async def _lean_reply(self, scope: Scope, receive: Receive, request_id: str) -> tuple[Reply | None, str]:
+    async def _lean_reply(
+        self, scope: Scope, headers: Headers, receive: Receive, request_id: str
+    ) -> tuple[Reply | None, str]:
         route = "unmatched"
         try:
             found = self._lean.find(scope["method"], scope["path"])
@@ -183,7 +187,7 @@ class Front:
                 return None, route
             endpoint, value = found
             route = endpoint.path
-            request = await self._lean.request(endpoint, value, scope, receive)
+            request = await self._lean.request(endpoint, value, scope, headers, receive)
             reply = await endpoint.handler(request)
         except Exception as error:  # noqa: BLE001 - whatever went wrong, the buyer gets an answer.
             # The problem gets no name in this frame, which the error knows: they would hold each other, and each
@@ -193,14 +197,17 @@ class Front:
             reply.headers.append((b"set-cookie", request.new_cookie))
         return reply, route
 
-    def _request_id(self, scope: Scope) -> str:
-        for name, value in scope["headers"]:
-            if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
-                return str(value, "ascii")
-        return self._new_request_id()
+    def _request_id(self, headers: Headers) -> str:
+        given = headers.get(b"x-request-id")
+        if given is not None and _REQUEST_ID.fullmatch(given):
+            return str(given, "ascii")
+        return f"{self._prefix}-{next(self._numbers):010x}"
 
-    def _new_request_id(self) -> str:
-        return f"{self._prefix}-{next(self._numbers):08x}"
+    def _refusal_by_number(self) -> bytes:
+        """The raw refusal as a format: the number of the request goes where its id stands, in the head and the body."""
+        anybody = f"{self._prefix}-{0:010x}"
+        raw = _raw(problem_reply(ProblemError("BUSY"), anybody), anybody)
+        return raw.replace(b"%", b"%%").replace(anybody.encode(), f"{self._prefix}-%010x".encode())
 
 
 def _error_reply(error: Exception, request_id: str, route: str) -> Reply:
@@ -234,8 +241,6 @@ def _limited(receive: Receive) -> Receive:
     return limited
 
 
-# Stands for a request id, and is as long as one, so that the length of an answer made with it stays right.
-_ANY_REQUEST_ID = b"?" * 21
 _CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,6})[ \t]*\r\n", re.IGNORECASE)
 
 
@@ -254,9 +259,9 @@ def _headers(reply: Reply, request_id: str) -> list[tuple[bytes, bytes]]:
     return headers
 
 
-def _raw(reply: Reply) -> bytes:
-    """A reply as it stands on the wire, with a placeholder for the request id."""
-    headers = b"".join(b"%s: %s\r\n" % header for header in _headers(reply, _ANY_REQUEST_ID.decode()))
+def _raw(reply: Reply, request_id: str) -> bytes:
+    """A reply as it stands on the wire."""
+    headers = b"".join(b"%s: %s\r\n" % header for header in _headers(reply, request_id))
     return b"HTTP/1.1 %d %s\r\n%s\r\n%s" % (
         reply.status,
         HTTPStatus(reply.status).phrase.encode(),

@@ -171,9 +171,10 @@ class LeanRoutes:
             raise ProblemError("METHOD_NOT_ALLOWED", f"Use {allow} here.", headers=((b"allow", allow.encode()),))
         return endpoint
 
-    async def request(self, endpoint: Endpoint, value: str, scope: Scope, receive: Receive) -> Request:
+    async def request(
+        self, endpoint: Endpoint, value: str, scope: Scope, headers: Headers, receive: Receive
+    ) -> Request:
         """The request as the endpoint's handler takes it. Raises ProblemError when it is malformed."""
-        headers = dict(scope["headers"])
         body = None
         if endpoint.takes is not None:
             raw = await read_body(headers, receive)

@@ -71,10 +71,9 @@ class Coalescer(Generic[Key, Item, Answer]):
         self._watch: asyncio.TimerHandle | None = None
         self._closed = False
 
-    @property
     def room(self) -> int:
         """How many more items may wait; the next one is refused when there is none."""
-        return 0 if self._closed else max(0, self._waiting_limit - self._waiting)
+        return 0 if self._closed else self._waiting_limit - self._waiting
 
     async def submit(self, key: Key, item: Item) -> Answer:
         """The answer to one item.

@@ -44,10 +44,9 @@ class Reserving:
         self._reserves: Coalescer[UUID, ReserveRequest, ReservationResult] = Coalescer(self._reserve)
         self._releases: Coalescer[UUID, ReleaseRequest, ReleaseResult] = Coalescer(self._release, lanes=1)
 
-    @property
     def room(self) -> int:
         """How many more reserves may wait now; the next one is refused with BusyError when there is none."""
-        return self._reserves.room
+        return self._reserves.room()
 
     async def close(self) -> None:
         """Let what is on its way end, and refuse what still waits."""

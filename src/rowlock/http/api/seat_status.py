@@ -68,12 +68,11 @@ class SeatStatusEndpoints:
             raise ProblemError(Outcome.SHOW_NOT_FOUND)
         board = show.picture()
         as_bits = OCTETS in request.headers.get(b"accept", b"")
-        etag = _etag(board.version, as_bits)
-        headers = [(b"etag", etag), *_CACHING]
+        etag, caching = _names(board.version, as_bits)
         if etag in request.headers.get(b"if-none-match", b""):
-            return Reply(304, b"", headers)
+            return Reply(304, b"", list(caching))
         if as_bits:
-            return Reply(200, board.packed(), [(b"content-type", OCTETS), *headers])
+            return Reply(200, board.packed(), [(b"content-type", OCTETS), *caching])
         answer = SeatStatuses(
             show_id=show_id,
             version=board.version,
@@ -82,13 +81,15 @@ class SeatStatusEndpoints:
             seats_available=board.seats_available,
             seats=[SeatStatus(seat, STATUSES[board.status(seat)]) for seat in range(1, board.seats_total + 1)],
         )
-        return Reply(200, msgspec.json.encode(answer), [JSON, *headers])
+        return Reply(200, msgspec.json.encode(answer), [JSON, *caching])
 
 
 @lru_cache(maxsize=1_000)
-def _etag(version: str, as_bits: bool) -> bytes:
+def _names(version: str, as_bits: bool) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]:
+    """The ETag of a picture, and the headers that tell a cache about it."""
     # The two pictures of one state are different bytes, so they need different names.
-    return f'"{version}{"-b" if as_bits else ""}"'.encode()
+    etag = f'"{version}{"-b" if as_bits else ""}"'.encode()
+    return etag, ((b"etag", etag), *_CACHING)
 
 
 @lru_cache(maxsize=1_000)
