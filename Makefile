@@ -39,7 +39,7 @@ setup: ## make or update .venv with everything for development
 test-tools: setup ## find or fetch PostgreSQL 15 and plpgsql_check for the tests
 	@$(BIN)/python scripts/setup_test_tools.py
 
-test: test-tools lint types imports sql-lint ## check everything that CI checks: style, types, imports, SQL, every test
+test: test-tools lint types imports sql-lint ## check style, types, imports, SQL and run every test, as CI does
 	$(WITH_TEST_TOOLS) exec $(BIN)/pytest -n $(JOBS) --dist loadgroup $(PYTEST_ARGS)
 
 lint: setup ## check style and formatting of Python, and that uv.lock fits pyproject.toml
@@ -62,7 +62,7 @@ test-unit: setup ## run the tests that need no database
 test-db: test-tools ## run the tests that need a database
 	$(WITH_TEST_TOOLS) exec $(BIN)/pytest -n $(JOBS) --dist loadgroup --ignore tests/unit $(PYTEST_ARGS)
 
-bench: setup ## measure this machine against pgbench, in about 16 minutes; ARGS=--quick takes two
+bench: setup ## measure this machine against pgbench, in about 15 minutes; ARGS=--quick takes two or three
 	@exec $(BIN)/python -m bench $(ARGS)
 
 format: setup ## format Python and mend what the linter can mend

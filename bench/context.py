@@ -196,17 +196,34 @@ class OnSale:
         self.database.ledger.add(result.successes, cut_off=connections + result.broken)
         return Load(result, ended - before, ended - after_ramp)
 
-    def calls(self, clients: int, seconds: int, *, rate: float | None = None, latencies: bool = False) -> Calls:
+    def calls(
+        self,
+        clients: int,
+        seconds: int,
+        *,
+        rate: float | None = None,
+        latencies: bool = False,
+        ramp_seconds: float = 0,
+    ) -> Calls:
         """Call the function with pgbench."""
         wishes = self.supply.take(seconds * _MOST_PER_SECOND)
         self.rest()
         before = self.cpu()
-        result = self.pgbench.run(wishes, clients=clients, seconds=seconds, rate=rate, latencies=latencies)
+        result = self.pgbench.run(
+            wishes, clients=clients, seconds=seconds, rate=rate, latencies=latencies, ramp_seconds=ramp_seconds
+        )
         used = self.cpu() - before
         self.database.ledger.add(result.transactions)
         return Calls(result, used)
 
-    def offer(self, rate: float, seconds: int, beside: AbstractContextManager[None] | None = None) -> OpenLoopResult:
+    def offer(
+        self,
+        rate: float,
+        seconds: int,
+        *,
+        ramp_seconds: float = 0,
+        beside: AbstractContextManager[None] | None = None,
+    ) -> OpenLoopResult:
         """Reserve over HTTP in an open loop, while `beside` is entered."""
         wishes = self.supply.take(int(rate * seconds * 1.2) + 10_000)
         self.rest()
@@ -218,6 +235,7 @@ class OnSale:
             connections=_OPEN_LOOP_CONNECTIONS,
             first_show=wishes.first_show,
             pairs=wishes.pairs,
+            ramp_seconds=ramp_seconds,
         )
         with beside or contextlib.nullcontext():
             result = run_open_loop(plan)

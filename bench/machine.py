@@ -8,7 +8,9 @@ import platform
 import re
 import statistics
 import subprocess
+import sys
 import time
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,8 @@ _SETTINGS = (
 )  # fmt: skip
 REQUIRED_ON = ("fsync", "synchronous_commit", "full_page_writes", "autovacuum")
 _FSYNCS = 200
+_WAKE_UPS = 300
+_ECHO = "import os\nwhile (byte := os.read(0, 1)):\n    os.write(1, byte)"
 _BLOCK_BYTES = 8192
 _BUSY_LOAD = 0.5
 
@@ -43,6 +47,7 @@ def describe_machine(data_folder: Path) -> dict[str, Any]:
         "file_system": _file_system(data_folder),
         "load_before": round(load, 2),
         "idle_before": load < _BUSY_LOAD,
+        "wake_up_microseconds": wake_up_microseconds(),
     }
 
 
@@ -94,7 +99,39 @@ def fdatasync_milliseconds(folder: Path) -> dict[str, float]:
     finally:
         os.close(descriptor)
         path.unlink()
-    return {"median": round(statistics.median(times), 3), "p99": round(statistics.quantiles(times, n=100)[98], 3)}
+    return _median_and_p99(times, 3)
+
+
+def wake_up_microseconds() -> dict[str, float]:
+    """How long it takes to wake a process on another core and be woken by its answer: median and 99th percentile.
+
+    Every round trip of a single request pays it a few times. A virtual machine that is given its cores late makes
+    rows of small round trips slow and unsteady, and leaves those of large batches alone.
+    """
+    cores = os.sched_getaffinity(0)
+    command = [sys.executable, "-c", _ECHO]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as echo:  # noqa: S603 - our own.
+        assert echo.stdin is not None, "it was asked for"
+        assert echo.stdout is not None, "it was asked for"
+        there, back = echo.stdin.fileno(), echo.stdout.fileno()
+        os.sched_setaffinity(echo.pid, {max(cores)})
+        os.sched_setaffinity(0, {min(cores)})
+        times = []
+        try:
+            for _ in range(_WAKE_UPS):
+                time.sleep(0.001)  # So that both cores are at rest.
+                began = time.perf_counter()
+                os.write(there, b"?")
+                os.read(back, 1)
+                times.append((time.perf_counter() - began) * 1e6)
+        finally:
+            os.sched_setaffinity(0, cores)
+    return _median_and_p99(times[1:], 1)  # For the first one, Python has to start.
+
+
+def _median_and_p99(times: Sequence[float], digits: int) -> dict[str, float]:
+    p99 = statistics.quantiles(times, n=100)[98]
+    return {"median": round(statistics.median(times), digits), "p99": round(p99, digits)}
 
 
 def _cpu_model() -> str:

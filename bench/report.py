@@ -116,11 +116,12 @@ def results(rows: Sequence[Row], facts: Mapping[str, Any]) -> dict[str, Any]:
 
 def table(rows: Sequence[Row]) -> str:
     """The rows as a Markdown table, which is also readable as it is."""
-    head = ("row", "value", "goal", "", "what it is")
+    head = ("row", "value", "±", "goal", "", "what it is")
     lines = [
         (
             row.id,
             _shown(row),
+            f"{row.detail['ratio_error']:.1%}" if "ratio_error" in row.detail else "",
             "" if row.kind.goal is None else str(row.kind.goal),
             {True: "reached", False: "MISSED", None: ""}[row.met],
             row.kind.meaning,

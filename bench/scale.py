@@ -8,16 +8,17 @@ class Scale:
     """Sizes of one kind of run. Seconds are for each round of each side; wrk takes whole ones only.
 
     rounds              rounds of each comparison; the sides take turns. Many short ones, because a shared machine
-                        changes its speed within seconds. Fewer where a round has to be long (long_rounds), or where the
-                        sides take turns by the request or run at the same moment (steady_rounds).
+                        changes its speed within seconds. Fewer where a round has to be long (long_rounds), or where
+                        ratios of rounds hardly differ (steady_rounds); more of the rush for few seats (rush_rounds),
+                        whose ratios differ most.
     pgbench_clients     client counts tried for pgbench's best rate.
     http_connections    connection counts tried for the best rate over HTTP.
     latency_clients     client counts tried for pgbench's best 99th percentile, in latency_tries rounds; then it is
                         compared in latency_rounds of latency_seconds each.
     curve_rounds        rounds of curve_seconds each of the open loop, at curve_percents of the closed loop's peak.
     growth_shows        shows of 100,000 seats in the grown database, with so many live claims and audit rows.
-    expired_holds       holds that run out together; expiry_seconds is the length of a round with buyers, who are
-                        served by one of expiry_servers after the other, each with so many holds.
+    expired_holds       holds that run out together. Cleaned up expiry_rounds times; and expiry_latency_rounds of
+                        expiry_seconds with buyers meanwhile.
     status_rounds       rounds of status_seconds each.
     samples             requests of one client for each side and round, where single answers are timed.
     theatre_seasons     sold-out seasons of the theatre (and stadium_seasons of the stadium) whose seating is judged.
@@ -26,6 +27,7 @@ class Scale:
     name: str
     rounds: int
     long_rounds: int
+    rush_rounds: int
     steady_rounds: int
     round_seconds: int
     warm_up_seconds: int
@@ -46,8 +48,8 @@ class Scale:
     growth_audit_rows: int
     expired_holds: int
     expiry_rounds: int
+    expiry_latency_rounds: int
     expiry_seconds: int
-    expiry_servers: int
     status_rounds: int
     status_seconds: int
     samples: int
@@ -59,6 +61,7 @@ FULL = Scale(
     name="full",
     rounds=16,
     long_rounds=12,
+    rush_rounds=20,
     steady_rounds=10,
     round_seconds=1,
     warm_up_seconds=3,
@@ -68,8 +71,8 @@ FULL = Scale(
     http_connections=(64, 128, 256, 512),
     latency_clients=(4, 12),
     latency_tries=3,
-    latency_rounds=40,
-    latency_seconds=1,
+    latency_rounds=30,
+    latency_seconds=2,
     curve_rounds=3,
     curve_seconds=2,
     curve_percents=(25, 50, 70, 90, 110, 200),
@@ -79,8 +82,8 @@ FULL = Scale(
     growth_audit_rows=2_000_000,
     expired_holds=100_000,
     expiry_rounds=9,
+    expiry_latency_rounds=50,
     expiry_seconds=1,
-    expiry_servers=2,
     status_rounds=10,
     status_seconds=3,
     samples=500,
@@ -92,6 +95,7 @@ QUICK = Scale(
     name="quick",
     rounds=2,
     long_rounds=1,
+    rush_rounds=1,
     steady_rounds=2,
     round_seconds=1,
     warm_up_seconds=1,
@@ -102,7 +106,7 @@ QUICK = Scale(
     latency_clients=(4,),
     latency_tries=1,
     latency_rounds=1,
-    latency_seconds=1,
+    latency_seconds=2,
     curve_rounds=1,
     curve_seconds=1,
     curve_percents=(50, 90, 200),
@@ -112,8 +116,8 @@ QUICK = Scale(
     growth_audit_rows=80_000,
     expired_holds=10_000,
     expiry_rounds=1,
+    expiry_latency_rounds=1,
     expiry_seconds=2,
-    expiry_servers=1,
     status_rounds=1,
     status_seconds=2,
     samples=200,

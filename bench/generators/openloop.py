@@ -27,7 +27,10 @@ _PATIENCE_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to send. `connections` bounds the requests under way; `poisson` False sends in even steps."""
+    """What to send. `connections` bounds the requests under way; `poisson` False sends in even steps.
+
+    Requests that are due in the first `ramp_seconds` are sent like all others, and their latencies are not counted.
+    """
 
     port: int
     path: str
@@ -39,6 +42,7 @@ class Plan:
     at_once: int = 1
     first_pair: int = 0
     poisson: bool = True
+    ramp_seconds: float = 0
     seed: int = 1
 
 
@@ -48,7 +52,7 @@ class OpenLoopResult:
 
     due        requests that were to be sent; dropped of them were not, because every connection was busy.
     statuses   answers by status; "none" for those that never came.
-    accepted   latencies of the 201s; all: of everything that was due, failures included as infinite.
+    accepted   latencies of the 201s, after the ramp; all: of everything that was due then, failures as infinite.
     lateness   how much later than due the generator itself sent, which is its own fault and part of the latencies.
     """
 
@@ -79,6 +83,7 @@ class OpenLoop:
         self._connections: dict[int, Connection] = {}
         self._idle: list[int] = []
         self._due_at: dict[int, float] = {}
+        self._counts_from = 0.0
         self.statuses: Counter[str] = Counter()
         self.accepted, self.all, self.lateness = Histogram(), Histogram(), Histogram()
         self.due = self.dropped = 0
@@ -87,11 +92,12 @@ class OpenLoop:
         """Send everything and wait for the answers."""
         started = time.perf_counter()
         before = time.process_time()
+        self._counts_from = started + self._plan.ramp_seconds
         seconds = self._send(started, started + self._plan.seconds)
         self._wait(time.perf_counter() + _PATIENCE_SECONDS)
         cpu = time.process_time() - before
-        for _ in self._due_at:
-            self._fail("none")
+        for due in self._due_at.values():
+            self._fail(due)
         return OpenLoopResult(
             self.due, self.dropped, dict(self.statuses), self.accepted, self.all, self.lateness, seconds, cpu
         )
@@ -116,14 +122,14 @@ class OpenLoop:
         self.due += 1
         if not self._idle and len(self._connections) >= self._plan.connections:
             self.dropped += 1
-            self.all.add(inf)
+            self._count(due, inf)
             return
         descriptor = self._idle.pop() if self._idle else self._connect()
         request = reserve_request(self._address, self._plan.path, self._wishes, number)
         try:
             self._connections[descriptor].send(request)
         except OSError:
-            self._fail("none")
+            self._fail(due)
             self._close(descriptor)
             return
         self._due_at[descriptor] = due
@@ -136,29 +142,33 @@ class OpenLoop:
             try:
                 answer = self._connections[descriptor].receive()
             except (OSError, BrokenConnectionError):
-                if self._due_at.pop(descriptor, None) is not None:
-                    self._fail("none")
+                if (due := self._due_at.pop(descriptor, None)) is not None:
+                    self._fail(due)
                 else:  # The server closes what was idle for long.
                     self._idle.remove(descriptor)
                 self._close(descriptor)
                 continue
             if answer is not None:
-                latency = time.perf_counter() - self._due_at.pop(descriptor)
+                due = self._due_at.pop(descriptor)
                 self.statuses[str(answer.status)] += 1
-                if answer.status == 201:
-                    self.accepted.add(latency)
-                    self.all.add(latency)
-                else:
-                    self.all.add(inf)
+                self._count(due, time.perf_counter() - due if answer.status == 201 else inf)
                 self._idle.append(descriptor)
 
     def _wait(self, deadline: float) -> None:
         while self._due_at and (left := deadline - time.perf_counter()) > 0:
             self._take(left)
 
-    def _fail(self, status: str) -> None:
-        self.statuses[status] += 1
-        self.all.add(inf)
+    def _fail(self, due: float) -> None:
+        self.statuses["none"] += 1
+        self._count(due, inf)
+
+    def _count(self, due: float, latency: float) -> None:
+        """Count how long a request took that was due then; infinity when it was not accepted."""
+        if due < self._counts_from:
+            return
+        self.all.add(latency)
+        if latency != inf:
+            self.accepted.add(latency)
 
     def _connect(self) -> int:
         """A new connection's descriptor. They are made when they are needed: a thousand at once would be a load."""

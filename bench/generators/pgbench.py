@@ -50,10 +50,13 @@ class Pgbench:
         seconds: int,
         rate: float | None = None,
         latencies: bool = False,
+        ramp_seconds: float = 0,
         script: str = "reserve.sql",
     ) -> PgbenchResult:
         """One run, closed loop; with `rate` transactions a second as an open loop (Poisson), and then latencies count
-        from when each transaction was due. Raises ProgramFailedError.
+        from when each transaction was due. Those of transactions that began in the first `ramp_seconds` do not count.
+
+        Raises ProgramFailedError.
         """
         variables = {
             "k": -1,
@@ -74,7 +77,7 @@ class Pgbench:
             if latencies:
                 command += ["-l", "--log-prefix", str(folder / "log")]
             finished = run(command, environment=self._environment)
-            histogram = read_logs(folder) if latencies else None
+            histogram = read_logs(folder, ramp_seconds) if latencies else None
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         return parse(finished.output, finished.cpu_seconds, histogram)
@@ -90,11 +93,20 @@ def parse(output: str, cpu_seconds: float, latencies: Histogram | None) -> Pgben
     return PgbenchResult(int(processed[1]), float(rate[1]), cpu_seconds, latencies)
 
 
-def read_logs(folder: Path) -> Histogram:
-    """Latencies from pgbench's logs: the third column, in microseconds, from the scheduled start if there is one."""
-    histogram = Histogram()
+def read_logs(folder: Path, ramp_seconds: float = 0) -> Histogram:
+    """Latencies from pgbench's logs, from the scheduled start if there is one, without those that began in the ramp.
+
+    A line has client, transaction, microseconds that it took, script, and when it ended: seconds and microseconds.
+    """
+    began_and_took: list[tuple[float, float]] = []
     for path in sorted(folder.iterdir()):
         with path.open(encoding="utf-8") as lines:
             for line in lines:
-                histogram.add(int(line.split(" ", 3)[2]) / 1e6)
+                _, _, took, _, seconds, microseconds, *_ = map(int, line.split())
+                began_and_took.append((seconds + (microseconds - took) / 1e6, took / 1e6))
+    histogram = Histogram()
+    counts_from = min((began for began, _ in began_and_took), default=0.0) + ramp_seconds
+    for began, took_seconds in began_and_took:
+        if began >= counts_from:
+            histogram.add(took_seconds)
     return histogram

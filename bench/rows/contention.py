@@ -55,7 +55,7 @@ def measure_hot_seats(bench: Bench) -> Turns[list[Row]]:
 
         _rush(onsale, first, _FEW, scale.warm_up_seconds)
         rounds = yield from interleave(
-            {"many": lambda: attempt(first, _MANY), "few": lambda: attempt(first + 1, _FEW)}, scale.long_rounds
+            {"many": lambda: attempt(first, _MANY), "few": lambda: attempt(first + 1, _FEW)}, scale.rush_rounds
         )
         with onsale.database.owner() as connection:
             row = connection.execute(_DOUBLE_SALES).fetchone()
@@ -114,7 +114,7 @@ def measure_hot_show(bench: Bench) -> Turns[list[Row]]:
                 "hot": lambda: rate(1, seconds),
                 "spread": lambda: rate(_SPREAD_SHOWS, seconds),
             },
-            scale.rounds,
+            scale.steady_rounds,
         )
     value, spread = ratio(rounds["hot"], rounds["spread"])
     detail = {**spread, "one_show_per_s": figures(rounds["hot"]), "spread_per_s": figures(rounds["spread"])}

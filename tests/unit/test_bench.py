@@ -1,7 +1,10 @@
 """The pure parts of the benchmark: a wrong formula there would be believed for years."""
 
 import json
-from math import inf
+import os
+import socketserver
+import threading
+from math import exp, inf
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
@@ -11,9 +14,11 @@ import pytest
 from bench.__main__ import choose, exit_code
 from bench.context import Bench
 from bench.generators import pgbench, wrk
+from bench.generators.openloop import OpenLoop, Plan
 from bench.halls import grid, pairs_needed, shows_needed
 from bench.histogram import Histogram
 from bench.invariants import BrokenInvariantError, Counts, Ledger, differences
+from bench.machine import wake_up_microseconds
 from bench.measurement import Measurement, take_turns
 from bench.measuring import NothingToCompareError, figures, ratio
 from bench.parties import arrivals, sizes_for
@@ -179,8 +184,18 @@ def test_a_ratio_is_the_median_of_the_geometric_means_of_all_pairs_of_rounds() -
 
     # The rounds came to 1, 4 and 2.25, and their pairs to 1, 1.5, 2, 2.25, 3 and 4: the middle is between 2 and 2.25.
     assert value == pytest.approx((2.0 * 2.25) ** 0.5)
-    assert detail == {"ratio_median": 2.25, "ratio_min": 1.0, "ratio_max": 4.0}
+    assert (detail["ratio_median"], detail["ratio_min"], detail["ratio_max"]) == (2.25, 1.0, 4.0)
     assert figures([3.0, 1.0, 2.0]) == {"median": 2.0, "min": 1.0, "max": 3.0, "rounds": [3.0, 1.0, 2.0]}
+
+
+def test_a_ratio_tells_how_far_it_may_be_off() -> None:
+    _, detail = ratio([1.0, exp(0.2)], [1.0, 1.0])
+
+    # Two logarithms that are 0.2 apart have a standard deviation of 0.1 √2, and their mean a standard error of 0.1.
+    assert detail["ratio_error"] == pytest.approx(0.1)
+    assert "ratio_error" not in ratio([1.0], [1.0])[1], "one round tells nothing of the next"
+    assert "±" in table([Row("hot_show", 2.0, detail)])
+    assert "10.0%" in table([Row("hot_show", 2.0, detail)])
 
 
 def test_a_ratio_and_its_reciprocal_tell_the_same() -> None:
@@ -195,6 +210,7 @@ def test_a_side_that_came_to_nothing_in_some_rounds_is_still_compared() -> None:
     assert value == pytest.approx(0.0)
     assert detail["ratio_min"] == 0.0
     assert detail["ratio_max"] == inf
+    assert "ratio_error" not in detail
 
 
 @pytest.mark.parametrize("yardstick", [[1.0, inf], [0.0, 0.0]])
@@ -268,6 +284,58 @@ def test_latencies_are_read_from_pgbench_logs(tmp_path: Path) -> None:
     (tmp_path / "log.2").write_text("2 1 2000 0 1700000000 3 70\n")
 
     assert pgbench.read_logs(tmp_path).percentile(50) == pytest.approx(0.002, rel=0.011)
+
+
+def test_what_pgbench_began_in_the_ramp_is_not_counted(tmp_path: Path) -> None:
+    # It began 0.9, 1.4 and 1.5 seconds past the minute, the last one in another thread.
+    (tmp_path / "log.1").write_text("0 1 100000 0 1700000001 0 50\n1 1 200000 0 1700000001 600000 60\n")
+    (tmp_path / "log.2").write_text("2 1 300000 0 1700000001 800000 70\n")
+
+    counted = pgbench.read_logs(tmp_path, ramp_seconds=0.55)
+
+    assert len(counted) == 1
+    assert counted.percentile(50) == pytest.approx(0.3, rel=0.011)
+
+
+def test_the_open_loop_sends_in_the_ramp_and_does_not_count_it() -> None:
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Accepts) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        plan = Plan(
+            port=server.server_address[1],
+            path="/",
+            rate=200,
+            seconds=0.4975,
+            connections=50,
+            first_show=0,
+            pairs=10,
+            poisson=False,
+            ramp_seconds=0.2525,
+        )
+        try:
+            result = OpenLoop(plan).run()
+        finally:
+            server.shutdown()
+
+    assert result.due == result.statuses["201"] == 100
+    assert len(result.all) == len(result.accepted) == 100 - 51, "those that were due at 0, 5, … 250 ms do not count"
+
+
+class _Accepts(socketserver.BaseRequestHandler):
+    """Answers every request with a 201."""
+
+    def handle(self) -> None:
+        while self.request.recv(65_536):
+            self.request.sendall(b"HTTP/1.1 201 Created\r\ncontent-length: 0\r\n\r\n")
+
+
+def test_a_wake_up_takes_microseconds() -> None:
+    cores = os.sched_getaffinity(0)
+
+    took = wake_up_microseconds()
+
+    assert 1 < took["median"] <= took["p99"]
+    assert os.sched_getaffinity(0) == cores
 
 
 def test_wrk_is_read() -> None:
