@@ -7,12 +7,12 @@ from contextlib import ExitStack, closing, contextmanager
 import psycopg
 
 from bench.context import Bench, Load, OnSale, find_peak
-from bench.generators.http import Connection, reserve_request
+from bench.generators.http import Connection, get, reserve_request
 from bench.generators.wrk import RESERVE_V2
 from bench.measuring import figures, ratio
 from bench.report import Row
 from bench.turns import Turns, interleave
-from rowlock.services.coalescer import BATCH_LIMIT, WAITING_LIMIT
+from rowlock.services.coalescer import WAITING_LIMIT
 
 _TIMES_PEAK = 5
 _WITHOUT_A_PLACE = 1_000
@@ -24,8 +24,8 @@ _SHORTEST_SECONDS = 6
 _SPARE = 100
 _REFUSED_AT_ONCE = 64
 """As in a rush. One at a time, a refusal costs several times as much: waking up a process that sleeps is dear."""
-_REFUSING_SECONDS = 1.5
-"""It ends long before the server gives up waiting for the lock, after 3 seconds."""
+_NOBODY_LEAVES_SECONDS = 2.5
+"""Counted from the first who waits. After 3 the server gives up waiting for the lock, and there are places again."""
 
 
 def measure(bench: Bench) -> Turns[list[Row]]:
@@ -99,20 +99,23 @@ def _refusal_cost(peak: list[Load], refusals: list[float]) -> Row:
 def _seconds_per_refusal(onsale: OnSale) -> float:
     """Processor seconds of one refusal, while so many wait for a locked table that nobody else may."""
     address = ("127.0.0.1", onsale.server.port)
-    waiting = WAITING_LIMIT + BATCH_LIMIT + _SPARE
-    wishes = onsale.supply.take(2 * waiting)
+    crowd_size = 1 + WAITING_LIMIT + _SPARE
+    wishes = onsale.supply.take(2 * crowd_size)
     onsale.rest()
     with ExitStack() as stack:
-        crowd = [stack.enter_context(closing(Connection(address))) for _ in range(waiting)]
+        crowd = [stack.enter_context(closing(Connection(address))) for _ in range(crowd_size)]
         refused = [stack.enter_context(closing(Connection(address))) for _ in range(_REFUSED_AT_ONCE)]
         with _nobody_served(onsale):
+            ends = time.perf_counter() + _NOBODY_LEAVES_SECONDS
             for number, connection in enumerate(crowd):
                 connection.send(reserve_request(address, RESERVE_V2, wishes, number))
+                if number == 0:
+                    # When something else is answered, it has left, alone. Whoever left later would leave a place.
+                    refused[0].ask(get(address, "/health/live"))
             statuses = [_answer(crowd.pop())]  # The last one finds no place, and then nobody does.
             before, refusals = onsale.cpu(), 0
-            ends = time.perf_counter() + _REFUSING_SECONDS
-            request = reserve_request(address, RESERVE_V2, wishes, waiting)
-            while time.perf_counter() < ends:
+            request = reserve_request(address, RESERVE_V2, wishes, crowd_size)
+            while not refusals or time.perf_counter() < ends:
                 for connection in refused:
                     connection.send(request)
                 assert all(_answer(connection) == 503 for connection in refused), "nobody can be served"
