@@ -62,7 +62,7 @@ test-unit: setup ## run the tests that need no database
 test-db: test-tools ## run the tests that need a database
 	$(WITH_TEST_TOOLS) exec $(BIN)/pytest -n $(JOBS) --dist loadgroup --ignore tests/unit $(PYTEST_ARGS)
 
-bench: setup ## measure this machine against pgbench, in about 15 minutes; ARGS=--quick takes two or three
+bench: setup ## measure this machine against pgbench, in 15 to 20 minutes; ARGS=--quick takes two or three
 	@exec $(BIN)/python -m bench $(ARGS)
 
 format: setup ## format Python and mend what the linter can mend
