@@ -9,10 +9,10 @@ import contextlib
 import tempfile
 from pathlib import Path
 
-from rowlock.db.definitions import SQL_DIR
-from rowlock.db.migrate import migrate
-from rowlock.db.pool import connect
-from rowlock.db.schema import describe
+from rowlock.database.connections import connect
+from rowlock.database.schema.definitions import SQL_DIR
+from rowlock.database.schema.description import describe
+from rowlock.database.schema.migrate import migrate
 from rowlock.embedded import EmbeddedServer
 
 TARGET = SQL_DIR / "schema.sql"

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 import psycopg
 import pytest
 
-from rowlock.domain.database import Dsns
+from rowlock.base.dsns import Dsns
 from tests.support.servers import ServerNotAvailableError, TestServer, TestServers
 
 pytest_plugins = ["tests.support.seatdb"]

@@ -3,9 +3,9 @@
 Reads the environment when it is imported; the database has to be there and migrated.
 """
 
-from rowlock.http.app import create_app
+from rowlock.app import create_app
 from rowlock.instance import load_instance, resolve_dsns
-from rowlock.ops.logs import configure_logging
+from rowlock.operations.logs import configure_logging
 from rowlock.settings import settings
 
 _settings = settings()

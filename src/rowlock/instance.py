@@ -17,10 +17,9 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from rowlock.db.connections import with_role
-from rowlock.db.pool import APP_ROLE, V1_ROLE, connect
-from rowlock.db.roles import inspect_roles
-from rowlock.domain.database import Dsns
+from rowlock.base.dsns import Dsns
+from rowlock.database.connections import APP_ROLE, V1_ROLE, connect, with_role
+from rowlock.database.schema.roles import inspect_roles
 from rowlock.embedded import EmbeddedError, running
 from rowlock.settings import Settings
 

@@ -7,9 +7,9 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from rowlock.domain.database import Dsns
-from rowlock.domain.plan import Category, Row, Seat, SeatingPlan, Section
-from rowlock.services.programme import ShowDraft, create_show, import_plan
+from rowlock.base.dsns import Dsns
+from rowlock.catalogue.model import Category, Row, Seat, SeatingPlan, Section, ShowDraft
+from tests.support.halls import services_on
 from tests.support.http import ADMIN_KEY, Api, Application, Served, running, serving
 from tests.support.seatdb import Show
 from tests.support.servers import TestServer
@@ -51,10 +51,12 @@ def hall() -> SeatingPlan:
 
 async def put_on_sale(owner: psycopg.AsyncConnection, title: str = "Swan Lake") -> Show:
     """A show of the hall, on sale, with a price for each category."""
-    imported = await import_plan(owner, hall(), source_format="test", venue="Playhouse", organization="Moonlight")
+    imported = await services_on(owner).catalogue.import_plan(
+        hall(), source_format="test", venue="Playhouse", organization="Moonlight"
+    )
     draft = ShowDraft(imported.plan.plan_id, title, datetime.now(UTC) + timedelta(days=30), PRICES_MINOR)
-    created = await create_show(owner, draft)
-    return Show(created.show_id, imported.plan.seats_total)
+    created = await services_on(owner).catalogue.create_show(draft)
+    return Show(created.show_id, len(imported.plan.plan.seats))
 
 
 @pytest.fixture(scope="module")

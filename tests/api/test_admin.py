@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from rowlock.domain.database import Dsns
+from rowlock.base.dsns import Dsns
 from tests.api.conftest import UNKNOWN_ID
 from tests.support.http import ADMIN_KEY, Api, held, make_application, outcome, problem
 from tests.support.seatdb import SeatDb, Show

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from rowlock.domain.reservations import ReservationToken
+from rowlock.reservations.model import ReservationToken
 from tests.support.http import Api, held, problem, said
 from tests.support.seatdb import SeatDb, Show
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from rowlock.domain.outcomes import Outcome
-from rowlock.http.problems import MEDIA_TYPE, PROBLEM_TYPES
+from rowlock.base.outcomes import Outcome
+from rowlock.web.problems import MEDIA_TYPE, PROBLEM_TYPES
 from tests.support.http import Api
 
 

@@ -3,7 +3,7 @@
 import asyncio
 from datetime import datetime, timedelta
 
-from rowlock.domain.reservations import ReservationToken
+from rowlock.reservations.model import ReservationToken
 from tests.support.http import RESERVATIONS, Api, held, problem, said
 from tests.support.seatdb import SeatDb, Show
 

@@ -11,10 +11,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from rowlock.db.auditing import find_violations
-from rowlock.domain.database import Dsns
-from rowlock.plans.showcase import theatre
-from rowlock.services.programme import ALL_CATEGORIES, ShowDraft, create_show, import_plan
+from rowlock.base.dsns import Dsns
+from rowlock.catalogue.model import ALL_CATEGORIES, ShowDraft
+from rowlock.catalogue.showcase import theatre
+from rowlock.operations.store import find_violations
+from tests.support.halls import services_on
 from tests.support.http import ADMIN_KEY, serving
 from tests.support.servers import TestServers
 
@@ -47,9 +48,11 @@ async def test_every_answer_is_as_documented_and_the_books_are_right_afterwards(
 async def _put_on_sale(owner: psycopg.AsyncConnection) -> dict[str, str]:
     """A theatre of 600 seats; what the hooks have to know of it."""
     plan = theatre()
-    imported = await import_plan(owner, plan, source_format="test", venue="Playhouse")
+    imported = await services_on(owner).catalogue.import_plan(plan, source_format="test", venue="Playhouse")
     starts_at = datetime.now(UTC) + timedelta(days=30)
-    created = await create_show(owner, ShowDraft(imported.plan.plan_id, "Swan Lake", starts_at, {ALL_CATEGORIES: 3000}))
+    created = await services_on(owner).catalogue.create_show(
+        ShowDraft(imported.plan.plan_id, "Swan Lake", starts_at, {ALL_CATEGORIES: 3000})
+    )
     return {
         "ROWLOCK_FUZZ_SHOW_ID": str(created.show_id),
         "ROWLOCK_FUZZ_SEATS_TOTAL": str(len(plan.seats)),

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from rowlock.domain.reservations import ReservationToken
+from rowlock.reservations.model import ReservationToken
 from tests.api.conftest import UNKNOWN_ID
 from tests.support.http import Api, held, problem, said
 from tests.support.seatdb import SeatDb, Show

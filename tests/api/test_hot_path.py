@@ -9,11 +9,13 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from rowlock.db.seat_changes import SeatChanges, seat_changes
-from rowlock.domain.database import Dsns
-from rowlock.http.lean import Request
-from rowlock.live import boards
-from rowlock.services.coalescer import Coalescer
+from rowlock.base.dsns import Dsns
+from rowlock.reservations import store
+from rowlock.reservations.availability import service
+from rowlock.reservations.availability import show as availability_show
+from rowlock.reservations.coalescer import Coalescer
+from rowlock.reservations.model import SeatChanges
+from rowlock.web.fast_path import Request
 from tests.support.http import RESERVATIONS, Api, outcome, problem, running, said
 from tests.support.seatdb import SeatDb, Show
 
@@ -109,14 +111,16 @@ async def test_a_thousand_viewers_cost_the_database_one_question(
     client: Api, show: Show, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[UUID] = []
+    read = store.seat_changes
 
     async def counted(connection: Any, show_id: UUID, after_id: int | None = None) -> SeatChanges | None:
         asked.append(show_id)
-        return await seat_changes(connection, show_id, after_id)
+        return await read(connection, show_id, after_id)
 
     stopped_clock = monotonic()
-    monkeypatch.setattr(boards, "monotonic", lambda: stopped_clock)
-    monkeypatch.setattr(boards, "seat_changes", counted)
+    monkeypatch.setattr(service, "monotonic", lambda: stopped_clock)
+    monkeypatch.setattr(availability_show, "monotonic", lambda: stopped_clock)
+    monkeypatch.setattr(store, "seat_changes", counted)
     path = f"/api/shows/{show.show_id}/seats"
     first, *others = await asyncio.gather(*(client.get(path) for _ in range(VIEWERS)))
     tag = {"if-none-match": first.headers["etag"]}

@@ -9,9 +9,9 @@ import psycopg
 import pytest
 import structlog
 
-from rowlock.domain.database import Dsns
-from rowlock.http.sessions import COOKIE
-from rowlock.ops.logs import configure_logging
+from rowlock.base.dsns import Dsns
+from rowlock.operations.logs import configure_logging
+from rowlock.web.sessions import COOKIE
 from tests.api.conftest import UNKNOWN_ID, put_on_sale
 from tests.support.http import ADMIN_KEY, RESERVATIONS, SECRET_KEY, Api, Application, problem, serving
 from tests.support.seatdb import Show

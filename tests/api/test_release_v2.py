@@ -3,7 +3,8 @@
 from typing import Any
 from uuid import UUID
 
-from rowlock.domain.reservations import ReservationToken, mint_reservation_id
+from rowlock.base.ids import mint_id
+from rowlock.reservations.model import ReservationToken
 from tests.api.conftest import UNKNOWN_ID
 from tests.support.http import RESERVATIONS, Api, held, outcome, problem, said
 from tests.support.seatdb import SeatDb, Show
@@ -27,7 +28,7 @@ async def test_a_release_by_id_is_for_the_session_that_holds(client: Api, show: 
     reservation_id = (await client.reserve(show, [1], by="anna")).json()["reservation_id"]
 
     foreign = await client.release(reservation_id=reservation_id, session_id="ben")
-    missing = await client.release(reservation_id=str(mint_reservation_id(show.show_id)), session_id="ben")
+    missing = await client.release(reservation_id=str(mint_id(show.show_id)), session_id="ben")
     nowhere = await client.release(reservation_id=str(UNKNOWN_ID), session_id="ben")
 
     problem(foreign, 404, "RESERVATION_NOT_FOUND")

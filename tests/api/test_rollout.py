@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 import psycopg
 import pytest
 
-from rowlock.db import rollback
-from rowlock.domain.database import Dsns
-from rowlock.domain.reservations import ReservationToken
-from rowlock.services import version1
+from rowlock.base.dsns import Dsns
+from rowlock.database.schema import rollback
+from rowlock.reservations.model import ReservationToken
+from rowlock.reservations.version1 import service as version1
 from tests.api.conftest import put_on_sale
 from tests.api.witness import install_witness, logins
 from tests.support.http import ADMIN_KEY, Api, outcome, problem, running

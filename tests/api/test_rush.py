@@ -8,7 +8,7 @@ from http.client import HTTPResponse
 import httpx
 import pytest
 
-from rowlock.services.coalescer import Coalescer
+from rowlock.reservations.coalescer import Coalescer
 from tests.support.http import RESERVATIONS, Served, outcome, problem, said
 from tests.support.seatdb import SeatDb, Show
 

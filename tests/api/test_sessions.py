@@ -4,7 +4,7 @@ import asyncio
 
 from itsdangerous import Signer
 
-from rowlock.http.sessions import BROWSER_PREFIX, COOKIE, Sessions
+from rowlock.web.sessions import BROWSER_PREFIX, COOKIE, Sessions
 from tests.support.http import RESERVATIONS, SECRET_KEY, Api, Application, outcome, problem, running, said
 from tests.support.seatdb import SeatDb, Show
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from rowlock.domain.database import Dsns
+from rowlock.base.dsns import Dsns
 from tests.api.conftest import UNKNOWN_ID, hall, put_on_sale
 from tests.support.http import Api, held, problem
 from tests.support.seatdb import SeatDb, Show

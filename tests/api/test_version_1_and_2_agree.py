@@ -13,9 +13,9 @@ import httpx
 import psycopg
 import pytest
 
-from rowlock.db import rollback
-from rowlock.domain.database import Dsns
-from rowlock.domain.reservations import ReservationToken
+from rowlock.base.dsns import Dsns
+from rowlock.database.schema import rollback
+from rowlock.reservations.model import ReservationToken
 from tests.api.conftest import UNKNOWN_ID
 from tests.api.witness import install_witness, logins
 from tests.support.http import Api, Application, held, outcome, problem, running, said

@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
+from rowlock.base.dsns import Dsns
 from rowlock.cli import app
 from rowlock.cli.program import run
-from rowlock.domain.database import Dsns
 
 ROWLOCK = Path(sys.executable).parent / "rowlock"
 PATIENCE_SECONDS = 90.0

@@ -9,7 +9,7 @@ import typer
 
 from rowlock.cli import app
 from rowlock.cli.exits import ExitCode
-from rowlock.db.auditing import CHECKS
+from rowlock.operations.model import INVARIANTS
 from rowlock.settings import Settings
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
@@ -74,7 +74,7 @@ def test_each_exit_code_is_on_the_page() -> None:
 def test_each_check_is_on_the_page() -> None:
     table = dict(re.findall(r"^\| `([A-Z_]+)` \| (.+?) \|$", CLI_PAGE, re.MULTILINE))
 
-    assert table == {check.code: check.sentence for check in CHECKS}
+    assert table == {check.code: check.sentence for check in INVARIANTS}
 
 
 def test_each_setting_is_on_its_page_with_its_default() -> None:

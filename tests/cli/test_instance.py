@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
-from rowlock.domain.database import Dsns
+from rowlock.base.dsns import Dsns
 from rowlock.instance import (
     FILE_NAME,
     InstanceError,

@@ -14,8 +14,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from rowlock.base.dsns import Dsns
 from rowlock.cli.exits import ExitCode
-from rowlock.domain.database import Dsns
 from rowlock.embedded import running
 from tests.cli.conftest import PATIENCE_SECONDS, Running, run_process
 

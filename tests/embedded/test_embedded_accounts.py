@@ -13,7 +13,7 @@ from tests.embedded.support import ParentMaker, ServerMaker
 
 from rowlock.embedded import EmbeddedError, EmbeddedServer, find_binaries, running
 from rowlock.embedded.binaries import Binaries
-from rowlock.embedded.layout import SYSTEM_DIR, short_hash
+from rowlock.embedded.data_folder import SYSTEM_DIR, short_hash
 
 IS_ROOT = os.geteuid() == 0
 needs_root = pytest.mark.skipif(not IS_ROOT, reason="only root starts PostgreSQL as another user")

@@ -13,7 +13,7 @@ import pytest
 from tests.embedded.support import ParentMaker, ServerMaker, wait_until
 
 from rowlock.embedded import EmbeddedServer, StartError, account, postmaster
-from rowlock.embedded.layout import Home
+from rowlock.embedded.data_folder import Home
 
 
 def notes(dsn: str) -> list[str]:

@@ -9,7 +9,7 @@ import psycopg
 from tests.embedded.support import ParentMaker, ServerMaker, wait_until
 
 from rowlock.embedded import EmbeddedServer, running
-from rowlock.embedded.layout import Home
+from rowlock.embedded.data_folder import Home
 
 
 def test_nothing_runs_where_nothing_was_ever_started(folder: Path) -> None:

@@ -10,10 +10,10 @@ import psycopg
 import pytest
 from tests.embedded.support import ServerMaker
 
-from rowlock.domain.database import Dsns
+from rowlock.base.dsns import Dsns
 from rowlock.embedded import AlreadyRunningError, EmbeddedError, EmbeddedServer, StartError
 from rowlock.embedded.configuration import MIB, render, settings
-from rowlock.embedded.layout import Home
+from rowlock.embedded.data_folder import Home
 
 DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
 

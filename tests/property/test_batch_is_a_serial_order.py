@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from rowlock.domain.database import Dsns
+from rowlock.base.dsns import Dsns
 from tests.support.seatdb import Request, Reserved, SeatDb, Show, said
 from tests.support.steps import Mutant, load_test_build
 

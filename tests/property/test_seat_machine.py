@@ -22,7 +22,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from rowlock.domain.database import Dsns
+from rowlock.base.dsns import Dsns
 from tests.property.model import (
     EXTENSION_MINUTES,
     HOLD_MINUTES,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from rowlock.domain.database import Dsns
+from rowlock.base.dsns import Dsns
 
 _READY = b"Z\x00\x00\x00\x05"
 

@@ -20,11 +20,11 @@ from uuid import UUID
 import httpx
 from starlette.types import ASGIApp, Message
 
+from rowlock.app import create_app
+from rowlock.base.dsns import Dsns
 from rowlock.cli.server import serve_http
-from rowlock.domain.database import Dsns
-from rowlock.http.app import create_app
-from rowlock.http.front import AccessLog
 from rowlock.settings import Settings
+from rowlock.web.access_log import AccessLog
 from tests.support.seatdb import Reserved, Show
 
 SECRET_KEY = "secret-key-of-the-tests-canary"

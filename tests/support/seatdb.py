@@ -17,7 +17,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from rowlock.domain.database import Dsns
+from rowlock.base.dsns import Dsns
 
 Connection = psycopg.AsyncConnection
 

@@ -18,8 +18,8 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from rowlock.db.migrate import migrate
-from rowlock.domain.database import Dsns
+from rowlock.base.dsns import Dsns
+from rowlock.database.schema.migrate import migrate
 from rowlock.embedded import Binaries, EmbeddedServer, find_binaries, version_of
 
 T = TypeVar("T")

@@ -12,13 +12,18 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from rowlock.base.dsns import Dsns
 from rowlock.cli.exits import CommandError, ExitCode
-from rowlock.db.connections import Connection
-from rowlock.db.pool import connect
+from rowlock.database.access import DirectDatabase
+from rowlock.database.cells import Cells
+from rowlock.database.connections import Connection, connect
 from rowlock.instance import find_dsns, owner_dsn
+from rowlock.services import Services, make_services
 from rowlock.settings import Settings
 
 T = TypeVar("T")
+
+APPLICATION_NAME = "rowlock cli"
 
 DataDir = Annotated[
     Path | None,
@@ -63,30 +68,34 @@ def _plain(value: object) -> str | float:
     return float(str(value))  # Decimals, of statistics.
 
 
-def with_database(
+def with_database(data_dir: Path | None, work: Callable[[Connection], Awaitable[T]]) -> T:
+    """Run `work` on a connection of the owner, in autocommit: for what changes the schema itself."""
+    settings = load_settings(data_dir)
+
+    async def run() -> T:
+        async with await connect(owner_dsn(settings, settings.data_dir), application_name=APPLICATION_NAME) as owner:
+            return await work(owner)
+
+    return asyncio.run(run())
+
+
+def with_services(
     data_dir: Path | None,
-    work: Callable[[Connection], Awaitable[T]],
+    work: Callable[[Services], Awaitable[T]],
     *,
     role: Literal["owner", "app"] = "owner",
-    name: str = "rowlock cli",
+    name: str = APPLICATION_NAME,
 ) -> T:
-    """Run `work` on a connection of that role, in autocommit."""
-
-    async def on_connection(dsn: str) -> T:
-        async with await connect(dsn, application_name=name) as connection:
-            return await work(connection)
-
-    return with_dsn(data_dir, on_connection, role=role)
-
-
-def with_dsn(data_dir: Path | None, work: Callable[[str], Awaitable[T]], *, role: Literal["owner", "app"]) -> T:
-    """Run `work` with the connection string of that role, for what opens its own connections."""
+    """Run `work` with services that connect as that role. `name` is how PostgreSQL lists the connections."""
     settings = load_settings(data_dir)
 
     async def run() -> T:
         if role == "owner":
-            return await work(owner_dsn(settings, settings.data_dir))
-        return await work((await find_dsns(settings, settings.data_dir)).app)
+            owner = owner_dsn(settings, settings.data_dir)
+            dsns = Dsns(owner, owner, owner)
+        else:
+            dsns = await find_dsns(settings, settings.data_dir)
+        return await work(make_services(Cells(DirectDatabase(dsns, application_name=name))))
 
     return asyncio.run(run())
 

@@ -1,15 +1,20 @@
 """Commands that look for trouble: check proves the invariants, doctor examines machine and database."""
 
-import asyncio
-
 import typer
 
-from rowlock.cli.common import DataDir, Json, answer, load_settings
+from rowlock.cli.common import DataDir, Json, answer, load_settings, with_services
 from rowlock.cli.exits import ExitCode
+from rowlock.database.connections import without_secrets
 from rowlock.instance import NoDatabaseError, owner_dsn
-from rowlock.ops import checks
-from rowlock.ops import doctor as examination
-from rowlock.ops.doctor import Diagnosis
+from rowlock.operations.model import (
+    Diagnosis,
+    diagnoses_as_json,
+    diagnoses_as_text,
+    report_as_json,
+    report_as_text,
+    worst,
+)
+from rowlock.operations.service import Operations
 
 
 def register(app: typer.Typer) -> None:
@@ -20,9 +25,8 @@ def register(app: typer.Typer) -> None:
 
 def check(data_dir: DataDir = None, json: Json = False) -> None:
     """Prove that no seat is sold twice and that claims, orders, tickets and audit log agree. Exit 1 if not."""
-    settings = load_settings(data_dir)
-    found = asyncio.run(checks.run_checks(owner_dsn(settings, settings.data_dir)))
-    answer(checks.as_json(found), checks.as_text(found), as_json=json)
+    found = with_services(data_dir, lambda services: services.operations.check_invariants(), name="rowlock check")
+    answer(report_as_json(found), report_as_text(found), as_json=json)
     if found.violations_total:
         raise typer.Exit(ExitCode.REFUSED)
 
@@ -30,14 +34,18 @@ def check(data_dir: DataDir = None, json: Json = False) -> None:
 def doctor(data_dir: DataDir = None, json: Json = False) -> None:
     """Examine this machine and the database, and say what to do about what is not well. Exit 1 on a problem."""
     settings = load_settings(data_dir)
-    diagnoses = examination.examine_machine(settings.data_dir)
+    diagnoses = Operations.examine_machine(settings.data_dir)
     try:
         dsn = owner_dsn(settings, settings.data_dir)
     except NoDatabaseError as error:
         found, _, advice = str(error).partition(". ")
         diagnoses.append(Diagnosis("connection", "warning", found + ".", advice))
     else:
-        diagnoses += asyncio.run(examination.examine_database(dsn, pool_size=settings.pool_size))
-    answer(examination.as_json(diagnoses), examination.as_text(diagnoses), as_json=json)
-    if examination.worst(diagnoses) == "problem":
+        diagnoses += with_services(
+            data_dir,
+            lambda services: services.operations.examine_database(without_secrets(dsn), pool_size=settings.pool_size),
+            name="rowlock doctor",
+        )
+    answer(diagnoses_as_json(diagnoses), diagnoses_as_text(diagnoses), as_json=json)
+    if worst(diagnoses) == "problem":
         raise typer.Exit(ExitCode.REFUSED)

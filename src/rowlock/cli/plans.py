@@ -6,12 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
-from rowlock.cli.common import DataDir, Json, answer, table, with_database
+from rowlock.catalogue.model import PlanImported
+from rowlock.catalogue.plan_files import PlanError, PlanFormat, PlanReading, read_plan_file, render
+from rowlock.cli.common import DataDir, Json, answer, table, with_services
 from rowlock.cli.exits import CommandError, ExitCode
-from rowlock.db.catalogue import list_plans
-from rowlock.db.connections import Connection
-from rowlock.plans import PlanError, PlanFormat, PlanReading, read_plan_file, render
-from rowlock.services.programme import PlanImported, import_plan
 
 File = Annotated[Path, typer.Argument(help="The plan: a pretix or seats.io JSON file, or a CSV file.")]
 Format = Annotated[
@@ -62,17 +60,16 @@ def import_(
     """Publish a plan file as the next version of the plan of its name. A published version never changes."""
     reading = _read(file, plan_format)
 
-    async def publish(connection: Connection) -> PlanImported:
-        return await import_plan(
-            connection,
+    imported = with_services(
+        data_dir,
+        lambda services: services.catalogue.import_plan(
             reading.plan,
             source_format=reading.report.format,
             venue=venue,
             organization=organization,
             time_zone=time_zone,
-        )
-
-    imported = with_database(data_dir, publish)
+        ),
+    )
     answer(_document(imported, reading), _text(imported, reading), as_json=json)
 
 
@@ -87,9 +84,9 @@ def _document(imported: PlanImported, reading: PlanReading) -> dict[str, Any]:
     return {
         "plan_id": imported.plan.plan_id,
         "version": imported.plan.version,
-        "seats": imported.plan.seats_total,
+        "seats": len(reading.plan.seats),
         "repairs": reading.report.repairs,
-        "checksum": imported.plan.checksum.hex(),
+        "checksum": imported.plan.checksum,
         "organization": imported.organization.name,
         "venue": imported.venue.name,
         "time_zone": imported.venue.time_zone,
@@ -102,7 +99,7 @@ def _text(imported: PlanImported, reading: PlanReading) -> str:
     return (
         f"{render(reading.report)}\n"
         f"Published {reading.plan.name}, version {plan.version}, in {imported.venue.name} "
-        f"({imported.organization.name}, {imported.venue.time_zone}): {plan.seats_total:,} seats.\n"
+        f"({imported.organization.name}, {imported.venue.time_zone}): {len(reading.plan.seats):,} seats.\n"
         f"plan {plan.plan_id}\n"
         f"Put it on sale: rowlock show create --plan {plan.plan_id} --title … --starts-at … --price …"
     )
@@ -110,7 +107,7 @@ def _text(imported: PlanImported, reading: PlanReading) -> str:
 
 def list_(data_dir: DataDir = None, json: Json = False) -> None:
     """List every published plan version."""
-    plans = with_database(data_dir, list_plans)
+    plans = with_services(data_dir, lambda services: services.catalogue.list_plans())
     rows = [
         (plan.plan_id, f"{plan.name} v{plan.version}", f"{plan.seats_total:,}", plan.venue, plan.organization)
         for plan in plans

@@ -8,15 +8,16 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
+from rowlock.catalogue.model import CatalogueError
 from rowlock.cli import health, plans, running, schema, shows, upkeep
 from rowlock.cli.common import say, warn
 from rowlock.cli.exits import CommandError, ExitCode
-from rowlock.db.connections import DATABASE_ERRORS, UNREACHABLE
-from rowlock.db.definitions import DefinitionError
-from rowlock.db.migrate import MigrationError
+from rowlock.database.calls import BusyError, FunctionsMissingError, OutcomeUnknownError
+from rowlock.database.connections import DATABASE_ERRORS, UNREACHABLE
+from rowlock.database.schema.definitions import DefinitionError
+from rowlock.database.schema.migrate import MigrationError
 from rowlock.embedded import EmbeddedError
 from rowlock.instance import InstanceError, NoDatabaseError
-from rowlock.services.programme import ProgrammeError
 
 app = typer.Typer(
     name="rowlock",
@@ -63,7 +64,7 @@ def run(command: Callable[[], object]) -> int:
         warn("Interrupted.")
         return 130  # As shells name a program that SIGINT ended.
     except BrokenPipeError:
-        return ExitCode.OK  # Whoever read our output has seen enough, as in `rowlock show list | head -1`.
+        return ExitCode.OK  # The reader of our output has seen enough, as in `rowlock show list | head -1`.
     except Exception as error:
         code, message = explain(error)
         if message is None:
@@ -78,10 +79,12 @@ def explain(error: Exception) -> tuple[ExitCode, str | None]:
     match error:
         case CommandError():
             return error.code, str(error)
-        case ProgrammeError() | EmbeddedError() | InstanceError() | MigrationError() | DefinitionError():
+        case CatalogueError() | EmbeddedError() | InstanceError() | MigrationError() | DefinitionError():
             return ExitCode.REFUSED, str(error)
         case NoDatabaseError():
             return ExitCode.NO_DATABASE, str(error)
+        case BusyError() | FunctionsMissingError() | OutcomeUnknownError() if isinstance(error.__cause__, Exception):
+            return explain(error.__cause__)
         case ValidationError():
             return ExitCode.USAGE, _wrong_settings(error)
         case _ if isinstance(error, DATABASE_ERRORS):

@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from rowlock.base.dsns import Dsns
 from rowlock.cli.common import DataDir, load_settings, local, refuse, say, warn
 from rowlock.cli.schema import migration_summary
 from rowlock.cli.server import (
@@ -26,15 +27,16 @@ from rowlock.cli.server import (
     stoppable,
     work,
 )
-from rowlock.db.catalogue import list_shows
-from rowlock.db.definitions import status
-from rowlock.db.migrate import MigrationReport, migrate
-from rowlock.db.pool import connect
-from rowlock.domain.database import Dsns
+from rowlock.database.access import OneConnection
+from rowlock.database.cells import Cells
+from rowlock.database.connections import connect
+from rowlock.database.schema.definitions import status
+from rowlock.database.schema.migrate import MigrationReport, migrate
+from rowlock.demonstration import DemoShow, ensure_demo
 from rowlock.embedded import EmbeddedServer
 from rowlock.instance import Instance, keep_admin_api_key, load_instance, new_admin_api_key, resolve_dsns
-from rowlock.ops.logs import configure_logging
-from rowlock.services.demo import DemoShow, ensure_demo
+from rowlock.operations.logs import configure_logging
+from rowlock.services import make_services
 from rowlock.settings import Settings
 
 DEFAULT_HOST = "127.0.0.1"
@@ -154,7 +156,7 @@ async def _prepare(owner: str, *, demo: bool) -> list[tuple[str, str]]:
         if made:
             say("Made a demonstration: a theatre of 600 seats with three shows.")
             return [(str(show.show_id), f"{show.title}: {show.what}") for show in made]
-        shows = await list_shows(connection)
+        shows = await make_services(Cells(OneConnection(connection))).catalogue.list_every_show()
         coming = [show for show in shows if show.status in ("on_sale", "announced")]
         return [
             (str(show.show_id), f"{show.title}, {local(show.starts_at, show.time_zone)}")
@@ -178,7 +180,7 @@ async def _http(
     stop: StopEvent,
     on_ready: Callable[[], None],
 ) -> None:
-    from rowlock.http.app import create_app  # Here, because it takes longer to import than most commands run.
+    from rowlock.app import create_app  # Here, because it takes longer to import than most commands run.
 
     app = create_app(settings, dsns, secret_key=instance.secret_key, admin_api_key_hash=instance.admin_api_key_hash)
     await serve_http(app, listening, stop, forwarded_allow_ips=settings.forwarded_allow_ips, on_ready=on_ready)

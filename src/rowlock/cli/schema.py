@@ -5,9 +5,9 @@ from typing import Annotated, Any
 import typer
 
 from rowlock.cli.common import DataDir, Json, answer, load_settings, table, warn, with_database
-from rowlock.db import rollback
-from rowlock.db.definitions import ObjectStatus, status
-from rowlock.db.migrate import MigrationReport, migrate
+from rowlock.database.schema import rollback
+from rowlock.database.schema.definitions import ObjectStatus, status
+from rowlock.database.schema.migrate import MigrationReport, migrate
 from rowlock.instance import owner_dsn
 
 _DONE = {"applied"}

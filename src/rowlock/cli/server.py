@@ -1,6 +1,7 @@
 """Runs the HTTP server and the worker's loops in one event loop, and stops them in good order.
 
-HTTP stops first, so that no request is cut short; then the worker; whoever started a database stops it after both.
+HTTP stops first, so that no request is cut short, then the worker. A database that was started for them is stopped
+after both.
 """
 
 import asyncio
@@ -16,9 +17,9 @@ import uvloop
 from starlette.types import ASGIApp
 
 from rowlock.cli.exits import CommandError, ExitCode
-from rowlock.http.protocol import RushHttpProtocol
-from rowlock.workers.runner import run_loops
-from rowlock.workers.standard import standard_loops
+from rowlock.jobs.loops import run_loops
+from rowlock.services import standard_loops
+from rowlock.web.protocol import SingleWriteProtocol
 
 # Live maps keep their streams open for ever: after this they are cut, and browsers reconnect to the next server.
 _DRAIN_SECONDS = 5
@@ -92,7 +93,7 @@ async def serve_http(
     """Serve until `stop` is set and running requests have ended. Raises CommandError when the app does not start."""
     config = uvicorn.Config(
         app,
-        http=RushHttpProtocol,
+        http=SingleWriteProtocol,
         lifespan="on",
         access_log=False,
         log_config=None,
@@ -146,7 +147,7 @@ def run_until_signal(main: Callable[[StopEvent], Coroutine[Any, Any, None]]) -> 
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(run())
     finally:
-        # Whoever asks twice should not cut short what is being stopped already.
+        # A second signal should not cut short what is being stopped already.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 

@@ -7,19 +7,9 @@ from uuid import UUID
 
 import typer
 
-from rowlock.cli.common import DataDir, Json, answer, fields, local, money, table, with_database
+from rowlock.catalogue.model import ALL_CATEGORIES, DEFAULT_CURRENCY, ShowCreated, ShowDraft
+from rowlock.cli.common import DataDir, Json, answer, fields, local, money, table, with_services
 from rowlock.cli.exits import CommandError, ExitCode
-from rowlock.db.catalogue import find_plan, list_shows
-from rowlock.db.connections import Connection
-from rowlock.services.programme import (
-    ALL_CATEGORIES,
-    DEFAULT_CURRENCY,
-    ProgrammeError,
-    ShowCreated,
-    ShowDraft,
-    create_show,
-    read_instant,
-)
 
 
 def register(app: typer.Typer) -> None:
@@ -64,23 +54,17 @@ def create(
     """Put a show on sale. Seats of categories that the plan does not sell are blocked."""
     prices = parse_prices(price or [])
 
-    async def work(connection: Connection) -> tuple[ShowDraft, ShowCreated]:
-        found = await find_plan(connection, plan)
-        if found is None:
-            raise ProgrammeError(f"There is no seating plan {plan}. `rowlock plan list` shows what there is.")
-        draft = ShowDraft(
-            plan_id=plan,
-            title=title,
-            starts_at=read_instant(starts_at, found.time_zone),
-            prices_minor=prices,
-            currency=currency.upper(),
-            sales_start_at=None if sales_start_at is None else read_instant(sales_start_at, found.time_zone),
-            sales_end_at=None if sales_end_at is None else read_instant(sales_end_at, found.time_zone),
-        )
-        return draft, await create_show(connection, draft)
-
-    draft, created = with_database(data_dir, work)
-    answer(_document(draft, created), _text(draft, created), as_json=json)
+    draft = ShowDraft(
+        plan_id=plan,
+        title=title,
+        starts_at=starts_at,
+        prices_minor=prices,
+        currency=currency.upper(),
+        sales_start_at=sales_start_at,
+        sales_end_at=sales_end_at,
+    )
+    created = with_services(data_dir, lambda services: services.catalogue.create_show(draft))
+    answer(_document(created), _text(created), as_json=json)
 
 
 def parse_prices(texts: Sequence[str]) -> dict[str, int]:
@@ -107,34 +91,36 @@ def parse_prices(texts: Sequence[str]) -> dict[str, int]:
     return prices
 
 
-def _document(draft: ShowDraft, created: ShowCreated) -> dict[str, Any]:
+def _document(created: ShowCreated) -> dict[str, Any]:
     return {
         "show_id": created.show_id,
         "slug": created.slug,
-        "title": draft.title,
+        "title": created.title,
         "plan_id": created.plan.plan_id,
         "venue": created.plan.venue,
         "time_zone": created.plan.time_zone,
-        "starts_at": draft.starts_at,
-        "sales_start_at": draft.sales_start_at,
-        "sales_end_at": draft.sales_end_at,
-        "currency": draft.currency,
+        "starts_at": created.starts_at,
+        "sales_start_at": created.sales_start_at,
+        "sales_end_at": created.sales_end_at,
+        "currency": created.currency,
         "prices_minor": dict(created.prices_minor),
         "seats_total": created.plan.seats_total,
         "seats_blocked": dict(created.blocked),
     }
 
 
-def _text(draft: ShowDraft, created: ShowCreated) -> str:
+def _text(created: ShowCreated) -> str:
     zone = created.plan.time_zone
     told: dict[str, object] = {
         "show": created.show_id,
-        "title": draft.title,
+        "title": created.title,
         "venue": f"{created.plan.venue}, {created.plan.name} v{created.plan.version}",
-        "starts": local(draft.starts_at, zone),
-        "sales open": "now" if draft.sales_start_at is None else local(draft.sales_start_at, zone),
-        "sales close": "never" if draft.sales_end_at is None else local(draft.sales_end_at, zone),
-        "prices": ", ".join(f"{name} {money(amount, draft.currency)}" for name, amount in created.prices_minor.items()),
+        "starts": local(created.starts_at, zone),
+        "sales open": "now" if created.sales_start_at is None else local(created.sales_start_at, zone),
+        "sales close": "never" if created.sales_end_at is None else local(created.sales_end_at, zone),
+        "prices": ", ".join(
+            f"{name} {money(amount, created.currency)}" for name, amount in created.prices_minor.items()
+        ),
         "seats": f"{created.plan.seats_total:,}",
     }
     if created.blocked:
@@ -144,7 +130,7 @@ def _text(draft: ShowDraft, created: ShowCreated) -> str:
 
 def list_(data_dir: DataDir = None, json: Json = False) -> None:
     """List every show in order of its start."""
-    shows = with_database(data_dir, list_shows)
+    shows = with_services(data_dir, lambda services: services.catalogue.list_every_show())
     rows = [
         (
             show.show_id,

@@ -6,9 +6,7 @@ from uuid import UUID
 
 import typer
 
-from rowlock.cli.common import DataDir, Json, answer, fields, with_database, with_dsn
-from rowlock.db import upkeep
-from rowlock.db.connections import Connection
+from rowlock.cli.common import DataDir, Json, answer, fields, with_services
 
 RUN_BY = "cli"
 
@@ -22,10 +20,12 @@ def register(app: typer.Typer) -> None:
 def cleanup(data_dir: DataDir = None, json: Json = False) -> None:
     """Retire holds that have run out. Their seats could be bought before, too; this writes it down."""
 
-    async def work(dsn: str) -> upkeep.CleanupResult:
-        return await upkeep.cleanup(dsn, run_by=RUN_BY)
-
-    result = with_dsn(data_dir, work, role="app")
+    result = with_services(
+        data_dir,
+        lambda services: services.reservations.clean_up_all(run_by=RUN_BY),
+        role="app",
+        name="rowlock cleanup",
+    )
     document = {
         "total_reservations_expired": result.reservations_expired,
         "total_seats_released": result.seats_released,
@@ -45,10 +45,9 @@ def stats(
 ) -> None:
     """Count what happened to reservations lately."""
 
-    async def work(connection: Connection) -> upkeep.ReservationStatistics:
-        return await upkeep.statistics(connection, show_id=show, hours=hours)
-
-    told = with_database(data_dir, work, role="app")
+    told = with_services(
+        data_dir, lambda services: services.reporting.statistics(show_id=show, hours=hours), role="app"
+    )
     rate = "no hold ended" if told.expiration_rate is None else f"{told.expiration_rate:.1%}"
     average = "no hold ended" if told.avg_hold_time_seconds is None else f"{told.avg_hold_time_seconds} s"
     text = fields(

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rowlock.embedded.account import Account, can_run
+from rowlock.embedded.data_folder import make_system_dir
 from rowlock.embedded.errors import BinariesNotFoundError, EmbeddedError
-from rowlock.embedded.layout import make_system_dir
 
 OLDEST_MAJOR = 15
 ENVIRONMENT_VARIABLE = "ROWLOCK_PG_BIN"

@@ -5,11 +5,11 @@ import secrets
 import shutil
 from pathlib import Path
 
-from rowlock.embedded import configuration, layout
+from rowlock.embedded import configuration, data_folder
 from rowlock.embedded.account import Account, run
 from rowlock.embedded.binaries import Binaries
+from rowlock.embedded.data_folder import Home
 from rowlock.embedded.errors import EmbeddedError, StartError
-from rowlock.embedded.layout import Home
 
 _INITDB_SECONDS = 120
 _BUILTIN_LOCALES_SINCE = 17  # PostgreSQL major version.
@@ -39,7 +39,7 @@ def create(home: Home, account: Account, binaries: Binaries, password: str) -> N
     """
     for unfinished in home.path.glob("cluster-*.new"):
         shutil.rmtree(unfinished)
-    scratch = layout.make_folder_for(account, home.path / f"cluster-{secrets.token_hex(4)}.new", 0o700)
+    scratch = data_folder.make_folder_for(account, home.path / f"cluster-{secrets.token_hex(4)}.new", 0o700)
     password_file = home.path / f".{scratch.name}.password"
     descriptor = os.open(password_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
@@ -51,7 +51,7 @@ def create(home: Home, account: Account, binaries: Binaries, password: str) -> N
         os.close(descriptor)
         password_file.unlink()
     scratch.rename(home.cluster)
-    layout.sync_folder(home.path)
+    data_folder.sync_folder(home.path)
 
 
 def _initdb(scratch: Path, account: Account, binaries: Binaries, password_file: Path) -> None:
@@ -84,5 +84,5 @@ def configure(home: Home, account: Account, binaries: Binaries) -> None:
     has_lz4 = run(account, [binaries.bin_dir / "postgres", "-D", home.cluster, *probe]).returncode == 0
     lines = configuration.settings(memory_bytes=configuration.memory_bytes(), has_lz4=has_lz4)
     # Kept outside the cluster: root does not write where the service user may have put links.
-    layout.write_file(home.config, configuration.render(lines), mode=0o644)
-    layout.write_file(home.access_rules, configuration.ACCESS_RULES, mode=0o644)
+    data_folder.write_file(home.config, configuration.render(lines), mode=0o644)
+    data_folder.write_file(home.access_rules, configuration.ACCESS_RULES, mode=0o644)

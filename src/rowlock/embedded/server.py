@@ -22,13 +22,13 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 from psycopg.pq import PGconn, Ping
 
-from rowlock.domain.database import Dsns
-from rowlock.embedded import cluster, configuration, layout, postmaster
+from rowlock.base.dsns import Dsns
+from rowlock.embedded import cluster, configuration, data_folder, postmaster
 from rowlock.embedded.account import Account, service_account, spawn
 from rowlock.embedded.binaries import Binaries, find_binaries, version_of, within_reach
 from rowlock.embedded.bootstrap import DATABASE, bootstrap
+from rowlock.embedded.data_folder import FolderLock, Home
 from rowlock.embedded.errors import EmbeddedError, StartError
-from rowlock.embedded.layout import FolderLock, Home
 from rowlock.embedded.postmaster import Watchdog
 
 _DEFAULT_PORT = 5432  # Only a part of the socket's file name, unless listen_addresses is overridden.
@@ -59,7 +59,7 @@ class EmbeddedServer:
         settings: Mapping[str, str] | None = None,
         start_seconds: float = 60,
         stop_seconds: float = 60,
-        system_dir: Path = layout.SYSTEM_DIR,
+        system_dir: Path = data_folder.SYSTEM_DIR,
     ) -> None:
         self._data_dir = data_dir.expanduser().resolve()
         self._bin_dir = None if bin_dir is None else bin_dir.expanduser().absolute()
@@ -152,7 +152,7 @@ class EmbeddedServer:
         return self._run
 
     def _start(self, undo: contextlib.ExitStack) -> None:
-        layout.make_data_dir(self._data_dir)
+        data_folder.make_data_dir(self._data_dir)
         _take(FolderLock(self._data_dir / "lock"), undo)
         account, home = self._settle()
         if home.path != self._data_dir:
@@ -162,17 +162,17 @@ class EmbeddedServer:
         left_behind = postmaster.stop_left_behind(home.cluster, self._stop_seconds)
         if left_behind is not None:
             _log.warning("stopped PostgreSQL process %d, which an earlier run left behind", left_behind)
-        passwords = layout.ensure_passwords(home)
+        passwords = data_folder.ensure_passwords(home)
         if not home.cluster.exists():
             cluster.create(home, account, binaries, passwords["postgres"])
         cluster.configure(home, account, binaries)
-        sockets = layout.socket_dir(home, account, self._port, self._system_dir)
+        sockets = data_folder.socket_dir(home, account, self._port, self._system_dir)
         if sockets.parent != home.path:
             undo.callback(_remove_if_empty, sockets)
         for stale in sockets.glob(".s.PGSQL.*"):
             # Nobody listens there: we hold the lock, and the old server is gone.
             stale.unlink(missing_ok=True)
-        log = layout.open_log(home)
+        log = data_folder.open_log(home)
         undo.callback(os.close, log)
         command = self._server_command(home, binaries, sockets)
         superuser = _dsn("postgres", passwords["postgres"], sockets, self._port, "postgres")
@@ -185,15 +185,15 @@ class EmbeddedServer:
                 f"{error}. If the password was refused, restore {home.passwords} from a backup."
             ) from error
         state = {"pid": process.pid, "socket_dir": str(sockets), "port": self._port}
-        layout.write_file(home.state, json.dumps(state) + "\n", mode=0o644)
+        data_folder.write_file(home.state, json.dumps(state) + "\n", mode=0o644)
         undo.callback(home.state.unlink, missing_ok=True)
         self._run = _Run(process, home, sockets, passwords, binaries)
 
     def _settle(self) -> tuple[Account, Home]:
-        home = layout.find_home(self._data_dir, self._system_dir)
+        home = data_folder.find_home(self._data_dir, self._system_dir)
         existing = home.cluster if home.cluster.exists() else home.path
         account = service_account(existing.stat().st_uid)
-        return account, layout.settle_home(self._data_dir, account, self._system_dir)
+        return account, data_folder.settle_home(self._data_dir, account, self._system_dir)
 
     def _choose_binaries(self, home: Home, account: Account) -> Binaries:
         major = cluster.major_of(home)
@@ -290,23 +290,23 @@ class _Run:
         self.binaries = binaries
 
 
-def running(data_dir: Path, *, system_dir: Path = layout.SYSTEM_DIR) -> Dsns | None:
+def running(data_dir: Path, *, system_dir: Path = data_folder.SYSTEM_DIR) -> Dsns | None:
     """Connection strings of the server that some process runs on `data_dir`, None when none answers there.
 
     What files say is believed only when the server process is alive and answers on its socket. Raises
     EmbeddedError when one runs but its passwords are not ours to read.
     """
-    home = layout.find_home(data_dir.expanduser().resolve(), system_dir)
+    home = data_folder.find_home(data_dir.expanduser().resolve(), system_dir)
     try:
         state = json.loads(home.state.read_text(encoding="utf-8"))
         pid, sockets, port = int(state["pid"]), Path(state["socket_dir"]), int(state["port"])
     except PermissionError as error:
-        raise layout.not_ours(home.path) from error
+        raise data_folder.not_ours(home.path) from error
     except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
         return None
     if not postmaster.is_postmaster(pid, home.cluster):
         return None
-    found = _dsns(layout.read_passwords(home), sockets, port)
+    found = _dsns(data_folder.read_passwords(home), sockets, port)
     return found if _answers(found.owner) else None
 
 

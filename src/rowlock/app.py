@@ -1,0 +1,92 @@
+"""Composition of the HTTP application: the routes of every noun on one set of services."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
+from starlette.types import ASGIApp
+
+import rowlock.catalogue.api as catalogue_api
+import rowlock.operations.api as operations_api
+import rowlock.reporting.api as reporting_api
+from rowlock.base.dsns import Dsns
+from rowlock.database.cells import Cells
+from rowlock.database.pool import PooledDatabase
+from rowlock.reservations import admin_api
+from rowlock.reservations.api import ReservationEndpoints
+from rowlock.reservations.availability.api import SeatStatusEndpoints
+from rowlock.reservations.version1.service import Version1
+from rowlock.services import make_services
+from rowlock.settings import Settings
+from rowlock.web.access_log import AccessLog
+from rowlock.web.admin_key import admin_guard
+from rowlock.web.fast_path import FastPath
+from rowlock.web.framework import add_problem_page, answer_with_problems, describe
+from rowlock.web.middleware import RequestMiddleware
+from rowlock.web.sessions import Sessions
+
+# In the order in which people read them.
+TAGS = [
+    {"name": "shows", "description": "What is on, what the hall looks like, and which seats are available."},
+    {"name": "reservations", "description": "Holding seats for the time it takes to pay."},
+    {"name": "admin", "description": "For the operator and the box office, with the admin key."},
+    {"name": "health", "description": "For probes."},
+]
+
+
+def create_app(
+    settings: Settings,
+    dsns: Dsns,
+    *,
+    secret_key: str,
+    admin_api_key_hash: bytes | None = None,
+    access_log: AccessLog | None = None,
+) -> ASGIApp:
+    """The ASGI application of one process. Its lifespan opens and closes the database pools.
+
+    secret_key          signs session cookies and derives the answers to repeated requests.
+    admin_api_key_hash  SHA-256 of the admin key; without it /api/admin refuses everybody.
+    access_log          where requests are logged; by default in bundles on standard error.
+    """
+    database = PooledDatabase(dsns, pool_size=settings.pool_size)
+    cells = Cells(database)
+    services = make_services(cells)
+    version1 = Version1(cells, services.reservations, settings.v2_rollout_percent)
+    fast_path = FastPath(
+        [
+            *ReservationEndpoints(services.reservations, version1, secret_key).endpoints(),
+            *SeatStatusEndpoints(services.reservations.availability).endpoints(),
+            *operations_api.endpoints(),
+        ],
+        Sessions(secret_key, secure=settings.secure_cookies),
+    )
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await database.open()
+        try:
+            yield
+        finally:
+            await services.reservations.close()
+            await database.close()
+
+    app = FastAPIOffline(
+        title="Rowlock",
+        version=version("rowlock"),
+        description="Reserved seating that cannot sell a seat twice. Refusals are problems with a stable code.",
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        lifespan=lifespan,
+        redoc_url=None,
+        openapi_tags=TAGS,
+    )
+    guard = admin_guard(admin_api_key_hash)
+    app.include_router(catalogue_api.router(services.catalogue))
+    app.include_router(admin_api.admin_router(services.reservations, guard))
+    app.include_router(reporting_api.admin_router(services.reporting, guard))
+    app.include_router(operations_api.router(services.operations))
+    add_problem_page(app)
+    answer_with_problems(app)
+    describe(app, fast_path)
+    return RequestMiddleware(fast_path, app, access_log or AccessLog())

@@ -1,0 +1,1 @@
+"""What every noun needs and no noun owns: ids, outcomes, who asks, connection strings. Standard library only."""

@@ -1,0 +1,1 @@
+"""The catalogue: organizations, venues, seating plans, shows and prices. Rarely written, often read."""

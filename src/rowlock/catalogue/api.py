@@ -1,0 +1,218 @@
+"""Shows as buyers see them: the listing, one show with its prices, and the seat map of its plan."""
+
+import gzip
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from fastapi import APIRouter, Header, Response
+from pydantic import BaseModel
+
+from rowlock.base.outcomes import Outcome
+from rowlock.catalogue.model import Price, PublishedPlan, ShowListing
+from rowlock.catalogue.service import Catalogue
+from rowlock.web.openapi import problems
+from rowlock.web.parameters import ShowId, parse_show_id
+from rowlock.web.problems import ProblemError
+
+
+class Show(BaseModel):
+    """One show. Prices are minor units of `currency`; durations are seconds; `starts_at` is an instant."""
+
+    show_id: UUID
+    slug: str
+    title: str
+    venue: str
+    time_zone: str
+    organization: str
+    starts_at: datetime
+    sales_start_at: datetime | None
+    sales_end_at: datetime | None
+    status: str
+    currency: str
+    price_from_minor: int | None
+    seats_total: int
+    seats_available: int
+    plan_id: UUID
+    max_seats_per_reservation: int
+    hold_seconds: int
+    extension_seconds: int
+    max_extensions: int
+
+
+class ShowPrice(BaseModel):
+    """What a seat of a category costs for a price type."""
+
+    category: str
+    price_type: str
+    amount_minor: int
+
+
+class ShowWithPrices(Show):
+    """One show and what its seats cost."""
+
+    prices: list[ShowPrice]
+
+
+class Shows(BaseModel):
+    """Every show, the next one first."""
+
+    shows: list[Show]
+
+
+class MapCategory(BaseModel):
+    """A part of the hall with one price."""
+
+    name: str
+    color: str
+    for_sale: bool
+
+
+class MapSection(BaseModel):
+    """A named part of the hall."""
+
+    name: str
+
+
+class MapRow(BaseModel):
+    """One physical row; `section` is an index into sections."""
+
+    section: int
+    label: str
+
+
+class MapShape(BaseModel):
+    """Scenery, such as the stage."""
+
+    kind: str
+    points: list[tuple[float, float]]
+    text: str
+    color: str
+
+
+class MapSeat(BaseModel):
+    """One seat. `row` and `category` are indexes; seats with one `run` sit shoulder to shoulder."""
+
+    seat_id: int
+    row: int
+    run: int
+    position: int
+    number: str
+    label: str
+    x: float
+    y: float
+    category: int
+    kind: str
+    source_id: str
+
+
+class SeatMap(BaseModel):
+    """The geometry of a plan version, which never changes."""
+
+    plan_id: UUID
+    plan_version: int
+    name: str
+    width: float
+    height: float
+    focal_point: tuple[float, float]
+    seats_total: int
+    categories: list[MapCategory]
+    sections: list[MapSection]
+    rows: list[MapRow]
+    shapes: list[MapShape]
+    seats: list[MapSeat]
+
+
+def router(catalogue: Catalogue) -> APIRouter:
+    """The routes of shows."""
+    routes = APIRouter(prefix="/api/shows", tags=["shows"])
+    maps = _SeatMaps()
+
+    @routes.get("", summary="List shows", responses=problems())
+    async def list_shows() -> Shows:
+        """Every show, the next one first."""
+        return Shows(shows=[Show(**_show(show)) for show in await catalogue.list_shows()])
+
+    @routes.get("/{show_id}", summary="One show", responses=problems(Outcome.SHOW_NOT_FOUND))
+    async def one_show(show_id: ShowId) -> ShowWithPrices:
+        """One show with its prices by category."""
+        found = await catalogue.find_show(parse_show_id(show_id))
+        if found is None:
+            raise ProblemError(Outcome.SHOW_NOT_FOUND)
+        listing, prices = found
+        return ShowWithPrices(**_show(listing), prices=await _prices(catalogue, listing.show_id, prices))
+
+    @routes.get(
+        "/{show_id}/seat-map",
+        summary="Seat map",
+        response_model=SeatMap,
+        responses=problems(Outcome.SHOW_NOT_FOUND) | {304: {"description": "You have this plan version already."}},
+    )
+    async def seat_map(
+        show_id: ShowId,
+        if_none_match: Annotated[str | None, Header()] = None,
+        accept_encoding: Annotated[str | None, Header()] = None,
+    ) -> Response:
+        """Geometry, categories and labels. It is immutable: keep it for as long as the show has this plan version."""
+        published = await catalogue.plan_of(parse_show_id(show_id))
+        if published is None:
+            raise ProblemError(Outcome.SHOW_NOT_FOUND)
+        headers = {
+            "etag": f'"{published.checksum[:32]}"',
+            "cache-control": "public, max-age=31536000, immutable",
+            "vary": "accept-encoding",
+        }
+        if if_none_match is not None and headers["etag"] in if_none_match:
+            return Response(status_code=304, headers=headers)
+        plain, packed = maps.get(published)
+        if "gzip" in (accept_encoding or ""):
+            headers["content-encoding"] = "gzip"
+            return Response(packed, headers=headers, media_type="application/json")
+        return Response(plain, headers=headers, media_type="application/json")
+
+    return routes
+
+
+def _show(listing: ShowListing) -> dict[str, Any]:
+    return {name: getattr(listing, name) for name in Show.model_fields}
+
+
+async def _prices(catalogue: Catalogue, show_id: UUID, prices: list[Price]) -> list[ShowPrice]:
+    published = await catalogue.plan_of(show_id)
+    assert published is not None, "a listed show has a plan"
+    names = [category.name for category in published.plan.categories]
+    return [
+        ShowPrice(category=names[price.category], price_type=price.price_type, amount_minor=price.amount_minor)
+        for price in prices
+    ]
+
+
+class _SeatMaps:
+    """Seat maps as bytes, plain and compressed, made once for each plan version."""
+
+    def __init__(self) -> None:
+        self._maps: dict[UUID, tuple[bytes, bytes]] = {}
+
+    def get(self, published: PublishedPlan) -> tuple[bytes, bytes]:
+        plan_id = published.plan_id
+        if plan_id not in self._maps:
+            plan = published.plan
+            plain = msgspec.json.encode(
+                {
+                    "plan_id": plan_id,
+                    "plan_version": published.version,
+                    "name": plan.name,
+                    "width": plan.width,
+                    "height": plan.height,
+                    "focal_point": plan.focal_point,
+                    "seats_total": len(plan.seats),
+                    "categories": plan.categories,
+                    "sections": plan.sections,
+                    "rows": plan.rows,
+                    "shapes": plan.shapes,
+                    "seats": plan.seats,
+                }
+            )
+            self._maps[plan_id] = (plain, gzip.compress(plain, 6, mtime=0))
+        return self._maps[plan_id]

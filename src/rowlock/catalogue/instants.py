@@ -1,0 +1,39 @@
+"""Times as people write them, read in the time zone of a venue."""
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from rowlock.catalogue.model import CatalogueError
+
+
+def check_time_zone(name: str) -> ZoneInfo:
+    """The time zone of that IANA name. Raises CatalogueError."""
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError, KeyError) as error:
+        raise CatalogueError(
+            f"{name!r} is no time zone. Use an IANA name, such as Europe/Berlin or America/New_York."
+        ) from error
+
+
+def read_instant(text: str, time_zone: str) -> datetime:
+    """The instant that an ISO 8601 text means; without a zone of its own it is read in `time_zone`.
+
+    Raises CatalogueError, also for a time that the clocks skip there when summer time starts.
+    """
+    try:
+        read = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise CatalogueError(
+            f"{text!r} is no date and time. Use ISO 8601, such as 2027-06-12T19:30 or 2027-06-12T19:30+02:00."
+        ) from error
+    if read.tzinfo is not None:
+        return read
+    zone = check_time_zone(time_zone)
+    local = read.replace(tzinfo=zone)
+    if local.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != read:
+        raise CatalogueError(
+            f"{text} does not exist in {time_zone}: clocks are put forward then. Add the offset to say which "
+            "instant you mean, such as +02:00."
+        )
+    return local

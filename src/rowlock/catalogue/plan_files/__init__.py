@@ -1,0 +1,98 @@
+"""Reads seating plans from other tools' files and treats them: pretix, seats.io and CSV in, SeatingPlan out.
+
+`read_plan` is the way in. Every file that cannot be read raises PlanError, with the place and the way out;
+every oddity that can be repaired is repaired and told in the report. Publishing a plan is left to others.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any
+
+from rowlock.catalogue.model import SeatingPlan
+from rowlock.catalogue.plan_files import csvfile, intake, plan_doctor, pretix, seatsio
+from rowlock.catalogue.plan_files.assemble import assemble
+from rowlock.catalogue.plan_files.draft import Draft
+from rowlock.catalogue.plan_files.errors import ErrorCode, PlanError
+from rowlock.catalogue.plan_files.fields import clean
+from rowlock.catalogue.plan_files.findings import DoctorReport, Finding, FindingCode, Findings, Severity, render
+from rowlock.catalogue.plan_files.intake import PlanFormat
+from rowlock.catalogue.plan_files.limits import MAX_BYTES, MAX_SEATS, MAX_TEXT
+
+__all__ = [
+    "MAX_BYTES",
+    "MAX_SEATS",
+    "DoctorReport",
+    "ErrorCode",
+    "Finding",
+    "FindingCode",
+    "PlanError",
+    "PlanFormat",
+    "PlanReading",
+    "Severity",
+    "detect_format",
+    "read_plan",
+    "read_plan_file",
+    "render",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanReading:
+    """A plan that was read, and what the plan doctor found and did on the way."""
+
+    plan: SeatingPlan
+    report: DoctorReport
+
+
+def read_plan(data: bytes, *, name: str, format: PlanFormat | None = None) -> PlanReading:  # noqa: A002  # The word users know.
+    """Return the plan in a file's bytes, and the doctor's report.
+
+    name    the file's name; it tells CSV by its ending, and names a plan that has no name itself.
+    format  None detects it from the contents.
+
+    Raises PlanError for anything that cannot become a plan, and nothing else.
+    """
+    text = intake.decode(data)
+    tree, found = _open(name, text)
+    if format is not None and format != found:
+        raise intake.wrong_format(format, found)
+    findings = Findings()
+    title = clean(PurePath(name).stem)[:MAX_TEXT] or "Seating plan"
+    if tree is None:
+        draft = csvfile.read(text, title, findings)
+    else:
+        draft = (seatsio if found == "seatsio" else pretix).read(tree, findings)
+    draft.name = draft.name or title
+    return _finish(draft, findings, found)
+
+
+def read_plan_file(path: Path, format: PlanFormat | None = None) -> PlanReading:  # noqa: A002  # The word users know.
+    """Return the plan in a file; the file's size is checked before it is read. Raises PlanError."""
+    return read_plan(intake.load_file(path), name=path.name, format=format)
+
+
+def detect_format(name: str, data: bytes) -> PlanFormat:
+    """Return the format of a file by its contents, and by its name's ending for CSV. Raises PlanError."""
+    return _open(name, intake.decode(data))[1]
+
+
+def _open(name: str, text: str) -> tuple[dict[str, Any] | None, PlanFormat]:
+    """Return the parsed JSON (None for CSV) and the format."""
+    if intake.looks_like_json(text):
+        tree = intake.parse_json(text)
+        return tree, intake.format_of_json(tree)
+    intake.check_csv(name, text)
+    return None, "csv"
+
+
+def _finish(draft: Draft, findings: Findings, plan_format: PlanFormat) -> PlanReading:
+    plan_doctor.treat(draft, findings)
+    plan = assemble(draft)
+    report = findings.report(
+        name=plan.name,
+        plan_format=plan_format,
+        sections=len(plan.sections),
+        rows=len(plan.rows),
+        seats=len(plan.seats),
+    )
+    return PlanReading(plan, report)

@@ -1,0 +1,140 @@
+"""The loosely typed plan between the readers and the doctor.
+
+Readers fill a draft with what the file says, however odd; the doctor repairs it in place. Coordinates are
+already absolute and every text is already clean, but ids may repeat, rows may be empty, nothing is counted.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from rowlock.catalogue.model import SeatKind, ShapeKind
+from rowlock.catalogue.plan_files import limits
+from rowlock.catalogue.plan_files.errors import PlanError
+
+RowWord = Literal["row", "table", "booth"]
+
+
+@dataclass(slots=True)
+class DraftSeat:
+    """A seat as the file has it. `category` is a DraftCategory key, or "" when the file names none."""
+
+    number: str
+    x: float
+    y: float
+    category: str
+    source_id: str
+    place: str
+    kind: SeatKind = "standard"
+    label: str = ""
+    run: int = 0
+
+
+@dataclass(slots=True)
+class DraftRow:
+    """A row object of the file; the doctor may join several into one physical row.
+
+    row_text and seat_text are what tickets say, with "%s" for the label and the number.
+    """
+
+    label: str
+    place: str
+    seats: list[DraftSeat] = field(default_factory=list)
+    word: RowWord = "row"
+    row_text: str = ""
+    seat_text: str = ""
+
+
+@dataclass(slots=True)
+class DraftShape:
+    """A piece of scenery."""
+
+    kind: ShapeKind
+    points: list[tuple[float, float]]
+    text: str = ""
+    color: str = ""
+
+
+@dataclass(slots=True)
+class DraftSection:
+    """A part of the hall, with the scenery that moves when it moves."""
+
+    name: str
+    place: str
+    rows: list[DraftRow] = field(default_factory=list)
+    shapes: list[DraftShape] = field(default_factory=list)
+
+    def seats(self) -> Iterator[DraftSeat]:
+        """Yield the seats of every row."""
+        for row in self.rows:
+            yield from row.seats
+
+
+@dataclass(slots=True)
+class DraftCategory:
+    """A declared category. Seats refer to it by `key`, which is its name in all formats but seats.io."""
+
+    key: str
+    name: str
+    color: str
+    place: str
+    for_sale: bool = True
+
+
+@dataclass(slots=True)
+class Draft:
+    """A whole file. `has_size` says whether the format has a size at all; CSV has none."""
+
+    name: str
+    has_size: bool = True
+    size: tuple[float, float] | None = None
+    focal_point: tuple[float, float] | None = None
+    categories: list[DraftCategory] = field(default_factory=list)
+    sections: list[DraftSection] = field(default_factory=list)
+    shapes: list[DraftShape] = field(default_factory=list)
+
+    def seats(self) -> Iterator[DraftSeat]:
+        """Yield every seat of the plan."""
+        for section in self.sections:
+            yield from section.seats()
+
+    def all_shapes(self) -> Iterator[DraftShape]:
+        """Yield the scenery of the plan, then that of each section."""
+        yield from self.shapes
+        for section in self.sections:
+            yield from section.shapes
+
+
+class SeatCounter:
+    """Refuses the first seat, or the first point of scenery, beyond the limits."""
+
+    def __init__(self) -> None:
+        self._seats = 0
+        self._points = 0
+
+    def seats(self, count: int, place: str) -> None:
+        """Count `count` more seats; raises PlanError TOO_MANY_SEATS."""
+        self._seats += count
+        if self._seats > limits.MAX_SEATS:
+            raise PlanError(
+                "TOO_MANY_SEATS",
+                place,
+                f"this is where the file passes {limits.MAX_SEATS:,} seats, the most one plan may have. "
+                "Split the venue into several plans",
+            )
+
+    def points(self, count: int, place: str) -> None:
+        """Count `count` more points of scenery; raises PlanError TOO_MANY_SHAPES."""
+        self._points += count
+        if self._points > limits.MAX_SHAPE_POINTS:
+            raise PlanError(
+                "TOO_MANY_SHAPES",
+                place,
+                f"this is where the file passes {limits.MAX_SHAPE_POINTS:,} points of scenery, the most one "
+                "plan may have. Simplify the drawing, or leave it out",
+            )
+
+
+def to_unit(value: float) -> float:
+    """Round a coordinate to a thousandth of a plan unit, so that sums of offsets have one spelling."""
+    return round(value, 3) + 0.0  # Adding zero turns -0.0 into 0.0.

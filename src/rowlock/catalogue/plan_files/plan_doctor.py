@@ -1,0 +1,256 @@
+"""The plan doctor: finds and repairs what real plan files get wrong, and says so.
+
+Works on a draft, in place and in a fixed order: categories, empty parts, names, rows, ids, runs, overlaps,
+bounds, labels, focal point. Categories and layout have modules of their own, arithmetic is in `geometry`, and
+`assemble` makes the finished plan. docs/explanation/plan-doctor.md gives the reason for each rule.
+"""
+
+from collections import defaultdict
+from itertools import pairwise
+
+from rowlock.catalogue.plan_files import categories, geometry, labels, positions
+from rowlock.catalogue.plan_files.draft import Draft, DraftRow, DraftSection, to_unit
+from rowlock.catalogue.plan_files.errors import PlanError
+from rowlock.catalogue.plan_files.findings import Findings
+from rowlock.catalogue.plan_files.labels import Names, count_of
+
+DEFAULT_SECTION = "Hall"
+
+_MAX_PIECES = 12
+"""More row objects with one label are joined all together or not at all."""
+
+_STAGE_WORDS = frozenset(
+    {"stage", "bühne", "scène", "scene", "escenario", "palco", "podium", "pitch", "court", "screen", "leinwand"}
+)
+
+
+def treat(draft: Draft, findings: Findings) -> None:
+    """Repair the draft in place and record every finding. Raises PlanError for a plan without seats."""
+    categories.treat(draft, findings)
+    _drop_empty_parts(draft, findings)
+    _name_sections(draft, findings)
+    for section in draft.sections:
+        _treat_rows(section, findings)
+    _treat_source_ids(draft, findings)
+    positions.treat(draft, _set_runs(draft), findings)
+    _set_labels(draft, findings)
+    _treat_focal_point(draft, findings)
+
+
+def _drop_empty_parts(draft: Draft, findings: Findings) -> None:
+    kept: list[DraftSection] = []
+    for section in draft.sections:
+        for row in section.rows:
+            if not row.seats:
+                findings.repaired("ROW_EMPTY", row.place, f'row "{row.label}" has no seats', "Left out.")
+        section.rows = [row for row in section.rows if row.seats]
+        if section.rows:
+            kept.append(section)
+            continue
+        draft.shapes += section.shapes
+        if not section.shapes:
+            findings.repaired("SECTION_EMPTY", section.place, f'section "{section.name}" has no seats', "Left out.")
+    if not kept:
+        raise PlanError(
+            "NO_SEATS", "", "the plan has no seats. Rowlock sells numbered seats, so a plan needs at least one"
+        )
+    draft.sections = kept
+
+
+def _name_sections(draft: Draft, findings: Findings) -> None:
+    names = Names()
+    for section in draft.sections:
+        name = names.take(section.name or DEFAULT_SECTION)
+        if not section.name and len(draft.sections) > 1:
+            findings.repaired("SECTION_NAME_MISSING", section.place, "the section has no name", f'Named "{name}".')
+        elif section.name and name != section.name:
+            findings.repaired(
+                "SECTION_NAME_DUPLICATE",
+                section.place,
+                f'another section is called "{section.name}" too',
+                f'Renamed to "{name}".',
+            )
+        section.name = name
+
+
+def _treat_rows(section: DraftSection, findings: Findings) -> None:
+    _name_rows(section, findings)
+    section.rows = _join_split_rows(section, findings)
+    for row in section.rows:
+        points = [(seat.x, seat.y) for seat in row.seats]
+        order = geometry.order_along_row(points)
+        if row.word == "row" and geometry.sharpest_turn(points, order) < 0:
+            findings.warn(
+                "ROW_NOT_A_LINE",
+                row.place,
+                f'the seats of row "{row.label}" do not stand in one line',
+                "Kept as one row. If it is several rows, give each its own in the file.",
+            )
+        row.seats = [row.seats[index] for index in order]
+        _numbercount_of(row, findings)
+        _report_descending(row, findings)
+
+
+def _name_rows(section: DraftSection, findings: Findings) -> None:
+    names = Names({row.label for row in section.rows})
+    for ordinal, row in enumerate(section.rows, 1):
+        if not row.label:
+            row.label = names.take(str(ordinal))
+            findings.repaired(
+                "ROW_LABEL_MISSING", row.place, "the row has no label", f'Labelled "{row.label}" by its order.'
+            )
+
+
+def _join_split_rows(section: DraftSection, findings: Findings) -> list[DraftRow]:
+    """Join row objects that are one physical row; each takes the place of its first piece."""
+    by_label: defaultdict[tuple[str, str], list[DraftRow]] = defaultdict(list)
+    for row in section.rows:
+        by_label[row.word, row.label].append(row)
+    absorbed: set[int] = set()
+    for pieces in by_label.values():
+        if len(pieces) > 1:
+            _join_pieces(pieces, absorbed, findings)
+    return [row for row in section.rows if id(row) not in absorbed]
+
+
+def _join_pieces(pieces: list[DraftRow], absorbed: set[int], findings: Findings) -> None:
+    """Join all pieces if together they make one line, else each piece to the first one that it continues."""
+    if _is_one_row(pieces):
+        groups = [pieces]
+    elif len(pieces) <= _MAX_PIECES:
+        groups = []
+        for piece in pieces:
+            group = next((group for group in groups if _is_one_row([*group, piece])), None)
+            if group is None:
+                groups.append([piece])
+            else:
+                group.append(piece)
+    else:
+        return
+    for group in groups:
+        first, *others = group
+        if not others:
+            continue
+        for other in others:
+            first.seats.extend(other.seats)
+            absorbed.add(id(other))
+        findings.repaired(
+            "ROW_SPLIT",
+            first.place,
+            f'row "{first.label}" is split over {len(group)} row objects (also {others[0].place})',
+            f"Joined to one row of {count_of(len(first.seats))}.",
+        )
+
+
+def _is_one_row(pieces: list[DraftRow]) -> bool:
+    """Say whether row objects with the same label are one line, with no number twice."""
+    numbers = [seat.number for piece in pieces for seat in piece.seats if seat.number]
+    if len(set(numbers)) < len(numbers):
+        return False
+    return geometry.is_one_line([(seat.x, seat.y) for piece in pieces for seat in piece.seats])
+
+
+def _numbercount_of(row: DraftRow, findings: Findings) -> None:
+    names = Names({seat.number for seat in row.seats})
+    for position, seat in enumerate(row.seats, 1):
+        if not seat.number:
+            seat.number = names.take(str(position))
+            findings.repaired(
+                "SEAT_NUMBER_MISSING",
+                seat.place,
+                "the seat has no number",
+                f'Numbered "{seat.number}" by its place in row "{row.label}".',
+            )
+
+
+def _report_descending(row: DraftRow, findings: Findings) -> None:
+    if len(row.seats) < 3 or not all(seat.number.isdecimal() for seat in row.seats):
+        return
+    numbers = [int(seat.number) for seat in row.seats]
+    if all(left > right for left, right in pairwise(numbers)):
+        findings.info(
+            "NUMBERING_DESCENDING",
+            row.place,
+            f'row "{row.label}" counts down from {numbers[0]} to {numbers[-1]}, left to right',
+            "The numbers are kept; neighbours follow the coordinates.",
+        )
+
+
+def _treat_source_ids(draft: Draft, findings: Findings) -> None:
+    """Give every seat an id of its own; of several seats with one id the first in reading order keeps it."""
+    ids = Names({seat.source_id for seat in draft.seats()}, "{}~{}")
+    seen: set[str] = set()
+    for section in draft.sections:
+        for row in section.rows:
+            for seat in row.seats:
+                given = seat.source_id
+                if not given:
+                    seat.source_id = ids.take(f"{section.name}-{row.label}-{seat.number}")
+                    findings.repaired(
+                        "SEAT_ID_MISSING", seat.place, "the seat has no id", f'It got the id "{seat.source_id}".'
+                    )
+                elif given in seen:
+                    seat.source_id = ids.take(given)
+                    findings.repaired(
+                        "SEAT_ID_DUPLICATE",
+                        seat.place,
+                        f'the id "{given}" belongs to another seat too',
+                        f'The seat got the id "{seat.source_id}".',
+                    )
+                seen.add(given)
+
+
+def _set_runs(draft: Draft) -> float:
+    """Set the run of every seat, dense from 0; return the typical pitch of the plan."""
+    gaps = [
+        [geometry.steps([(seat.x, seat.y) for seat in row.seats], range(len(row.seats))) for row in section.rows]
+        for section in draft.sections
+    ]
+    every_gap = (gap for rows in gaps for row_gaps in rows for gap in row_gaps)
+    plan_pitch = geometry.typical_pitch(every_gap) or geometry.DEFAULT_PITCH
+    run = 0
+    for section, section_gaps in zip(draft.sections, gaps, strict=True):
+        section_pitch = geometry.typical_pitch(gap for row_gaps in section_gaps for gap in row_gaps)
+        for row, row_gaps in zip(section.rows, section_gaps, strict=True):
+            breaks = geometry.run_breaks(row_gaps, section_pitch or plan_pitch)
+            row.seats[0].run = run
+            for seat, starts_run in zip(row.seats[1:], breaks, strict=True):
+                run += starts_run
+                seat.run = run
+            run += 1
+    return plan_pitch
+
+
+def _set_labels(draft: Draft, findings: Findings) -> None:
+    names = Names()
+    for section in draft.sections:
+        section_text = labels.section_text(section.name, len(draft.sections))
+        for row in section.rows:
+            row_text = row.row_text or labels.default_row_text(row.word)
+            seat_text = row.seat_text or labels.DEFAULT_SEAT_TEXT
+            for seat in row.seats:
+                wanted = labels.seat_label(section_text, row_text, row.label, seat_text, seat.number)
+                seat.label = names.take(wanted)
+                if seat.label != wanted:
+                    findings.repaired(
+                        "LABEL_DUPLICATE",
+                        seat.place,
+                        f'another seat is called "{wanted}" too',
+                        f'Called "{seat.label}".',
+                    )
+
+
+def _treat_focal_point(draft: Draft, findings: Findings) -> None:
+    """Guess where the audience looks: at the stage if one is drawn, else at the middle of the upper edge."""
+    if draft.focal_point is not None or draft.size is None:
+        return
+    stages = (shape for shape in draft.all_shapes() if _STAGE_WORDS & set(shape.text.casefold().split()))
+    stage = next(stages, None)
+    if stage is not None:
+        left, top, right, bottom = geometry.bounding_box(stage.points)
+        draft.focal_point = to_unit((left + right) / 2), to_unit((top + bottom) / 2)
+        done = f'The middle of "{stage.text}" was taken.'
+    else:
+        draft.focal_point = draft.size[0] / 2, 0.0
+        done = "The middle of the upper edge was taken."
+    findings.info("FOCAL_POINT_GUESSED", "", "the file does not say where the audience looks", done)

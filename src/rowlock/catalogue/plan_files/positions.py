@@ -1,0 +1,189 @@
+"""The part of the plan doctor that treats where seats are: sections on top of each other, seats out of bounds.
+
+A section that lies upon others is moved as a whole, because its own shape is right; a single seat is never
+moved, because only the file's author knows where it belongs.
+"""
+
+import math
+from collections import Counter
+
+from rowlock.catalogue.plan_files import limits
+from rowlock.catalogue.plan_files.draft import Draft, DraftSeat, DraftSection, to_unit
+from rowlock.catalogue.plan_files.errors import PlanError
+from rowlock.catalogue.plan_files.findings import Findings
+from rowlock.catalogue.plan_files.geometry import OVERLAP_FACTOR, Point, SeatGrid, bounding_box
+from rowlock.catalogue.plan_files.labels import count_of
+
+MOVE_SHARE = 0.1
+"""A section moves when more than this share of its seats lie upon other sections; fewer are only reported."""
+
+_MAX_PUSHES = 8
+_Box = tuple[float, float, float, float]
+
+
+def treat(draft: Draft, pitch: float, findings: Findings) -> None:
+    """Separate sections, report seats that still lie upon others, and make the plan's size hold every seat.
+
+    pitch  the typical distance of neighbours in this plan. Raises PlanError for a plan beyond all bounds.
+    """
+    # Counted before anything moves: the report tells what the file says, not what the doctor made of it.
+    outside = _outside(draft)
+    if overlaps := _overlaps(draft, pitch):
+        if len(draft.sections) > 1:
+            _Separator(draft.sections, pitch, findings).run()
+            overlaps = _overlaps(draft, pitch)
+        _report_overlaps(overlaps, findings)
+    _treat_bounds(draft, pitch, outside, findings)
+
+
+class _Separator:
+    """Places the sections one by one, each where it is or, if it lies upon earlier ones, pushed off them."""
+
+    def __init__(self, sections: list[DraftSection], pitch: float, findings: Findings) -> None:
+        self._sections = sections
+        self._pitch = pitch
+        self._findings = findings
+        self._file_grid = SeatGrid(pitch * OVERLAP_FACTOR)
+        self._grid = SeatGrid(pitch * OVERLAP_FACTOR)
+        self._original = [bounding_box((seat.x, seat.y) for seat in section.seats()) for section in sections]
+        self._placed: list[_Box] = []
+
+    def run(self) -> None:
+        """Place every section."""
+        right = -math.inf
+        for index, section in enumerate(self._sections):
+            points = [(seat.x, seat.y) for seat in section.seats()]
+            box = self._original[index]
+            covered = _covered(self._grid, points, (0.0, 0.0))
+            if covered.total() > len(points) * MOVE_SHARE:
+                offset = self._free_offset(index, points, right)
+                _move(section, offset)
+                self._report(section, points, covered, offset)
+                box = box[0] + offset[0], box[1] + offset[1], box[2] + offset[0], box[3] + offset[1]
+            self._placed.append(box)
+            right = max(right, box[2])
+            _keep(self._file_grid, points, index)
+            _keep(self._grid, [(seat.x, seat.y) for seat in section.seats()], index)
+
+    def _free_offset(self, index: int, points: list[Point], right: float) -> Point:
+        """Push the section off what it lies upon, towards the side where its middle already is."""
+        box = self._original[index]
+        x = y = 0.0
+        for _ in range(_MAX_PUSHES):
+            covered = _covered(self._grid, points, (x, y))
+            if not covered:
+                return x, y
+            other = covered.most_common(1)[0][0]
+            across, down = _from_middle_to_middle(self._original[other], box)
+            obstacle, room = self._placed[other], 2 * self._pitch
+            if abs(across) >= abs(down):
+                x = obstacle[2] - box[0] + room if across >= 0 else obstacle[0] - box[2] - room
+            else:
+                y = obstacle[3] - box[1] + room if down >= 0 else obstacle[1] - box[3] - room
+            x, y = to_unit(x), to_unit(y)
+        return to_unit(right - box[0] + 2 * self._pitch), 0.0
+
+    def _report(self, section: DraftSection, points: list[Point], covered: Counter[int], offset: Point) -> None:
+        in_file = _covered(self._file_grid, points, (0.0, 0.0))
+        names = ", ".join(f'"{self._sections[index].name}"' for index, _ in (in_file or covered).most_common(3))
+        if in_file:
+            found = f'{in_file.total():,} of the {count_of(len(points))} of section "{section.name}" lie upon {names}'
+        else:
+            found = f'section "{section.name}" is where {names} had to move'
+        done = f"The whole section was moved by ({offset[0]:g}, {offset[1]:g})."
+        self._findings.repaired("SECTIONS_OVERLAP", section.place, found, done)
+
+
+def _covered(grid: SeatGrid, points: list[Point], offset: Point) -> Counter[int]:
+    """Count, for each section in the grid, how many of these seats lie upon its seats."""
+    beneath = (grid.beneath(x + offset[0], y + offset[1]) for x, y in points)
+    return Counter(index for index in beneath if index is not None)
+
+
+def _keep(grid: SeatGrid, points: list[Point], index: int) -> None:
+    for x, y in points:
+        if grid.beneath(x, y) is None:
+            grid.keep(x, y, index)
+
+
+def _overlaps(draft: Draft, pitch: float) -> list[tuple[DraftSeat, DraftSeat]]:
+    """Return each seat that lies upon an earlier one, with that one."""
+    grid = SeatGrid(pitch * OVERLAP_FACTOR)
+    seats = list(draft.seats())
+    overlaps = []
+    for key, seat in enumerate(seats):
+        other = grid.beneath(seat.x, seat.y)
+        if other is None:
+            grid.keep(seat.x, seat.y, key)
+        else:
+            overlaps.append((seat, seats[other]))
+    return overlaps
+
+
+def _report_overlaps(overlaps: list[tuple[DraftSeat, DraftSeat]], findings: Findings) -> None:
+    for seat, other in overlaps:
+        findings.warn(
+            "SEATS_OVERLAP",
+            seat.place,
+            f"the seat lies upon the seat at {other.place}",
+            "Both are kept where they are: only the author of the file knows where the seat belongs.",
+        )
+
+
+def _outside(draft: Draft) -> int:
+    """Count the seats outside the plan's size, 0 when it gives none."""
+    if draft.size is None:
+        return 0
+    width, height = draft.size
+    return sum(not (0 <= seat.x <= width and 0 <= seat.y <= height) for seat in draft.seats())
+
+
+def _treat_bounds(draft: Draft, pitch: float, outside: int, findings: Findings) -> None:
+    """Give the plan a size that holds all its seats, moving everything when some lie left of or above it."""
+    left, top, right, bottom = bounding_box((seat.x, seat.y) for seat in draft.seats())
+    width, height = draft.size or (0.0, 0.0)
+    if draft.size is not None and not _outside(draft):
+        return
+    shift_x = float(math.ceil(pitch - left)) if left < 0 else 0.0
+    shift_y = float(math.ceil(pitch - top)) if top < 0 else 0.0
+    if shift_x or shift_y:
+        _shift(draft, shift_x, shift_y)
+    new_width = max(width + shift_x, float(math.ceil(right + shift_x + pitch)))
+    new_height = max(height + shift_y, float(math.ceil(bottom + shift_y + pitch)))
+    if max(new_width, new_height) > limits.MAX_COORDINATE:
+        raise PlanError(
+            "OUT_OF_RANGE",
+            "",
+            f"the plan would be {new_width:,.0f} × {new_height:,.0f} units large; at most "
+            f"{limits.MAX_COORDINATE:,.0f} are allowed. Scale the plan, so that neighbours are about 25 units apart",
+        )
+    done = f"The size is now {new_width:g} × {new_height:g}"
+    if shift_x or shift_y:
+        done += f", and everything moved by ({shift_x:g}, {shift_y:g})"
+    if draft.size is None and draft.has_size:
+        findings.repaired("SIZE_MISSING", "", "the plan gives no usable size", f"{done}.")
+    elif draft.has_size:
+        size = f"the plan's size of {width:g} × {height:g}"
+        found = f"{count_of(outside)} outside {size}" if outside else f"moved sections need more than {size}"
+        findings.repaired("OUTSIDE_BOUNDS", "", found, f"{done}.")
+    draft.size = new_width, new_height
+
+
+def _shift(draft: Draft, dx: float, dy: float) -> None:
+    for section in draft.sections:
+        _move(section, (dx, dy))
+    for shape in draft.shapes:
+        shape.points = [(to_unit(x + dx), to_unit(y + dy)) for x, y in shape.points]
+    if draft.focal_point is not None:
+        draft.focal_point = to_unit(draft.focal_point[0] + dx), to_unit(draft.focal_point[1] + dy)
+
+
+def _move(section: DraftSection, offset: Point) -> None:
+    for seat in section.seats():
+        seat.x, seat.y = to_unit(seat.x + offset[0]), to_unit(seat.y + offset[1])
+    for shape in section.shapes:
+        shape.points = [(to_unit(x + offset[0]), to_unit(y + offset[1])) for x, y in shape.points]
+
+
+def _from_middle_to_middle(start: _Box, end: _Box) -> Point:
+    return (end[0] + end[2] - start[0] - start[2]) / 2, (end[1] + end[3] - start[1] - start[3]) / 2

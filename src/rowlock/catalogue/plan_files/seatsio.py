@@ -1,0 +1,437 @@
+"""Reads seats.io charts (JSON, as the designer exports them): rows, tables and booths become seats.
+
+Coordinates within a section are relative to its `topLeft`. General admission areas have no numbered seats:
+they stay on the map as scenery and are reported. Field names come from charts of versions 17 to 21.
+"""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from rowlock.catalogue.plan_files.draft import (
+    Draft,
+    DraftCategory,
+    DraftRow,
+    DraftSeat,
+    DraftSection,
+    DraftShape,
+    RowWord,
+    SeatCounter,
+    to_unit,
+)
+from rowlock.catalogue.plan_files.errors import PlanError
+from rowlock.catalogue.plan_files.fields import Fields
+from rowlock.catalogue.plan_files.findings import Findings
+from rowlock.catalogue.plan_files.geometry import Point
+from rowlock.catalogue.plan_files.labels import count_of
+
+_CHART_KEYS = frozenset(
+    {
+        "name",
+        "tablesLabelCounter",
+        "uuidCounter",
+        "categories",
+        "zones",
+        "rowSpacing",
+        "rowChairSpacing",
+        "colorScheme",
+        "version",
+        "venueType",
+        "sectionScaleFactor",
+        "showAllButtons",
+        "referenceChartVisible",
+        "subChart",
+        "subChartFloors",
+    }
+)
+_CATEGORY_KEYS = frozenset({"key", "label", "color", "accessible"})
+_SUB_CHART_KEYS = frozenset(
+    {
+        "width",
+        "height",
+        "tables",
+        "texts",
+        "imageObjects",
+        "rows",
+        "shapes",
+        "booths",
+        "icons",
+        "generalAdmissionAreas",
+        "sections",
+        "focalPoint",
+        "backgroundImage",
+        "referenceChart",
+        "snapOffset",
+        "floorName",
+        "floorDisplayName",
+    }
+)
+_LABEL_KEYS = frozenset(
+    {"label", "displayLabel", "displayObjectType", "sectionLabel", "sectionDisplayedLabel", "objectLabeling"}
+)
+_OBJECT_KEYS = _LABEL_KEYS | {
+    "uuid",
+    "objectType",
+    "published",
+    "rotationAngle",
+    "categoryLabel",
+    "categoryKey",
+    "entrance",
+}
+_SECTION_KEYS = _OBJECT_KEYS | {
+    "points",
+    "zone",
+    "labelSize",
+    "labelShown",
+    "labelHorizontalOffset",
+    "labelVerticalOffset",
+    "labelRotationAngle",
+    "topLeft",
+    "viewFromYourSeatImage",
+    "subChart",
+    "cutoffAngle",
+}
+_ROW_KEYS = _OBJECT_KEYS | {
+    "rowLabelPosition",
+    "rowLabelDisabled",
+    "seatLabeling",
+    "seats",
+    "curve",
+    "chairSpacing",
+    "verticalRowLabelDirection",
+    "points",
+    "smooth",
+    "smoothness",
+}
+_TABLE_KEYS = _OBJECT_KEYS | {
+    "center",
+    "radius",
+    "autoRadius",
+    "width",
+    "height",
+    "seats",
+    "openSpaces",
+    "seatLabeling",
+    "type",
+    "bookAsAWhole",
+}
+_BOOTH_KEYS = _OBJECT_KEYS | {"center", "width", "height"}
+_SEAT_KEYS = frozenset(
+    {
+        "x",
+        "y",
+        "label",
+        "displayLabel",
+        "categoryLabel",
+        "categoryKey",
+        "categoryAccessible",
+        "restrictedView",
+        "viewFromYourSeatImage",
+        "accessible",
+        "companionSeat",
+        "semiAmbulatorySeat",
+        "disabledBySocialDistancingRules",
+        "entrance",
+        "uuid",
+        "published",
+    }
+)
+_FLOOR_GAP = 100.0
+_DEFAULT_SCALE = 100.0
+
+
+def read(tree: dict[str, Any], findings: Findings) -> Draft:
+    """Return the draft of a parsed file. Raises PlanError."""
+    chart = Fields(tree, "", findings)
+    chart.report_unknown(_CHART_KEYS)
+    return _ChartReader(chart, findings).read()
+
+
+class _ChartReader:
+    """Walks one chart; sections of the chart become sections of the plan, loose rows share a nameless one."""
+
+    def __init__(self, chart: Fields, findings: Findings) -> None:
+        self._chart = chart
+        self._findings = findings
+        self._counter = SeatCounter()
+        self._draft = Draft(name=chart.text("name"))
+        self._accessible_categories: set[str] = set()
+        self._category_of_label: dict[str, str] = {}
+
+    def read(self) -> Draft:
+        """Return the draft."""
+        self._read_categories()
+        self._report_scale()
+        if self._chart.has("subChart"):
+            chart = self._chart.child("subChart")
+            self._draft.size = _size(chart)
+            self._draft.focal_point = chart.point("focalPoint") or self._focal_point_of_zones()
+            self._read_sub_chart(chart, (0.0, 0.0), "")
+        else:
+            self._read_floors()
+        return self._draft
+
+    def _read_categories(self) -> None:
+        if not self._chart.has("categories"):
+            return
+        for category in self._chart.child("categories").children("list"):
+            category.report_unknown(_CATEGORY_KEYS)
+            name = category.text("label")
+            # Keys are numbers or texts by the format's own rules, so a number is no finding here.
+            key = category.key("key") or name
+            self._category_of_label.setdefault(name, key)
+            if category.flag("accessible"):
+                self._accessible_categories.add(key)
+            self._draft.categories.append(DraftCategory(key, name, category.color("color"), category.path))
+
+    def _report_scale(self) -> None:
+        scale = self._chart.number("sectionScaleFactor")
+        if scale is not None and scale != _DEFAULT_SCALE:
+            self._findings.warn(
+                "FIELD_IGNORED",
+                "sectionScaleFactor",
+                f"sections have a scale of {scale:g} %",
+                "Ignored: sections are read at 100 %. Look at the map before you publish the plan.",
+            )
+
+    def _focal_point_of_zones(self) -> Point | None:
+        """Return the focal point of the first zone that has one; charts with zones have none of their own."""
+        if not self._chart.has("zones"):
+            return None
+        points = (zone.point("focalPoint") for zone in self._chart.child("zones").children("list"))
+        return next((point for point in points if point is not None), None)
+
+    def _read_floors(self) -> None:
+        """Put floors below each other: in the file they have the same coordinates."""
+        width = top = 0.0
+        floors = list(self._chart.children("subChartFloors"))
+        if not floors:
+            raise PlanError("FIELD_MISSING", "subChart", "expected the chart, found nothing")
+        for floor in floors:
+            floor_width, floor_height = _size(floor) or (0.0, 0.0)
+            if self._draft.focal_point is None and (point := floor.point("focalPoint")) is not None:
+                self._draft.focal_point = point[0], point[1] + top
+            name = floor.text("floorDisplayName") or floor.text("floorName")
+            self._read_sub_chart(floor, (0.0, top), name if len(floors) > 1 else "")
+            width = max(width, floor_width)
+            top += floor_height + _FLOOR_GAP
+        self._draft.size = width, top - _FLOOR_GAP
+        if len(floors) > 1:
+            self._findings.info(
+                "FLOORS_STACKED",
+                "subChartFloors",
+                f"the chart has {len(floors)} floors",
+                "They are placed below each other, and section names begin with the floor.",
+            )
+
+    def _read_sub_chart(self, chart: Fields, origin: Point, floor: str) -> None:
+        chart.report_unknown(_SUB_CHART_KEYS)
+        home = _Home(DraftSection(floor, chart.path), "", "", origin)
+        self._read_rows(chart, home)
+        sections = [self._read_section(section, origin, floor) for section in chart.children("sections")]
+        by_name = {section.name: section for section in sections}
+        for label, stray in home.strays.items():
+            stray.name = _section_name(floor, label)
+            if stray.name in by_name:
+                by_name[stray.name].rows += stray.rows
+            else:
+                sections.append(stray)
+        if home.section.rows or home.section.shapes:
+            sections.insert(0, home.section)
+        self._draft.sections += sections
+        self._read_scenery(chart, origin, self._draft.shapes)
+
+    def _read_section(self, section: Fields, origin: Point, floor: str) -> DraftSection:
+        section.report_unknown(_SECTION_KEYS)
+        label = section.text("label")
+        outline = [point.xy() for point in section.children("points")]
+        draft = DraftSection(_section_name(floor, label), section.path)
+        if len(outline) > 2:
+            self._add_shape(draft.shapes, DraftShape("polygon", _placed(outline, origin), label), section.path)
+        if section.has("subChart"):
+            corner = section.point("topLeft")
+            if corner is None:
+                corner = min((x for x, _ in outline), default=0.0), min((y for _, y in outline), default=0.0)
+            inner = section.child("subChart")
+            inner.report_unknown(_SUB_CHART_KEYS)
+            start = origin[0] + corner[0], origin[1] + corner[1]
+            self._read_rows(inner, _Home(draft, label, self._category(section), start))
+            self._read_scenery(inner, start, draft.shapes)
+            for nested in inner.children("sections"):
+                self._draft.sections.append(self._read_section(nested, start, draft.name))
+        return draft
+
+    def _read_rows(self, chart: Fields, home: "_Home") -> None:
+        """Read everything with numbered places: rows, tables, booths."""
+        for row in chart.children("rows"):
+            row.report_unknown(_ROW_KEYS)
+            self._read_seats(row, home, "row")
+        for table in chart.children("tables"):
+            table.report_unknown(_TABLE_KEYS)
+            self._read_seats(table, home, "table")
+            self._add_shape(home.section.shapes, _outline(table, home.origin), table.path)
+        for booth in chart.children("booths"):
+            booth.report_unknown(_BOOTH_KEYS)
+            self._read_booth(booth, home)
+
+    def _read_seats(self, row: Fields, home: "_Home", word: RowWord) -> None:
+        self._counter.seats(row.length("seats"), row.place("seats"))
+        section, section_label = home.of(row)
+        label = row.text("label")
+        category = self._category(row) or home.category
+        parents = section_label, label
+        seats = [self._read_seat(seat, home.origin, parents, category) for seat in row.children("seats")]
+        section.rows.append(DraftRow(row.text("displayLabel") or label, row.path, seats, word))
+
+    def _read_seat(self, seat: Fields, origin: Point, parents: tuple[str, str], category: str) -> DraftSeat:
+        seat.report_unknown(_SEAT_KEYS)
+        label = seat.text("label")
+        x, y = seat.xy()
+        key = self._category(seat) or category
+        accessible = seat.flag("accessible") or seat.flag("categoryAccessible")
+        draft = DraftSeat(
+            number=seat.text("displayLabel") or label,
+            x=to_unit(origin[0] + x),
+            y=to_unit(origin[1] + y),
+            category=key,
+            source_id=_object_label(*parents, label),
+            place=seat.path,
+        )
+        if seat.flag("companionSeat"):
+            draft.kind = "companion"
+        elif accessible or key in self._accessible_categories:
+            draft.kind = "wheelchair"
+        for flag in ("restrictedView", "semiAmbulatorySeat"):
+            if seat.flag(flag):
+                self._findings.info(
+                    "FIELD_IGNORED", seat.place(flag), f"the seat is marked {flag}", "The mark is not imported."
+                )
+        return draft
+
+    def _read_booth(self, booth: Fields, home: "_Home") -> None:
+        """A booth is one place that is booked as a whole."""
+        self._counter.seats(1, booth.path)
+        section, section_label = home.of(booth)
+        label = booth.text("label")
+        centre = booth.point("center")
+        if centre is None:
+            raise PlanError("FIELD_MISSING", booth.place("center"), "expected the booth's x and y, found nothing")
+        seat = DraftSeat(
+            number="1",
+            x=to_unit(home.origin[0] + centre[0]),
+            y=to_unit(home.origin[1] + centre[1]),
+            category=self._category(booth) or home.category,
+            source_id=_object_label(section_label, label),
+            place=booth.path,
+        )
+        section.rows.append(DraftRow(booth.text("displayLabel") or label, booth.path, [seat], "booth"))
+
+    def _category(self, owner: Fields) -> str:
+        """Return the key of an object's category, found by key or else by label; "" when it names none."""
+        key = owner.key("categoryKey")
+        if key:
+            return key
+        label = owner.text("categoryLabel")
+        return self._category_of_label.get(label, label)
+
+    def _read_scenery(self, chart: Fields, origin: Point, shapes: list[DraftShape]) -> None:
+        for area in chart.children("generalAdmissionAreas"):
+            label = area.text("label")
+            capacity = area.number("capacity")
+            places = f" for {count_of(int(capacity)).replace('seat', 'person')}" if capacity else ""
+            self._findings.warn(
+                "GENERAL_ADMISSION",
+                area.path,
+                f'"{label}" is a general admission area{places}, without numbered seats',
+                "Its places are not imported; the area stays on the map as scenery.",
+            )
+            self._add_shape(shapes, _outline(area, origin), area.path)
+        for kind in ("shapes", "texts"):
+            for shape in chart.children(kind):
+                self._add_shape(shapes, _outline(shape, origin), shape.path)
+
+    def _add_shape(self, shapes: list[DraftShape], shape: DraftShape | None, path: str) -> None:
+        if shape is None:
+            self._findings.warn("SHAPE_UNREADABLE", path, "a shape without a known outline", "Left out of the scenery.")
+            return
+        self._counter.points(len(shape.points), path)
+        shapes.append(shape)
+
+
+@dataclass(slots=True)
+class _Home:
+    """Where the rows of one (sub)chart go.
+
+    strays  sections named by rows that lie outside every section, by label.
+    """
+
+    section: DraftSection
+    label: str
+    category: str
+    origin: Point
+    strays: dict[str, DraftSection] = field(default_factory=dict)
+
+    def of(self, row: Fields) -> tuple[DraftSection, str]:
+        """Return the section of a row, and its label in seats.io's own names of seats."""
+        own = row.text("sectionLabel")
+        if self.label or not own:
+            return self.section, self.label
+        return self.strays.setdefault(own, DraftSection(own, row.path)), own
+
+
+def _object_label(*labels: str) -> str:
+    """Return the name by which seats.io's own API finds a seat: "Balcony-C-12"; "" if it has no label itself."""
+    return "-".join(label for label in labels if label) if labels[-1] else ""
+
+
+def _section_name(floor: str, label: str) -> str:
+    return f"{floor}, {label}" if floor and label else label or floor
+
+
+def _outline(shape: Fields, origin: Point) -> DraftShape | None:
+    """Return a shape, a table or an area as scenery; the outline is points, a centre with radii, or a box."""
+    text = shape.text("label") or shape.text("text")
+    color = shape.color("fillColor") or shape.color("textColor")
+    corners = [point.xy() for point in shape.children("points")]
+    if len(corners) > 2:
+        return DraftShape("polygon", _placed(corners, origin), text, color)
+    centre = shape.point("center")
+    across = shape.number("radius1") or shape.number("radius")
+    down = shape.number("radius2") or across
+    width, height = shape.number("width"), shape.number("height")
+    if centre is not None and across and down:
+        box = [(centre[0] - across, centre[1] - down), (centre[0] + across, centre[1] + down)]
+        return DraftShape("ellipse", _placed(box, origin), text, color)
+    corner = shape.point("topLeft")
+    if corner is None and centre is not None and width and height:
+        corner = centre[0] - width / 2, centre[1] - height / 2
+    if corner is not None and width and height:
+        return _box(shape, corner, (width, height), origin, text, color)
+    at = centre if centre is not None else corner
+    if at is None and shape.has("x") and shape.has("y"):
+        at = shape.xy()
+    return DraftShape("text", _placed([at], origin), text, color) if at is not None and text else None
+
+
+def _box(shape: Fields, corner: Point, size: Point, origin: Point, text: str, color: str) -> DraftShape:
+    """Return a rectangle, turned about its middle by the shape's `rotationAngle` in degrees."""
+    (left, top), (width, height) = corner, size
+    turn = math.radians(shape.number("rotationAngle") or 0.0)
+    if not turn:
+        return DraftShape("rectangle", _placed([corner, (left + width, top + height)], origin), text, color)
+    x, y = left + width / 2, top + height / 2
+    cosine, sine = math.cos(turn), math.sin(turn)
+    halves = [(-width / 2, -height / 2), (width / 2, -height / 2), (width / 2, height / 2), (-width / 2, height / 2)]
+    corners = [(x + dx * cosine - dy * sine, y + dx * sine + dy * cosine) for dx, dy in halves]
+    return DraftShape("polygon", _placed(corners, origin), text, color)
+
+
+def _placed(points: list[Point], origin: Point) -> list[Point]:
+    return [(to_unit(origin[0] + x), to_unit(origin[1] + y)) for x, y in points]
+
+
+def _size(chart: Fields) -> Point | None:
+    width, height = chart.number("width"), chart.number("height")
+    if not width or not height or width < 0 or height < 0:
+        return None
+    return float(math.ceil(width)), float(math.ceil(height))

@@ -1,0 +1,223 @@
+"""What buyers may know of shows, and what an organizer puts on sale.
+
+Decides what is missing or contradictory before anything is written, and writes each thing in one transaction. Who
+has which seat is left to `reservations`.
+"""
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime
+from uuid import UUID
+
+from rowlock.base.outcomes import Outcome
+from rowlock.catalogue import store
+from rowlock.catalogue.instants import check_time_zone, read_instant
+from rowlock.catalogue.model import (
+    CatalogueError,
+    Instant,
+    NewShow,
+    Organization,
+    PlanImported,
+    PlanListing,
+    PlanOfShow,
+    Price,
+    PublishedPlan,
+    SeatingPlan,
+    ShowCreated,
+    ShowDraft,
+    ShowListing,
+    ShowSummary,
+)
+from rowlock.catalogue.prices import resolve_prices
+from rowlock.catalogue.slugs import slugs
+from rowlock.database.calls import call
+from rowlock.database.cells import Cells
+from rowlock.database.connections import Connection
+
+
+class Catalogue:
+    """Reads for buyers, which raise database.calls.BusyError; and an organizer's work, as the owner."""
+
+    def __init__(self, cells: Cells) -> None:
+        self._cells = cells
+        # A plan version never changes, so it is read once and kept.
+        self._plans: dict[UUID, PublishedPlan] = {}
+        self._plan_of_show: dict[UUID, UUID] = {}
+
+    async def list_shows(self) -> list[ShowListing]:
+        """Every show that is not a draft."""
+        return await call(self._cells.catalogue.app, store.list_public_shows, repeatable=True, reads=True)
+
+    async def find_show(self, show_id: UUID) -> tuple[ShowListing, list[Price]] | None:
+        """One show with its prices, or None."""
+
+        async def operation(connection: Connection) -> tuple[ShowListing, list[Price]] | None:
+            found = await store.list_public_shows(connection, show_id)
+            return (found[0], await store.prices(connection, show_id)) if found else None
+
+        return await call(self._cells.of(show_id).app, operation, repeatable=True, reads=True)
+
+    async def plan_of(self, show_id: UUID) -> PublishedPlan | None:
+        """The plan version of a show, or None when there is no such show."""
+        if (plan_id := self._plan_of_show.get(show_id)) is not None:
+            return self._plans[plan_id]
+
+        async def operation(connection: Connection) -> PublishedPlan | None:
+            version = await store.plan_version(connection, show_id)
+            if version is None:
+                return None
+            if version.plan_id in self._plans:
+                return self._plans[version.plan_id]
+            plan = await store.load_plan(connection, version.plan_id)
+            return PublishedPlan(version.plan_id, version.version, version.checksum, plan)
+
+        published = await call(self._cells.of(show_id).app, operation, repeatable=True, reads=True)
+        if published is not None:
+            self._plans[published.plan_id] = published
+            self._plan_of_show[show_id] = published.plan_id
+        return published
+
+    async def list_every_show(self) -> list[ShowSummary]:
+        """Every show in order of its start, drafts included."""
+        async with self._cells.catalogue.owner() as connection:
+            return await store.list_every_show(connection)
+
+    async def list_plans(self) -> list[PlanListing]:
+        """Every published plan version by organization, venue, name and version."""
+        async with self._cells.catalogue.owner() as connection:
+            return await store.list_plans(connection)
+
+    async def import_plan(
+        self,
+        plan: SeatingPlan,
+        *,
+        source_format: str,
+        venue: str,
+        organization: str | None = None,
+        time_zone: str | None = None,
+    ) -> PlanImported:
+        """Publish a plan in a venue; organization and venue are made when they are new.
+
+        Without `organization` it is the only one there is; in an empty database one is made with the venue's name.
+        Raises CatalogueError.
+        """
+        if not venue.strip():
+            raise CatalogueError("The venue has no name. Name the building that the plan belongs to.")
+        if time_zone is not None:
+            check_time_zone(time_zone)
+        async with self._transaction() as connection:
+            owner = await _ensure_organization(connection, organization, fallback=venue.strip())
+            place = await store.ensure_venue(connection, owner.organization_id, venue.strip(), time_zone or "UTC")
+            if time_zone is not None and place.time_zone != time_zone:
+                raise CatalogueError(
+                    f"The venue {place.name} is in the time zone {place.time_zone}, not in {time_zone}. Leave the "
+                    "time zone out, or give the venue another name."
+                )
+            published = await store.publish_plan(connection, place.venue_id, plan, source_format=source_format)
+        return PlanImported(owner, place, published)
+
+    async def create_show(self, draft: ShowDraft) -> ShowCreated:
+        """Put a show on sale: the show, its prices, and seats of categories not for sale blocked with the reason.
+
+        Raises CatalogueError; then nothing was written.
+        """
+        async with self._transaction() as connection:
+            plan = await store.find_plan(connection, draft.plan_id)
+            if plan is None:
+                raise CatalogueError(
+                    f"There is no seating plan {draft.plan_id}. `rowlock plan list` shows what there is."
+                )
+            show = _new_show(draft, plan)
+            show_id, slug = await _add_show(connection, show)
+            blocked = await _block_not_for_sale(connection, plan, show_id)
+        return ShowCreated(
+            show_id=show_id,
+            slug=slug,
+            title=show.title,
+            starts_at=show.starts_at,
+            sales_start_at=show.sales_start_at,
+            sales_end_at=show.sales_end_at,
+            currency=show.currency,
+            plan=plan,
+            prices_minor={plan.categories[index].name: amount for index, amount in show.prices_minor.items()},
+            blocked=blocked,
+        )
+
+    async def lock_if_empty(self) -> bool:
+        """Whether nothing was ever published; others who ask wait until this transaction ends."""
+        async with self._cells.catalogue.owner() as connection:
+            await store.lock_catalogue(connection)
+            return await store.is_empty(connection)
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[Connection]:
+        async with self._cells.catalogue.owner() as connection, connection.transaction():
+            yield connection
+
+
+async def _ensure_organization(connection: Connection, name: str | None, *, fallback: str) -> Organization:
+    found = await store.find_organizations(connection, name)
+    if name is None and len(found) > 1:
+        raise CatalogueError(
+            "There are several organizations here, so say which one sells: "
+            + ", ".join(organization.name for organization in found)
+        )
+    if found:
+        return found[0]
+    name = fallback if name is None else name.strip()
+    if not name:
+        raise CatalogueError("The organization has no name. Give it one, or leave it out.")
+    for slug in slugs(name):
+        added = await store.add_organization(connection, name, slug)
+        if added is not None:
+            return added
+    raise CatalogueError(f"There are too many organizations called {name}. Choose another name.")
+
+
+def _new_show(draft: ShowDraft, plan: PlanOfShow) -> NewShow:
+    """The show that a draft means, with its slug still to be found. Raises CatalogueError."""
+    title = draft.title.strip()
+    if not title:
+        raise CatalogueError("The show has no title.")
+    if not re.fullmatch(r"[A-Z]{3}", draft.currency):
+        raise CatalogueError(f"{draft.currency!r} is no currency. Use its ISO 4217 code, such as USD or EUR.")
+
+    def instant(given: Instant) -> datetime:
+        return read_instant(given, plan.time_zone) if isinstance(given, str) else given
+
+    opens = None if draft.sales_start_at is None else instant(draft.sales_start_at)
+    closes = None if draft.sales_end_at is None else instant(draft.sales_end_at)
+    if opens is not None and closes is not None and closes <= opens:
+        raise CatalogueError(f"Sales would end at {closes.isoformat()}, before they start at {opens.isoformat()}.")
+    return NewShow(
+        plan_id=draft.plan_id,
+        title=title,
+        starts_at=instant(draft.starts_at),
+        currency=draft.currency,
+        prices_minor=resolve_prices(plan.categories, draft.prices_minor),
+        sales_start_at=opens,
+        sales_end_at=closes,
+    )
+
+
+async def _add_show(connection: Connection, show: NewShow) -> tuple[UUID, str]:
+    for slug in slugs(f"{show.title} {show.starts_at.date().isoformat()}"):
+        show_id = await store.add_show(connection, show, slug)
+        if show_id is not None:
+            return show_id, slug
+    raise CatalogueError(f"There are too many shows called {show.title} on that day. Choose another title.")
+
+
+async def _block_not_for_sale(connection: Connection, plan: PlanOfShow, show_id: UUID) -> Mapping[str, int]:
+    """Block the seats of each category that the plan does not sell; how many they are."""
+    blocked = {}
+    for index, category in enumerate(plan.categories):
+        if not category.for_sale:
+            outcome, seats = await store.block_category(
+                connection, show_id, plan.plan_id, index, f"not for sale: {category.name}"
+            )
+            assert not seats or outcome is Outcome.OK, "nobody else knows of this show yet"
+            if seats:
+                blocked[category.name] = seats
+    return blocked

@@ -1,0 +1,14 @@
+"""Names for addresses, made of titles."""
+
+import re
+import unicodedata
+
+_SLUG_LENGTH = 60
+_SLUGS_TRIED = 1000
+
+
+def slugs(text: str) -> list[str]:
+    """Names for addresses made of `text`, best first: `swan-lake`, `swan-lake-2`, `swan-lake-3` and so on."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    base = re.sub(r"[^a-z0-9]+", "-", plain.lower())[:_SLUG_LENGTH].strip("-") or "untitled"
+    return [base, *(f"{base}-{number}" for number in range(2, _SLUGS_TRIED))]

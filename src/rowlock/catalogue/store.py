@@ -1,0 +1,274 @@
+"""The SQL of the catalogue: reads for buyers, and what an organizer writes.
+
+Which prices a show needs and what is not for sale is decided by the service.
+"""
+
+from dataclasses import asdict
+from typing import Any
+from uuid import UUID
+
+from psycopg.rows import class_row, dict_row
+from psycopg.types.json import Jsonb
+
+from rowlock.base.outcomes import Outcome
+from rowlock.catalogue.model import (
+    Category,
+    NewShow,
+    Organization,
+    PlanListing,
+    PlanOfShow,
+    PlanVersion,
+    Price,
+    PublishedPlan,
+    Row,
+    Seat,
+    SeatingPlan,
+    Section,
+    Shape,
+    ShowListing,
+    ShowSummary,
+    Venue,
+)
+from rowlock.database.connections import Connection
+from rowlock.database.queries import query
+
+# COPY in binary takes every value in exactly the type of its column.
+_SEAT_TYPES = (
+    "uuid", "int4", "int4", "int4", "int4", "text", "text", "float8", "float8", "int4", "text", "text",
+)  # fmt: skip
+
+
+async def list_public_shows(connection: Connection, show_id: UUID | None = None) -> list[ShowListing]:
+    """All shows but drafts in order of their start, or the one with `show_id`."""
+    async with connection.cursor(row_factory=class_row(ShowListing)) as cursor:
+        await cursor.execute(query("catalogue.list_public_shows"), {"show_id": show_id})
+        return await cursor.fetchall()
+
+
+async def prices(connection: Connection, show_id: UUID) -> list[Price]:
+    """The prices of a show by category and price type."""
+    async with connection.cursor(row_factory=class_row(Price)) as cursor:
+        await cursor.execute(query("catalogue.show_prices"), (show_id,))
+        return await cursor.fetchall()
+
+
+async def plan_version(connection: Connection, show_id: UUID) -> PlanVersion | None:
+    """The plan version of a show; None when there is no such show."""
+    async with connection.cursor(row_factory=class_row(PlanVersion)) as cursor:
+        await cursor.execute(query("catalogue.plan_of_show"), (show_id,))
+        return await cursor.fetchone()
+
+
+async def load_plan(connection: Connection, plan_id: UUID) -> SeatingPlan:
+    """A published plan version with all its seats. Raises LookupError when there is none."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(query("catalogue.plan_layout"), (plan_id,))
+        plan = await cursor.fetchone()
+        if plan is None:
+            raise LookupError(f"there is no seating plan {plan_id}")
+    cursor_of_seats = await connection.cursor(binary=True).execute(query("catalogue.plan_seats"), (plan_id,))
+    layout: dict[str, Any] = plan["layout"]
+    return SeatingPlan(
+        name=plan["name"],
+        width=layout["width"],
+        height=layout["height"],
+        focal_point=(layout["focal_point"][0], layout["focal_point"][1]),
+        categories=tuple(Category(**category) for category in layout["categories"]),
+        sections=tuple(Section(**section) for section in layout["sections"]),
+        rows=tuple(Row(**row) for row in layout["rows"]),
+        shapes=tuple(
+            Shape(shape["kind"], tuple((x, y) for x, y in shape["points"]), shape["text"], shape["color"])
+            for shape in layout["shapes"]
+        ),
+        seats=tuple(
+            Seat(
+                seat_id=seat_id,
+                row=row,
+                run=run,
+                position=position,
+                number=number,
+                label=label,
+                x=x,
+                y=y,
+                category=category,
+                source_id=source_id,
+                kind=kind,
+            )
+            for seat_id, row, run, position, number, label, x, y, category, kind, source_id in (
+                await cursor_of_seats.fetchall()
+            )
+        ),
+    )
+
+
+async def find_organizations(connection: Connection, name: str | None = None) -> list[Organization]:
+    """The organizations of that name, or all of them, oldest first."""
+    async with connection.cursor(row_factory=class_row(Organization)) as cursor:
+        await cursor.execute(query("catalogue.find_organizations"), {"name": name})
+        return await cursor.fetchall()
+
+
+async def add_organization(connection: Connection, name: str, slug: str) -> Organization | None:
+    """A new organization, or None when the slug belongs to another one."""
+    async with connection.cursor(row_factory=class_row(Organization)) as cursor:
+        await cursor.execute(query("catalogue.add_organization"), {"name": name, "slug": slug})
+        return await cursor.fetchone()
+
+
+async def find_venue(connection: Connection, organization_id: UUID, name: str) -> Venue | None:
+    """The venue of that name, or None."""
+    async with connection.cursor(row_factory=class_row(Venue)) as cursor:
+        await cursor.execute(query("catalogue.find_venue"), {"organization_id": organization_id, "name": name})
+        return await cursor.fetchone()
+
+
+async def ensure_venue(connection: Connection, organization_id: UUID, name: str, time_zone: str) -> Venue:
+    """The venue of that name; `time_zone` counts only when it has to be made."""
+    given = {"organization_id": organization_id, "name": name, "time_zone": time_zone}
+    async with connection.cursor(row_factory=class_row(Venue)) as cursor:
+        await cursor.execute(query("catalogue.add_venue"), given)
+        added = await cursor.fetchone()
+    venue = added or await find_venue(connection, organization_id, name)
+    assert venue is not None, "a venue that could not be added exists"
+    return venue
+
+
+async def publish_plan(
+    connection: Connection, venue_id: UUID, plan: SeatingPlan, *, source_format: str
+) -> PublishedPlan:
+    """Publish `plan` as the next version of the plan of that name in this venue, in one transaction.
+
+    A published version never changes: what uses an older one keeps it. Publishing the same plan twice makes two
+    versions. Raises LookupError when there is no such venue.
+    """
+    async with connection.transaction(), connection.cursor() as cursor:
+        await cursor.execute(query("catalogue.lock_venue"), (venue_id,))
+        if await cursor.fetchone() is None:
+            raise LookupError(f"there is no venue {venue_id}")
+        await cursor.execute(
+            query("catalogue.add_plan"),
+            {
+                "venue_id": venue_id,
+                "name": plan.name,
+                "source_format": source_format,
+                "seats_total": len(plan.seats),
+                "layout": Jsonb(_layout(plan)),
+            },
+        )
+        row = await cursor.fetchone()
+        assert row is not None, "insert … returning answers with the row"
+        plan_id, version = row
+        async with cursor.copy(query("catalogue.copy_seats")) as copy:
+            copy.set_types(_SEAT_TYPES)
+            for seat in plan.seats:
+                await copy.write_row(
+                    (
+                        plan_id,
+                        seat.seat_id,
+                        seat.row,
+                        seat.run,
+                        seat.position,
+                        seat.number,
+                        seat.label,
+                        float(seat.x),
+                        float(seat.y),
+                        seat.category,
+                        seat.kind,
+                        seat.source_id,
+                    )
+                )
+        await cursor.execute(query("catalogue.seal_plan"), {"plan_id": plan_id})
+        sealed = await cursor.fetchone()
+        assert sealed is not None, "the plan was inserted above"
+    return PublishedPlan(plan_id, version, bytes(sealed[0]).hex(), plan)
+
+
+def _layout(plan: SeatingPlan) -> dict[str, Any]:
+    """Everything of a plan but its seats, in the shape that the comment on seating_plans.layout gives."""
+    return {
+        "width": plan.width,
+        "height": plan.height,
+        "focal_point": list(plan.focal_point),
+        "categories": [asdict(category) for category in plan.categories],
+        "sections": [asdict(section) for section in plan.sections],
+        "rows": [asdict(row) for row in plan.rows],
+        "shapes": [asdict(shape) for shape in plan.shapes],
+    }
+
+
+async def list_plans(connection: Connection) -> list[PlanListing]:
+    """Every published plan version by organization, venue, name and version."""
+    async with connection.cursor(row_factory=class_row(PlanListing)) as cursor:
+        await cursor.execute(query("catalogue.list_plans"))
+        return await cursor.fetchall()
+
+
+async def find_plan(connection: Connection, plan_id: UUID) -> PlanOfShow | None:
+    """What a new show needs to know of a plan version, or None when there is none."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(query("catalogue.find_plan"), (plan_id,))
+        row = await cursor.fetchone()
+    if row is None:
+        return None
+    categories = tuple(Category(**category) for category in row.pop("categories"))
+    return PlanOfShow(**row, categories=categories)
+
+
+async def block_category(
+    connection: Connection, show_id: UUID, plan_id: UUID, category: int, reason: str
+) -> tuple[Outcome | None, int]:
+    """Keep every seat of a category from sale: the outcome, and how many seats; (None, 0) when there are none."""
+    cursor = await connection.execute(
+        query("catalogue.block_category"),
+        {"show_id": show_id, "plan_id": plan_id, "category": category, "reason": reason},
+    )
+    row = await cursor.fetchone()
+    return (None, 0) if row is None else (Outcome(row[0]), len(row[1]))
+
+
+async def add_show(connection: Connection, show: NewShow, slug: str) -> UUID | None:
+    """A new show with its prices, or None when the slug is taken. Call it in a transaction."""
+    cursor = await connection.execute(
+        query("catalogue.add_show"),
+        {
+            "plan_id": show.plan_id,
+            "slug": slug,
+            "title": show.title,
+            "starts_at": show.starts_at,
+            "sales_start_at": show.sales_start_at,
+            "sales_end_at": show.sales_end_at,
+            "currency": show.currency,
+        },
+    )
+    row = await cursor.fetchone()
+    if row is None:
+        return None
+    show_id: UUID = row[0]
+    await connection.execute(
+        query("catalogue.add_prices"),
+        {
+            "show_id": show_id,
+            "categories": list(show.prices_minor),
+            "amounts_minor": list(show.prices_minor.values()),
+        },
+    )
+    return show_id
+
+
+async def list_every_show(connection: Connection) -> list[ShowSummary]:
+    """Every show in order of its start, drafts included."""
+    async with connection.cursor(row_factory=class_row(ShowSummary)) as cursor:
+        await cursor.execute(query("catalogue.list_every_show"))
+        return await cursor.fetchall()
+
+
+async def is_empty(connection: Connection) -> bool:
+    """Whether nothing was ever published in this database."""
+    cursor = await connection.execute(query("catalogue.is_empty"))
+    row = await cursor.fetchone()
+    return row is not None and bool(row[0])
+
+
+async def lock_catalogue(connection: Connection) -> None:
+    """Wait until nobody else fills an empty catalogue, and keep others from it until this transaction ends."""
+    await connection.execute(query("catalogue.lock_catalogue"))

@@ -1,0 +1,75 @@
+"""What a service may ask of a database: a connection of one of its roles. Two simple ways to have it.
+
+A server has a third one, with pools (`pool`).
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Protocol
+
+from rowlock.base.dsns import Dsns
+from rowlock.database.connections import UNREACHABLE, Connection, connect
+
+
+class Database(Protocol):
+    """One PostgreSQL database. Connections are in autocommit: one call of a function is one transaction."""
+
+    def app(self) -> AbstractAsyncContextManager[Connection]:
+        """A connection as rowlock_app, which reads the catalogue and calls functions."""
+
+    def v1(self) -> AbstractAsyncContextManager[Connection]:
+        """A connection as rowlock_v1, which version 1 writes its tables with."""
+
+    def owner(self) -> AbstractAsyncContextManager[Connection]:
+        """A connection as the owner of the schema. No request is ever served with it."""
+
+
+class CannotConnectError(OSError):
+    """A command could not connect; the message is the driver's. Trying again is left to whoever gave the command."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error).strip() or type(error).__name__)
+        self.sqlstate: str | None = getattr(error, "sqlstate", None)
+
+
+class DirectDatabase:
+    """Connects anew for each use: for commands, which need a connection or two in all."""
+
+    def __init__(self, dsns: Dsns, *, application_name: str) -> None:
+        self._dsns = dsns
+        self._application_name = application_name
+
+    def app(self) -> AbstractAsyncContextManager[Connection]:
+        """See Database. This and the others raise CannotConnectError."""
+        return self._connection(self._dsns.app)
+
+    def v1(self) -> AbstractAsyncContextManager[Connection]:
+        """See Database."""
+        return self._connection(self._dsns.v1)
+
+    def owner(self) -> AbstractAsyncContextManager[Connection]:
+        """See Database."""
+        return self._connection(self._dsns.owner)
+
+    @asynccontextmanager
+    async def _connection(self, dsn: str) -> AsyncIterator[Connection]:
+        try:
+            opened = await connect(dsn, application_name=self._application_name)
+        except UNREACHABLE as error:
+            raise CannotConnectError(error) from error
+        async with opened as connection:
+            yield connection
+
+
+class OneConnection:
+    """Does everything on one connection, so that calls of several nouns can be one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    @asynccontextmanager
+    async def app(self) -> AsyncIterator[Connection]:
+        """The connection, whatever its role is."""
+        yield self._connection
+
+    v1 = owner = app

@@ -1,0 +1,92 @@
+"""One call of the database, and what can go wrong with it, in the terms of whoever called.
+
+A lost connection leaves the outcome of a call unknown. A call that may be repeated is repeated on a new connection;
+for any other the caller is told that it does not know.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import TypeVar
+from uuid import UUID
+
+import structlog
+from psycopg import OperationalError, errors
+from psycopg_pool import PoolTimeout, TooManyRequests
+
+from rowlock.database.access import Database
+from rowlock.database.connections import Connection
+
+T = TypeVar("T")
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+log = structlog.get_logger(__name__)
+
+# Four attempts over about three seconds outlive a restart of the database; a buyer's patience ends there too.
+PAUSES_SECONDS = (0.05, 0.5, 2.0)
+
+BUSY = (errors.LockNotAvailable, errors.QueryCanceled, errors.TooManyConnections)
+# The transaction was rolled back as a whole: repeating it is always safe.
+ROLLED_BACK = (errors.DeadlockDetected, errors.SerializationFailure)
+
+
+class BusyError(Exception):
+    """The database could not take the call in time. Nothing happened; the caller may come again."""
+
+
+class OutcomeUnknownError(Exception):
+    """The connection was lost while the call ran, and it could not be repeated. The caller should look."""
+
+
+class FunctionsMissingError(Exception):
+    """The stored functions are not there: never migrated, or rolled back. Version 1 still works."""
+
+
+async def call(
+    connections: Callable[[], AbstractAsyncContextManager[Connection]],
+    operation: Callable[[Connection], Awaitable[T]],
+    *,
+    repeatable: bool,
+    reads: bool = False,
+) -> T:
+    """Run `operation` on a connection, again after a lost connection when it is `repeatable`.
+
+    One that only `reads` has no outcome that could be unknown.
+
+    Raises BusyError, OutcomeUnknownError or FunctionsMissingError; a bug comes through as it is.
+    """
+    lost = False  # A connection was lost after the call had begun: it may have been committed.
+    for pause in (*PAUSES_SECONDS, None):
+        started = False
+        try:
+            async with connections() as connection:
+                started = True
+                return await operation(connection)
+        except (PoolTimeout, TooManyRequests) as error:
+            raise _failure(lost, "no database connection became free in time") from error
+        except BUSY as error:
+            raise _failure(lost, str(error)) from error
+        except errors.UndefinedFunction as error:
+            raise FunctionsMissingError(str(error)) from error
+        except OperationalError as error:
+            lost = lost or (started and not reads and not isinstance(error, ROLLED_BACK))
+            if pause is None or (lost and not repeatable):
+                raise _failure(lost, str(error)) from error
+            log.warning("database_call_repeated", error=type(error).__name__, sqlstate=error.sqlstate)
+            await asyncio.sleep(pause)
+    raise AssertionError("the last attempt returns or raises")
+
+
+async def call_batch(
+    database: Database,
+    operation: Callable[[Connection, UUID, Sequence[Item]], Awaitable[Sequence[Answer]]],
+    show_id: UUID,
+    items: Sequence[Item],
+) -> Sequence[Answer]:
+    """Run a repeatable operation on many items of one show in one round trip; raises as `call` does."""
+    return await call(database.app, lambda connection: operation(connection, show_id, items), repeatable=True)
+
+
+def _failure(lost: bool, reason: str) -> BusyError | OutcomeUnknownError:
+    """Only a call that never got as far as a lost connection may say that nothing happened."""
+    return OutcomeUnknownError(reason) if lost else BusyError(reason)

@@ -1,0 +1,29 @@
+"""Which database a show lives in.
+
+A show lives on one PostgreSQL server with its standby: a cell. There is one cell today; docs/adr/0015-cells.md says
+why the services ask all the same.
+"""
+
+from uuid import UUID
+
+from rowlock.database.access import Database
+
+
+class Cells:
+    """The cells of an installation. Each named query says which of these three it is for (`-- scope:`)."""
+
+    def __init__(self, only: Database) -> None:
+        self._only = only
+
+    def of(self, show_id: UUID) -> Database:
+        """The cell of a show, for everything about its seats."""
+        return self._only
+
+    @property
+    def catalogue(self) -> Database:
+        """Where organizations, venues, plans and lists of shows are read and written."""
+        return self._only
+
+    def each(self) -> tuple[Database, ...]:
+        """Every cell, for work on all that each of them holds."""
+        return (self._only,)

@@ -1,0 +1,58 @@
+"""Connections: the type, the errors, the session settings that each connection of ours has, and connection strings."""
+
+from psycopg import AsyncConnection, Error, InterfaceError, OperationalError
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg_pool import PoolTimeout
+
+Connection = AsyncConnection
+
+APP_ROLE = "rowlock_app"
+V1_ROLE = "rowlock_v1"
+
+UNREACHABLE = (OperationalError, InterfaceError, PoolTimeout, OSError, TimeoutError)
+"""The database cannot be reached, does not answer in time, or has just gone away."""
+
+DATABASE_ERRORS = (Error, *UNREACHABLE)
+"""Everything that a call of the database can raise."""
+
+# A buyer who waits longer than these has gone. They bound what one stuck transaction can do to all others.
+LOCK_TIMEOUT = "3s"
+STATEMENT_TIMEOUT = "10s"
+IDLE_IN_TRANSACTION_TIMEOUT = "10s"
+
+
+def connection_string(dsn: str, *, application_name: str, role: str | None = None) -> str:
+    """`dsn` with the session settings of a server process, and optionally a role to take on connecting."""
+    options = [
+        str(conninfo_to_dict(dsn).get("options") or ""),
+        "-c search_path=rowlock,public",
+        "-c timezone=UTC",
+        f"-c lock_timeout={LOCK_TIMEOUT}",
+        f"-c statement_timeout={STATEMENT_TIMEOUT}",
+        f"-c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_TIMEOUT}",
+        f"-c role={role}" if role else "",
+    ]
+    return make_conninfo(
+        dsn, application_name=application_name, options=" ".join(filter(None, options)), connect_timeout=5
+    )
+
+
+async def connect(dsn: str, *, application_name: str = "rowlock", role: str | None = None) -> Connection:
+    """One connection outside the pools, in autocommit, for commands and migrations."""
+    options = f"{conninfo_to_dict(dsn).get('options') or ''} -c search_path=rowlock,public -c timezone=UTC"
+    if role:
+        options += f" -c role={role}"
+    conninfo = make_conninfo(dsn, application_name=application_name, options=options, connect_timeout=5)
+    return await AsyncConnection.connect(conninfo, autocommit=True)
+
+
+def with_role(dsn: str, role: str) -> str:
+    """The connection string of the same login, with every session in `role` from its first moment on."""
+    options = str(conninfo_to_dict(dsn).get("options") or "")
+    return make_conninfo(dsn, options=f"{options} -c role={role}".strip())
+
+
+def without_secrets(dsn: str) -> str:
+    """Where a connection string leads, for messages: host, port, database and user only."""
+    named = conninfo_to_dict(dsn)
+    return " ".join(f"{key}={named[key]}" for key in ("host", "port", "dbname", "user") if key in named)

@@ -1,0 +1,184 @@
+"""What the files in sql/ say a database consists of, and how a given database stands to them. Changes nothing."""
+
+import graphlib
+import hashlib
+import itertools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+import psycopg
+
+from rowlock.database.connections import APP_ROLE, V1_ROLE
+
+SQL_DIR = Path(__file__).parents[2] / "sql"
+
+Kind = Literal["migration", "function", "view", "grants"]
+State = Literal["applied", "pending", "changed", "missing", "unknown"]
+_KINDS: dict[str, Kind] = {"migrations": "migration", "functions": "function", "views": "view"}
+
+
+class DefinitionError(Exception):
+    """The files themselves are at odds, whatever the database looks like."""
+
+
+@dataclass(frozen=True, slots=True)
+class SqlFile:
+    """A file below sql/: its path there, its text, and the SHA-256 of that text in hexadecimal."""
+
+    path: str
+    text: str
+    checksum: str
+
+    @property
+    def name(self) -> str:
+        """The file name without its ending; a function or view of this name is what the file makes."""
+        return Path(self.path).stem
+
+    @property
+    def kind(self) -> Kind:
+        """What the file makes, by its folder."""
+        return _KINDS.get(self.path.partition("/")[0], "grants")
+
+    @property
+    def version(self) -> int:
+        """The number of a migration."""
+        return int(self.name.partition("_")[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What the database remembers of a file that was applied to it."""
+
+    path: str
+    checksum: str
+    applied_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectStatus:
+    """A file of sql/ and how the database stands to it.
+
+    state  applied; pending (never applied); changed (the text is not what was applied, which for a migration is
+           an error); missing (applied, but the object is gone); unknown (applied, and there is no such file).
+    """
+
+    path: str
+    kind: Kind
+    state: State
+    applied_at: datetime | None
+
+
+def read_files(sql_dir: Path = SQL_DIR) -> list[SqlFile]:
+    """Every file that describes the database, in the order in which they are applied; grants.sql is last.
+
+    Raises DefinitionError when two migrations have one number.
+    """
+    migrations = _read(sql_dir, "migrations/*.sql")
+    for before, after in itertools.pairwise(migrations):
+        if before.version == after.version:
+            raise DefinitionError(f"{before.path} and {after.path} have one number. Renumber the newer one.")
+    views = _in_order_of_dependency(_read(sql_dir, "views/*.sql"))
+    return [*migrations, *_read(sql_dir, "functions/*.sql"), *views, *_read(sql_dir, "grants.sql")]
+
+
+def _read(sql_dir: Path, pattern: str) -> list[SqlFile]:
+    found = []
+    for path in sorted(sql_dir.glob(pattern)):
+        text = path.read_text(encoding="utf-8")
+        checksum = hashlib.sha256(text.encode()).hexdigest()
+        found.append(SqlFile(path.relative_to(sql_dir).as_posix(), text, checksum))
+    return found
+
+
+def _in_order_of_dependency(views: list[SqlFile]) -> list[SqlFile]:
+    by_name = {view.name: view for view in views}
+    uses = {
+        name: (set(re.findall(r"\browlock\.(\w+)", view.text)) & by_name.keys()) - {name}
+        for name, view in by_name.items()
+    }
+    return [by_name[name] for name in graphlib.TopologicalSorter(uses).static_order()]
+
+
+def for_roles(files: list[SqlFile], roles: Sequence[str]) -> list[SqlFile]:
+    """The same files for a server with these roles. Grants skip a role that does not exist, so they are another
+    text, with another checksum, once it does."""
+    grants = files[-1]
+    checksum = f"{grants.checksum} for {','.join(roles) or 'nobody'}"
+    return [*files[:-1], SqlFile(grants.path, grants.text, checksum)]
+
+
+async def existing_roles(connection: psycopg.AsyncConnection) -> list[str]:
+    """Which of our roles this server has."""
+    cursor = await connection.execute(
+        "select rolname from pg_roles where rolname = any(%s) order by rolname", [[APP_ROLE, V1_ROLE]]
+    )
+    return [row[0] for row in await cursor.fetchall()]
+
+
+async def status(connection: psycopg.AsyncConnection, *, sql_dir: Path = SQL_DIR) -> list[ObjectStatus]:
+    """How the database stands to each file of sql/; a database without our schema has all of them pending."""
+    files = for_roles(read_files(sql_dir), await existing_roles(connection))
+    records = await recorded(connection)
+    states = await states_of(connection, files, records)
+    known = [
+        ObjectStatus(file.path, file.kind, states[file.path], _applied_at(records.get(file.path))) for file in files
+    ]
+    paths = {file.path for file in files}
+    unknown = [
+        ObjectStatus(record.path, SqlFile(record.path, "", "").kind, "unknown", record.applied_at)
+        for record in records.values()
+        if record.path not in paths
+    ]
+    return known + unknown
+
+
+def _applied_at(record: Record | None) -> datetime | None:
+    return record.applied_at if record else None
+
+
+async def recorded(connection: psycopg.AsyncConnection) -> dict[str, Record]:
+    """What was applied so far, by path."""
+    cursor = await connection.execute("select to_regclass('rowlock.schema_objects') is not null")
+    if await cursor.fetchone() != (True,):
+        return {}
+    cursor = await connection.execute(
+        """
+        select 'migrations/' || name || '.sql' as path, checksum, applied_at from rowlock.schema_migrations
+        union all
+        select path, checksum, applied_at from rowlock.schema_objects
+        order by path
+        """
+    )
+    return {path: Record(path, checksum, at) for path, checksum, at in await cursor.fetchall()}
+
+
+async def states_of(
+    connection: psycopg.AsyncConnection, files: list[SqlFile], records: dict[str, Record]
+) -> dict[str, State]:
+    """The state of each file, by path."""
+    cursor = await connection.execute(
+        """
+        select 'function', p.proname::text
+        from pg_proc as p join pg_namespace as n on n.oid = p.pronamespace
+        where n.nspname = 'rowlock'
+        union
+        select 'view', c.relname::text
+        from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
+        where n.nspname = 'rowlock' and c.relkind = 'v'
+        """
+    )
+    present = set(await cursor.fetchall())
+
+    def state(file: SqlFile) -> State:
+        record = records.get(file.path)
+        if record is None:
+            return "pending"
+        if file.kind in ("function", "view") and (file.kind, file.name) not in present:
+            return "missing"
+        return "applied" if record.checksum == file.checksum else "changed"
+
+    return {file.path: state(file) for file in files}

@@ -1,0 +1,133 @@
+"""The database roles the application takes on, and what is weaker when this server does not let us have them.
+
+What each role may do is said in sql/grants.sql; this module sees to it that there are roles to grant it to.
+"""
+
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+
+from rowlock.database.connections import APP_ROLE, V1_ROLE
+
+ROLES = (APP_ROLE, V1_ROLE)
+
+# SET exists as a privilege of its own since PostgreSQL 16; before, every member could take a role on.
+_SET_IS_GRANTED_SINCE = 160000
+
+# The application reads what buyers may see and writes through functions, so it needs none of these.
+_GUARDED_TABLES = ("show_seats", "seat_reservations", "seat_reservation_audit_log", "ticket_orders", "tickets")
+
+
+@dataclass(frozen=True, slots=True)
+class RoleState:
+    """One role as it is: whether it exists, and whether the connected user may take it on."""
+
+    name: str
+    exists: bool
+    usable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RoleReport:
+    """The roles of a database as `user` sees them.
+
+    weaknesses  one sentence for each guarantee that does not hold here, with what to do about it; empty when
+                all hold.
+    """
+
+    user: str
+    superuser: bool
+    roles: tuple[RoleState, ...]
+    weaknesses: tuple[str, ...]
+
+    def usable(self, name: str) -> bool:
+        """Whether the connected user may `set role` to this role."""
+        return any(role.usable for role in self.roles if role.name == name)
+
+
+async def ensure_roles(connection: psycopg.AsyncConnection) -> None:
+    """Create the roles that are missing and let the connected user take them on, as far as it may.
+
+    A server that refuses is no error: `inspect_roles` says which guarantee is weaker for it.
+    """
+    for name in ROLES:
+        if not (await _state(connection, name)).exists:
+            await _try(connection, sql.SQL("create role {} nologin").format(sql.Identifier(name)))
+        state = await _state(connection, name)
+        if state.exists and not state.usable:
+            # Membership in the application's roles is for taking them on, never to add their rights to ours.
+            options = " with set true, inherit false" if connection.info.server_version >= _SET_IS_GRANTED_SINCE else ""
+            await _try(
+                connection,
+                sql.SQL("grant {} to current_user" + options).format(sql.Identifier(name)),
+            )
+
+
+async def inspect_roles(connection: psycopg.AsyncConnection) -> RoleReport:
+    """What holds and what does not in this database, without changing anything."""
+    cursor = await connection.execute("select rolname, rolsuper from pg_roles where rolname = current_user")
+    [(user, superuser)] = await cursor.fetchall()
+    roles = tuple([await _state(connection, name) for name in ROLES])
+    weaknesses = [_how_to_get(role, user) for role in roles if not role.usable]
+    if superuser:
+        weaknesses.append(
+            f"The owner {user} is a superuser, whom no revoke binds: the audit log is not protected from this "
+            "user. Run Rowlock as an ordinary user that owns the database."
+        )
+    if roles[0].exists:
+        weaknesses += await _excess_rights(connection)
+    return RoleReport(user, superuser, roles, tuple(weaknesses))
+
+
+def _how_to_get(role: RoleState, user: str) -> str:
+    consequence = {
+        APP_ROLE: f"Requests are served as {user}, who owns the tables: the constraints still refuse a second "
+        "claim to a seat, but a bug in Python could write the seat tables past the functions.",
+        V1_ROLE: f"The version 1 fallback runs as {user}, who owns the tables, and may write more than it needs.",
+    }[role.name]
+    create = "" if role.exists else f"create role {role.name} nologin; "
+    return f"{consequence} Let an administrator run: {create}grant {role.name} to {user}; then migrate again."
+
+
+async def _excess_rights(connection: psycopg.AsyncConnection) -> list[str]:
+    cursor = await connection.execute(
+        """
+        select c.relname
+        from pg_class as c
+        join pg_namespace as n on n.oid = c.relnamespace
+        where n.nspname = 'rowlock' and c.relname = any(%(tables)s)
+            and has_table_privilege(%(role)s, c.oid, 'insert, update, delete, truncate')
+        order by c.relname
+        """,
+        {"tables": list(_GUARDED_TABLES), "role": APP_ROLE},
+    )
+    tables = [row[0] for row in await cursor.fetchall()]
+    if not tables:
+        return []
+    weakness = (
+        f"{APP_ROLE} may write {', '.join(tables)} directly, so a bug in Python could write them past the "
+        "functions. Revoke those rights, and every role or superuser bit that brings them."
+    )
+    return [weakness]
+
+
+async def _state(connection: psycopg.AsyncConnection, name: str) -> RoleState:
+    privilege = "SET" if connection.info.server_version >= _SET_IS_GRANTED_SINCE else "MEMBER"
+    cursor = await connection.execute(
+        "select pg_has_role(current_user, oid, %s) from pg_roles where rolname = %s", [privilege, name]
+    )
+    row = await cursor.fetchone()
+    return RoleState(name, exists=row is not None, usable=row is not None and row[0])
+
+
+async def _try(connection: psycopg.AsyncConnection, statement: sql.Composed) -> None:
+    try:
+        async with connection.transaction():
+            await connection.execute(statement)
+    except (
+        psycopg.errors.InsufficientPrivilege,
+        psycopg.errors.DuplicateObject,  # Somebody else has just created it, for another database.
+        psycopg.errors.UniqueViolation,
+    ):
+        return

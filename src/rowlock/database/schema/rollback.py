@@ -1,0 +1,57 @@
+"""Two ways back from version 2 to version 1 while shows are on sale, and the way forward again.
+
+Neither touches a claim, an order or the audit log, and the constraints that refuse a double booking stay in both.
+Tables are left to `migrate`: there are no backward migrations.
+"""
+
+from pathlib import Path
+
+import psycopg
+
+from rowlock.database.schema.definitions import SQL_DIR
+from rowlock.database.schema.migrate import MigrationReport, migrate, one_at_a_time
+
+ROLLOUT_SETTING = "v2_rollout_percent"
+
+
+async def quick(connection: psycopg.AsyncConnection) -> None:
+    """Serve everybody who calls version 1 with version 1: a switch that servers see within seconds.
+
+    `connection` is the owner's, in autocommit, as for the others here.
+    """
+    await connection.execute(
+        "insert into rowlock.runtime_settings (name, value) values (%s, '0') "
+        "on conflict (name) do update set value = excluded.value, changed_at = excluded.changed_at",
+        [ROLLOUT_SETTING],
+    )
+
+
+async def full(connection: psycopg.AsyncConnection, *, wait_seconds: float = 10) -> list[str]:
+    """Turn the switch of `quick` and drop Rowlock's functions; returns their signatures.
+
+    Tables, views, constraints and all data stay. Whoever calls a function from then on gets "does not exist".
+    Raises psycopg.errors.LockNotAvailable when a migration is running for longer than `wait_seconds`.
+    """
+    async with one_at_a_time(connection, wait_seconds), connection.transaction():
+        await quick(connection)
+        # By the record of what was applied: functions that others put into our schema cannot be brought back.
+        cursor = await connection.execute(
+            """
+            select p.oid::regprocedure::text
+            from pg_proc as p
+            join rowlock.schema_objects as o on o.path = 'functions/' || p.proname || '.sql'
+            where p.pronamespace = 'rowlock'::regnamespace
+            order by 1
+            """
+        )
+        functions = [str(row[0]) for row in await cursor.fetchall()]
+        for function in functions:
+            await connection.execute(f"drop function {function}".encode())
+    return functions
+
+
+async def undo(connection: psycopg.AsyncConnection, *, sql_dir: Path = SQL_DIR) -> MigrationReport:
+    """Bring the functions back, then take the switch of `quick` away, so that the environment's value counts."""
+    report = await migrate(connection, sql_dir=sql_dir)
+    await connection.execute("delete from rowlock.runtime_settings where name = %s", [ROLLOUT_SETTING])
+    return report

@@ -1,1 +1,0 @@
-"""The live picture of each show: the status of every seat in memory, kept current by the change feed."""

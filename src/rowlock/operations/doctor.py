@@ -1,0 +1,277 @@
+"""Says whether this machine and this database are fit to sell seats, and what to do about what is not."""
+
+import shutil
+import sys
+from datetime import timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from rowlock.embedded import EmbeddedError, find_binaries
+from rowlock.operations.facts import Inspection, SchemaFacts, ServerFacts
+from rowlock.operations.model import Diagnosis
+
+OLDEST_PYTHON = (3, 11)
+OLDEST_POSTGRES = 15
+NEWEST_POSTGRES = 18
+
+# Holds are decided by the database's clock alone, so a skew of ours only makes countdowns on pages wrong.
+_CLOCK_SKEW_SECONDS = 2.0
+_DISK_PROBLEM_BYTES = 200 * 1024**2
+_DISK_WARNING_BYTES = 2 * 1024**3
+# The worker writes a run each minute and pg_cron, where it is used instead, each five minutes.
+_CLEANUP_OVERDUE = timedelta(minutes=10)
+
+
+def examine_machine(data_dir: Path) -> list[Diagnosis]:
+    """Look at Python, PostgreSQL's programs, time zone data and the disk of the data folder."""
+    return [_python(), _programs(), _time_zone_data(), _disk(data_dir)]
+
+
+def examine(where: str, facts: Inspection, *, pool_size: int) -> list[Diagnosis]:
+    """Judge the facts of a database. `where` says which one it is, without secrets."""
+    return [
+        Diagnosis("connection", "ok", f"{where}, {facts.round_trip_seconds * 1000:.1f} ms away"),
+        *_server(facts.server, pool_size),
+        _clock(facts),
+        *_roles(facts),
+        _definitions(facts),
+        *([] if facts.schema is None else _schema(facts.schema)),
+    ]
+
+
+def unreachable(where: str, error: Exception) -> Diagnosis:
+    """A database that cannot be looked at is a diagnosis too."""
+    reason = str(error).strip() or type(error).__name__
+    return Diagnosis(
+        "connection",
+        "problem",
+        f"{where} cannot be examined: {reason}",
+        "Check DATABASE_URL, the server and what lies between.",
+    )
+
+
+def _python() -> Diagnosis:
+    version = ".".join(str(number) for number in sys.version_info[:3])
+    if sys.version_info[:2] < OLDEST_PYTHON:
+        return Diagnosis("Python", "problem", version, "Rowlock needs Python 3.11 or newer.")
+    return Diagnosis("Python", "ok", version)
+
+
+def _programs() -> Diagnosis:
+    try:
+        found = find_binaries()
+    except EmbeddedError as error:
+        return Diagnosis(
+            "PostgreSQL programs",
+            "warning",
+            "none found, so there is no embedded database here",
+            str(error).splitlines()[-1],
+        )
+    what = f"{found.version} in {found.bin_dir} ({found.source})"
+    if found.version.major > NEWEST_POSTGRES:
+        return Diagnosis(
+            "PostgreSQL programs",
+            "warning",
+            what,
+            f"Rowlock is tested up to {NEWEST_POSTGRES}. Test before you sell with it.",
+        )
+    return Diagnosis("PostgreSQL programs", "ok", what)
+
+
+def _time_zone_data() -> Diagnosis:
+    try:
+        ZoneInfo("Europe/Berlin")
+    except (KeyError, OSError):
+        return Diagnosis(
+            "time zone data",
+            "problem",
+            "Python finds none, so shows cannot be given in local time",
+            "Install your system's tzdata package, or the Python package tzdata.",
+        )
+    return Diagnosis("time zone data", "ok", "found")
+
+
+def _disk(data_dir: Path) -> Diagnosis:
+    folder = data_dir.expanduser().absolute()
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    what = f"{free / 1024**3:.1f} GiB free for {data_dir}"
+    if free < _DISK_PROBLEM_BYTES:
+        return Diagnosis("disk", "problem", what, "PostgreSQL stops when the disk is full. Make room now.")
+    if free < _DISK_WARNING_BYTES:
+        return Diagnosis("disk", "warning", what, "Make room, or move the data folder with --data-dir.")
+    return Diagnosis("disk", "ok", what)
+
+
+def _server(server: ServerFacts, pool_size: int) -> list[Diagnosis]:
+    return [
+        _version(server),
+        _durability(server),
+        _session_defaults(server),
+        _connections(server, pool_size),
+        Diagnosis("time zones of the server", "ok", "found")
+        if server.knows_time_zones
+        else Diagnosis(
+            "time zones of the server",
+            "warning",
+            "PostgreSQL has no IANA time zones",
+            "Install the server's tzdata package, and restart it.",
+        ),
+    ]
+
+
+def _version(server: ServerFacts) -> Diagnosis:
+    major, minor = divmod(server.server_version, 10000)
+    what = f"{major}.{minor}"
+    if server.in_recovery:
+        return Diagnosis("PostgreSQL", "problem", f"{what}, a read-only standby", "Name the primary in DATABASE_URL.")
+    if major < OLDEST_POSTGRES:
+        return Diagnosis("PostgreSQL", "problem", what, f"Rowlock needs {OLDEST_POSTGRES} or newer.")
+    if major > NEWEST_POSTGRES:
+        return Diagnosis(
+            "PostgreSQL", "warning", what, f"Rowlock is tested up to {NEWEST_POSTGRES}. Test before you sell with it."
+        )
+    return Diagnosis("PostgreSQL", "ok", what)
+
+
+def _durability(server: ServerFacts) -> Diagnosis:
+    names = ("fsync", "full_page_writes", "synchronous_commit")
+    off = [name for name in names if getattr(server, name) == "off"]
+    if "fsync" in off or "full_page_writes" in off:
+        return Diagnosis(
+            "durability",
+            "problem",
+            f"off: {', '.join(off)}; a power failure can destroy the database",
+            "Switch them on in postgresql.conf, and reload.",
+        )
+    if off:
+        return Diagnosis(
+            "durability",
+            "problem",
+            "synchronous_commit is off: a crash can take back sales that buyers were told of",
+            "Switch it on, at least for Rowlock's roles: alter role … set synchronous_commit = on.",
+        )
+    return Diagnosis("durability", "ok", "fsync, full_page_writes and synchronous_commit are on")
+
+
+def _session_defaults(server: ServerFacts) -> Diagnosis:
+    wrong = []
+    if server.default_transaction_isolation != "read committed":
+        wrong.append(f"default_transaction_isolation is {server.default_transaction_isolation}")
+    if server.default_transaction_read_only == "on":
+        wrong.append("default_transaction_read_only is on")
+    if server.server_encoding != "UTF8":
+        wrong.append(f"the encoding is {server.server_encoding}")
+    if wrong:
+        return Diagnosis(
+            "session defaults",
+            "problem",
+            ", ".join(wrong),
+            "Rowlock needs read committed, read-write sessions and UTF8. Set them for this database or its roles.",
+        )
+    if server.autovacuum == "off":
+        return Diagnosis(
+            "session defaults",
+            "warning",
+            "autovacuum is off: tables of claims grow with every hold",
+            "Switch autovacuum on.",
+        )
+    timeouts = f"lock_timeout {server.lock_timeout}, statement_timeout {server.statement_timeout}"
+    return Diagnosis("session defaults", "ok", f"{timeouts} (servers set their own)")
+
+
+def _connections(server: ServerFacts, pool_size: int) -> Diagnosis:
+    # A process has its pool, a few connections of the version 1 fallback, and the worker's.
+    needed = 2 * pool_size + 4
+    what = f"{server.connections_free} of {server.max_connections} free, a process may use up to {needed}"
+    if server.connections_free < needed:
+        return Diagnosis(
+            "connections",
+            "warning",
+            what,
+            "Raise max_connections, lower ROWLOCK_POOL_SIZE, or stop what else is connected.",
+        )
+    return Diagnosis("connections", "ok", what)
+
+
+def _clock(facts: Inspection) -> Diagnosis:
+    skew = abs(facts.clock_skew_seconds)
+    uncertain = facts.round_trip_seconds / 2
+    if skew - uncertain > _CLOCK_SKEW_SECONDS:
+        return Diagnosis(
+            "clocks",
+            "warning",
+            f"the database's clock differs from this machine's by {skew:.1f} seconds",
+            "Holds are safe, they follow the database's clock. Let both machines keep time by NTP.",
+        )
+    return Diagnosis("clocks", "ok", f"{skew * 1000:.0f} ms apart")
+
+
+def _roles(facts: Inspection) -> list[Diagnosis]:
+    if not facts.roles.weaknesses:
+        return [Diagnosis("roles", "ok", f"{facts.roles.user} owns, rowlock_app and rowlock_v1 serve")]
+    return [
+        Diagnosis("roles", "warning", first.strip() + ".", rest.strip())
+        for first, _, rest in (weakness.partition(". ") for weakness in facts.roles.weaknesses)
+    ]
+
+
+def _definitions(facts: Inspection) -> Diagnosis:
+    by_state: dict[str, list[str]] = {}
+    for file in facts.definitions:
+        by_state.setdefault(file.state, []).append(file.path)
+    stale = [path for state in ("pending", "changed", "missing") for path in by_state.get(state, [])]
+    if by_state.get("unknown"):
+        return Diagnosis(
+            "migrations",
+            "warning",
+            f"a newer Rowlock has migrated this database: {', '.join(by_state['unknown'])}",
+            "Upgrade this installation.",
+        )
+    if stale:
+        return Diagnosis(
+            "migrations",
+            "problem",
+            f"{len(stale)} of {len(facts.definitions)} files are not applied: {', '.join(stale[:5])}"
+            + (" …" if len(stale) > 5 else ""),
+            "Run `rowlock migrate`, or `rowlock rollback undo` after a rollback.",
+        )
+    return Diagnosis("migrations", "ok", f"all {len(facts.definitions)} files are applied")
+
+
+def _schema(schema: SchemaFacts) -> list[Diagnosis]:
+    return [_partitions(schema), _cleanup(schema)]
+
+
+def _partitions(schema: SchemaFacts) -> Diagnosis:
+    advice = "Run `rowlock migrate`, and keep a worker running: it makes partitions in time."
+    if schema.missing_partitions:
+        what = f"none for {', '.join(schema.missing_partitions)}; events go to the default partition"
+        return Diagnosis("audit log partitions", "warning", what, advice)
+    if schema.rows_in_default:
+        return Diagnosis(
+            "audit log partitions",
+            "warning",
+            "the default partition holds rows from a time when there was no partition",
+            "Nothing is lost, and there is nothing to repair: docs/runbooks/audit-log-partitions.md says why.",
+        )
+    return Diagnosis("audit log partitions", "ok", "this month and the next are there")
+
+
+def _cleanup(schema: SchemaFacts) -> Diagnosis:
+    advice = "Start `rowlock worker`, or use pg_cron. Seats of expired holds can be sold without it."
+    if schema.last_cleanup_error is not None:
+        return Diagnosis(
+            "cleanup",
+            "warning",
+            f"the last run failed: {schema.last_cleanup_error}",
+            "Look into rowlock.reservation_cleanup_job_status.",
+        )
+    if schema.last_cleanup_at is None:
+        return Diagnosis("cleanup", "warning", "has never run", advice)
+    ago = schema.server_time - schema.last_cleanup_at
+    what = f"last run {ago.total_seconds():.0f} seconds ago, {schema.lapsed} holds waiting"
+    return Diagnosis(
+        "cleanup", "warning" if ago > _CLEANUP_OVERDUE else "ok", what, advice if ago > _CLEANUP_OVERDUE else ""
+    )

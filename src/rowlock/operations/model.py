@@ -1,0 +1,188 @@
+"""The invariants that `rowlock check` proves, the diagnoses of `rowlock doctor`, and how both read."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+Verdict = Literal["ok", "warning", "problem"]
+
+LISTED_PER_INVARIANT = 100
+"""Violations listed for one invariant; the rest are counted. A broken database repeats itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Invariant:
+    """A stable code, and the sentence that has to be true. The query is named as the code, in lower case."""
+
+    code: str
+    sentence: str
+
+
+INVARIANTS: tuple[Invariant, ...] = (
+    Invariant("GUARD_MISSING", "The indexes and constraints that make a double sale impossible must be in force."),
+    Invariant("SEAT_CLAIMED_TWICE", "A seat of a show must not be claimed twice."),
+    Invariant("SEAT_NOT_IN_PLAN", "Every claimed seat must exist in its show's plan."),
+    Invariant(
+        "CLAIM_WITHOUT_RESERVATION",
+        "Every reserved seat must belong to an active reservation of its show that lists it, with the same holder and "
+        "deadline.",
+    ),
+    Invariant("RESERVATION_WITHOUT_CLAIM", "Every live reservation must have all of its seats."),
+    Invariant("HOLDER_HOLDS_TWICE", "A holder must not have two active reservations in one show."),
+    Invariant("LIMIT_EXCEEDED", "Active reservations must keep the limits of their show: seats, extensions, time."),
+    Invariant("BLOCKED_WITHOUT_REASON", "Every blocked seat must have a reason."),
+    Invariant("SOLD_WITHOUT_ORDER", "Every sold seat must have a paid order that contains it."),
+    Invariant("SOLD_WITHOUT_TICKET", "Every sold seat must have exactly one live ticket."),
+    Invariant("ORDER_WITHOUT_SEAT", "Every seat of a paid order must be sold to it."),
+    Invariant("TICKET_WITHOUT_SEAT", "The seat of every live ticket must be sold to the ticket's order."),
+    Invariant("AUDIT_LOG_DISAGREES", "The audit log, read from its beginning, must lead to the claims that there are."),
+    Invariant(
+        "RESERVATION_EVENT_MISSING",
+        "Every reservation must be created once in the audit log and, once it has ended, ended once.",
+    ),
+    Invariant("AUDIT_ID_REPEATED", "Every id of the audit log must be there once."),
+    Invariant("AUDIT_LOG_CHANGEABLE", "No role may have the right to change or delete what was logged."),
+    Invariant("PLAN_CHANGED", "Published plans must be as they were published."),
+    Invariant(
+        "SEAT_COUNT_WRONG", "The seat counts of plans and shows must be right, and seats numbered without a gap."
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One thing that contradicts an invariant. Ids that do not apply are None."""
+
+    code: str
+    what: str
+    show_id: UUID | None
+    seat_id: int | None
+    reservation_id: UUID | None
+    order_id: UUID | None
+
+    def __str__(self) -> str:
+        """The violation as one line for people."""
+        named = (("show", self.show_id), ("seat", self.seat_id), ("reservation", self.reservation_id))
+        where = ", ".join(f"{noun} {id_}" for noun, id_ in (*named, ("order", self.order_id)) if id_ is not None)
+        return f"{where}: {self.what}" if where else self.what
+
+
+@dataclass(frozen=True, slots=True)
+class InvariantResult:
+    """What was found of one invariant: how many violations in all, and the first of them."""
+
+    invariant: Invariant
+    violations_total: int
+    violations: tuple[Violation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InvariantReport:
+    """What was found of every invariant, in the database as it was at `checked_at`."""
+
+    checked_at: datetime
+    results: tuple[InvariantResult, ...]
+
+    @property
+    def violations_total(self) -> int:
+        """How many violations there are in all."""
+        return sum(result.violations_total for result in self.results)
+
+
+def together(reports: Sequence[InvariantReport]) -> InvariantReport:
+    """The reports on several cells as one, as old as the oldest."""
+    if len(reports) == 1:
+        return reports[0]
+    results = tuple(
+        InvariantResult(
+            of_cells[0].invariant,
+            sum(result.violations_total for result in of_cells),
+            tuple(violation for result in of_cells for violation in result.violations),
+        )
+        for of_cells in zip(*(report.results for report in reports), strict=True)
+    )
+    return InvariantReport(min(report.checked_at for report in reports), results)
+
+
+def report_as_json(found: InvariantReport) -> dict[str, Any]:
+    """The report for programs: `ok`, `violations_total`, and each invariant with its violations."""
+    return {
+        "ok": found.violations_total == 0,
+        "checked_at": found.checked_at.isoformat(),
+        "violations_total": found.violations_total,
+        "checks": [
+            {
+                "code": result.invariant.code,
+                "sentence": result.invariant.sentence,
+                "violations_total": result.violations_total,
+                "violations": [
+                    {
+                        "show_id": violation.show_id,
+                        "seat_id": violation.seat_id,
+                        "reservation_id": violation.reservation_id,
+                        "order_id": violation.order_id,
+                        "what": violation.what,
+                    }
+                    for violation in result.violations
+                ],
+            }
+            for result in found.results
+        ],
+    }
+
+
+def report_as_text(found: InvariantReport) -> str:
+    """The report for people: violations first, by invariant, and a sentence at the end."""
+    lines: list[str] = []
+    for result in found.results:
+        if not result.violations:
+            continue
+        found_here = _count(result.violations_total, "violation")
+        lines.append(f"{result.invariant.code}: {found_here}. {result.invariant.sentence}")
+        lines += [f"  {violation}" for violation in result.violations]
+        if result.violations_total > LISTED_PER_INVARIANT:
+            lines.append(f"  … and {result.violations_total - LISTED_PER_INVARIANT} more.")
+    checked = f"{len(found.results)} invariants checked at {found.checked_at:%Y-%m-%d %H:%M:%S %Z}"
+    if found.violations_total == 0:
+        lines.append(f"{checked}: all of them hold.")
+    else:
+        total = _count(found.violations_total, "violation")
+        lines.append(f"{checked}: {total}. docs/runbooks/invariant-violated.md says what to do.")
+    return "\n".join(lines)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """One thing that was looked at: what was found, and for anything but ok what to do."""
+
+    name: str
+    verdict: Verdict
+    found: str
+    advice: str = ""
+
+
+def worst(diagnoses: list[Diagnosis]) -> Verdict:
+    """The verdict on the whole."""
+    verdicts = {diagnosis.verdict for diagnosis in diagnoses}
+    return "problem" if "problem" in verdicts else "warning" if "warning" in verdicts else "ok"
+
+
+def diagnoses_as_json(diagnoses: list[Diagnosis]) -> dict[str, Any]:
+    """The diagnoses for programs."""
+    return {"verdict": worst(diagnoses), "diagnoses": [asdict(diagnosis) for diagnosis in diagnoses]}
+
+
+def diagnoses_as_text(diagnoses: list[Diagnosis]) -> str:
+    """The diagnoses for people, one a line, with what to do below."""
+    lines = []
+    for diagnosis in diagnoses:
+        lines.append(f"{diagnosis.verdict:8} {diagnosis.name}: {diagnosis.found}")
+        if diagnosis.advice:
+            lines.append(f"{'':9}→ {diagnosis.advice}")
+    return "\n".join(lines)

@@ -1,0 +1,53 @@
+"""What an operator or a probe asks: do the invariants hold, is the database fit, can this process serve?"""
+
+from pathlib import Path
+
+from rowlock.database.access import Database
+from rowlock.database.calls import BusyError, call
+from rowlock.database.cells import Cells
+from rowlock.database.connections import DATABASE_ERRORS
+from rowlock.operations import doctor, store
+from rowlock.operations.model import Diagnosis, InvariantReport, together
+
+
+class Operations:
+    """Looks, and changes nothing."""
+
+    def __init__(self, cells: Cells) -> None:
+        self._cells = cells
+
+    async def check_invariants(self) -> InvariantReport:
+        """Check every invariant, each cell on one snapshot, as the owner, while sales go on."""
+        return together([await self._check(cell) for cell in self._cells.each()])
+
+    @staticmethod
+    async def _check(cell: Database) -> InvariantReport:
+        async with cell.owner() as connection:
+            return await store.check_invariants(connection)
+
+    @staticmethod
+    def examine_machine(data_dir: Path) -> list[Diagnosis]:
+        """Look at Python, PostgreSQL's programs, time zone data and the disk of the data folder."""
+        return doctor.examine_machine(data_dir)
+
+    async def examine_database(self, where: str, *, pool_size: int) -> list[Diagnosis]:
+        """Look at each cell as its owner. `where` names the database, without secrets."""
+        diagnoses: list[Diagnosis] = []
+        for cell in self._cells.each():
+            try:
+                async with cell.owner() as connection:
+                    diagnoses += doctor.examine(where, await store.inspect(connection), pool_size=pool_size)
+            except DATABASE_ERRORS as error:
+                diagnoses.append(doctor.unreachable(where, error))
+        return diagnoses
+
+    async def why_not_ready(self) -> str | None:
+        """Why no request should come here now, or None when all is well."""
+        for cell in self._cells.each():
+            try:
+                present = await call(cell.app, store.functions_present, repeatable=True, reads=True)
+            except BusyError:
+                return "The database does not answer."
+            if not present:
+                return "The database functions are not installed. Run `rowlock migrate`."
+        return None

@@ -1,0 +1,110 @@
+"""The SQL of operations: one query for each invariant, all asked of one snapshot, and the facts of server and schema.
+
+An invariant's query returns one row for each violation: show_id, seat_id, reservation_id, order_id (each null where
+it does not apply) and what is wrong.
+"""
+
+import time
+from dataclasses import dataclass
+from uuid import UUID
+
+from psycopg import sql
+from psycopg.rows import class_row
+
+from rowlock.database.connections import Connection
+from rowlock.database.queries import query
+from rowlock.database.schema.definitions import status
+from rowlock.database.schema.roles import inspect_roles
+from rowlock.operations.facts import Inspection, SchemaFacts, ServerFacts
+from rowlock.operations.model import (
+    INVARIANTS,
+    LISTED_PER_INVARIANT,
+    Invariant,
+    InvariantReport,
+    InvariantResult,
+    Violation,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    show_id: UUID | None
+    seat_id: int | None
+    reservation_id: UUID | None
+    order_id: UUID | None
+    what: str
+    total: int
+
+
+_LISTED = "select v.*, count(*) over () as total from ({}) as v order by v.show_id, v.seat_id, v.what limit {}"
+
+
+async def check_invariants(connection: Connection) -> InvariantReport:
+    """Check every invariant on one snapshot, as the owner, while sales go on. Needs a connection in autocommit.
+
+    It delays no other transaction: it takes no lock but those of a reader.
+    """
+    async with connection.transaction():
+        await connection.execute("set transaction isolation level repeatable read, read only")
+        cursor = await connection.execute("select clock_timestamp()")
+        row = await cursor.fetchone()
+        assert row is not None, "a clock always has a time"
+        results = [await _run(connection, invariant) for invariant in INVARIANTS]
+    return InvariantReport(row[0], tuple(results))
+
+
+async def find_violations(connection: Connection) -> list[Violation]:
+    """What `check_invariants` lists, as one list; empty when all is well."""
+    found = await check_invariants(connection)
+    return [violation for result in found.results for violation in result.violations]
+
+
+async def _run(connection: Connection, invariant: Invariant) -> InvariantResult:
+    statement = sql.SQL(_LISTED).format(
+        sql.SQL("\n" + query(f"invariants.{invariant.code.lower()}") + "\n"), sql.Literal(LISTED_PER_INVARIANT)
+    )
+    async with connection.cursor(row_factory=class_row(_Row)) as cursor:
+        await cursor.execute(statement)
+        rows = await cursor.fetchall()
+    violations = tuple(
+        Violation(invariant.code, row.what, row.show_id, row.seat_id, row.reservation_id, row.order_id) for row in rows
+    )
+    return InvariantResult(invariant, rows[0].total if rows else 0, violations)
+
+
+async def inspect(connection: Connection) -> Inspection:
+    """Look at the database of an owner's connection without changing anything."""
+    async with connection.cursor(row_factory=class_row(ServerFacts)) as cursor:
+        await cursor.execute(query("operations.server_facts"))
+        server = await cursor.fetchone()
+    assert server is not None, "the query has one row"
+    skew, round_trip = await _clock_skew(connection)
+    definitions = await status(connection)
+    migrated = all(file.state != "pending" for file in definitions if file.kind in ("migration", "view"))
+    schema = None
+    if migrated:
+        async with connection.cursor(row_factory=class_row(SchemaFacts)) as schema_cursor:
+            await schema_cursor.execute(query("operations.schema_facts"))
+            schema = await schema_cursor.fetchone()
+    return Inspection(server, await inspect_roles(connection), tuple(definitions), skew, round_trip, schema)
+
+
+async def _clock_skew(connection: Connection) -> tuple[float, float]:
+    """The smallest of a few round trips tells the most."""
+    best = (0.0, float("inf"))
+    for _ in range(5):
+        before = time.time()
+        cursor = await connection.execute("select extract(epoch from clock_timestamp())::float8")
+        row = await cursor.fetchone()
+        after = time.time()
+        assert row is not None, "a clock always has a time"
+        if after - before < best[1]:
+            best = (row[0] - (before + after) / 2, after - before)
+    return best
+
+
+async def functions_present(connection: Connection) -> bool:
+    """Whether the stored functions are installed."""
+    cursor = await connection.execute(query("operations.functions_present"))
+    row = await cursor.fetchone()
+    return row is not None and bool(row[0])

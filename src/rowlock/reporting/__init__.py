@@ -1,0 +1,1 @@
+"""Reports over what has happened. Nothing here changes anything."""

@@ -1,0 +1,50 @@
+"""Answers questions about what has happened."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from uuid import UUID
+
+from rowlock.database.access import Database
+from rowlock.database.calls import call
+from rowlock.database.cells import Cells
+from rowlock.reporting import store
+from rowlock.reporting.model import ReservationStatistics
+
+
+class Reporting:
+    """Reports. Every method raises database.calls.BusyError when a database cannot answer."""
+
+    def __init__(self, cells: Cells) -> None:
+        self._cells = cells
+
+    async def statistics(self, *, show_id: UUID | None = None, hours: int = 24) -> ReservationStatistics:
+        """What happened to reservations in the last `hours`, of one show or of all."""
+        cells = self._cells.each() if show_id is None else (self._cells.of(show_id),)
+        return together([await self._of_cell(cell, show_id, hours) for cell in cells])
+
+    @staticmethod
+    async def _of_cell(cell: Database, show_id: UUID | None, hours: int) -> ReservationStatistics:
+        return await call(
+            cell.app,
+            lambda connection: store.statistics(connection, show_id=show_id, hours=hours),
+            repeatable=True,
+            reads=True,
+        )
+
+
+def together(parts: Sequence[ReservationStatistics]) -> ReservationStatistics:
+    """The statistics of several cells as one; a mean is weighted with the holds that ended."""
+    if len(parts) == 1:
+        return parts[0]
+    expired = sum(part.total_expired for part in parts)
+    ended = sum(part.total_ended for part in parts)
+    held = sum(((part.avg_hold_time_seconds or Decimal(0)) * part.total_ended for part in parts), Decimal(0))
+    return ReservationStatistics(
+        total_created=sum(part.total_created for part in parts),
+        total_completed=sum(part.total_completed for part in parts),
+        total_expired=expired,
+        total_released=sum(part.total_released for part in parts),
+        total_failed=sum(part.total_failed for part in parts),
+        avg_hold_time_seconds=round(held / ended, 3) if ended else None,
+        expiration_rate=round(Decimal(expired) / ended, 4) if ended else None,
+    )

@@ -1,0 +1,88 @@
+"""Endpoints of the operator and the box office, behind X-API-Key: cleanup, and seats kept from sale."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import BaseModel, Field
+
+from rowlock.base.outcomes import Outcome
+from rowlock.reservations.service import Reservations
+from rowlock.web.admin_key import AdminGuard
+from rowlock.web.fast_path import client_address
+from rowlock.web.openapi import problems
+from rowlock.web.parameters import ShowId, parse_show_id
+from rowlock.web.problems import ProblemError
+
+SeatId = Annotated[int, Field(ge=1, le=2_147_483_647)]
+
+
+class CleanupResult(BaseModel):
+    """What one cleanup retired."""
+
+    total_reservations_expired: int
+    total_seats_released: int
+    reservation_ids: list[UUID]
+
+
+class SeatsToBlock(BaseModel):
+    """Seats to keep from sale, and why."""
+
+    seat_ids: Annotated[list[SeatId], Field(min_length=1, max_length=10_000)]
+    reason: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
+
+
+class SeatsToUnblock(BaseModel):
+    """Blocked seats to put back on sale."""
+
+    seat_ids: Annotated[list[SeatId], Field(min_length=1, max_length=10_000)]
+
+
+class BlockedSeats(BaseModel):
+    """The seats that are blocked, or set free, now."""
+
+    success: bool = True
+    seat_ids: list[int]
+
+
+def admin_router(reservations: Reservations, guard: AdminGuard) -> APIRouter:
+    """The routes of the operator and the box office."""
+    routes = APIRouter(prefix="/api/admin", tags=["admin"], dependencies=[Depends(guard)])
+
+    @routes.post("/cleanup", summary="Retire expired holds", responses=problems("UNAUTHORIZED", "FUNCTIONS_MISSING"))
+    async def cleanup(limit: Annotated[int, Query(ge=1, le=100_000)] = 1000) -> CleanupResult:
+        """Run cleanup_expired_seat_reservations() once. Safe next to every other cleanup."""
+        done = await reservations.clean_up(limit=limit, run_by="http")
+        return CleanupResult(
+            total_reservations_expired=done.reservations_expired,
+            total_seats_released=done.seats_released,
+            reservation_ids=list(done.reservation_ids),
+        )
+
+    codes = (Outcome.SHOW_NOT_FOUND, Outcome.SEATS_NOT_FOUND, "UNAUTHORIZED", "FUNCTIONS_MISSING")
+
+    @routes.post("/shows/{show_id}/block", summary="Block seats", responses=problems(*codes, Outcome.SEATS_UNAVAILABLE))
+    async def block(show_id: ShowId, body: SeatsToBlock, request: Request) -> BlockedSeats:
+        """Keep seats from sale, all or nothing. A live hold or a sale is never overrun."""
+        result = await reservations.block(
+            parse_show_id(show_id), body.seat_ids, body.reason, client_address(request.scope)
+        )
+        if result.outcome == Outcome.SEATS_UNAVAILABLE:
+            raise ProblemError(
+                Outcome.SEATS_UNAVAILABLE,
+                "At least one seat is held by a customer or sold. Wait for it, or block the others.",
+                {"unavailable_seat_ids": list(result.unavailable_seat_ids)},
+            )
+        if result.outcome != Outcome.OK:
+            raise ProblemError(result.outcome)
+        return BlockedSeats(seat_ids=list(result.seat_ids))
+
+    @routes.post("/shows/{show_id}/unblock", summary="Unblock seats", responses=problems(*codes))
+    async def unblock(show_id: ShowId, body: SeatsToUnblock, request: Request) -> BlockedSeats:
+        """Put blocked seats back on sale. Seats that are not blocked are left alone."""
+        result = await reservations.unblock(parse_show_id(show_id), body.seat_ids, client_address(request.scope))
+        if result.outcome != Outcome.OK:
+            raise ProblemError(result.outcome)
+        return BlockedSeats(seat_ids=list(result.seat_ids))
+
+    return routes

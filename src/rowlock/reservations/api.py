@@ -1,0 +1,338 @@
+"""The endpoints of a hold: reserve, best available, look, extend, change and release; version 2 and version 1."""
+
+import hmac
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import msgspec
+
+from rowlock.base.outcomes import Outcome
+from rowlock.reservations.model import (
+    BestSeats,
+    Hold,
+    Intent,
+    ReleaseResult,
+    ReservationResult,
+    ReservationToken,
+    SeatIds,
+    Wish,
+)
+from rowlock.reservations.service import Reservations, UnknownCategoryError
+from rowlock.reservations.shapes import (
+    ONE_NAME,
+    SOME_SEAT,
+    BestAvailableBody,
+    ChangeBody,
+    ExtendBody,
+    Extended,
+    HeldSeatView,
+    HoldView,
+    ReleaseBody,
+    Released,
+    Reservation,
+    ReserveBody,
+)
+from rowlock.reservations.version1.service import Version1
+from rowlock.web.fast_path import Endpoint, Reply, Request
+from rowlock.web.problems import ProblemError
+
+_encoder = msgspec.json.Encoder()
+
+_RESERVE_PROBLEMS = (
+    Outcome.SHOW_NOT_FOUND,
+    Outcome.TOO_MANY_SEATS,
+    Outcome.SHOW_NOT_ON_SALE,
+    Outcome.DUPLICATE_RESERVATION,
+    Outcome.SEATS_NOT_FOUND,
+    Outcome.SEATS_UNAVAILABLE,
+    "FUNCTIONS_MISSING",
+)
+_TOKEN_PROBLEMS = (
+    Outcome.RESERVATION_NOT_FOUND,
+    Outcome.RESERVATION_NOT_ACTIVE,
+    Outcome.RESERVATION_EXPIRED,
+    "FUNCTIONS_MISSING",
+)
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Made once for each intent. The same key of the same session for the same show answers the same.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+}
+
+
+class ReservationEndpoints:
+    """The handlers, with what they need."""
+
+    def __init__(self, reservations: Reservations, version1: Version1, secret_key: str) -> None:
+        self._reservations = reservations
+        self._version1 = version1
+        self._secret_key = secret_key.encode()
+
+    def endpoints(self) -> list[Endpoint]:
+        """All endpoints of reservations, for the fast path."""
+        base = "/api/seat-reservations"
+        reserve_facts: dict[str, Any] = {
+            "takes": ReserveBody,
+            "gives": Reservation,
+            "status": 201,
+            "problems": _RESERVE_PROBLEMS,
+            "parameters": (_IDEMPOTENCY_KEY,),
+        }
+        release_facts: dict[str, Any] = {
+            "takes": Annotated[ReleaseBody, ONE_NAME],
+            "gives": Released,
+            "problems": _TOKEN_PROBLEMS,
+        }
+        return [
+            Endpoint(
+                "POST",
+                f"{base}/reserve-v2",
+                self.reserve,
+                "Reserve seats",
+                "Reserve seats of a show, all or nothing, for the show's hold time.",
+                is_full=self._reservations.is_full,
+                **reserve_facts,
+            ),
+            Endpoint(
+                "POST",
+                f"{base}/best-available",
+                self.best_available,
+                "Reserve the best seats",
+                "Reserve the best seats still available: together, in the best row, towards its middle.",
+                is_full=self._reservations.is_full,
+                **(reserve_facts | {"takes": BestAvailableBody}),
+            ),
+            Endpoint(
+                "POST",
+                f"{base}/release-v2",
+                self.release,
+                "Release a reservation",
+                "Give back every seat of a hold. Releasing it again answers the same.",
+                **release_facts,
+            ),
+            Endpoint(
+                "GET",
+                f"{base}/{{token}}",
+                self.show,
+                "Look at a reservation",
+                "The seats, prices and deadline of a hold.",
+                gives=HoldView,
+                problems=(Outcome.RESERVATION_NOT_FOUND,),
+            ),
+            Endpoint(
+                "POST",
+                f"{base}/{{token}}/extend",
+                self.extend,
+                "Extend a reservation",
+                "Move the deadline of a live hold, by 5 minutes and at most 3 times unless the show says otherwise.",
+                takes=ExtendBody,
+                optional_body=True,
+                gives=Extended,
+                problems=(*_TOKEN_PROBLEMS, Outcome.MAX_EXTENSIONS_REACHED, "OUTCOME_UNKNOWN"),
+            ),
+            Endpoint(
+                "POST",
+                f"{base}/{{token}}/seats",
+                self.change,
+                "Change the seats of a reservation",
+                "Add and drop seats of a live hold in one step, without letting go of the rest.",
+                takes=Annotated[ChangeBody, SOME_SEAT],
+                gives=Reservation,
+                problems=(
+                    *_TOKEN_PROBLEMS,
+                    Outcome.TOO_MANY_SEATS,
+                    Outcome.SHOW_NOT_ON_SALE,
+                    Outcome.SEATS_NOT_FOUND,
+                    Outcome.SEATS_UNAVAILABLE,
+                ),
+            ),
+            Endpoint(
+                "POST",
+                f"{base}/reserve",
+                self.reserve_v1,
+                "Reserve seats (version 1)",
+                "The same contract without stored functions.",
+                **reserve_facts,
+            ),
+            Endpoint(
+                "POST",
+                f"{base}/release",
+                self.release_v1,
+                "Release a reservation (version 1)",
+                "The same contract without stored functions.",
+                **release_facts,
+            ),
+        ]
+
+    async def reserve(self, request: Request) -> Reply:
+        """POST reserve-v2."""
+        return await self._reserve(request, self._reservations)
+
+    async def reserve_v1(self, request: Request) -> Reply:
+        """POST reserve."""
+        return await self._reserve(request, self._version1)
+
+    async def _reserve(self, request: Request, service: Reservations | Version1) -> Reply:
+        body: ReserveBody = request.body
+        if len(set(body.seat_ids)) < len(body.seat_ids):
+            raise ProblemError("INVALID_INPUT", "A seat stands twice in seat_ids. Name each seat once.")
+        intent: Intent[SeatIds] = self._intent(request, body, tuple(body.seat_ids))
+        return _reservation(201, intent.token, await service.reserve(intent))
+
+    async def best_available(self, request: Request) -> Reply:
+        """POST best-available."""
+        body: BestAvailableBody = request.body
+        wish = BestSeats(body.quantity, body.category, body.accessible)
+        intent: Intent[BestSeats] = self._intent(request, body, wish)
+        try:
+            result = await self._reservations.reserve_best(intent)
+        except UnknownCategoryError as error:
+            raise ProblemError("INVALID_INPUT", f"{error}.") from error
+        if result is None:
+            raise ProblemError(Outcome.SHOW_NOT_FOUND)
+        if result.outcome == Outcome.SEATS_UNAVAILABLE:
+            raise ProblemError(
+                Outcome.SEATS_UNAVAILABLE,
+                f"There are no {body.quantity} such seats left: the others were taken by another customer. "
+                "Ask for fewer, or for another category.",
+            )
+        return _reservation(201, intent.token, result)
+
+    async def show(self, request: Request) -> Reply:
+        """GET a hold by its token."""
+        hold = await self._reservations.find(_parse(request.value))
+        if hold is None:
+            raise ProblemError(Outcome.RESERVATION_NOT_FOUND)
+        return Reply(200, _encoder.encode(_hold_view(hold)))
+
+    async def extend(self, request: Request) -> Reply:
+        """POST extend."""
+        body: ExtendBody | None = request.body
+        seen = body.extension_count if body is not None else None
+        result = await self._reservations.extend(_parse(request.value), request.bearer(), seen)
+        _refuse(result)
+        assert result.expires_at is not None
+        assert result.extension_count is not None
+        assert result.extensions_remaining is not None
+        answer = Extended(
+            expires_at=result.expires_at,
+            extension_count=result.extension_count,
+            extensions_remaining=result.extensions_remaining,
+            server_time=result.server_time,
+        )
+        return Reply(200, _encoder.encode(answer))
+
+    async def change(self, request: Request) -> Reply:
+        """POST seats."""
+        body: ChangeBody = request.body
+        if not body.add and not body.remove:
+            raise ProblemError("INVALID_INPUT", "Name at least one seat to add or to remove.")
+        if both := set(body.add) & set(body.remove):
+            raise ProblemError(
+                "INVALID_INPUT", f"{_seats(sorted(both))} cannot be added and removed at once. Decide for one."
+            )
+        token = _parse(request.value)
+        result = await self._reservations.change(token, body.add, body.remove, request.bearer())
+        if result.outcome == Outcome.INVALID_INPUT:
+            raise ProblemError("INVALID_INPUT", "A hold keeps at least one seat. Release it to give back all.")
+        return _reservation(200, token, result)
+
+    async def release(self, request: Request) -> Reply:
+        """POST release-v2."""
+        return await self._release(request, self._reservations)
+
+    async def release_v1(self, request: Request) -> Reply:
+        """POST release."""
+        return await self._release(request, self._version1)
+
+    async def _release(self, request: Request, service: Reservations | Version1) -> Reply:
+        body: ReleaseBody = request.body
+        if (body.reservation_token is None) == (body.reservation_id is None):
+            raise ProblemError(
+                "INVALID_INPUT", "Send either reservation_token, or reservation_id with the session_id that holds it."
+            )
+        result: ReleaseResult
+        if body.reservation_token is not None:
+            result = await service.release(_parse(body.reservation_token), request.bearer(body.session_id))
+        else:
+            assert body.reservation_id is not None
+            result = await service.release_by_id(body.reservation_id, request.holder(body.session_id))
+        if result.outcome != Outcome.OK:
+            raise ProblemError(result.outcome)
+        return Reply(200, _encoder.encode(Released(released_seat_ids=result.released_seat_ids)))
+
+    def _intent(self, request: Request, body: ReserveBody | BestAvailableBody, wish: Wish) -> Intent[Wish]:
+        """What a request wants, made once: its holder, its key, and a new token; for a repeated intent the same one."""
+        holder = request.holder(body.session_id)
+        key = request.idempotency_key()
+        if key is None or request.new_cookie is not None:
+            return Intent(ReservationToken.mint(body.show_id), holder, wish, key)
+        message = b"\0".join((body.show_id.bytes, holder.key.encode(), key))
+        seed = hmac.digest(self._secret_key, message, "sha256")
+        return Intent(ReservationToken.derive(body.show_id, seed), holder, wish, key)
+
+
+def _parse(text: str) -> ReservationToken:
+    token = ReservationToken.parse(text)
+    if token is None:
+        raise ProblemError(Outcome.RESERVATION_NOT_FOUND)
+    return token
+
+
+def _seats(seat_ids: Sequence[int]) -> str:
+    if len(seat_ids) == 1:
+        return f"Seat {seat_ids[0]}"
+    return f"Seats {', '.join(map(str, seat_ids[:-1]))} and {seat_ids[-1]}"
+
+
+def _refuse(result: ReservationResult) -> None:
+    """Raise the problem that a refusal is."""
+    if result.outcome == Outcome.OK:
+        return
+    if result.outcome == Outcome.SEATS_UNAVAILABLE and result.unavailable_seat_ids:
+        seats = list(result.unavailable_seat_ids)
+        verb = "was" if len(seats) == 1 else "were"
+        raise ProblemError(
+            Outcome.SEATS_UNAVAILABLE,
+            f"{_seats(seats)} {verb} taken by another customer. Choose other seats.",
+            {"unavailable_seat_ids": seats},
+        )
+    raise ProblemError(result.outcome)
+
+
+def _reservation(status: int, token: ReservationToken, result: ReservationResult) -> Reply:
+    _refuse(result)
+    assert result.expires_at is not None
+    assert result.extension_count is not None
+    assert result.extensions_remaining is not None
+    answer = Reservation(
+        reservation_id=token.reservation_id,
+        reservation_token=str(token),
+        show_id=token.show_id,
+        seat_ids=result.seat_ids,
+        expires_at=result.expires_at,
+        extension_count=result.extension_count,
+        extensions_remaining=result.extensions_remaining,
+        server_time=result.server_time,
+    )
+    return Reply(status, _encoder.encode(answer))
+
+
+def _hold_view(hold: Hold) -> HoldView:
+    prices = [seat.price_minor for seat in hold.seats]
+    return HoldView(
+        reservation_id=hold.reservation_id,
+        show_id=hold.show_id,
+        status=hold.status,
+        seat_ids=[seat.seat_id for seat in hold.seats],
+        seats=[HeldSeatView(seat.seat_id, seat.label, seat.category, seat.price_minor) for seat in hold.seats],
+        total_minor=None if None in prices else sum(price for price in prices if price is not None),
+        currency=hold.currency,
+        created_at=hold.created_at,
+        expires_at=hold.expires_at,
+        extension_count=hold.extension_count,
+        extensions_remaining=hold.extensions_remaining,
+        server_time=hold.server_time,
+    )

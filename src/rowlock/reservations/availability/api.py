@@ -1,0 +1,100 @@
+"""The status of every seat of a show: as JSON for people, and as an array of 2 bits a seat for maps."""
+
+from datetime import UTC, datetime
+from functools import lru_cache
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from rowlock.base.outcomes import Outcome
+from rowlock.reservations.availability.service import Availability
+from rowlock.reservations.availability.status_array import STATUSES
+from rowlock.web.fast_path import JSON, Endpoint, Reply, Request
+from rowlock.web.problems import ProblemError
+
+OCTETS = b"application/octet-stream"
+_CACHING = ((b"cache-control", b"no-cache"), (b"vary", b"accept"))
+
+
+class SeatStatus(Struct):
+    """One seat. `status` is available, reserved, sold or blocked."""
+
+    seat_id: int
+    status: str
+
+
+class SeatStatuses(Struct, kw_only=True):
+    """Every seat of a show, in order of seat_id. `version` names this state: the same state, the same version."""
+
+    show_id: UUID
+    version: str
+    server_time: datetime
+    seats_total: int
+    seats_available: int
+    seats: list[SeatStatus]
+
+
+class SeatStatusEndpoints:
+    """The handler of GET /api/shows/{show_id}/seats."""
+
+    def __init__(self, availability: Availability) -> None:
+        self._availability = availability
+
+    def endpoints(self) -> list[Endpoint]:
+        """The endpoint, for the fast path."""
+        return [
+            Endpoint(
+                "GET",
+                "/api/shows/{show_id}/seats",
+                self.seats,
+                "Status of every seat",
+                "JSON, or with `Accept: application/octet-stream` 2 bits a seat by seat_id (0 available, 1 reserved, "
+                "2 sold, 3 blocked; seat 1 in the lowest bits of the first byte). Send the ETag back in If-None-Match.",
+                gives=SeatStatuses,
+                problems=(Outcome.SHOW_NOT_FOUND,),
+                other_responses={
+                    "304": {"description": "Nothing has changed since the version in If-None-Match."},
+                },
+                tag="shows",
+            )
+        ]
+
+    async def seats(self, request: Request) -> Reply:
+        """GET the status of every seat."""
+        show_id = _show_id(request.value)
+        show = self._availability.current(show_id) or await self._availability.get(show_id)
+        if show is None:
+            raise ProblemError(Outcome.SHOW_NOT_FOUND)
+        statuses = show.current()
+        as_bits = OCTETS in request.headers.get(b"accept", b"")
+        etag, caching = _names(statuses.version, as_bits)
+        if etag in request.headers.get(b"if-none-match", b""):
+            return Reply(304, b"", list(caching))
+        if as_bits:
+            return Reply(200, statuses.packed(), [(b"content-type", OCTETS), *caching])
+        answer = SeatStatuses(
+            show_id=show_id,
+            version=statuses.version,
+            server_time=datetime.fromtimestamp(show.now(), UTC),
+            seats_total=statuses.seats_total,
+            seats_available=statuses.seats_available,
+            seats=[SeatStatus(seat, STATUSES[statuses.status(seat)]) for seat in range(1, statuses.seats_total + 1)],
+        )
+        return Reply(200, msgspec.json.encode(answer), [JSON, *caching])
+
+
+@lru_cache(maxsize=1_000)
+def _names(version: str, as_bits: bool) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]:
+    """The ETag of a state, and the headers that tell a cache about it."""
+    # The two forms of one state are different bytes, so they need different names.
+    etag = f'"{version}{"-b" if as_bits else ""}"'.encode()
+    return etag, ((b"etag", etag), *_CACHING)
+
+
+@lru_cache(maxsize=1_000)
+def _show_id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise ProblemError(Outcome.SHOW_NOT_FOUND) from error

@@ -1,0 +1,135 @@
+"""Keeps the seats of each show that is looked at in memory, current by the change feed and right after own writes.
+
+A thousand viewers cost the database one query: the first that finds them older than REFRESH_SECONDS asks, and all that
+come meanwhile wait for that answer.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from time import monotonic
+from uuid import UUID
+
+import structlog
+
+from rowlock.database.calls import FunctionsMissingError, call
+from rowlock.database.cells import Cells
+from rowlock.reservations import store
+from rowlock.reservations.availability.show import ShowAvailability
+from rowlock.reservations.availability.status_array import RESERVED
+
+log = structlog.get_logger(__name__)
+
+REFRESH_SECONDS = 0.2
+SHOWS_LIMIT = 200
+
+
+class Availability:
+    """The seats of every show that is looked at. BusyError is raised when the database cannot answer."""
+
+    def __init__(self, cells: Cells) -> None:
+        self._cells = cells
+        self._shows: dict[UUID, ShowAvailability] = {}
+        self._readings = 0
+        # The number of the first reading that will do, of shows that this process has changed since.
+        self._wanted: dict[UUID, int] = {}
+        self._refreshing: dict[UUID, asyncio.Task[ShowAvailability | None]] = {}
+
+    async def get(self, show_id: UUID, *, fresh: bool = False) -> ShowAvailability | None:
+        """The seats of a show, at most REFRESH_SECONDS old; None when there is no such show.
+
+        With `fresh` they are read after this call.
+        """
+        oldest = monotonic() - REFRESH_SECONDS
+        wanted = self._readings + 1 if fresh else 0
+        while True:
+            show = self._shows.get(show_id)
+            if show is not None and self._is_new_enough(show_id, show, oldest) and show.reading >= wanted:
+                return show
+            if await asyncio.shield(self._reading_of(show_id)) is None:
+                return None
+
+    def current(self, show_id: UUID) -> ShowAvailability | None:
+        """What `get` gives without waiting, which is what nearly all viewers need; None when it would have to wait."""
+        show = self._shows.get(show_id)
+        if show is not None and self._is_new_enough(show_id, show, monotonic() - REFRESH_SECONDS):
+            return show
+        return None
+
+    def known(self, show_id: UUID) -> ShowAvailability | None:
+        """What is in memory, if anything. When it is too old, a reading begins for the requests that follow."""
+        show = self._shows.get(show_id)
+        if show is not None and not self._is_new_enough(show_id, show, monotonic() - REFRESH_SECONDS):
+            self._reading_of(show_id)
+        return show
+
+    def claimed(self, show_id: UUID, seat_ids: Sequence[int], until: datetime) -> None:
+        """This process has reserved seats."""
+        if (show := self._shows.get(show_id)) is not None:
+            show.write(seat_ids, RESERVED, until)
+        else:
+            self.changed(show_id)
+
+    def changed(self, show_id: UUID | None) -> None:
+        """This process has changed something in a show, or in any: look before the next answer."""
+        shown = self._shows.keys() | self._refreshing.keys()
+        for changed in shown if show_id is None else shown & {show_id}:
+            self._wanted[changed] = self._readings + 1
+
+    def _is_new_enough(self, show_id: UUID, show: ShowAvailability, oldest: float) -> bool:
+        return show.refreshed_at > oldest and show.reading >= self._wanted.get(show_id, 0)
+
+    def _reading_of(self, show_id: UUID) -> "asyncio.Task[ShowAvailability | None]":
+        """The reading that is under way, else a new one."""
+        task = self._refreshing.get(show_id)
+        if task is None or task.done():
+            task = self._refreshing[show_id] = asyncio.create_task(self._refresh(show_id))
+            task.add_done_callback(lambda done: self._forget(show_id, done))
+        return task
+
+    def _forget(self, show_id: UUID, done: "asyncio.Task[ShowAvailability | None]") -> None:
+        if self._refreshing.get(show_id) is done:
+            del self._refreshing[show_id]
+        if not done.cancelled() and (error := done.exception()) is not None:
+            # The requests that wait for it raise it; a reading in the background has none.
+            log.debug("seat_status_not_read", error=type(error).__name__)
+
+    async def _refresh(self, show_id: UUID) -> ShowAvailability | None:
+        self._readings += 1
+        reading, asked_at = self._readings, monotonic()
+        show = self._shows.get(show_id)
+        after = None
+        if show is not None:
+            show.asked = reading
+            after = show.reads_from(asked_at)
+        whole = after is None
+        try:
+            changes = await call(
+                self._cells.of(show_id).app,
+                lambda connection: store.seat_changes(connection, show_id, after),
+                repeatable=True,
+                reads=True,
+            )
+        except FunctionsMissingError:
+            # After a rollback version 1 goes on selling, so its buyers go on looking: at a whole snapshot each time.
+            whole = True
+            changes = await call(
+                self._cells.of(show_id).app,
+                lambda connection: store.seat_states(connection, show_id),
+                repeatable=True,
+                reads=True,
+            )
+        if changes is None:
+            self._remove(show_id)
+            return None
+        if show is None:
+            show = ShowAvailability(changes.seats_total)
+            while len(self._shows) >= SHOWS_LIMIT:
+                self._remove(min(self._shows, key=lambda known: self._shows[known].refreshed_at))
+            self._shows[show_id] = show
+        show.apply(changes, reading, asked_at, whole=whole)
+        return show
+
+    def _remove(self, show_id: UUID) -> None:
+        self._shows.pop(show_id, None)
+        self._wanted.pop(show_id, None)

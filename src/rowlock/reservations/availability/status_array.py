@@ -1,0 +1,101 @@
+"""The status of every seat of one show, in memory: two bits a seat, with holds that free themselves when they run out.
+
+It may lag behind the database, and nothing is ever sold by it.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from hashlib import blake2b
+from heapq import heappop, heappush
+
+STATUSES = ("available", "reserved", "sold", "blocked")
+CODES = {status: code for code, status in enumerate(STATUSES)}
+AVAILABLE, RESERVED, SOLD, BLOCKED = range(4)
+
+
+class StatusArray:
+    """Two bits a seat, seat 1 in the lowest bits of the first byte. Instants are seconds of any one clock.
+
+    `on_change` is told the ids of seats whose availability may have changed.
+    """
+
+    def __init__(self, seats_total: int, on_change: Callable[[Sequence[int]], None] | None = None) -> None:
+        self.seats_total = seats_total
+        self._bits = bytearray((seats_total + 3) // 4)
+        self._until: dict[int, float] = {}
+        self._deadlines: list[tuple[float, int]] = []
+        self._taken = 0
+        self._packed: bytes | None = None
+        self._version = ""
+        self._on_change = on_change
+
+    def status(self, seat_id: int) -> int:
+        """The status code of a seat."""
+        index = seat_id - 1
+        return self._bits[index >> 2] >> (index & 3) * 2 & 3
+
+    @property
+    def seats_available(self) -> int:
+        """How many seats are available."""
+        return self.seats_total - self._taken
+
+    def put(self, seat_ids: Iterable[int], status: int, until: float | None = None) -> None:
+        """Set the status of seats. Reserved seats become available by themselves at `until`."""
+        changed = []
+        bits = self._bits
+        for seat_id in seat_ids:
+            index = seat_id - 1
+            byte, shift = index >> 2, (index & 3) * 2
+            before = bits[byte] >> shift & 3
+            if status == RESERVED and until is not None:
+                if self._until.get(seat_id) != until:
+                    self._until[seat_id] = until
+                    heappush(self._deadlines, (until, seat_id))
+            else:
+                self._until.pop(seat_id, None)
+            if before != status:
+                bits[byte] = bits[byte] & ~(3 << shift) | status << shift
+                self._taken += (status != AVAILABLE) - (before != AVAILABLE)
+                changed.append(seat_id)
+        if changed:
+            self._packed = None
+            if self._on_change is not None:
+                self._on_change(changed)
+
+    def replace(self, states: Iterable[tuple[int, int, float | None]], keep: Collection[int] = ()) -> None:
+        """Take over a whole snapshot: seats that are not named are available. Seats in `keep` stay as they are."""
+        wanted = {seat_id: (status, until) for seat_id, status, until in states if seat_id not in keep}
+        self.put([s for s in self.taken() if s not in wanted and s not in keep], AVAILABLE)
+        for seat_id, (status, until) in wanted.items():
+            if self.status(seat_id) != status or self._until.get(seat_id) != until:
+                self.put((seat_id,), status, until)
+
+    def taken(self) -> list[int]:
+        """The seats that are not available, in order."""
+        return [
+            seat_id
+            for index, byte in enumerate(self._bits)
+            if byte
+            for seat_id in range(index * 4 + 1, index * 4 + 5)
+            if self.status(seat_id) != AVAILABLE
+        ]
+
+    def expire(self, now: float) -> None:
+        """Free every hold that has run out by `now`."""
+        deadlines = self._deadlines
+        while deadlines and deadlines[0][0] <= now:
+            until, seat_id = heappop(deadlines)
+            if self._until.get(seat_id) == until:
+                self.put((seat_id,), AVAILABLE)
+
+    def packed(self) -> bytes:
+        """All seats, two bits each."""
+        if self._packed is None:
+            self._packed = bytes(self._bits)
+            self._version = blake2b(self._packed, digest_size=8).hexdigest()
+        return self._packed
+
+    @property
+    def version(self) -> str:
+        """Names this state: the same state has the same version, in every process."""
+        self.packed()
+        return self._version

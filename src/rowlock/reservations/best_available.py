@@ -1,0 +1,373 @@
+"""Chooses the best free seats of a hall for a party; docs/explanation/best-available.md tells how and why.
+
+A row of seats that can be taken together is a number with a bit for each free seat, so that looking for neighbours is
+a few operations on integers. Pure: it proposes, and the database decides.
+"""
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from heapq import heappop, heappush
+
+from rowlock.reservations.hall import Bench, Hall, Point, distance
+
+# How many places a party that must be split is tried at, and how far down the order of merit they may lie.
+SPLIT_ANCHORS = 6
+SPLIT_LOOKS = 64
+
+
+class _Search:
+    """Finds the best bench that has a placement of one kind, and forgets benches without one until they change.
+
+    So a bench is looked at once, and once more after each change, however often somebody asks.
+    """
+
+    __slots__ = ("_again", "_next", "_order", "_queued")
+
+    def __init__(self, order: Sequence[int]) -> None:
+        self._order = order
+        self._next = 0
+        # Benches before the next one that have changed since they were looked at: a heap, and what is in it.
+        self._again: list[int] = []
+        self._queued: set[int] = set()
+
+    def changed(self, number: int) -> None:
+        """Something about a bench of this order is different."""
+        passed = self._next == len(self._order) or number < self._order[self._next]
+        if passed and number not in self._queued:
+            heappush(self._again, number)
+            self._queued.add(number)
+
+    def first(self, placements: Callable[[int], int]) -> tuple[int, int] | None:
+        """The best bench for which `placements` is not 0, and what it is; None when there is no such bench."""
+        while self._again or self._next < len(self._order):
+            number = self._again[0] if self._again else self._order[self._next]
+            if found := placements(number):
+                return number, found
+            if self._again:
+                self._queued.discard(heappop(self._again))
+            else:
+                self._next += 1
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Seats of one bench for a party or a part of it: those of the bits from `start`."""
+
+    number: int
+    start: int
+    length: int
+
+
+class Chooser:
+    """The free seats of one show, and the choice among them."""
+
+    def __init__(self, hall: Hall) -> None:
+        self._hall = hall
+        self._free = [(1 << len(bench.seats)) - 1 for bench in hall.benches]
+        # Free seats by category: standard ones, and places for wheelchairs and companions.
+        self._standard_left: dict[int, int] = defaultdict(int)
+        self._special_left: dict[int, int] = defaultdict(int)
+        for bench in hall.benches:
+            self._standard_left[bench.category] += bench.standard.bit_count()
+            self._special_left[bench.category] += len(bench.seats) - bench.standard.bit_count()
+        self._accessible = [number for number, bench in enumerate(hall.benches) if bench.wheelchair]
+        self._searches: dict[int | None, dict[tuple[int, bool], _Search]] = defaultdict(dict)
+
+    def set_free(self, seat_id: int, free: bool) -> None:
+        """Say whether a seat is free. Seats that are never for sale are not asked for."""
+        place = self._hall.place.get(seat_id)
+        if place is None:
+            return
+        number, bit = place
+        if (self._free[number] >> bit & 1) == free:
+            return
+        self._free[number] ^= 1 << bit
+        bench = self._hall.benches[number]
+        if bench.standard >> bit & 1:
+            self._standard_left[bench.category] += 1 if free else -1
+            for category in (None, bench.category):
+                for search in self._searches[category].values():
+                    search.changed(number)
+        else:
+            self._special_left[bench.category] += 1 if free else -1
+
+    def choose(self, quantity: int, *, category: int | None = None, accessible: bool = False) -> tuple[int, ...] | None:
+        """The best `quantity` free seats, or None when there are not so many. Seat ids come in order.
+
+        Together in the best row that has them and leaves no single seat alone; if that cannot be, together all the
+        same; if that cannot be either, split over rows near each other. Wheelchair and companion places are left for
+        those who ask (`accessible`): they get at least one wheelchair place, as few more as can be, and the seats
+        beside it; None when no wheelchair place is left.
+        """
+        if self._left(category, accessible) < quantity:
+            return None
+        if accessible:
+            parts = self._accessible_together(quantity, category) or self._accessible_split(quantity, category)
+        else:
+            parts = self._together(quantity, category) or self._split(quantity, category)
+        benches = self._hall.benches
+        return tuple(sorted(s for p in parts for s in benches[p.number].seats[p.start : p.start + p.length])) or None
+
+    def _left(self, category: int | None, accessible: bool) -> int:
+        counts = (self._standard_left, self._special_left) if accessible else (self._standard_left,)
+        return sum(sum(count.values()) if category is None else count[category] for count in counts)
+
+    def _standard(self, number: int) -> int:
+        """The free standard seats of a bench. Every look at a bench for a party goes through here or `_any`."""
+        return self._free[number] & self._hall.benches[number].standard
+
+    def _any(self, number: int) -> int:
+        """The free seats of a bench, whatever their kind."""
+        return self._free[number]
+
+    # Standard parties.
+
+    def _together(self, quantity: int, category: int | None) -> list[_Part]:
+        for clean in (True, False):
+            if (found := self._first(quantity, category, clean=clean)) is not None:
+                number, starts = found
+                target = self._hall.benches[number].middle - (quantity - 1) / 2
+                return [_Part(number, _nearest_bit(starts, target), quantity)]
+        return []
+
+    def _first(self, length: int, category: int | None, *, clean: bool) -> tuple[int, int] | None:
+        if length > self._hall.longest:
+            return None
+        searches = self._searches[category]
+        search = searches.get((length, clean))
+        if search is None:
+            search = searches[length, clean] = _Search(self._hall.order(category))
+        find = _clean_starts if clean else _starts
+        return search.first(lambda number: find(self._standard(number), length))
+
+    def _split(self, quantity: int, category: int | None) -> list[_Part]:
+        """Around each of the best benches with the longest free run there is, the nearest others; the best of these."""
+        length = min(quantity - 1, self._hall.longest)
+        while (found := self._first(length, category, clean=False)) is None:
+            length -= 1
+        order = self._hall.order(category)
+        first = bisect_left(order, found[0])
+        anchors = []
+        for number in order[first : first + SPLIT_LOOKS]:
+            if starts := _starts(self._standard(number), length):
+                anchors.append((number, _nearest_bit(starts, self._hall.benches[number].middle - (length - 1) / 2)))
+                if len(anchors) == SPLIT_ANCHORS:
+                    break
+        parties = []
+        for number, start in anchors:
+            taken, offset = _share(length, quantity, _middle_of(length))
+            anchor = _Part(number, start + offset, taken)
+            parties.append(self._gather([anchor], quantity - taken, category, self._standard))
+        return min(parties, key=self._discomfort)
+
+    # Parties that need an accessible place.
+
+    def _accessible_together(self, quantity: int, category: int | None) -> list[_Part]:
+        best: tuple[tuple[float, ...], _Part] | None = None
+        for number in self._accessible:
+            bench, free = self._hall.benches[number], self._any(number)
+            if category not in (None, bench.category):
+                continue
+            for start in _bits(_starts(free, quantity) & _begins(bench.wheelchair, quantity)):
+                window = (1 << quantity) - 1 << start
+                away = abs(start + (quantity - 1) / 2 - bench.middle)
+                score = (*_accessible_cost(bench, free, window), number, away)
+                if best is None or score < best[0]:
+                    best = score, _Part(number, start, quantity)
+        return [] if best is None else [best[1]]
+
+    def _accessible_split(self, quantity: int, category: int | None) -> list[_Part]:
+        """A wheelchair place with as many beside it as can be, and the others nearby."""
+        parties = []
+        for number in self._accessible:
+            bench, free = self._hall.benches[number], self._any(number)
+            if category not in (None, bench.category) or not free & bench.wheelchair:
+                continue
+            windows = [
+                _Part(number, start, length)
+                for length in range(1, min(quantity, len(bench.seats)) + 1)
+                for start in _bits(_starts(free, length) & _begins(bench.wheelchair, length))
+            ]
+            anchor = min(windows, key=lambda part: (self._wheelchairs([part]), -part.length))
+            rest = quantity - anchor.length
+            standard = self._gather([anchor], rest, category, self._standard)
+            parties.append(standard or self._gather([anchor], rest, category, self._any))
+        return min(parties, key=lambda party: (self._wheelchairs(party), self._discomfort(party)), default=[])
+
+    def _wheelchairs(self, party: Sequence[_Part]) -> int:
+        benches = self._hall.benches
+        return sum((((1 << p.length) - 1 << p.start) & benches[p.number].wheelchair).bit_count() for p in party)
+
+    # Splitting.
+
+    def _gather(
+        self, party: list[_Part], quantity: int, category: int | None, free_of: Callable[[int], int]
+    ) -> list[_Part]:
+        """The party with `quantity` more seats, in few parts near to the first; empty when there are not so many."""
+        home = self._hall.benches[party[0].number].centre(party[0].start, party[0].length)
+        for numbers in (self._hall.near(party[0].number), self._hall.order(category)):
+            gathered, wanted = list(party), quantity
+            pieces = list(self._pieces(numbers, party[0], category, free_of))
+            away = {piece: distance(home, self._centre(piece)) for piece in pieces}
+            while wanted and pieces:
+                # One piece that seats all who are left, the nearest; else the largest there is.
+                piece = min(pieces, key=lambda p: (-min(p.length, wanted), away[p]))
+                pieces.remove(piece)
+                taken, offset = _share(piece.length, wanted, self._nearest_start(piece, home))
+                gathered.append(_Part(piece.number, piece.start + offset, taken))
+                wanted -= taken
+                if taken < piece.length and wanted:
+                    pieces += _leftovers(piece, offset, taken)
+                    away |= {rest: distance(home, self._centre(rest)) for rest in pieces if rest not in away}
+            if not wanted:
+                return gathered
+        return []
+
+    def _pieces(
+        self, numbers: Sequence[int], anchor: _Part, category: int | None, free_of: Callable[[int], int]
+    ) -> Iterator[_Part]:
+        """The free runs of some benches, without the seats of the anchor."""
+        for number in numbers:
+            if category in (None, self._hall.benches[number].category):
+                free = free_of(number)
+                if number == anchor.number:
+                    free &= ~((1 << anchor.length) - 1 << anchor.start)
+                yield from _runs(number, free)
+
+    def _centre(self, part: _Part) -> Point:
+        return self._hall.benches[part.number].centre(part.start, part.length)
+
+    def _nearest_start(self, piece: _Part, home: Point) -> Callable[[int, int], float]:
+        points = self._hall.benches[piece.number].points
+
+        def away(offset: int, length: int) -> float:
+            first, last = points[piece.start + offset], points[piece.start + offset + length - 1]
+            return distance(home, ((first[0] + last[0]) / 2, (first[1] + last[1]) / 2))
+
+        return away
+
+    def _discomfort(self, party: Sequence[_Part]) -> tuple[float, ...]:
+        """What to avoid, the worst first: many parts, somebody alone, far apart, far from the best seats."""
+        home = self._centre(party[0])
+        return (
+            len(party),
+            sum(part.length == 1 for part in party),
+            sum(distance(home, self._centre(part)) for part in party),
+            party[0].number,
+        )
+
+
+def _accessible_cost(bench: Bench, free: int, window: int) -> tuple[float, ...]:
+    """What taking `window` for an accessible party does to others, and to itself: the less the better.
+
+    Wheelchair places used; wheelchair places whose last free companion place goes; standard seats left single;
+    companion places that the party does without.
+    """
+    after = free & ~window
+    before_pairs = _beside(free & bench.wheelchair, free & bench.companion)
+    after_pairs = _beside(after & bench.wheelchair, after & bench.companion)
+    stranded = (before_pairs & after & ~after_pairs).bit_count()
+    singles = (_single(after) & ~_single(free) & bench.standard).bit_count()
+    return (window & bench.wheelchair).bit_count(), stranded, singles, -(window & bench.companion).bit_count()
+
+
+def _beside(bits: int, others: int) -> int:
+    """Those of `bits` that have one of `others` next to them."""
+    return bits & (others << 1 | others >> 1)
+
+
+def _single(free: int) -> int:
+    """The free seats without a free neighbour."""
+    return free & ~(free << 1) & ~(free >> 1)
+
+
+def _starts(mask: int, quantity: int) -> int:
+    """Bits where `quantity` free seats begin: bit i is set when bits i to i + quantity - 1 of `mask` are."""
+    length = 1
+    while length < quantity and mask:
+        step = min(length, quantity - length)
+        mask &= mask >> step
+        length += step
+    return mask
+
+
+def _begins(bits: int, quantity: int) -> int:
+    """Where `quantity` seats may begin to have one of `bits` among them."""
+    begins = 0
+    for back in range(quantity):
+        begins |= bits >> back
+    return begins
+
+
+def _clean_starts(mask: int, quantity: int) -> int:
+    """As `_starts`, without those that leave a single free seat alone on either side."""
+    starts = _starts(mask, quantity)
+    if not starts:
+        return 0
+    left_alone = mask << 1 & ~(mask << 2)
+    right_alone = mask >> quantity & ~(mask >> quantity + 1)
+    return starts & ~left_alone & ~right_alone
+
+
+def _nearest_bit(bits: int, target: float) -> int:
+    """The set bit nearest to `target`, the lower one of two that are equally near."""
+    pivot = max(0, int(target))
+    below = (bits & ((1 << pivot + 1) - 1)).bit_length() - 1
+    above_bits = bits >> pivot + 1
+    above = pivot + 1 + (above_bits & -above_bits).bit_length() - 1 if above_bits else -1
+    if above < 0 or (below >= 0 and target - below <= above - target):
+        return below
+    return above
+
+
+def _bits(mask: int) -> Iterator[int]:
+    """The numbers of the set bits, in order."""
+    while mask:
+        lowest = mask & -mask
+        yield lowest.bit_length() - 1
+        mask ^= lowest
+
+
+def _runs(number: int, mask: int) -> Iterator[_Part]:
+    """The runs of set bits, in order."""
+    start = 0
+    while mask:
+        gap = (mask & -mask).bit_length() - 1
+        mask >>= gap
+        length = (~mask & mask + 1).bit_length() - 1
+        yield _Part(number, start + gap, length)
+        mask >>= length
+        start += gap + length
+
+
+def _share(run: int, wanted: int, away: Callable[[int, int], float]) -> tuple[int, int]:
+    """How many of a party of `wanted` to put on a free run, and from which of its seats on.
+
+    Nobody of the party alone, here or elsewhere; then no seat left single; then as many as can be, where `away`
+    (of an offset and a length) is least.
+    """
+
+    def cost(taken: int, offset: int) -> tuple[bool, bool, int, float]:
+        somebody_alone = wanted > 1 and (taken == 1 or wanted - taken == 1)
+        seat_alone = offset == 1 or run - offset - taken == 1
+        return somebody_alone, seat_alone, -taken, away(offset, taken)
+
+    return min(
+        ((taken, offset) for taken in range(1, min(run, wanted) + 1) for offset in range(run - taken + 1)),
+        key=lambda share: cost(*share),
+    )
+
+
+def _middle_of(run: int) -> Callable[[int, int], float]:
+    return lambda offset, length: abs(offset + length / 2 - run / 2)
+
+
+def _leftovers(piece: _Part, offset: int, taken: int) -> list[_Part]:
+    """What is free of a piece when seats from `offset` on are taken."""
+    left = _Part(piece.number, piece.start, offset)
+    after = offset + taken
+    right = _Part(piece.number, piece.start + after, piece.length - after)
+    return [part for part in (left, right) if part.length]

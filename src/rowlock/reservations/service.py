@@ -1,0 +1,277 @@
+"""What can be done with seats: reserve, extend, change and release them; keep them from sale; retire what ran out.
+
+The database decides; this service keeps calls short, sends those that arrive together in one batch, and repeats what
+may be repeated. What is written here is shown at once by `availability`.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from uuid import UUID
+
+from rowlock.base.holder import Holder
+from rowlock.base.ids import show_key
+from rowlock.base.outcomes import Outcome
+from rowlock.catalogue.model import PublishedPlan
+from rowlock.catalogue.service import Catalogue
+from rowlock.database.access import Database
+from rowlock.database.calls import BusyError, call, call_batch
+from rowlock.database.cells import Cells
+from rowlock.reservations import store
+from rowlock.reservations.availability.service import Availability
+from rowlock.reservations.availability.show import ShowAvailability
+from rowlock.reservations.coalescer import Coalescer
+from rowlock.reservations.hall import Hall
+from rowlock.reservations.model import (
+    BestSeats,
+    BlockResult,
+    CleanupResult,
+    Hold,
+    Intent,
+    ReleaseRequest,
+    ReleaseResult,
+    ReservationResult,
+    ReservationToken,
+    SeatIds,
+)
+
+CLEANUP_BATCH = 2000
+"""Holds that one call of a big cleanup retires: some tens of milliseconds of work. A thousand cost a tenth more."""
+
+# Each attempt at the best seats that loses them to another process is followed by a look at what is left, and another
+# buyer has won.
+BEST_AVAILABLE_ATTEMPTS = 50
+
+
+class UnknownCategoryError(ValueError):
+    """The plan has no category of that name."""
+
+
+class Reservations:
+    """The operations on seats. Every method raises database.calls.BusyError when the database cannot answer."""
+
+    def __init__(self, cells: Cells, catalogue: Catalogue) -> None:
+        self.availability = Availability(cells)
+        self._cells = cells
+        self._catalogue = catalogue
+        # Batches belong to a cell.
+        self._reserves = {cell: Coalescer(partial(call_batch, cell, store.reserve_batch)) for cell in cells.each()}
+        self._releases = {
+            cell: Coalescer(partial(call_batch, cell, store.release_batch), in_flight=1) for cell in cells.each()
+        }
+        self._halls: dict[UUID, Hall] = {}
+
+    async def close(self) -> None:
+        """Wait for what is in flight, and refuse what still waits."""
+        await asyncio.gather(*(coalescer.close() for coalescer in self._reserves.values()))
+        await asyncio.gather(*(coalescer.close() for coalescer in self._releases.values()))
+
+    def is_full(self) -> bool:
+        """Whether so many reserves wait that further ones are refused with BusyError, whatever they wish for."""
+        return all(coalescer.is_full() for coalescer in self._reserves.values())
+
+    async def reserve(self, intent: Intent[SeatIds]) -> ReservationResult:
+        """Reserve all seats of the intent or none. Repeating it answers the same."""
+        show_id = intent.token.show_id
+        result = await self._reserves[self._cells.of(show_id)].submit(show_id, intent)
+        if intent.idempotency_key is not None:
+            # The hold of an intent that was answered before may have ended since.
+            self.availability.changed(show_id)
+        elif result.outcome == Outcome.OK and result.expires_at is not None:
+            self.availability.claimed(show_id, result.seat_ids, result.expires_at)
+        return result
+
+    async def reserve_best(self, intent: Intent[BestSeats]) -> ReservationResult | None:
+        """Choose the best free seats and reserve them; None when there is no such show.
+
+        The choice is made in memory and held back from all other choices of this process until the database has
+        decided, so that a rush is never offered the same seats. Between processes the database decides, and the loser
+        looks again. SEATS_UNAVAILABLE means that there are not so many left. Raises UnknownCategoryError; BusyError
+        when other processes were faster every time.
+        """
+        show_id = intent.token.show_id
+        published = await self._catalogue.plan_of(show_id)
+        if published is None:
+            return None
+        choose = self._choice(published, intent.wish)
+        # What is in memory is good enough to propose from; only a refusal is worth a look at the database.
+        seats = self.availability.known(show_id) or await self.availability.get(show_id)
+        for _ in range(BEST_AVAILABLE_ATTEMPTS):
+            if seats is None:
+                return None
+            chosen = choose(seats)
+            if chosen is None:
+                seats = await self.availability.get(show_id, fresh=True)
+                chosen = await _last_chance(seats, choose) if seats is not None else None
+            if seats is None or chosen is None:
+                return await self._best_refusal(intent)
+            result = await self._claim(seats, Intent(intent.token, intent.holder, chosen, intent.idempotency_key))
+            if result.outcome != Outcome.SEATS_UNAVAILABLE:
+                return result
+            seats = await self.availability.get(show_id, fresh=True)
+        raise BusyError("other processes took the seats first, every time")
+
+    def _choice(self, published: PublishedPlan, wish: BestSeats) -> Callable[[ShowAvailability], SeatIds | None]:
+        """How to choose seats for a wish. Raises UnknownCategoryError."""
+        hall = self._halls.get(published.plan_id)
+        if hall is None:
+            hall = self._halls[published.plan_id] = Hall(published.plan)
+        index = None if wish.category is None else hall.category(wish.category)
+        if wish.category is not None and index is None:
+            names = ", ".join(category.name for category in published.plan.categories if category.for_sale)
+            raise UnknownCategoryError(f"this show has no category {wish.category!r}; it has {names}")
+        return lambda seats: seats.chooser(hall).choose(wish.quantity, category=index, accessible=wish.accessible)
+
+    async def _claim(self, seats: ShowAvailability, intent: Intent[SeatIds]) -> ReservationResult:
+        seats.hold_back(intent.wish)
+        try:
+            result = await self.reserve(intent)
+            if result.outcome == Outcome.INVALID_INPUT:
+                # This very intent, sent twice at once, was offered other seats each time and sent in one batch.
+                # The first of the two has been decided, and now this one answers the same.
+                result = await self.reserve(intent)
+            if result.outcome == Outcome.SEATS_UNAVAILABLE:
+                seats.lost(result.unavailable_seat_ids)
+            return result
+        finally:
+            seats.let_go(intent.wish)
+
+    async def _best_refusal(self, intent: Intent[BestSeats]) -> ReservationResult:
+        """The answer when nothing is left: an intent that was answered before gets its hold again."""
+        hold = await self.find(intent.token) if intent.idempotency_key is not None else None
+        if hold is None:
+            return ReservationResult(Outcome.SEATS_UNAVAILABLE, intent.token.reservation_id, datetime.now(UTC))
+        return ReservationResult(
+            Outcome.OK,
+            hold.reservation_id,
+            hold.server_time,
+            seat_ids=tuple(seat.seat_id for seat in hold.seats),
+            expires_at=hold.expires_at,
+            extension_count=hold.extension_count,
+            extensions_remaining=hold.extensions_remaining,
+        )
+
+    async def extend(
+        self, token: ReservationToken, holder: Holder, seen_extension_count: int | None = None
+    ) -> ReservationResult:
+        """Extend a hold. Without the count the caller has seen, a lost connection raises OutcomeUnknownError."""
+        result = await call(
+            self._cells.of(token.show_id).app,
+            lambda connection: store.extend(connection, token, holder, seen_extension_count),
+            repeatable=seen_extension_count is not None,
+        )
+        self.availability.changed(token.show_id)
+        return result
+
+    async def change(
+        self, token: ReservationToken, add: Sequence[int], remove: Sequence[int], holder: Holder
+    ) -> ReservationResult:
+        """Add and drop seats of a hold in one step."""
+        result = await call(
+            self._cells.of(token.show_id).app,
+            lambda connection: store.change(connection, token, add, remove, holder),
+            repeatable=True,
+        )
+        self.availability.changed(token.show_id)
+        return result
+
+    async def release(self, token: ReservationToken, holder: Holder) -> ReleaseResult:
+        """Release the hold of a token."""
+        return await self._release(token.show_id, ReleaseRequest(token.reservation_id, token.hash, None, holder))
+
+    async def release_by_id(self, reservation_id: UUID, holder: Holder) -> ReleaseResult:
+        """Release a hold by its id, for its holder. The id leads to its show."""
+        key = show_key(reservation_id)
+        shows = await call(
+            self._cells.catalogue.app,
+            lambda connection: store.shows_of_key(connection, key),
+            repeatable=True,
+            reads=True,
+        )
+        for show_id in shows:
+            result = await self._release(show_id, ReleaseRequest(reservation_id, None, holder.key, holder))
+            if result.outcome != Outcome.RESERVATION_NOT_FOUND:
+                return result
+        return ReleaseResult(Outcome.RESERVATION_NOT_FOUND, reservation_id)
+
+    async def _release(self, show_id: UUID, request: ReleaseRequest) -> ReleaseResult:
+        result = await self._releases[self._cells.of(show_id)].submit(show_id, request)
+        self.availability.changed(show_id)
+        return result
+
+    async def find(self, token: ReservationToken) -> Hold | None:
+        """The hold of a token, or None."""
+        return await call(
+            self._cells.of(token.show_id).app,
+            lambda connection: store.find_hold(connection, token),
+            repeatable=True,
+            reads=True,
+        )
+
+    async def block(self, show_id: UUID, seat_ids: Sequence[int], reason: str, ip_address: str | None) -> BlockResult:
+        """Keep seats from sale (house seats), all or nothing."""
+        result = await call(
+            self._cells.of(show_id).app,
+            lambda connection: store.block(connection, show_id, seat_ids, reason, ip_address),
+            repeatable=True,
+        )
+        self.availability.changed(show_id)
+        return result
+
+    async def unblock(self, show_id: UUID, seat_ids: Sequence[int], ip_address: str | None) -> BlockResult:
+        """Put blocked seats back on sale."""
+        result = await call(
+            self._cells.of(show_id).app,
+            lambda connection: store.unblock(connection, show_id, seat_ids, ip_address),
+            repeatable=True,
+        )
+        self.availability.changed(show_id)
+        return result
+
+    async def clean_up(self, *, limit: int, run_by: str) -> CleanupResult:
+        """Retire up to `limit` expired holds of each cell, oldest first, in one transaction."""
+        results = [
+            await call(
+                cell.app,
+                lambda connection: store.cleanup_once(connection, run_by=run_by, limit=limit),
+                repeatable=True,
+            )
+            for cell in self._cells.each()
+        ]
+        self.availability.changed(None)
+        return _sum(results)
+
+    async def clean_up_all(self, *, run_by: str, batch: int = CLEANUP_BATCH) -> CleanupResult:
+        """Retire every expired hold, batch by batch. At least one run is recorded in each cell."""
+        return _sum([await _clean_up_cell(cell, run_by=run_by, batch=batch) for cell in self._cells.each()])
+
+
+async def _last_chance(seats: ShowAvailability, choose: Callable[[ShowAvailability], SeatIds | None]) -> SeatIds | None:
+    """What can be chosen once others have been decided: those who seem to take the last seats may be refused."""
+    while (chosen := choose(seats)) is None:
+        if not await seats.decision():
+            return None
+    return chosen
+
+
+async def _clean_up_cell(cell: Database, *, run_by: str, batch: int) -> CleanupResult:
+    """Clean up one cell. When there is more than a batch, two connections share the work: it is the server's
+    processor that takes the time, and each skips what the other has locked."""
+    async with cell.app() as one:
+        results = [await store.cleanup_once(one, run_by=run_by, limit=batch)]
+        if results[0].reservations_expired == batch:
+            async with cell.app() as two:
+                shares = await asyncio.gather(
+                    *(store.cleanup_rest(connection, run_by=run_by, limit=batch) for connection in (one, two))
+                )
+            results += [result for share in shares for result in share]
+    return _sum(results)
+
+
+def _sum(results: Sequence[CleanupResult]) -> CleanupResult:
+    return CleanupResult(
+        sum(result.reservations_expired for result in results),
+        sum(result.seats_released for result in results),
+        tuple(id_ for result in results for id_ in result.reservation_ids),
+    )

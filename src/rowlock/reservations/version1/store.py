@@ -1,0 +1,259 @@
+"""Version 1: reserving and releasing in plain SQL inside one application transaction, without any stored function.
+
+The fallback when the functions are gone, and the baseline of the benchmark. It keeps the contract of the functions:
+the same outcomes in the same precedence, the same locks in the same order, the same audit rows.
+"""
+
+from datetime import UTC, datetime
+from typing import Any, LiteralString
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from rowlock.base.holder import Holder
+from rowlock.base.outcomes import Outcome
+from rowlock.database.connections import Connection
+from rowlock.database.queries import query
+from rowlock.reservations.model import Intent, ReleaseResult, ReservationResult, SeatIds
+
+Row = tuple[Any, ...]
+
+
+async def _rows(connection: Connection, statement: LiteralString, parameters: Any) -> list[Row]:
+    cursor = await connection.execute(statement, parameters)
+    return await cursor.fetchall() if cursor.description else []
+
+
+async def _row(connection: Connection, statement: LiteralString, parameters: Any) -> Row | None:
+    rows = await _rows(connection, statement, parameters)
+    return rows[0] if rows else None
+
+
+async def _log(
+    connection: Connection,
+    show_id: UUID,
+    reservation_id: UUID,
+    event: str,
+    seat_ids: list[int],
+    holder: Holder,
+    *,
+    error_code: Outcome | None = None,
+    session_id: str | None = None,
+    metadata: dict[str, Any] | None = None,
+) -> None:
+    await _rows(
+        connection,
+        query("version1.write_audit_row"),
+        {
+            "show_id": show_id,
+            "reservation_id": reservation_id,
+            "event": event,
+            "seat_ids": seat_ids,
+            "session_id": session_id or holder.session_id,
+            "ip_address": holder.ip_address,
+            "user_agent": holder.user_agent,
+            "error_code": error_code,
+            "metadata": Jsonb(metadata or {}),
+        },
+    )
+
+
+class _RefusedError(Exception):
+    """Ends a reserve: the outcome, and the seats it was refused for."""
+
+    def __init__(self, outcome: Outcome, unavailable: tuple[int, ...] = ()) -> None:
+        self.outcome = outcome
+        self.unavailable = unavailable
+
+
+async def reserve(connection: Connection, intent: Intent[SeatIds]) -> ReservationResult:
+    """Reserve all seats of the request or none. Call it inside a transaction, which it leaves ready to commit."""
+    show_id, reservation_id, holder = intent.token.show_id, intent.token.reservation_id, intent.holder
+    seats = sorted(intent.wish)
+    try:
+        return await _reserve(connection, intent, seats)
+    except _RefusedError as refusal:
+        if refusal.outcome not in (Outcome.INVALID_INPUT, Outcome.SHOW_NOT_FOUND):
+            await _log(connection, show_id, reservation_id, "failed", seats, holder, error_code=refusal.outcome)
+        return ReservationResult(refusal.outcome, reservation_id, datetime.now(UTC), tuple(seats), refusal.unavailable)
+
+
+async def _reserve(connection: Connection, intent: Intent[SeatIds], seats: list[int]) -> ReservationResult:
+    show_id, reservation_id, holder = intent.token.show_id, intent.token.reservation_id, intent.holder
+    if not seats or len(set(seats)) < len(seats) or seats[0] < 1 or not holder.key:
+        raise _RefusedError(Outcome.INVALID_INPUT)
+    show = await _row(connection, query("version1.show_rules"), {"show_id": show_id, "reservation_id": reservation_id})
+    if show is None:
+        raise _RefusedError(Outcome.SHOW_NOT_FOUND)
+    on_sale, seats_total, max_seats, hold_seconds, max_extensions, known = show
+    if known:
+        return await _recorded(connection, intent, max_extensions)
+
+    active = await _row(connection, query("version1.lock_active_hold"), (show_id, holder.key))
+    if active is not None and active[0] == reservation_id:
+        return await _recorded(connection, intent, max_extensions)
+    if len(seats) > max_seats:
+        raise _RefusedError(Outcome.TOO_MANY_SEATS)
+    if not on_sale:
+        raise _RefusedError(Outcome.SHOW_NOT_ON_SALE)
+    stale: list[int] = []
+    if active is not None:
+        lapsed = await _row(connection, query("version1.has_lapsed"), (show_id, active[0]))
+        if lapsed is None or not lapsed[0]:
+            raise _RefusedError(Outcome.DUPLICATE_RESERVATION)
+    if seats[-1] > seats_total:
+        raise _RefusedError(Outcome.SEATS_NOT_FOUND)
+    if taken := await _rows(connection, query("version1.unavailable_seats"), (show_id, seats)):
+        if await _row(connection, query("version1.find_reservation"), (show_id, reservation_id)) is not None:
+            # By this very request, which was sent twice and has been committed since the first look.
+            return await _recorded(connection, intent, max_extensions)
+        raise _RefusedError(Outcome.SEATS_UNAVAILABLE, tuple(seat for (seat,) in taken))
+
+    retired = None
+    if active is not None:
+        retired = await _row(connection, query("version1.expire_reservation"), (show_id, active[0]))
+        stale = [
+            seat
+            for (seat,) in await _rows(connection, query("version1.claims_of_hold"), (show_id, active[0], active[1]))
+        ]
+    inserted = await _row(
+        connection,
+        query("version1.insert_reservation"),
+        {
+            "show_id": show_id,
+            "reservation_id": reservation_id,
+            "token_hash": intent.token.hash,
+            "reserved_by": holder.key,
+            "session_id": holder.session_id,
+            "seat_ids": seats,
+            "hold_seconds": hold_seconds,
+        },
+    )
+    if inserted is None:
+        if await _row(connection, query("version1.find_reservation"), (show_id, reservation_id)) is not None:
+            return await _recorded(connection, intent, max_extensions)
+        raise _RefusedError(Outcome.DUPLICATE_RESERVATION)
+
+    claim = {
+        "show_id": show_id,
+        "reservation_id": reservation_id,
+        "reserved_by": holder.key,
+        "reserved_until": inserted[0],
+    }
+    wanted = {"seat_ids": sorted({*seats, *stale})}
+    locked = {seat for (seat,) in await _rows(connection, query("version1.lock_seats"), claim | wanted)}
+    missing = tuple(seat for seat in seats if seat not in locked)
+    if missing:
+        await _rows(connection, query("version1.drop_claims"), (show_id, reservation_id, sorted(locked)))
+        await _rows(connection, query("version1.delete_reservation"), (show_id, reservation_id))
+    else:
+        await _rows(connection, query("version1.take_over"), claim | {"seat_ids": seats})
+        await _rows(
+            connection, query("version1.drop_claims"), (show_id, reservation_id, [s for s in stale if s not in seats])
+        )
+    if active is not None and retired is not None:
+        freed = await _rows(connection, query("version1.drop_claims"), (show_id, active[0], active[1]))
+        await _log(
+            connection,
+            show_id,
+            active[0],
+            "expired",
+            sorted(seat for (seat,) in freed),
+            Holder(holder.key),
+            session_id=retired[0],
+            metadata={"held_seconds": retired[1]},
+        )
+    if missing:
+        raise _RefusedError(Outcome.SEATS_UNAVAILABLE, missing)
+    await _log(connection, show_id, reservation_id, "created", seats, holder)
+    return ReservationResult(
+        Outcome.OK,
+        reservation_id,
+        server_time=inserted[1],
+        seat_ids=tuple(seats),
+        expires_at=inserted[0],
+        extension_count=0,
+        extensions_remaining=max_extensions,
+    )
+
+
+async def _recorded(connection: Connection, intent: Intent[SeatIds], max_extensions: int) -> ReservationResult:
+    """The answer to a request that was committed before: the hold as it is recorded."""
+    row = await _row(
+        connection, query("version1.find_reservation"), (intent.token.show_id, intent.token.reservation_id)
+    )
+    if row is None or row[1] != intent.holder.key or row[2] != intent.token.hash:
+        raise _RefusedError(Outcome.INVALID_INPUT)
+    return ReservationResult(
+        Outcome.OK,
+        intent.token.reservation_id,
+        datetime.now(UTC),
+        seat_ids=tuple(row[0]),
+        expires_at=row[3],
+        extension_count=row[4],
+        extensions_remaining=max(0, max_extensions - row[4]),
+    )
+
+
+async def release(
+    connection: Connection,
+    show_id: UUID,
+    reservation_id: UUID,
+    *,
+    token_hash: bytes | None,
+    holder_key: str | None,
+    holder: Holder,
+) -> ReleaseResult:
+    """Release a hold for whoever knows its token or is its holder. Call it inside a transaction."""
+    hold = await _row(
+        connection,
+        query("version1.lock_reservation"),
+        {
+            "show_id": show_id,
+            "reservation_id": reservation_id,
+            "token_hash": token_hash,
+            "reserved_by": holder_key,
+        },
+    )
+    if hold is None:
+        return ReleaseResult(Outcome.RESERVATION_NOT_FOUND, reservation_id)
+    status, seats, session_id, _ = hold
+    if status == "released":
+        return ReleaseResult(Outcome.OK, reservation_id, tuple(seats))
+    if status != "active":
+        outcome = Outcome.RESERVATION_EXPIRED if status == "expired" else Outcome.RESERVATION_NOT_ACTIVE
+        await _log(
+            connection,
+            show_id,
+            reservation_id,
+            "failed",
+            seats,
+            holder,
+            error_code=outcome,
+            session_id=holder.session_id or session_id,
+            metadata={"operation": "release"},
+        )
+        return ReleaseResult(outcome, reservation_id)
+    locked = [
+        seat for (seat,) in await _rows(connection, query("version1.lock_claims"), (show_id, reservation_id, seats))
+    ]
+    await _rows(connection, query("version1.drop_claims"), (show_id, reservation_id, locked))
+    ended = await _row(connection, query("version1.end_released"), (show_id, reservation_id))
+    assert ended is not None
+    await _log(
+        connection,
+        show_id,
+        reservation_id,
+        "released",
+        locked,
+        holder,
+        session_id=holder.session_id or session_id,
+        metadata={"held_seconds": ended[0]},
+    )
+    return ReleaseResult(Outcome.OK, reservation_id, tuple(locked))
+
+
+async def rollout_override(connection: Connection) -> int | None:
+    """The operator's override of v2_rollout_percent, or None when there is none."""
+    row = await _row(connection, query("version1.rollout_override"), None)
+    return None if row is None else int(row[0])

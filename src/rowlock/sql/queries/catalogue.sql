@@ -1,0 +1,184 @@
+-- The catalogue: organizations, venues, published seating plans, shows and their prices. The owner writes it; buyers
+-- read public shows and plans.
+
+-- name: find_organizations
+-- scope: catalogue
+-- The organizations of a name, or all of them when it is null, oldest first.
+select organization_id, name, slug
+from rowlock.organizations
+where %(name)s::text is null or name = %(name)s
+order by created_at, name
+
+-- name: add_organization
+-- scope: catalogue
+-- A new organization, or no row when the slug is taken.
+insert into rowlock.organizations (name, slug)
+values (%(name)s, %(slug)s)
+on conflict (slug) do nothing
+returning organization_id, name, slug
+
+-- name: find_venue
+-- scope: catalogue
+-- The venue of that name of an organization. The time zone is an IANA name.
+select venue_id, organization_id, name, time_zone
+from rowlock.venues
+where organization_id = %(organization_id)s and name = %(name)s
+
+-- name: add_venue
+-- scope: catalogue
+-- A new venue, or no row when the organization has one of that name already, perhaps since a moment ago.
+insert into rowlock.venues (organization_id, name, time_zone)
+values (%(organization_id)s, %(name)s, %(time_zone)s)
+on conflict (organization_id, name) do nothing
+returning venue_id, organization_id, name, time_zone
+
+-- name: lock_venue
+-- scope: catalogue
+-- Whoever publishes a plan of this venue next waits, so that versions count up without a gap or a clash. No row when
+-- there is no such venue.
+select venue_id from rowlock.venues where venue_id = %s for update
+
+-- name: add_plan
+-- scope: catalogue
+-- The next version of a plan. Its checksum follows in the same transaction, once its seats are stored.
+insert into rowlock.seating_plans (venue_id, name, version, source_format, seats_total, layout, checksum)
+select
+    %(venue_id)s,
+    %(name)s::text,
+    coalesce(max(p.version), 0) + 1,
+    %(source_format)s::text,
+    %(seats_total)s::integer,
+    %(layout)s::jsonb,
+    ''::bytea
+from rowlock.seating_plans as p
+where p.venue_id = %(venue_id)s and p.name = %(name)s
+returning plan_id, version
+
+-- name: copy_seats
+-- scope: catalogue
+-- Takes the seats of a new plan version from the client. In binary form each value needs the exact type of its
+-- column.
+copy rowlock.seats
+    (plan_id, seat_id, row_no, run_no, position, number, label, x, y, category, kind, source_id)
+from stdin (format binary)
+
+-- name: seal_plan
+-- scope: catalogue
+-- Stores and returns the checksum (SHA-256) of a plan version whose seats have just been stored.
+update rowlock.seating_plans as p
+set checksum = c.checksum
+from rowlock.seating_plan_checksums as c
+where p.plan_id = %(plan_id)s and c.plan_id = %(plan_id)s
+returning p.checksum
+
+-- name: list_plans
+-- scope: catalogue
+-- Every published plan version with its venue and organization.
+select
+    p.plan_id, p.name, p.version, v.name as venue, v.time_zone, o.name as organization, p.source_format,
+    p.seats_total, p.published_at
+from rowlock.seating_plans as p
+join rowlock.venues as v using (venue_id)
+join rowlock.organizations as o using (organization_id)
+order by o.name, v.name, p.name, p.version
+
+-- name: find_plan
+-- scope: catalogue
+-- What a new show needs to know of its plan. A category's place in `categories` is its number.
+select p.plan_id, p.name, p.version, v.name as venue, v.time_zone, p.seats_total, p.layout -> 'categories' as categories
+from rowlock.seating_plans as p
+join rowlock.venues as v using (venue_id)
+where p.plan_id = %s
+
+-- name: plan_layout
+-- scope: catalogue
+-- A plan version and everything of it but its seats. Together with plan_seats it is the whole plan.
+select plan_id, name, version, seats_total, layout from rowlock.seating_plans where plan_id = %s
+
+-- name: plan_seats
+-- scope: catalogue
+-- The seats of a plan version in order of their ids. The client asks for binary results, as a hall has thousands of
+-- them.
+select seat_id, row_no, run_no, position, number, label, x, y, category, kind, source_id
+from rowlock.seats
+where plan_id = %s
+order by seat_id
+
+-- name: block_category
+-- scope: show
+-- Keep every seat of a category from sale in a new show; no row when the category has no seats.
+select blocked.outcome, blocked.seat_ids
+from (
+    select array_agg(seat_id order by seat_id) as seat_ids
+    from rowlock.seats
+    where plan_id = %(plan_id)s and category = %(category)s
+    having count(*) > 0
+) as kept
+cross join lateral rowlock.block_seats_atomic(
+    %(show_id)s, kept.seat_ids, %(reason)s, 'box office'
+) as blocked
+
+-- name: add_show
+-- scope: catalogue
+-- A new show, or no row when its slug is taken. The number of seats comes from its plan.
+insert into rowlock.shows
+    (plan_id, slug, title, starts_at, sales_start_at, sales_end_at, currency, seats_total)
+select
+    p.plan_id, %(slug)s, %(title)s, %(starts_at)s::timestamptz, %(sales_start_at)s::timestamptz,
+    %(sales_end_at)s::timestamptz, %(currency)s, p.seats_total
+from rowlock.seating_plans as p
+where p.plan_id = %(plan_id)s
+on conflict (slug) do nothing
+returning show_id
+
+-- name: add_prices
+-- scope: catalogue
+-- The adult price of each category of a show, in minor units of its currency. It runs in the transaction of add_show,
+-- so it has the same scope.
+insert into rowlock.show_prices (show_id, category, price_type, amount_minor)
+select %(show_id)s, p.category, 'adult', p.amount_minor
+from unnest(%(categories)s::integer[], %(amounts_minor)s::bigint[]) as p (category, amount_minor)
+
+-- name: list_every_show
+-- scope: catalogue
+-- Every show for its organizer, drafts included, in order of the start.
+select
+    show_id, slug, title, plan_id, venue, time_zone, organization, starts_at, sales_start_at, sales_end_at, status,
+    currency, price_from_minor, seats_total, seats_available
+from rowlock.show_listing
+order by starts_at, title, show_id
+
+-- name: list_public_shows
+-- scope: catalogue
+-- Every show that buyers may see, which leaves out drafts, in order of the start. With a show_id only that show.
+-- Durations are in seconds, prices in minor units.
+select
+    show_id, slug, title, plan_id, venue, time_zone, organization, starts_at, sales_start_at, sales_end_at, status,
+    currency, price_from_minor, seats_total, seats_available, max_seats_per_reservation, hold_seconds,
+    extension_seconds, max_extensions
+from rowlock.show_listing
+where status <> 'draft' and (%(show_id)s::uuid is null or show_id = %(show_id)s)
+order by starts_at, title, show_id
+
+-- name: show_prices
+-- scope: show
+-- The prices of a show in minor units of its currency, by category and price type.
+select category, price_type, amount_minor from rowlock.show_prices where show_id = %s order by category, price_type
+
+-- name: plan_of_show
+-- scope: show
+-- The plan version that a show uses, and the checksum of the plan in hexadecimal. No row for a draft.
+select pl.plan_id, pl.version, encode(pl.checksum, 'hex') as checksum
+from rowlock.shows as s
+join rowlock.seating_plans as pl using (plan_id)
+where s.show_id = %s and s.status <> 'draft'
+
+-- name: is_empty
+-- scope: catalogue
+-- Whether nothing was ever published here. The demonstration fills an empty catalogue only.
+select not exists (select from rowlock.seating_plans) and not exists (select from rowlock.shows)
+
+-- name: lock_catalogue
+-- scope: catalogue
+-- Until the end of the transaction no other session fills an empty catalogue. The number only has to be our own.
+select pg_advisory_xact_lock(7237115463281209441)

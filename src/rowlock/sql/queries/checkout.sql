@@ -1,0 +1,47 @@
+-- Orders for holds, and their payment. Today only the demonstration sells in this way.
+
+-- name: add_orders
+-- scope: show
+-- A pending order for each hold, at the prices of the show, as a checkout would write it.
+with orders as (
+    insert into rowlock.ticket_orders
+        (show_id, order_id, order_code, idempotency_key, reservation_id, customer_name, customer_email, total_minor,
+         currency)
+    select
+        r.show_id,
+        gen_random_uuid(),
+        'DEMO' || lpad(g.number::text, 4, '0'),
+        'demo-' || g.number,
+        r.reservation_id,
+        'Guest ' || g.number,
+        'guest' || g.number || '@example.com',
+        t.total_minor,
+        s.currency
+    from unnest(%(reservation_ids)s::uuid[]) with ordinality as g (reservation_id, number)
+    join rowlock.seat_reservations as r on r.show_id = %(show_id)s and r.reservation_id = g.reservation_id
+    join rowlock.shows as s on s.show_id = r.show_id
+    cross join lateral (
+        select sum(p.amount_minor)::bigint as total_minor
+        from rowlock.seats as c
+        join rowlock.show_prices as p
+            on p.show_id = r.show_id and p.category = c.category and p.price_type = 'adult'
+        where c.plan_id = s.plan_id and c.seat_id = any(r.seat_ids)
+    ) as t
+    returning show_id, order_id, reservation_id
+)
+insert into rowlock.ticket_order_items (show_id, order_id, seat_id, price_type, amount_minor)
+select o.show_id, o.order_id, c.seat_id, 'adult', p.amount_minor
+from orders as o
+join rowlock.seat_reservations as r using (show_id, reservation_id)
+join rowlock.shows as s using (show_id)
+join rowlock.seats as c on c.plan_id = s.plan_id and c.seat_id = any(r.seat_ids)
+join rowlock.show_prices as p on p.show_id = o.show_id and p.category = c.category and p.price_type = 'adult'
+
+-- name: complete_orders
+-- scope: show
+-- Every pending order of the show is paid, one call of the function each, as checkouts do it. Returns how many were
+-- completed, and how many there were.
+select count(*) filter (where c.outcome = 'OK'), count(*)
+from rowlock.ticket_orders as o
+cross join lateral rowlock.complete_order_atomic(o.show_id, o.order_id, 'demo') as c
+where o.show_id = %(show_id)s and o.status = 'pending'

@@ -1,0 +1,51 @@
+-- What the doctor and the readiness check ask about a server and the tables and functions of Rowlock on it.
+
+-- name: server_facts
+-- scope: cell
+-- The settings and the state of a server, for the doctor. It works before the first migration.
+select
+    current_setting('server_version_num')::integer as server_version,
+    current_user::text as user_name,
+    pg_is_in_recovery() as in_recovery,
+    current_setting('fsync') as fsync,
+    current_setting('full_page_writes') as full_page_writes,
+    current_setting('synchronous_commit') as synchronous_commit,
+    current_setting('autovacuum') as autovacuum,
+    current_setting('server_encoding') as server_encoding,
+    current_setting('default_transaction_isolation') as default_transaction_isolation,
+    current_setting('default_transaction_read_only') as default_transaction_read_only,
+    current_setting('lock_timeout') as lock_timeout,
+    current_setting('statement_timeout') as statement_timeout,
+    current_setting('max_connections')::integer as max_connections,
+    current_setting('max_connections')::integer
+        - current_setting('superuser_reserved_connections')::integer
+        - (select count(*)::integer from pg_stat_activity where backend_type = 'client backend') as connections_free,
+    exists (select from pg_timezone_names where name = 'Europe/Berlin') as knows_time_zones
+
+-- name: schema_facts
+-- scope: cell
+-- What the doctor looks at in Rowlock's own tables. Missing partitions are months as YYYY_MM.
+select
+    array(
+        select to_char(m, 'YYYY_MM')
+        from generate_series(
+            date_trunc('month', clock_timestamp() at time zone 'UTC'),
+            date_trunc('month', clock_timestamp() at time zone 'UTC') + interval '1 month',
+            interval '1 month'
+        ) as m
+        where to_regclass('rowlock.seat_reservation_audit_log_' || to_char(m, 'YYYY_MM')) is null
+        order by m
+    ) as missing_partitions,
+    exists (select from rowlock.seat_reservation_audit_log_default) as rows_in_default,
+    (select max(finished_at) from rowlock.reservation_cleanup_runs where status = 'succeeded') as last_cleanup_at,
+    (select error from rowlock.reservation_cleanup_runs order by run_id desc limit 1) as last_cleanup_error,
+    l.reservations as lapsed,
+    l.oldest_expired_at as oldest_lapsed_at,
+    clock_timestamp() as server_time
+from rowlock.lapsed_reservations as l
+
+-- name: functions_present
+-- scope: cell
+-- Whether the stored functions are installed. The readiness check calls it: without them the program cannot serve
+-- version 2.
+select count(*) > 0 from pg_proc where pronamespace = 'rowlock'::regnamespace and proname = 'reserve_seats_batch'

@@ -1,0 +1,108 @@
+-- Reserving, extending, changing and releasing seats, the box office, the seats of a show as they are now, and the
+-- upkeep of reservations. The rules are in the functions that are called here.
+
+-- name: reserve_batch
+-- scope: show
+-- Reserves seats for many requests for one show, one row per request in their order. This is the hottest statement:
+-- the coalescer of reservations sends every batch with it.
+select
+    request, outcome, reservation_id, seat_ids, unavailable_seat_ids, expires_at, extension_count,
+    extensions_remaining, server_time
+from rowlock.reserve_seats_batch(
+    %s::uuid, %s::uuid[], %s::bytea[], %s::integer[], %s::integer[], %s::text[], %s::text[], %s::inet[], %s::text[]
+)
+order by request
+
+-- name: release_batch
+-- scope: show
+-- Releases many holds of one show, one row per request in their order.
+select outcome, reservation_id, released_seat_ids
+from rowlock.release_seats_batch(
+    %s::uuid, %s::uuid[], %s::bytea[], %s::text[], %s::text[], %s::inet[], %s::text[]
+)
+order by request
+
+-- name: extend
+-- scope: show
+-- Extends one hold. The last parameter is the extension count that the caller has seen, or null. With it a request
+-- that is sent twice extends once.
+select outcome, reservation_id, expires_at, extension_count, extensions_remaining, server_time
+from rowlock.extend_reservation_atomic(
+    %s::uuid, %s::uuid, %s::bytea, null, %s::text, %s::inet, %s::text, %s::integer
+)
+
+-- name: change_seats
+-- scope: show
+-- Adds seats to one hold and drops others. The arrays of seat ids are what to add and what to remove, in this order.
+select
+    outcome, reservation_id, server_time, seat_ids, unavailable_seat_ids, expires_at, extension_count,
+    extensions_remaining
+from rowlock.change_seats_atomic(
+    %s::uuid, %s::uuid, %s::integer[], %s::integer[], %s::bytea, null, %s::text, %s::inet, %s::text
+)
+
+-- name: hold_details
+-- scope: show
+-- One hold, and one row for each of its seats with its adult price in minor units. No row when the token does not
+-- belong to the hold.
+select
+    r.status, r.created_at, r.expires_at, r.extension_count, r.extensions_remaining, r.server_time, r.currency,
+    s.seat_id, s.label, coalesce(pl.layout -> 'categories' -> s.category ->> 'name', '') as category,
+    p.amount_minor as price_minor
+from rowlock.reservation_details as r
+join rowlock.seating_plans as pl on pl.plan_id = r.plan_id
+join rowlock.seats as s on s.plan_id = r.plan_id and s.seat_id = any(r.seat_ids)
+left join rowlock.show_prices as p
+    on p.show_id = r.show_id and p.category = s.category and p.price_type = 'adult'
+where r.show_id = %s and r.reservation_id = %s and r.token_hash = %s
+order by s.seat_id
+
+-- name: shows_of_key
+-- scope: catalogue
+-- The shows whose reservation ids carry this key: one, but for a coincidence of 32 bits. It finds the show of a
+-- request that names a reservation only.
+select show_id from rowlock.shows where show_key = %s
+
+-- name: block_seats
+-- scope: show
+-- Takes seats off sale for the box office, with a reason. When some of them are not available no seat is blocked.
+select outcome, seat_ids, unavailable_seat_ids
+from rowlock.block_seats_atomic(%s::uuid, %s::integer[], %s::text, %s::text, %s::inet, %s::text)
+
+-- name: unblock_seats
+-- scope: show
+-- Puts blocked seats on sale again, for the box office.
+select outcome, seat_ids from rowlock.unblock_seats_atomic(%s::uuid, %s::integer[], %s::text, %s::inet, %s::text)
+
+-- name: seat_changes
+-- scope: show
+-- The state of each seat that changed after an audit id, or every claim when the id is null. The live seat map
+-- follows a show with it. The first five columns are the same in each row, and the seat is null when none changed.
+select seats_total, last_id, horizon::text::bigint, next_xid::text::bigint, server_time, seat_id, status, reserved_until
+from rowlock.seat_changes_since(%s::uuid, %s::bigint)
+
+-- name: seat_states
+-- scope: show
+-- The number of seats of a show, and each seat that is not available: one row without a seat where all are. Unlike
+-- seat_changes it needs no function, so it works after a rollback to version 1.
+select s.seats_total, clock_timestamp(), c.seat_id, c.status
+from rowlock.shows as s
+left join rowlock.seat_states as c using (show_id)
+where s.show_id = %s and s.status <> 'draft'
+
+-- name: clean_up
+-- scope: cell
+-- Retires up to `limit` holds that have run out, of all shows, oldest first. It is one transaction and returns what
+-- it retired.
+select total_reservations_expired, total_seats_released, reservation_ids
+from rowlock.cleanup_expired_seat_reservations(p_limit => %(limit)s, p_run_by => %(run_by)s)
+
+-- name: count_lapsed
+-- scope: cell
+-- How many holds have run out and wait for cleanup. The view counts up to 10,000.
+select reservations from rowlock.lapsed_reservations
+
+-- name: ensure_partitions
+-- scope: cell
+-- Makes the partitions of the audit log for this month and the next two, and returns the names of those it made.
+select * from rowlock.ensure_audit_log_partitions()

@@ -1,1 +1,0 @@
-select count(*) > 0 from pg_proc where pronamespace = 'rowlock'::regnamespace and proname = 'reserve_seats_batch'

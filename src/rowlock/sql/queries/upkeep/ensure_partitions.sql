@@ -1,1 +1,0 @@
-select * from rowlock.ensure_audit_log_partitions()

@@ -1,1 +1,0 @@
-select reservations from rowlock.lapsed_reservations

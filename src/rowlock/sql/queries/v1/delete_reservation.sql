@@ -1,1 +1,0 @@
-delete from rowlock.seat_reservations where show_id = %s and reservation_id = %s

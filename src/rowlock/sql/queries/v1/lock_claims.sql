@@ -1,5 +1,0 @@
-select seat_id
-from rowlock.show_seats
-where show_id = %s and reservation_id = %s and seat_id = any(%s) and status = 'reserved'
-order by seat_id
-for update

@@ -1,4 +1,0 @@
-select seat_id
-from rowlock.show_seats
-where show_id = %s and seat_id = any(%s) and (status <> 'reserved' or reserved_until > clock_timestamp())
-order by seat_id

@@ -1,0 +1,149 @@
+-- Version 1: reserving and releasing in plain SQL inside one application transaction, without any stored function. It
+-- must keep the locks, their order and the audit rows of the functions.
+
+-- name: rollout_override
+-- scope: catalogue
+-- The percentage of requests that an operator wants served by version 2, or no row when the setting of the program
+-- counts.
+select value::integer from rowlock.runtime_settings where name = 'v2_rollout_percent'
+
+-- name: show_rules
+-- scope: show
+-- What a reservation needs to know of its show: whether it is on sale, its limits, how long a hold lasts in seconds,
+-- and whether this reservation is known already.
+select
+    status = 'on_sale'
+        and coalesce(sales_start_at <= clock_timestamp(), true)
+        and coalesce(sales_end_at > clock_timestamp(), true) as on_sale,
+    seats_total, max_seats_per_reservation, hold_seconds, max_extensions,
+    exists (
+        select from rowlock.seat_reservations as r
+        where r.show_id = shows.show_id and r.reservation_id = %(reservation_id)s
+    ) as known
+from rowlock.shows
+where show_id = %(show_id)s
+
+-- name: find_reservation
+-- scope: show
+-- A reservation as it is recorded, for a request that was sent twice.
+select seat_ids, reserved_by, token_hash, expires_at, extension_count
+from rowlock.seat_reservations
+where show_id = %s and reservation_id = %s
+
+-- name: lock_active_hold
+-- scope: show
+-- The holder's active reservation, locked. Whether it has lapsed is decided by the clock after the lock.
+select reservation_id, seat_ids
+from rowlock.seat_reservations
+where show_id = %s and reserved_by = %s and status = 'active'
+for update
+
+-- name: has_lapsed
+-- scope: show
+-- Whether a reservation that is locked has run out. It is a statement of its own because the clock must be read after
+-- the lock.
+select expires_at <= clock_timestamp() from rowlock.seat_reservations where show_id = %s and reservation_id = %s
+
+-- name: unavailable_seats
+-- scope: show
+-- Which of the wanted seats cannot be had. A claim past its deadline does not count.
+select seat_id
+from rowlock.show_seats
+where show_id = %s and seat_id = any(%s) and (status <> 'reserved' or reserved_until > clock_timestamp())
+order by seat_id
+
+-- name: expire_reservation
+-- scope: show
+-- Retires the holder's lapsed reservation. Returns its session and how long it was held, in seconds, for the audit
+-- log.
+update rowlock.seat_reservations
+set status = 'expired', ended_at = clock_timestamp()
+where show_id = %s and reservation_id = %s
+returning session_id, extract(epoch from expires_at - created_at)::float8
+
+-- name: claims_of_hold
+-- scope: show
+-- Those seats of a retired hold that are still claimed for it.
+select seat_id
+from rowlock.show_seats
+where show_id = %s and reservation_id = %s and seat_id = any(%s) and status = 'reserved'
+
+-- name: insert_reservation
+-- scope: show
+-- A new active reservation, or no row when the holder or the id has one already. Returns its deadline and the time.
+insert into rowlock.seat_reservations
+    (show_id, reservation_id, token_hash, reserved_by, session_id, seat_ids, created_at, expires_at)
+select
+    %(show_id)s, %(reservation_id)s, %(token_hash)s, %(reserved_by)s, %(session_id)s, %(seat_ids)s, t.now,
+    t.now + make_interval(secs => %(hold_seconds)s)
+from (select clock_timestamp() as now) as t
+on conflict do nothing
+returning expires_at, clock_timestamp()
+
+-- name: lock_seats
+-- scope: show
+-- Locks the wanted seats that are free, and the claims of the retired hold, in one ordered pass. An expired claim is
+-- locked and left as it is until it is known who gets the seat.
+insert into rowlock.show_seats as c (show_id, seat_id, status, reservation_id, reserved_by, reserved_until)
+select %(show_id)s, s.seat_id, 'reserved', %(reservation_id)s, %(reserved_by)s, %(reserved_until)s
+from unnest(%(seat_ids)s::integer[]) as s (seat_id)
+order by s.seat_id
+on conflict (show_id, seat_id) do update
+set reserved_until = c.reserved_until
+where c.status = 'reserved' and c.reserved_until <= clock_timestamp()
+returning c.seat_id
+
+-- name: take_over
+-- scope: show
+-- Gives the locked claims of other, lapsed reservations to the new one.
+update rowlock.show_seats
+set reservation_id = %(reservation_id)s, reserved_by = %(reserved_by)s, reserved_until = %(reserved_until)s
+where show_id = %(show_id)s and seat_id = any(%(seat_ids)s) and reservation_id <> %(reservation_id)s
+
+-- name: drop_claims
+-- scope: show
+-- Frees seats that are reserved by a reservation, and returns those that were.
+delete from rowlock.show_seats
+where show_id = %s and reservation_id = %s and seat_id = any(%s) and status = 'reserved'
+returning seat_id
+
+-- name: delete_reservation
+-- scope: show
+-- Takes back insert_reservation when not all of the wanted seats could be locked.
+delete from rowlock.seat_reservations where show_id = %s and reservation_id = %s
+
+-- name: lock_reservation
+-- scope: show
+-- A reservation for whoever knows its token or is its holder, locked, to be released.
+select status, seat_ids, session_id, created_at
+from rowlock.seat_reservations
+where show_id = %(show_id)s and reservation_id = %(reservation_id)s
+    and (token_hash = %(token_hash)s::bytea or reserved_by = %(reserved_by)s::text)
+for update
+
+-- name: lock_claims
+-- scope: show
+-- The seats that are reserved by a reservation, locked in the order that every writer keeps.
+select seat_id
+from rowlock.show_seats
+where show_id = %s and reservation_id = %s and seat_id = any(%s) and status = 'reserved'
+order by seat_id
+for update
+
+-- name: end_released
+-- scope: show
+-- Ends a reservation that its holder released. Returns how long it was held, in seconds.
+update rowlock.seat_reservations
+set status = 'released', ended_at = clock_timestamp()
+where show_id = %s and reservation_id = %s
+returning extract(epoch from ended_at - created_at)::float8
+
+-- name: write_audit_row
+-- scope: show
+-- One row of the audit log. Version 1 writes it in the transaction of what it tells, as the functions do.
+insert into rowlock.seat_reservation_audit_log
+    (show_id, reservation_id, event, seat_ids, session_id, ip_address, user_agent, error_code, metadata)
+values (
+    %(show_id)s, %(reservation_id)s, %(event)s, %(seat_ids)s, %(session_id)s, %(ip_address)s, %(user_agent)s,
+    %(error_code)s, %(metadata)s
+)

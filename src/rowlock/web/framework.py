@@ -1,0 +1,84 @@
+"""What FastAPI is taught: to refuse with problems, and to describe the fast path's endpoints beside its own."""
+
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse
+from starlette.exceptions import HTTPException
+
+from rowlock.database.calls import BusyError, FunctionsMissingError, OutcomeUnknownError
+from rowlock.web.fast_path import FastPath
+from rowlock.web.openapi import add_fast_endpoints, drop_validation_errors
+from rowlock.web.problem_page import problem_page
+from rowlock.web.problems import MEDIA_TYPE, ProblemError, as_problem, problem_body
+
+log = structlog.get_logger(__name__)
+
+
+def describe(app: FastAPI, fast_path: FastPath) -> None:
+    """Let the OpenAPI document have the fast path's endpoints as well."""
+    fastapi_document = app.openapi
+
+    def document() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            made = fastapi_document()
+            drop_validation_errors(made)
+            add_fast_endpoints(made, fast_path.endpoints)
+            app.openapi_schema = made
+        return app.openapi_schema
+
+    app.openapi = document  # type: ignore[method-assign] # FastAPI's documented way to change the document.
+
+
+def answer_with_problems(app: FastAPI) -> None:
+    """Make every refusal of FastAPI a problem."""
+
+    def respond(request: Request, error: ProblemError) -> Response:
+        kind = error.problem_type
+        headers = {name.decode(): value.decode() for name, value in (*kind.headers, *error.headers)}
+        body = problem_body(error, request.scope["state"]["request_id"])
+        return Response(body, status_code=kind.status, media_type=MEDIA_TYPE, headers=headers)
+
+    async def on_expected(request: Request, error: Exception) -> Response:
+        problem = as_problem(error)
+        assert problem is not None
+        return respond(request, problem)
+
+    async def on_invalid(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        return respond(request, ProblemError("INVALID_INPUT", f"{place}: {first['msg']}."))
+
+    async def on_http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        if error.status_code == 404:
+            return respond(request, ProblemError("NOT_FOUND"))
+        if error.status_code == 405:
+            allow = (error.headers or {}).get("Allow", "")
+            headers = ((b"allow", allow.encode()),)
+            return respond(request, ProblemError("METHOD_NOT_ALLOWED", f"Use {allow} here.", headers=headers))
+        if error.status_code == 413:
+            return respond(request, ProblemError("PAYLOAD_TOO_LARGE", error.detail))
+        return respond(request, ProblemError("INVALID_INPUT", f"{error.detail}."))
+
+    async def on_bug(request: Request, error: Exception) -> Response:
+        log.error("request_failed", request_id=request.scope["state"]["request_id"], exc_info=error)
+        return respond(request, ProblemError("INTERNAL_ERROR"))
+
+    for expected in (ProblemError, BusyError, OutcomeUnknownError, FunctionsMissingError):
+        app.add_exception_handler(expected, on_expected)
+    app.add_exception_handler(RequestValidationError, on_invalid)
+    app.add_exception_handler(HTTPException, on_http)
+    app.add_exception_handler(Exception, on_bug)
+
+
+def add_problem_page(app: FastAPI) -> None:
+    """The page that the `type` of every problem leads to."""
+    page = problem_page()
+
+    @app.get("/problems", include_in_schema=False)
+    async def problems() -> HTMLResponse:
+        return HTMLResponse(page)

@@ -1,0 +1,187 @@
+"""Problems (RFC 9457): the one table from outcome to HTTP status and words, and how a problem is written.
+
+Every refusal of the API is an `application/problem+json` with a stable `code`. The codes of domain.outcomes come from
+the database; the others are HTTP's own.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from rowlock.base.outcomes import Outcome
+from rowlock.database.calls import BusyError, FunctionsMissingError, OutcomeUnknownError
+
+MEDIA_TYPE = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemType:
+    """What one code means. `detail` is said when the place that refuses has nothing more exact to say."""
+
+    code: str
+    status: int
+    title: str
+    detail: str
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+_COME_AGAIN = ((b"retry-after", b"1"),)
+
+PROBLEM_TYPES: dict[str, ProblemType] = {
+    problem.code: problem
+    for problem in (
+        ProblemType(Outcome.INVALID_INPUT, 400, "Invalid input", "The request is not well formed. Correct it."),
+        ProblemType(
+            Outcome.TOO_MANY_SEATS,
+            400,
+            "Too many seats",
+            "More seats than one reservation of this show may hold. Ask for fewer; the show says how many.",
+        ),
+        ProblemType(Outcome.SHOW_NOT_FOUND, 404, "Show not found", "There is no such show. GET /api/shows lists them."),
+        ProblemType(
+            Outcome.SHOW_NOT_ON_SALE,
+            409,
+            "Show not on sale",
+            "Sales for this show are not open now. The show says when they start and end.",
+        ),
+        ProblemType(
+            Outcome.DUPLICATE_RESERVATION,
+            409,
+            "Duplicate reservation",
+            "You already hold seats for this show. Change, extend or release that reservation first.",
+        ),
+        ProblemType(
+            Outcome.SEATS_NOT_FOUND,
+            404,
+            "Seats not found",
+            "At least one seat does not exist in this show. The seat map lists them.",
+        ),
+        ProblemType(
+            Outcome.SEATS_UNAVAILABLE,
+            409,
+            "Seats unavailable",
+            "At least one seat was taken by another customer. Choose other seats.",
+        ),
+        ProblemType(
+            Outcome.RESERVATION_NOT_FOUND,
+            404,
+            "Reservation not found",
+            "There is no such reservation for this token or session. Reserve seats to get one.",
+        ),
+        ProblemType(
+            Outcome.RESERVATION_NOT_ACTIVE,
+            410,
+            "Reservation not active",
+            "This reservation has ended: it was released or paid for.",
+        ),
+        ProblemType(
+            Outcome.RESERVATION_EXPIRED,
+            410,
+            "Reservation expired",
+            "This reservation has run out and its seats are free again. Reserve them anew.",
+        ),
+        ProblemType(
+            Outcome.MAX_EXTENSIONS_REACHED,
+            409,
+            "No extension left",
+            "This reservation cannot be extended any further. Pay or release it before it expires.",
+        ),
+        ProblemType("UNAUTHORIZED", 401, "Not authorized", "Send the admin key in the X-API-Key header."),
+        ProblemType("NOT_FOUND", 404, "Not found", "There is nothing at this address. /docs lists what there is."),
+        ProblemType("METHOD_NOT_ALLOWED", 405, "Method not allowed", "The Allow header lists the methods."),
+        ProblemType("PAYLOAD_TOO_LARGE", 413, "Payload too large", "A request body has at most 64 KiB here."),
+        ProblemType(
+            "UNSUPPORTED_MEDIA_TYPE",
+            415,
+            "Unsupported media type",
+            "Send JSON with the header Content-Type: application/json.",
+        ),
+        ProblemType(
+            "INTERNAL_ERROR",
+            500,
+            "Internal error",
+            "Something went wrong on our side, and it was logged under this request id.",
+        ),
+        ProblemType(
+            "BUSY",
+            503,
+            "Busy",
+            "The service is too busy to take this request. Nothing happened; send it again in a moment.",
+            _COME_AGAIN,
+        ),
+        ProblemType(
+            "OUTCOME_UNKNOWN",
+            503,
+            "Outcome unknown",
+            "The database connection was lost before the answer came. Look at the reservation, or repeat the request "
+            "with the same Idempotency-Key.",
+            _COME_AGAIN,
+        ),
+        ProblemType(
+            "FUNCTIONS_MISSING",
+            503,
+            "Functions missing",
+            "The database functions are not installed. Version 1 works; the operator runs `rowlock migrate`.",
+        ),
+        ProblemType("NOT_READY", 503, "Not ready", "The service cannot serve requests yet.", _COME_AGAIN),
+    )
+}
+
+
+class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """The body of every refusal (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    success: bool | None = None
+    request_id: str | None = None
+    unavailable_seat_ids: list[int] | None = None
+
+
+@dataclass(slots=True)
+class ProblemError(Exception):
+    """Raised by an endpoint to refuse a request. `extra` are further members of the problem."""
+
+    code: str
+    detail: str | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+    @property
+    def problem_type(self) -> ProblemType:
+        """The row of the table for this code."""
+        return PROBLEM_TYPES[self.code]
+
+
+def as_problem(error: Exception) -> ProblemError | None:
+    """The problem that an expected exception of a service means; None for a bug."""
+    if isinstance(error, ProblemError):
+        return error
+    if isinstance(error, BusyError):
+        return ProblemError("BUSY")
+    if isinstance(error, OutcomeUnknownError):
+        return ProblemError("OUTCOME_UNKNOWN")
+    if isinstance(error, FunctionsMissingError):
+        return ProblemError("FUNCTIONS_MISSING")
+    return None
+
+
+def problem_body(error: ProblemError, request_id: str) -> bytes:
+    """The JSON of a problem."""
+    kind = error.problem_type
+    return msgspec.json.encode(
+        Problem(
+            type=f"/problems#{kind.code}",
+            title=kind.title,
+            status=kind.status,
+            detail=error.detail or kind.detail,
+            code=str(kind.code),
+            success=False,
+            request_id=request_id,
+            **error.extra,
+        )
+    )

@@ -1,0 +1,132 @@
+"""Categories: unique, declared, and truthful about what they sell."""
+
+from collections.abc import Sequence
+
+import pytest
+from tests.catalogue.plan_files.builders import Json, findings, only, pretix_plan, pretix_row, pretix_zone, read
+
+from rowlock.catalogue.plan_files.categories import base_name, is_for_sale, kind_of
+
+
+def plan_of(*categories: str, used: Sequence[str | None]) -> Json:
+    """A row whose seats have these categories."""
+    row = pretix_row("A", 50, [50 + 25 * index for index in range(len(used))])
+    for seat, category in zip(row["seats"], used, strict=True):
+        seat["category"] = category
+    declared = [{"name": category} for category in categories]
+    return pretix_plan(pretix_zone("Hall", row), categories=declared)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "not for sale",
+        "NOT FOR SALE",
+        "Seats not-for-sale",
+        "Not available",
+        "gesperrt",
+        "Gesperrt (Regie)",
+        "Blocked",
+        "Row 3 blocked",
+        "kein Verkauf",
+        "Crew",
+        "Kamera links",
+    ],
+)
+def test_names_that_mean_never_sold(name: str) -> None:
+    assert not is_for_sale(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["Block D", "Stalls", "For sale", "Screwdriver", "Kategorie I", "Blockedy", "Verkauf", "VIP", ""]
+)
+def test_names_that_are_sold(name: str) -> None:
+    assert is_for_sale(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("Wheelchair", "wheelchair"),
+        ("Rollstuhlplätze", "wheelchair"),
+        ("Stalls (companion)", "companion"),
+        ("Begleitperson", "companion"),
+        ("Rollstuhl mit Begleitperson", None),
+        ("Stalls", None),
+    ],
+)
+def test_names_that_speak_of_a_kind(name: str, kind: str | None) -> None:
+    assert kind_of(name) == kind
+
+
+def test_the_base_of_a_spelled_name() -> None:
+    assert base_name("Stalls (wheelchair)") == "Stalls"
+    assert base_name("Wheelchair") == "Wheelchair"
+    assert base_name(" (wheelchair)") == " (wheelchair)"
+
+
+def test_a_category_that_means_not_for_sale_is_marked() -> None:
+    reading = read(plan_of("Stalls", "Gesperrt", used=["Stalls", "Gesperrt", "Gesperrt"]))
+
+    assert [category.for_sale for category in reading.plan.categories] == [True, False]
+    finding = only(reading.report, "CATEGORY_NOT_FOR_SALE")
+    assert (finding.severity, finding.place) == ("repaired", "categories[1]")
+    assert "2 seats" in finding.found
+
+
+def test_a_category_that_is_used_but_not_declared_is_declared() -> None:
+    reading = read(plan_of("Stalls", used=["Stalls", "Box", "Box"]))
+
+    assert [category.name for category in reading.plan.categories] == ["Stalls", "Box"]
+    assert [seat.category for seat in reading.plan.seats] == [0, 1, 1]
+    finding = only(reading.report, "CATEGORY_UNDECLARED")
+    assert finding.place == "zones[0].rows[0].seats[1]"
+    assert "2 seats" in finding.found
+
+
+def test_seats_without_a_category_get_one_that_nobody_has_priced() -> None:
+    reading = read(plan_of("Stalls", used=["Stalls", None, ""]))
+
+    assert [category.name for category in reading.plan.categories] == ["Stalls", "Uncategorized"]
+    assert "2 seats" in only(reading.report, "CATEGORY_MISSING").found
+
+
+def test_a_category_declared_twice_is_one() -> None:
+    reading = read(plan_of("Stalls", "Box", "Stalls", used=["Stalls", "Box"]))
+
+    assert [category.name for category in reading.plan.categories] == ["Stalls", "Box"]
+    assert only(reading.report, "CATEGORY_DUPLICATE").place == "categories[2]"
+
+
+def test_a_category_without_a_name_gets_one() -> None:
+    reading = read(plan_of("", used=[""]))
+
+    assert reading.plan.categories[0].name == "Uncategorized"
+    assert only(reading.report, "CATEGORY_MISSING").place == "categories[0]"
+
+
+def test_an_unused_category_is_kept_and_told() -> None:
+    reading = read(plan_of("Stalls", "Box", used=["Stalls"]))
+
+    assert len(reading.plan.categories) == 2
+    finding = only(reading.report, "CATEGORY_UNUSED")
+    assert (finding.severity, finding.place) == ("info", "categories[1]")
+
+
+def test_a_category_of_wheelchair_places_makes_them_so() -> None:
+    reading = read(plan_of("Stalls", "Rollstuhl", used=["Stalls", "Rollstuhl"]))
+
+    assert [seat.kind for seat in reading.plan.seats] == ["standard", "wheelchair"]
+    assert len(reading.plan.categories) == 2
+    assert only(reading.report, "KIND_FROM_CATEGORY").severity == "repaired"
+
+
+def test_a_spelled_category_goes_back_into_its_own() -> None:
+    used = ["Stalls", "Stalls (wheelchair)", "Stalls (companion)"]
+
+    reading = read(plan_of(*used, used=used))
+
+    assert [category.name for category in reading.plan.categories] == ["Stalls"]
+    assert [seat.kind for seat in reading.plan.seats] == ["standard", "wheelchair", "companion"]
+    assert {finding.severity for finding in findings(reading.report, "KIND_FROM_CATEGORY")} == {"info"}
+    assert reading.report.repairs == 0

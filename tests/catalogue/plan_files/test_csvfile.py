@@ -1,0 +1,164 @@
+"""CSV in its two dialects: a list under a header, and a grid that pictures the hall."""
+
+import pytest
+from tests.catalogue.plan_files.builders import numbers, only, read_csv, runs
+
+from rowlock.catalogue.model import Category, Row, Section
+from rowlock.catalogue.plan_files import PlanError
+
+
+def refusal(text: str) -> PlanError:
+    with pytest.raises(PlanError) as caught:
+        read_csv(text)
+    return caught.value
+
+
+# The grid -----------------------------------------------------------------------------------------
+
+
+def test_a_grid_cell_is_category_and_seat() -> None:
+    plan = read_csv("prem:A1,prem:A2,res:A3\nres:B1,res:B2,res:B3\n").plan
+
+    assert plan.rows == (Row(0, "A"), Row(0, "B"))
+    assert [category.name for category in plan.categories] == ["prem", "res"]
+    assert [seat.category for seat in plan.seats] == [0, 0, 1, 1, 1, 1]
+    assert plan.seats[5].label == "Row B, seat 3"
+    assert plan.seats[5].source_id == "B3"
+
+
+def test_a_plus_makes_a_wheelchair_place() -> None:
+    plan = read_csv("res:A1+,res:A2, res:A3 + \n").plan
+
+    assert [seat.kind for seat in plan.seats] == ["wheelchair", "standard", "wheelchair"]
+
+
+def test_an_empty_cell_is_an_aisle_even_between_lone_seats() -> None:
+    assert runs(read_csv("res:A1,,res:A2\nres:B1,res:B2,res:B3\n").plan) == [["1"], ["2"], ["1", "2", "3"]]
+
+
+def test_an_indented_line_starts_further_right() -> None:
+    plan = read_csv("res:A1,res:A2\n,res:B1\n").plan
+
+    assert plan.seats[2].x == plan.seats[1].x
+
+
+def test_seats_that_do_not_share_a_letter_keep_their_names_and_rows_are_counted_by_line() -> None:
+    plan = read_csv("res:A1,res:B1\n\nres:A2,res:B2\n").plan
+
+    assert [row.label for row in plan.rows] == ["1", "3"]
+    assert numbers(plan) == ["A1", "B1"]
+    assert plan.seats[2].y - plan.seats[0].y == 60
+
+
+def test_cells_without_a_category_are_standard() -> None:
+    assert read_csv("A1,A2\n").plan.categories == (Category("Standard"),)
+
+
+@pytest.mark.parametrize("cell", ["res:", ":A1", "res:A1++", "res:A 1", "res:A1:B", "<b>"])
+def test_a_cell_that_is_no_seat_names_its_place_and_what_is_allowed(cell: str) -> None:
+    error = refusal(f"res:A1,res:A2\n,,{cell}\n")
+
+    assert (error.code, error.place) == ("WRONG_TYPE", "line 2, column 3")
+    assert "res:A12" in error.message
+
+
+def test_a_duplicate_seat_in_a_grid_is_told_apart() -> None:
+    reading = read_csv("res:A1,res:A1\n")
+
+    assert [seat.source_id for seat in reading.plan.seats] == ["A1", "A1~2"]
+    assert only(reading.report, "SEAT_ID_DUPLICATE").place == "line 1, column 2"
+
+
+# The list -----------------------------------------------------------------------------------------
+
+
+def test_a_list_is_laid_out_by_its_order() -> None:
+    reading = read_csv(
+        "Section,Row,Seat,Category,Kind,Id\n"
+        "Stalls,A,1,Good,wheelchair,s1\n"
+        "Stalls,A,2,Good,companion,s2\n"
+        "Stalls,B,1,Fair,,s3\n"
+        "Balcony,A,1,Fair,standard,s4\n"
+    )
+    plan = reading.plan
+
+    assert plan.sections == (Section("Stalls"), Section("Balcony"))
+    assert [seat.kind for seat in plan.seats] == ["wheelchair", "companion", "standard", "standard"]
+    assert [seat.source_id for seat in plan.seats] == ["s1", "s2", "s3", "s4"]
+    assert [(seat.x, seat.y) for seat in plan.seats] == [(25, 30), (50, 30), (25, 60), (25, 120)]
+    assert (reading.report.repairs, reading.report.warnings) == (0, 0)
+
+
+def test_a_line_without_a_seat_leaves_an_aisle() -> None:
+    assert runs(read_csv("row,seat\nA,1\nA,2\nA,\nA,3\nA,4\n").plan) == [["1", "2"], ["3", "4"]]
+
+
+def test_numbering_never_makes_neighbours() -> None:
+    plan = read_csv("row,seat\nA,7\nA,5\nA,3\nA,1\nA,2\nA,4\nA,6\n").plan
+
+    assert runs(plan) == [["7", "5", "3", "1", "2", "4", "6"]]
+
+
+def test_coordinates_of_the_file_are_used() -> None:
+    plan = read_csv("row,seat,x,y\nA,1,100,40\nA,2,75.5,40\n").plan
+
+    assert [(seat.number, seat.x) for seat in plan.seats] == [("2", 75.5), ("1", 100)]
+
+
+def test_semicolons_and_decimal_commas_are_understood() -> None:
+    plan = read_csv("row;seat;x;y\nA;1;75,5;40\nA;2;100;40\n").plan
+
+    assert plan.seats[0].x == 75.5
+
+
+def test_quoted_cells_and_tabs_are_understood() -> None:
+    plan = read_csv('row\tseat\tsection\nA\t1\t"Left, ""upper"""\n').plan
+
+    assert plan.sections == (Section('Left, "upper"'),)
+
+
+def test_a_list_without_a_category_column_is_all_standard() -> None:
+    reading = read_csv("row,seat\nA,1\n")
+
+    assert reading.plan.categories == (Category("Standard"),)
+    assert reading.plan.seats[0].source_id == "A-1"
+    assert reading.report.repairs == 0
+
+
+def test_an_empty_category_in_a_list_with_categories_is_reported() -> None:
+    reading = read_csv("row,seat,category\nA,1,Good\nA,2,\n")
+
+    assert [category.name for category in reading.plan.categories] == ["Good", "Uncategorized"]
+    assert only(reading.report, "CATEGORY_MISSING").place == "line 3"
+
+
+def test_unknown_columns_are_a_warning() -> None:
+    assert only(read_csv("row,seat,price\nA,1,10\n").report, "UNKNOWN_KEY").place == "line 1.price"
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "place"),
+    [
+        ("row,seat,x,y\nA,1,abc,2\n", "WRONG_TYPE", "line 2, column 3"),
+        ("row,seat,x,y\nA,1,,2\n", "WRONG_TYPE", "line 2, column 3"),
+        ("row,seat,x,y\nA,1,5\n", "WRONG_TYPE", "line 2, column 4"),
+        ("row,seat,x,y\nA,1,nan,2\n", "WRONG_TYPE", "line 2, column 3"),
+        ("row,seat,x,y\nA,1,1e300,2\n", "OUT_OF_RANGE", "line 2, column 3"),
+        ("row,seat,kind\nA,1,throne\n", "WRONG_TYPE", "line 2, column 3"),
+        ("row,seat,x\nA,1,5\n", "FIELD_MISSING", "line 1"),
+        ("row,place\nA,1\n", "FIELD_MISSING", "line 1"),
+        ("row,seat,row\nA,1,A\n", "NOT_CSV", "line 1, column 3"),
+        ('row,seat\nA,"1\n', "TRUNCATED", "line 2"),
+        ('row,seat\nA,"1"x\n', "NOT_CSV", "line 2"),
+        ("row,seat\nA," + "1" * 300 + "\n", "TEXT_TOO_LONG", "line 2, column 2"),
+        ("row,seat\n" + "," * 6_000 + "\n", "NOT_CSV", "line 2"),
+        ("row,seat\n" + "\n" * 1_600_000, "FILE_TOO_LARGE", ""),
+        ("row,seat\n", "NO_SEATS", ""),
+        (",,\n,,\n", "NO_SEATS", ""),
+        ("row,seat,category\n" + "".join(f"A,{n},c{n}\n" for n in range(300)), "TOO_MANY_CATEGORIES", ""),
+    ],
+)
+def test_a_bad_list_is_refused_with_its_place(text: str, code: str, place: str) -> None:
+    error = refusal(text)
+
+    assert (error.code, error.place) == (code, place)

@@ -1,0 +1,121 @@
+"""From every earlier state of the tables, with data in them, to the present one. Nothing may get lost on the way.
+
+A new migration needs what a database of its version may contain in SEEDS: then all later ones are tried on it.
+"""
+
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from rowlock.database.schema.definitions import read_files
+from rowlock.database.schema.migrate import migrate
+
+Connection = psycopg.AsyncConnection
+
+SHOW = "00000000-0000-0000-0000-00000000000a"
+HOLD = "00000000-0000-0000-0000-00000000000b"
+ORDER = "00000000-0000-0000-0000-00000000000c"
+INTENT = "00000000-0000-0000-0000-00000000000d"
+
+SEEDS = {
+    1: f"""
+        insert into organizations (organization_id, name, slug) values ('{SHOW}', 'Studio', 'studio');
+        insert into venues (venue_id, organization_id, name) values ('{SHOW}', '{SHOW}', 'Hall');
+        insert into seating_plans (plan_id, venue_id, name, version, source_format, seats_total, layout, checksum)
+            values ('{SHOW}', '{SHOW}', 'Full', 1, 'csv', 40, '{{}}', '');
+        insert into seats (plan_id, seat_id, row_no, run_no, position, number, label, x, y, category, source_id)
+            select '{SHOW}', n, 0, 0, n, n, 'A-' || n, n, 0, 0, n from generate_series(1, 40) as n;
+        insert into shows (show_id, plan_id, slug, title, starts_at, seats_total)
+            values ('{SHOW}', '{SHOW}', 'gala', 'Gala', '2030-01-01', 40);
+        insert into show_prices (show_id, category, amount_minor) values ('{SHOW}', 0, 1500);
+    """,
+    2: f"""
+        insert into seat_reservations (show_id, reservation_id, reserved_by, seat_ids, status, expires_at, ended_at)
+            values ('{SHOW}', '{HOLD}', 'anna', '{{1,2}}', 'completed', '2030-01-01', '2029-12-31');
+        insert into show_seats (show_id, seat_id, status, reservation_id, order_id)
+            values ('{SHOW}', 1, 'sold', '{HOLD}', '{ORDER}'), ('{SHOW}', 2, 'sold', '{HOLD}', '{ORDER}');
+        insert into show_seats (show_id, seat_id, status, block_reason) values ('{SHOW}', 3, 'blocked', 'camera');
+        insert into seat_reservation_audit_log (show_id, reservation_id, event, seat_ids)
+            values ('{SHOW}', '{HOLD}', 'created', '{{1,2}}'), ('{SHOW}', '{HOLD}', 'completed', '{{1,2}}');
+        insert into reservation_cleanup_runs (run_by, started_at, finished_at, status)
+            values ('worker', '2029-12-31', '2029-12-31', 'succeeded');
+    """,
+    3: f"""
+        insert into ticket_orders (show_id, order_id, order_code, idempotency_key, reservation_id, customer_name,
+                customer_email, status, total_minor, currency, paid_at)
+            values ('{SHOW}', '{ORDER}', 'ABC', 'key', '{HOLD}', 'Anna', 'anna@example.org', 'paid', 3000, 'USD',
+                '2029-12-31');
+        insert into ticket_order_items (show_id, order_id, seat_id, price_type, amount_minor)
+            values ('{SHOW}', '{ORDER}', 1, 'adult', 1500), ('{SHOW}', '{ORDER}', 2, 'adult', 1500);
+        insert into payment_intents (show_id, payment_intent_id, order_id, provider, amount_minor, currency, status)
+            values ('{SHOW}', '{INTENT}', '{ORDER}', 'sandbox', 3000, 'USD', 'captured');
+        insert into refunds (show_id, refund_id, payment_intent_id, idempotency_key, amount_minor, reason)
+            values ('{SHOW}', '{HOLD}', '{INTENT}', 'key', 1500, 'ill');
+        insert into tickets (show_id, ticket_id, order_id, seat_id)
+            values ('{SHOW}', '{HOLD}', '{ORDER}', 1), ('{SHOW}', '{INTENT}', '{ORDER}', 2);
+        insert into webhook_events (provider, event_id, payload) values ('sandbox', 'e1', '{{}}');
+        insert into outbox_messages (show_id, order_id, kind) values ('{SHOW}', '{ORDER}', 'order_completed');
+    """,
+    4: """
+        insert into runtime_settings (name, value) values ('v2_rollout_percent', '50');
+    """,
+}
+
+VERSIONS = [file.version for file in read_files() if file.kind == "migration"]
+
+
+async def contents(connection: Connection) -> dict[str, list[dict[str, object]]]:
+    """Every row of every table of ours, by table, but for the tables that record migrations."""
+    cursor = await connection.execute(
+        "select relname::text from pg_class where relnamespace = 'rowlock'::regnamespace "
+        "and relkind in ('r', 'p') and not relispartition and relname not like 'schema_%'"
+    )
+    found = {}
+    for (name,) in await cursor.fetchall():
+        cursor = await connection.execute(f"select to_jsonb(t) from rowlock.{name} as t order by 1".encode())
+        found[name] = [row[0] for row in await cursor.fetchall()]
+    return found
+
+
+def earlier(sql_dir: Path, version: int) -> Path:
+    """Make sql/ what it was when `version` was the newest migration: functions of then are not known any more."""
+    for file in read_files(sql_dir):
+        if file.kind in ("function", "view") or (file.kind == "migration" and file.version > version):
+            (sql_dir / file.path).unlink()
+    (sql_dir / "grants.sql").write_text("-- Grants of then.\n")
+    return sql_dir
+
+
+async def migrated_and_seeded(connection: Connection, sql_dir: Path, version: int) -> None:
+    await migrate(connection, sql_dir=earlier(sql_dir, version))
+    for number in range(1, version + 1):
+        assert number in SEEDS, f"Migration {number} needs rows for its tables in SEEDS of this file."
+        await connection.execute(f"set search_path = rowlock; {SEEDS[number]}".encode())
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_data_of_an_earlier_version_survives_migrating(empty: Connection, sql_dir: Path, version: int) -> None:
+    await migrated_and_seeded(empty, sql_dir, version)
+    before = await contents(empty)
+    assert all(before.values()), f"Every table of version {version} has rows, or this test shows nothing about it."
+
+    report = await migrate(empty)
+
+    assert [path[11:15] for path in report.migrations] == [f"{later:04}" for later in VERSIONS if later > version]
+    after = await contents(empty)
+    for table, rows in before.items():
+        assert len(after[table]) == len(rows)
+        for old, new in zip(rows, after[table], strict=True):
+            assert old.items() <= new.items(), f"{table} has other contents than before"
+
+
+async def test_seats_sold_before_the_last_migration_cannot_be_sold_after_it(empty: Connection, sql_dir: Path) -> None:
+    await migrated_and_seeded(empty, sql_dir, VERSIONS[-2])
+
+    await migrate(empty)
+
+    cursor = await empty.execute(
+        "select outcome, unavailable_seat_ids from rowlock.reserve_seats_atomic(%s, '{2,3,4}', 'ben')", [SHOW]
+    )
+    assert await cursor.fetchone() == ("SEATS_UNAVAILABLE", [2, 3])

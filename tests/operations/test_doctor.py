@@ -1,0 +1,227 @@
+"""The doctor: every diagnosis on a real server, healthy and ill."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+
+from rowlock.base.dsns import Dsns
+from rowlock.database.access import DirectDatabase
+from rowlock.database.cells import Cells
+from rowlock.database.connections import without_secrets
+from rowlock.database.schema import rollback
+from rowlock.operations import doctor
+from rowlock.operations.doctor import examine_machine
+from rowlock.operations.facts import ServerFacts
+from rowlock.operations.model import Diagnosis, diagnoses_as_json, diagnoses_as_text, worst
+from rowlock.operations.service import Operations
+from tests.support.seatdb import SeatDb, Show
+from tests.support.servers import TestServer
+
+Alter = Callable[[str, str], None]
+
+
+async def examine_database(owner_dsn: str, *, pool_size: int) -> list[Diagnosis]:
+    """As `rowlock doctor` does it."""
+    cells = Cells(DirectDatabase(Dsns(owner_dsn, owner_dsn, owner_dsn), application_name="rowlock doctor"))
+    return await Operations(cells).examine_database(without_secrets(owner_dsn), pool_size=pool_size)
+
+
+@pytest.fixture
+def alter(server: TestServer, dsns: Dsns) -> Alter:
+    """Set a setting for every new session of the test's database, as a superuser may."""
+    name = str(conninfo_to_dict(dsns.owner)["dbname"])
+
+    def set_for_database(setting: str, value: str) -> None:
+        with psycopg.connect(server.superuser_dsn(), autocommit=True) as connection:
+            connection.execute(
+                sql.SQL("alter database {} set {} = {}").format(
+                    sql.Identifier(name), sql.Identifier(setting), sql.Literal(value)
+                )
+            )
+
+    return set_for_database
+
+
+async def diagnosis(dsns: Dsns, name: str, *, pool_size: int = 4) -> Diagnosis:
+    [found] = [d for d in await examine_database(dsns.owner, pool_size=pool_size) if d.name == name]
+    return found
+
+
+async def test_a_migrated_database_with_a_worker_is_well_but_for_what_tests_switch_off(dsns: Dsns, db: SeatDb) -> None:
+    await db.cleanup(run_by="worker")
+
+    found = await examine_database(dsns.owner, pool_size=4)
+
+    # The servers of the tests write nothing to disk in time, and do not vacuum.
+    assert {d.name: d.verdict for d in found if d.verdict != "ok"} == {
+        "durability": "problem",
+        "session defaults": "warning",
+    }
+
+
+async def test_a_server_that_does_not_flush_is_a_problem(dsns: Dsns) -> None:
+    found = await diagnosis(dsns, "durability")
+
+    assert found.verdict == "problem"
+    assert "fsync, full_page_writes" in found.found
+
+
+def test_commits_that_a_crash_can_take_back_are_a_problem_by_themselves() -> None:
+    facts = ServerFacts(
+        server_version=180004,
+        user_name="rowlock_owner",
+        in_recovery=False,
+        fsync="on",
+        full_page_writes="on",
+        synchronous_commit="off",
+        autovacuum="on",
+        server_encoding="UTF8",
+        default_transaction_isolation="read committed",
+        default_transaction_read_only="off",
+        lock_timeout="0",
+        statement_timeout="0",
+        max_connections=100,
+        connections_free=90,
+        knows_time_zones=True,
+    )
+
+    assert [d.verdict for d in doctor._server(facts, 4)] == ["ok", "problem", "ok", "ok", "ok"]
+
+
+async def test_an_empty_database_has_migrations_to_come(empty_dsns: Dsns) -> None:
+    found = await diagnosis(empty_dsns, "migrations")
+
+    assert found.verdict == "problem"
+    assert "migrations/0001_catalogue.sql" in found.found
+    assert "rowlock migrate" in found.advice
+
+
+async def test_functions_that_were_rolled_back_are_missed(dsns: Dsns, owner: psycopg.AsyncConnection) -> None:
+    await rollback.full(owner)
+
+    found = await diagnosis(dsns, "migrations")
+
+    assert found.verdict == "problem"
+    assert "functions/" in found.found
+
+
+async def test_cleanup_that_never_ran_is_told(dsns: Dsns) -> None:
+    assert (await diagnosis(dsns, "cleanup")).found == "has never run"
+
+
+async def test_cleanup_that_ran_long_ago_is_told(dsns: Dsns, db: SeatDb) -> None:
+    await db.cleanup()
+    assert (await diagnosis(dsns, "cleanup")).verdict == "ok"
+
+    await db.owner.execute("update rowlock.reservation_cleanup_runs set finished_at = now() - interval '11 minutes'")
+
+    assert (await diagnosis(dsns, "cleanup")).verdict == "warning"
+
+
+async def test_cleanup_that_failed_is_told_with_its_error(dsns: Dsns, db: SeatDb) -> None:
+    await db.owner.execute(
+        "insert into rowlock.reservation_cleanup_runs (run_by, started_at, finished_at, status, error) "
+        "values ('worker', now(), now(), 'failed', 'P0001: broken')"
+    )
+
+    found = await diagnosis(dsns, "cleanup")
+
+    assert found.verdict == "warning"
+    assert "P0001: broken" in found.found
+
+
+async def test_a_missing_partition_is_told(dsns: Dsns, owner: psycopg.AsyncConnection) -> None:
+    cursor = await owner.execute("select to_char(now() at time zone 'UTC', 'YYYY_MM')")
+    row = await cursor.fetchone()
+    assert row is not None
+    await owner.execute(sql.SQL("drop table rowlock.{}").format(sql.Identifier(f"seat_reservation_audit_log_{row[0]}")))
+
+    found = await diagnosis(dsns, "audit log partitions")
+
+    assert found.verdict == "warning"
+    assert row[0] in found.found
+
+
+async def test_rows_in_the_default_partition_are_told(dsns: Dsns, show: Show, owner: psycopg.AsyncConnection) -> None:
+    await owner.execute(
+        "insert into rowlock.seat_reservation_audit_log (at, show_id, event) values ('1999-01-01', %s, 'failed')",
+        [show.show_id],
+    )
+
+    assert "default partition holds rows" in (await diagnosis(dsns, "audit log partitions")).found
+
+
+async def test_an_isolation_level_that_we_do_not_expect_is_a_problem(dsns: Dsns, alter: Alter) -> None:
+    alter("default_transaction_isolation", "serializable")
+
+    found = await diagnosis(dsns, "session defaults")
+
+    assert found.verdict == "problem"
+    assert "serializable" in found.found
+
+
+async def test_a_pool_larger_than_the_server_is_told(dsns: Dsns) -> None:
+    assert (await diagnosis(dsns, "connections", pool_size=100)).verdict == "warning"
+
+
+async def test_a_superuser_as_owner_is_told(server: TestServer, dsns: Dsns) -> None:
+    name = str(conninfo_to_dict(dsns.owner)["dbname"])
+
+    found = await examine_database(server.superuser_dsn(name), pool_size=4)
+
+    roles = [d for d in found if d.name == "roles"]
+    assert any("superuser" in d.found and d.verdict == "warning" for d in roles)
+
+
+async def test_a_server_that_is_not_there_is_a_problem_and_its_password_is_not_told() -> None:
+    found = await examine_database("postgresql://rowlock:secret@127.0.0.1:1/rowlock", pool_size=4)
+
+    assert [(d.name, d.verdict) for d in found] == [("connection", "problem")]
+    assert "secret" not in diagnoses_as_text(found)
+
+
+async def test_clocks_that_differ_are_told(dsns: Dsns, monkeypatch: pytest.MonkeyPatch) -> None:
+    import time as clock
+
+    now = clock.time
+    monkeypatch.setattr("rowlock.operations.store.time.time", lambda: now() - 60)
+
+    found = await diagnosis(dsns, "clocks")
+
+    assert found.verdict == "warning"
+    assert "60.0 seconds" in found.found
+
+
+def test_this_machine_is_fit(tmp_path: Path) -> None:
+    found = examine_machine(tmp_path / "not" / "yet" / "made")
+
+    assert [d.name for d in found] == ["Python", "PostgreSQL programs", "time zone data", "disk"]
+    assert worst(found) != "problem"
+    assert not (tmp_path / "not").exists()
+
+
+def test_a_full_disk_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "_DISK_PROBLEM_BYTES", 1 << 62)
+
+    assert worst(examine_machine(tmp_path)) == "problem"
+
+
+def test_a_machine_without_postgresql_can_still_use_a_server_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROWLOCK_PG_BIN", str(tmp_path))
+
+    [found] = [d for d in examine_machine(tmp_path) if d.name == "PostgreSQL programs"]
+
+    assert found.verdict == "warning"
+
+
+def test_programs_get_the_worst_verdict_and_people_get_advice() -> None:
+    found = [Diagnosis("a", "ok", "fine"), Diagnosis("b", "warning", "hm", "Do this.")]
+
+    assert diagnoses_as_json(found)["verdict"] == "warning"
+    assert "→ Do this." in diagnoses_as_text(found)

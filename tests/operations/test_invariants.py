@@ -1,0 +1,419 @@
+"""The invariant auditor: silent on a healthy database however busy, and exact about each corruption."""
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from rowlock.base.dsns import Dsns
+from rowlock.database.access import DirectDatabase
+from rowlock.database.cells import Cells
+from rowlock.operations.model import INVARIANTS, LISTED_PER_INVARIANT, InvariantReport, report_as_json, report_as_text
+from rowlock.operations.service import Operations
+from rowlock.operations.store import check_invariants, find_violations
+from tests.operations.conftest import Busy
+from tests.support.halls import put_on_sale
+from tests.support.seatdb import SeatDb, Show
+
+LOG = "rowlock.seat_reservation_audit_log"
+
+
+@dataclass(frozen=True)
+class Corruption:
+    """Statements that break one thing, and the checks that have to see it, each that many times."""
+
+    what: str
+    statements: tuple[str, ...]
+    seen: dict[str, int]
+    where: Callable[[Busy], dict[str, object]] = lambda _: {}
+
+
+def names(busy: Busy) -> dict[str, Any]:
+    return {
+        "show": busy.show.show_id,
+        "live": busy.live.reservation_id,
+        "taker": busy.taker.reservation_id,
+        "released": busy.released.reservation_id,
+        "paid": busy.paid,
+        "new": uuid4(),
+    }
+
+
+CORRUPTIONS = [
+    Corruption(
+        "a unique index is dropped",
+        ("drop index rowlock.idx_one_active_reservation_per_holder",),
+        {"GUARD_MISSING": 1},
+    ),
+    Corruption(
+        "the primary key of claims is there but not kept up",
+        (
+            (
+                "update pg_index set indisready = false "
+                "where indexrelid = 'rowlock.idx_show_seats_no_double_booking'::regclass"
+            ),
+        ),
+        {"GUARD_MISSING": 1},
+    ),
+    Corruption(
+        "a constraint of claims is dropped",
+        ("alter table rowlock.show_seats drop constraint chk_reserved_by_required",),
+        {"GUARD_MISSING": 1},
+    ),
+    Corruption(
+        "a seat is sold twice",
+        (
+            "alter table rowlock.show_seats drop constraint idx_show_seats_no_double_booking",
+            "insert into rowlock.show_seats select * from rowlock.show_seats where show_id = %(show)s and seat_id = 10",
+        ),
+        {"GUARD_MISSING": 1, "SEAT_CLAIMED_TWICE": 1},
+        lambda busy: {"seat_id": 10},
+    ),
+    Corruption(
+        "a seat is claimed that the plan does not have",
+        (
+            (
+                "insert into rowlock.show_seats (show_id, seat_id, status, block_reason) "
+                "values (%(show)s, 41, 'blocked', 'ghost')"
+            ),
+            f"insert into {LOG} (show_id, event, seat_ids) values (%(show)s, 'blocked', '{{41}}')",
+        ),
+        {"SEAT_NOT_IN_PLAN": 1},
+        lambda busy: {"seat_id": 41},
+    ),
+    Corruption(
+        "a seat is claimed in a show that does not exist",
+        (
+            (
+                "insert into rowlock.show_seats (show_id, seat_id, status, block_reason) "
+                "values (%(new)s, 1, 'blocked', 'ghost')"
+            ),
+        ),
+        {"SEAT_NOT_IN_PLAN": 1},
+    ),
+    Corruption(
+        "a claim names another holder than its reservation",
+        ("update rowlock.show_seats set reserved_by = 'mallory' where show_id = %(show)s and seat_id = 1",),
+        {"CLAIM_WITHOUT_RESERVATION": 1},
+        lambda busy: {"seat_id": 1, "reservation_id": busy.live.reservation_id},
+    ),
+    Corruption(
+        "a claim lasts longer than its reservation",
+        (
+            (
+                "update rowlock.show_seats set reserved_until = reserved_until + interval '1 second' "
+                "where show_id = %(show)s and seat_id = 2"
+            ),
+        ),
+        {"CLAIM_WITHOUT_RESERVATION": 1},
+        lambda busy: {"seat_id": 2},
+    ),
+    Corruption(
+        "a reservation vanishes and leaves its claims",
+        ("delete from rowlock.seat_reservations where show_id = %(show)s and reservation_id = %(live)s",),
+        {"CLAIM_WITHOUT_RESERVATION": 2},
+    ),
+    Corruption(
+        "a reservation does not list a seat that is claimed for it",
+        (
+            (
+                "update rowlock.seat_reservations set seat_ids = '{2}' "
+                "where show_id = %(show)s and reservation_id = %(live)s"
+            ),
+        ),
+        {"CLAIM_WITHOUT_RESERVATION": 1},
+        lambda busy: {"seat_id": 1},
+    ),
+    Corruption(
+        "a live reservation loses a seat, and the log agrees",
+        (
+            "delete from rowlock.show_seats where show_id = %(show)s and seat_id = 1",
+            f"insert into {LOG} (show_id, event, seat_ids) values (%(show)s, 'unblocked', '{{1}}')",
+        ),
+        {"RESERVATION_WITHOUT_CLAIM": 1},
+        lambda busy: {"seat_id": 1, "reservation_id": busy.live.reservation_id},
+    ),
+    Corruption(
+        "a holder has two reservations",
+        (
+            "drop index rowlock.idx_one_active_reservation_per_holder",
+            (
+                "update rowlock.seat_reservations set reserved_by = 'anna' "
+                "where show_id = %(show)s and reservation_id = %(taker)s"
+            ),
+            (
+                "update rowlock.show_seats set reserved_by = 'anna' "
+                "where show_id = %(show)s and reservation_id = %(taker)s"
+            ),
+        ),
+        {"GUARD_MISSING": 1, "HOLDER_HOLDS_TWICE": 1},
+    ),
+    Corruption(
+        "a reservation was extended too often",
+        (
+            (
+                "update rowlock.seat_reservations set extension_count = 4 "
+                "where show_id = %(show)s and reservation_id = %(live)s"
+            ),
+        ),
+        {"LIMIT_EXCEEDED": 1},
+        lambda busy: {"reservation_id": busy.live.reservation_id},
+    ),
+    Corruption(
+        "a reservation has more seats than the show allows",
+        ("update rowlock.shows set max_seats_per_reservation = 1 where show_id = %(show)s",),
+        {"LIMIT_EXCEEDED": 3},
+    ),
+    Corruption(
+        "a reservation lasts longer than the show allows",
+        (
+            (
+                "update rowlock.seat_reservations set expires_at = created_at + interval '1501 seconds' "
+                "where show_id = %(show)s and reservation_id = %(live)s"
+            ),
+            (
+                "update rowlock.show_seats as c set reserved_until = r.expires_at from rowlock.seat_reservations as r "
+                "where r.reservation_id = %(live)s and c.reservation_id = %(live)s"
+            ),
+        ),
+        {"LIMIT_EXCEEDED": 1},
+    ),
+    Corruption(
+        "a seat is blocked for no reason",
+        ("update rowlock.show_seats set block_reason = '' where show_id = %(show)s and seat_id = 20",),
+        {"BLOCKED_WITHOUT_REASON": 1},
+        lambda busy: {"seat_id": 20},
+    ),
+    Corruption(
+        "an order is cancelled and its seats stay sold",
+        ("update rowlock.ticket_orders set status = 'cancelled', paid_at = null where order_id = %(paid)s",),
+        {"SOLD_WITHOUT_ORDER": 2},
+    ),
+    Corruption(
+        "a ticket is void and its seat stays sold",
+        ("update rowlock.tickets set status = 'void' where order_id = %(paid)s and seat_id = 11",),
+        {"SOLD_WITHOUT_TICKET": 1},
+        lambda busy: {"seat_id": 11, "order_id": busy.paid},
+    ),
+    Corruption(
+        "a paid order contains a seat that is not sold to it",
+        (
+            (
+                "insert into rowlock.ticket_order_items (show_id, order_id, seat_id, price_type, amount_minor) "
+                "values (%(show)s, %(paid)s, 35, 'adult', 0)"
+            ),
+        ),
+        {"ORDER_WITHOUT_SEAT": 1},
+        lambda busy: {"seat_id": 35, "order_id": busy.paid},
+    ),
+    Corruption(
+        "a ticket is valid for a seat of nobody",
+        (
+            (
+                "insert into rowlock.ticket_orders (show_id, order_id, order_code, idempotency_key, reservation_id, "
+                "customer_name, customer_email, status, total_minor, currency) "
+                "values (%(show)s, %(new)s, 'x', 'x', %(released)s, 'Finn', 'finn@example.org', 'cancelled', 0, 'USD')"
+            ),
+            (
+                "insert into rowlock.ticket_order_items (show_id, order_id, seat_id, price_type, amount_minor) "
+                "values (%(show)s, %(new)s, 7, 'adult', 0)"
+            ),
+            (
+                "insert into rowlock.tickets (show_id, ticket_id, order_id, seat_id) "
+                "values (%(show)s, %(new)s, %(new)s, 7)"
+            ),
+        ),
+        {"TICKET_WITHOUT_SEAT": 1},
+        lambda busy: {"seat_id": 7},
+    ),
+    Corruption(
+        "a blocked seat is freed behind the log's back",
+        ("delete from rowlock.show_seats where show_id = %(show)s and seat_id = 20",),
+        {"AUDIT_LOG_DISAGREES": 1},
+        lambda busy: {"seat_id": 20},
+    ),
+    Corruption(
+        "the log says that somebody else holds a seat",
+        (
+            (
+                f"insert into {LOG} (show_id, reservation_id, event, seat_ids) "
+                "values (%(show)s, %(new)s, 'created', '{5}')"
+            ),
+        ),
+        {"AUDIT_LOG_DISAGREES": 1},
+        lambda busy: {"seat_id": 5},
+    ),
+    Corruption(
+        "the event that created a reservation is deleted",
+        (f"delete from {LOG} where reservation_id = %(released)s and event = 'created'",),
+        {"RESERVATION_EVENT_MISSING": 1},
+        lambda busy: {"reservation_id": busy.released.reservation_id},
+    ),
+    Corruption(
+        "a released reservation is said to have expired",
+        (f"update {LOG} set event = 'expired' where reservation_id = %(released)s and event = 'released'",),
+        {"RESERVATION_EVENT_MISSING": 1},
+        lambda busy: {"reservation_id": busy.released.reservation_id},
+    ),
+    Corruption(
+        "an id of the log is used again",
+        (
+            (
+                f"insert into {LOG} (id, show_id, event) overriding system value "
+                f"select max(id), %(show)s, 'failed' from {LOG}"
+            ),
+        ),
+        {"AUDIT_ID_REPEATED": 1},
+    ),
+    Corruption(
+        "somebody may delete from the log",
+        (f"grant delete on {LOG}_default to rowlock_app",),
+        {"AUDIT_LOG_CHANGEABLE": 1},
+    ),
+    Corruption(
+        "a seat of a published plan is moved",
+        ("update rowlock.seats set y = y + 1e-15 where seat_id = 1",),
+        {"PLAN_CHANGED": 1},
+    ),
+    Corruption(
+        "a category of a published plan is renamed",
+        ("""update rowlock.seating_plans set layout = jsonb_set(layout, '{categories,0,name}', '"Gold"')""",),
+        {"PLAN_CHANGED": 1},
+    ),
+    Corruption(
+        "a show believes in a seat that its plan does not have",
+        ("update rowlock.shows set seats_total = 41 where show_id = %(show)s",),
+        {"SEAT_COUNT_WRONG": 1},
+    ),
+]
+
+
+@pytest.mark.parametrize("corruption", CORRUPTIONS, ids=lambda corruption: corruption.what)
+async def test_each_corruption_is_seen_as_what_it_is(
+    corruption: Corruption, busy: Busy, db: SeatDb, superuser: psycopg.AsyncConnection
+) -> None:
+    named = names(busy)
+    for statement in corruption.statements:
+        await superuser.execute(statement.encode(), named)
+
+    found = await find_violations(db.owner)
+
+    seen = {check.code: sum(violation.code == check.code for violation in found) for check in INVARIANTS}
+    assert {code: times for code, times in seen.items() if times} == corruption.seen, "\n".join(map(str, found))
+    for name, expected in corruption.where(busy).items():
+        told = [v for v in found if v.code != "GUARD_MISSING"]
+        assert getattr(told[0], name) == expected
+
+
+def test_every_check_is_tried_with_a_corruption() -> None:
+    tried = {code for corruption in CORRUPTIONS for code in corruption.seen}
+    assert tried == {check.code for check in INVARIANTS}
+
+
+async def test_nothing_is_wrong_with_a_busy_database(busy: Busy, db: SeatDb) -> None:
+    found = await check_invariants(db.owner)
+
+    assert found.violations_total == 0, report_as_text(found)
+    assert [result.invariant for result in found.results] == list(INVARIANTS)
+
+
+async def check(dsns: Dsns) -> InvariantReport:
+    """As `rowlock check` does it: the service, on a connection of its own."""
+    return await Operations(Cells(DirectDatabase(dsns, application_name="rowlock check"))).check_invariants()
+
+
+async def test_an_empty_database_is_in_order(dsns: Dsns) -> None:
+    assert (await check(dsns)).violations_total == 0
+
+
+async def test_a_lapsed_hold_may_have_lost_seats_to_others(busy: Busy, db: SeatDb) -> None:
+    claims = await db.claim_rows(busy.show)
+
+    assert claims[3] == ("reserved", busy.taken.reservation_id)
+    assert claims[4] == ("reserved", busy.taker.reservation_id)
+    assert await find_violations(db.owner) == []
+
+
+async def test_many_violations_are_counted_and_the_first_are_listed(
+    dsns: Dsns, db: SeatDb, superuser: psycopg.AsyncConnection
+) -> None:
+    show = await put_on_sale(db.owner)
+    await superuser.execute(
+        "insert into rowlock.show_seats (show_id, seat_id, status, block_reason) "
+        "select %s, 1000 + n, 'blocked', 'ghost' from generate_series(1, %s) as n",
+        [show.show_id, LISTED_PER_INVARIANT + 5],
+    )
+
+    found = await check(dsns)
+
+    result = next(result for result in found.results if result.invariant.code == "SEAT_NOT_IN_PLAN")
+    assert result.violations_total == LISTED_PER_INVARIANT + 5
+    assert len(result.violations) == LISTED_PER_INVARIANT
+    assert "… and 5 more." in report_as_text(found)
+    assert report_as_json(found)["ok"] is False
+
+
+async def test_shows_that_began_in_an_archived_partition_are_not_held_against_the_log(
+    busy: Busy, db: SeatDb, superuser: psycopg.AsyncConnection
+) -> None:
+    await superuser.execute("update rowlock.shows set created_at = created_at - interval '3 months'")
+    await superuser.execute(
+        "update rowlock.seat_reservations set created_at = created_at - interval '3 months' where status <> 'active'"
+    )
+    await superuser.execute(f"delete from {LOG} where event = 'created' and seat_ids && '{{10,16,7,30}}'")
+
+    assert await find_violations(db.owner) == []
+
+
+async def test_the_auditor_is_right_while_sales_go_on(dsns: Dsns, db: SeatDb) -> None:
+    show = await put_on_sale(db.owner)
+    done = asyncio.Event()
+
+    async def sell_at_random(number: int) -> None:
+        dice = random.Random(number)
+        async with db.another() as buyer:
+            for turn in range(40):
+                await _one_sale(buyer, show, dice, f"{number}-{turn}")
+
+    async def keep_auditing() -> list[int]:
+        totals = []
+        while not done.is_set():
+            totals.append((await check(dsns)).violations_total)
+        return totals
+
+    auditing = asyncio.create_task(keep_auditing())
+    try:
+        await asyncio.gather(*(sell_at_random(number) for number in range(4)))
+    finally:
+        done.set()
+    totals = await auditing
+
+    assert len(totals) > 1
+    assert not any(totals)
+    assert await find_violations(db.owner) == []
+
+
+async def _one_sale(buyer: SeatDb, show: Show, dice: random.Random, holder: str) -> None:
+    seats = dice.sample(range(1, 41), dice.randint(1, 4))
+    hold = await buyer.reserve(show, seats=seats, holder=holder)
+    if hold.outcome != "OK":
+        return
+    match dice.randint(0, 4):
+        case 0:
+            await buyer.complete(show, await buyer.order(hold))
+        case 1:
+            await buyer.change(hold, add=[dice.randint(1, 40)])
+            await buyer.release(hold)
+        case 2:
+            await buyer.age(hold, minutes=11)
+        case 3:
+            await buyer.extend(hold)
+            await buyer.release(hold)
+        case _:
+            await buyer.cleanup()
+            await buyer.release(hold)

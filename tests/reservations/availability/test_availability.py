@@ -1,0 +1,554 @@
+"""The live picture of a show on a real database: how old it may be, what it costs, and that it never stays wrong."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+
+from rowlock.base.dsns import Dsns
+from rowlock.base.holder import Holder
+from rowlock.database.calls import BusyError
+from rowlock.database.cells import Cells
+from rowlock.database.pool import PooledDatabase
+from rowlock.reservations import store
+from rowlock.reservations.availability import service
+from rowlock.reservations.availability.service import Availability
+from rowlock.reservations.availability.status_array import AVAILABLE, STATUSES
+from rowlock.reservations.model import Intent, ReservationToken, SeatChanges, SeatIds
+from rowlock.reservations.service import Reservations
+from tests.reservations.availability.conftest import Clock, Readings
+from tests.support.seatdb import Reserved, SeatDb, Show
+from tests.support.servers import TestServer
+
+RECOVERS_WITHIN_SECONDS = 30.0
+
+
+async def taken(availability: Availability, show: Show, **options: bool) -> dict[int, str]:
+    """The seats that the picture shows as not available, with their status."""
+    known = await availability.get(show.show_id, **options)
+    assert known is not None
+    board = known.current()
+    assert board.seats_available == show.seats_total - len(board.taken())
+    return {seat: STATUSES[board.status(seat)] for seat in board.taken()}
+
+
+async def truth(db: SeatDb, show: Show) -> dict[int, str]:
+    """The same from the tables."""
+    states = {"sold": "sold", "blocked": "blocked"}
+    return {seat: states.get(who, "reserved") for seat, who in (await db.claims(show)).items()}
+
+
+@asynccontextmanager
+async def open_transaction(dsns: Dsns) -> AsyncIterator[SeatDb]:
+    """A session of another process that does not commit before its block ends."""
+    async with (
+        await psycopg.AsyncConnection.connect(dsns.app, autocommit=True) as app,
+        await psycopg.AsyncConnection.connect(dsns.owner, autocommit=True) as owner,
+        app.transaction(),
+    ):
+        yield SeatDb(dsns, app, owner)
+
+
+# What others do.
+
+
+async def _reserves(db: SeatDb, show: Show, hold: Reserved) -> None:
+    await db.reserve(show, seats=[10, 11], holder="ben")
+
+
+async def _releases(db: SeatDb, show: Show, hold: Reserved) -> None:
+    await db.release(hold)
+
+
+async def _changes(db: SeatDb, show: Show, hold: Reserved) -> None:
+    await db.change(hold, add=[20], remove=[1])
+
+
+async def _blocks(db: SeatDb, show: Show, hold: Reserved) -> None:
+    await db.block(show, seats=[39, 40])
+
+
+async def _unblocks(db: SeatDb, show: Show, hold: Reserved) -> None:
+    await db.unblock(show, seats=[38])
+
+
+async def _cleans_up(db: SeatDb, show: Show, hold: Reserved) -> None:
+    await db.age(hold, minutes=11)
+    assert (await db.cleanup()).total_seats_released == 2
+
+
+async def _takes_over(db: SeatDb, show: Show, hold: Reserved) -> None:
+    """Somebody takes one seat of a hold that has run out."""
+    await db.age(hold, minutes=11)
+    assert (await db.reserve(show, seats=[2], holder="ben")).outcome == "OK"
+    await db.cleanup()
+
+
+async def _completes(db: SeatDb, show: Show, hold: Reserved) -> None:
+    assert (await db.complete(show, await db.order(hold))).outcome == "OK"
+
+
+OTHERS: list[tuple[Callable[[SeatDb, Show, Reserved], Awaitable[None]], dict[int, str]]] = [
+    (_reserves, {1: "reserved", 2: "reserved", 10: "reserved", 11: "reserved", 38: "blocked"}),
+    (_releases, {38: "blocked"}),
+    (_changes, {2: "reserved", 20: "reserved", 38: "blocked"}),
+    (_blocks, {1: "reserved", 2: "reserved", 38: "blocked", 39: "blocked", 40: "blocked"}),
+    (_unblocks, {1: "reserved", 2: "reserved"}),
+    (_cleans_up, {38: "blocked"}),
+    (_takes_over, {2: "reserved", 38: "blocked"}),
+    (_completes, {1: "sold", 2: "sold", 38: "blocked"}),
+]
+
+
+@pytest.mark.parametrize(("act", "expected"), OTHERS, ids=[act.__name__.strip("_") for act, _ in OTHERS])
+async def test_what_another_process_does_is_seen_as_soon_as_the_picture_is_too_old(
+    db: SeatDb,
+    show: Show,
+    availability: Availability,
+    clock: Clock,
+    readings: Readings,
+    act: Callable[[SeatDb, Show, Reserved], Awaitable[None]],
+    expected: dict[int, str],
+) -> None:
+    hold = await db.reserve(show, seats=[1, 2], holder="anna")
+    await db.block(show, seats=[38])
+    before = {1: "reserved", 2: "reserved", 38: "blocked"}
+    for _ in range(3):  # Until the feed is settled, readings are of everything.
+        assert await taken(availability, show) == before
+        clock.pass_refresh()
+    await taken(availability, show)
+    read = readings.count
+
+    await act(db, show, hold)
+
+    assert await taken(availability, show) == before
+    assert readings.count == read, "Until then nobody asks the database."
+    clock.pass_refresh()
+    assert await taken(availability, show) == expected == await truth(db, show)
+    assert readings.count == read + 1
+    assert readings.asked[-1] is not None, "It was read from the feed and not all over again."
+
+
+async def test_an_extended_hold_stays_until_its_new_deadline(
+    db: SeatDb, show: Show, availability: Availability, clock: Clock
+) -> None:
+    hold = await db.reserve(show, seats=[1], holder="anna")
+    await taken(availability, show)
+    await db.extend(hold)
+    clock.pass_refresh()
+    known = await availability.get(show.show_id)
+    assert known is not None
+
+    clock.now += 601
+    assert known.current().taken() == [1]
+    clock.now += 300
+    assert known.current().taken() == []
+
+
+async def test_a_hold_that_runs_out_becomes_available_without_any_cleanup_or_question(
+    db: SeatDb, show: Show, availability: Availability, clock: Clock, readings: Readings
+) -> None:
+    await db.reserve(show, seats=[1, 2], holder="anna")
+    known = await availability.get(show.show_id)
+    assert known is not None
+    version = known.current().version
+
+    clock.now += 599
+    assert known.current().taken() == [1, 2]
+    clock.now += 2
+    assert known.current().taken() == []
+    assert known.current().version != version
+    assert readings.count == 1
+
+
+async def test_a_hold_that_has_run_out_is_available_to_whoever_looks_for_the_first_time(
+    db: SeatDb, show: Show, availability: Availability
+) -> None:
+    await db.age(await db.reserve(show, seats=[1, 2], holder="anna"), minutes=11)
+    assert await taken(availability, show) == {}
+
+
+# What this process does itself.
+
+
+def _request(show: Show, *seats: int) -> Intent[SeatIds]:
+    return Intent(ReservationToken.mint(show.show_id), Holder(uuid4().hex), seats)
+
+
+async def test_own_reserves_are_seen_at_once_and_cost_no_question(
+    show: Show, availability: Availability, reservations: Reservations, readings: Readings
+) -> None:
+    assert await taken(availability, show) == {}
+    request = _request(show, 1, 2)
+
+    await reservations.reserve(request)
+    assert await taken(availability, show) == {1: "reserved", 2: "reserved"}
+    assert readings.count == 1
+
+
+async def test_an_own_reserve_is_seen_also_when_the_first_look_had_begun_before(
+    show: Show, availability: Availability, reservations: Reservations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held_up = HeldUp(monkeypatch)
+    looking = asyncio.create_task(taken(availability, show))
+    await held_up.answered.wait()
+    await reservations.reserve(_request(show, 1))
+    held_up.go_on.set()
+    assert await looking == {1: "reserved"}
+
+
+async def test_own_releases_extensions_and_changes_are_read_before_the_next_answer(
+    show: Show, availability: Availability, reservations: Reservations, readings: Readings
+) -> None:
+    request = _request(show, 1, 2)
+    await reservations.reserve(request)
+    await taken(availability, show)
+
+    await reservations.change(request.token, [3], [1], request.holder)
+    assert await taken(availability, show) == {2: "reserved", 3: "reserved"}
+    await reservations.extend(request.token, request.holder)
+    known = await availability.get(show.show_id)
+    assert known is not None
+    assert readings.count == 3
+    assert [until - datetime.now(UTC).timestamp() > 700 for until in known.statuses._until.values()] == [True, True]
+    await reservations.release(request.token, request.holder)
+    assert await taken(availability, show) == {}
+
+
+async def test_a_picture_that_is_only_looked_at_in_memory_is_renewed_behind_the_back_of_who_looks(
+    db: SeatDb, show: Show, availability: Availability, clock: Clock, readings: Readings
+) -> None:
+    assert availability.known(show.show_id) is None
+    await taken(availability, show)
+    await db.block(show, seats=[3])
+    known = availability.known(show.show_id)
+    assert (known is not None, readings.count) == (True, 1)
+
+    clock.pass_refresh()
+    assert availability.known(show.show_id) is known
+    assert availability.known(show.show_id) is known
+    assert await taken(availability, show) == {3: "blocked"}
+    assert readings.count == 2
+
+
+async def test_a_change_of_any_show_is_read_in_every_show(
+    db: SeatDb, show: Show, availability: Availability, readings: Readings
+) -> None:
+    other = await db.make_show()
+    await taken(availability, show)
+    await taken(availability, other)
+    await db.block(show, seats=[1])
+    await db.block(other, seats=[2])
+
+    availability.changed(None)
+
+    assert await taken(availability, show) == {1: "blocked"}
+    assert await taken(availability, other) == {2: "blocked"}
+
+
+class HeldUp:
+    """Readings that have their answer from the database and are kept from arriving."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.answered = asyncio.Event()
+        self.go_on = asyncio.Event()
+        read = vars(store)["seat_changes"]  # Which may be counting.
+
+        async def held_up(connection: Any, show_id: UUID, after_id: int | None = None) -> SeatChanges | None:
+            changes: SeatChanges | None = await read(connection, show_id, after_id)
+            self.answered.set()
+            await self.go_on.wait()
+            return changes
+
+        monkeypatch.setattr(store, "seat_changes", held_up)
+
+
+async def test_a_reading_under_way_does_not_undo_what_this_process_wrote_meanwhile(
+    db: SeatDb,
+    show: Show,
+    availability: Availability,
+    clock: Clock,
+    reservations: Reservations,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first, second = _request(show, 1), _request(show, 2)
+    await taken(availability, show)
+    await reservations.reserve(first)
+    clock.now += 100  # A whole new picture is due.
+    held_up = HeldUp(monkeypatch)
+    looking = asyncio.create_task(taken(availability, show))
+    await held_up.answered.wait()
+
+    clock.now += 0.01
+    await reservations.release(first.token, first.holder)
+    await reservations.reserve(second)
+    held_up.go_on.set()
+
+    assert await looking == {2: "reserved"}
+    clock.pass_refresh()
+    assert await taken(availability, show) == {2: "reserved"} == await truth(db, show)
+
+
+async def test_whoever_looks_after_a_change_does_not_get_a_reading_from_before_it(
+    db: SeatDb, show: Show, availability: Availability, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await taken(availability, show)
+    clock.pass_refresh()
+    held_up = HeldUp(monkeypatch)
+    early = asyncio.create_task(taken(availability, show))
+    await held_up.answered.wait()
+
+    await db.block(show, seats=[7])
+    availability.changed(show.show_id)
+    late = asyncio.create_task(taken(availability, show))
+    fresh = asyncio.create_task(taken(availability, show, fresh=True))
+    await asyncio.sleep(0)
+    held_up.go_on.set()
+
+    assert await late == await fresh == {7: "blocked"}
+    assert await early in ({}, {7: "blocked"})
+
+
+async def test_a_fresh_look_is_a_look_at_the_database(
+    db: SeatDb, show: Show, availability: Availability, readings: Readings
+) -> None:
+    await taken(availability, show)
+    await db.block(show, seats=[7])
+    assert await taken(availability, show) == {}
+    looks = await asyncio.gather(*(taken(availability, show, fresh=True) for _ in range(50)))
+    assert looks == [{7: "blocked"}] * 50
+    assert readings.count == 2, "One for all who ask together."
+
+
+async def test_a_whole_new_picture_mends_what_the_feed_did_not_tell_also_in_the_middle_of_a_rush(
+    db: SeatDb,
+    show: Show,
+    availability: Availability,
+    clock: Clock,
+    reservations: Reservations,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lost = await db.reserve(show, seats=[1], holder="anna")
+    for _ in range(3):
+        assert await taken(availability, show) == {1: "reserved"}
+        clock.pass_refresh()
+    await db.age(lost, minutes=11)  # A deadline that moves without any event.
+    clock.now += 100
+    held_up = HeldUp(monkeypatch)
+    looking = asyncio.create_task(taken(availability, show))
+    await held_up.answered.wait()
+    clock.now += 0.01
+    await reservations.reserve(_request(show, 2))
+    held_up.go_on.set()
+
+    assert await looking == {2: "reserved"}
+
+
+# Commits that come late.
+
+
+@pytest.mark.parametrize("warm", [True, False], ids=["the board is old", "the board is new"])
+@pytest.mark.parametrize("backup", [False, True], ids=["", "another transaction stays open"])
+async def test_a_transaction_that_commits_late_with_a_lower_audit_id_is_not_missed(
+    db: SeatDb, show: Show, dsns: Dsns, availability: Availability, clock: Clock, *, warm: bool, backup: bool
+) -> None:
+    async with open_transaction(dsns) as somebody:
+        if backup:
+            await somebody.app.execute("select pg_current_xact_id()")
+        for _ in range(4 if warm else 0):
+            assert await taken(availability, show) == {}
+            clock.pass_refresh()
+
+        async with open_transaction(dsns) as late:
+            assert (await late.reserve(show, seats=[1], holder="late")).outcome == "OK"
+            assert (await db.reserve(show, seats=[2], holder="anna")).outcome == "OK"
+            for _ in range(3):  # The later id is read again and again while the lower one is not there.
+                assert await taken(availability, show) == {2: "reserved"}
+                clock.pass_refresh()
+            assert (await db.reserve(show, seats=[3], holder="ben")).outcome == "OK"
+            assert await taken(availability, show) == {2: "reserved", 3: "reserved"}
+
+        clock.pass_refresh()
+        assert await taken(availability, show) == {1: "reserved", 2: "reserved", 3: "reserved"}
+    ids = {row.seat_ids[0]: row.id for row in await db.audit(show)}
+    assert ids[1] < ids[2] < ids[3]
+
+
+async def test_a_transaction_that_stays_open_for_long_does_not_make_readings_longer_and_longer(
+    db: SeatDb, show: Show, dsns: Dsns, availability: Availability, clock: Clock, readings: Readings
+) -> None:
+    async with open_transaction(dsns) as somebody:
+        await somebody.block(show, seats=[40])
+        for number in range(1, 31):
+            clock.now += 1.0
+            await taken(availability, show)
+            await db.reserve(show, seats=[number], holder=f"buyer-{number}")
+        last = (await db.audit(show))[-1].id
+        froms = [after for after in readings.asked if after is not None]
+        assert froms, "Some readings are of the feed."
+        assert last - froms[-1] <= 25, "Readings begin where those of some seconds ago ended."
+    clock.now += 2.0  # What such a transaction commits, the next whole picture shows.
+    assert (await taken(availability, show))[40] == "blocked"
+    assert await taken(availability, show) == await truth(db, show)
+
+
+# What it costs.
+
+
+async def test_a_thousand_viewers_of_a_cold_show_cost_one_question_and_so_do_a_thousand_more(
+    db: SeatDb, show: Show, availability: Availability, clock: Clock, readings: Readings
+) -> None:
+    await db.reserve(show, seats=[1], holder="anna")
+    assert await asyncio.gather(*(taken(availability, show) for _ in range(1_000))) == [{1: "reserved"}] * 1_000
+    assert readings.count == 1
+
+    assert await asyncio.gather(*(taken(availability, show) for _ in range(1_000))) == [{1: "reserved"}] * 1_000
+    assert readings.count == 1
+
+    clock.pass_refresh()
+    assert await asyncio.gather(*(taken(availability, show) for _ in range(1_000))) == [{1: "reserved"}] * 1_000
+    assert readings.count == 2
+
+
+async def test_viewers_who_leave_take_nothing_from_those_who_stay(
+    show: Show, availability: Availability, readings: Readings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held_up = HeldUp(monkeypatch)
+    leaves, stays = asyncio.create_task(taken(availability, show)), asyncio.create_task(taken(availability, show))
+    await held_up.answered.wait()
+    leaves.cancel()
+    await asyncio.sleep(0)
+    held_up.go_on.set()
+    assert await stays == {}
+    assert leaves.cancelled()
+    assert readings.count == 1
+
+
+async def test_an_unknown_show_and_a_draft_have_no_picture(db: SeatDb, availability: Availability) -> None:
+    assert await availability.get(uuid4()) is None
+    draft = await db.make_show(status="draft")
+    assert await availability.get(draft.show_id) is None
+    await db.set_show(draft, status="on_sale")
+    assert await taken(availability, draft) == {}
+
+
+async def test_pictures_that_nobody_looked_at_for_long_make_room_for_others(
+    db: SeatDb, availability: Availability, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "SHOWS_LIMIT", 2)
+    shows = [await db.make_show(seats=4) for _ in range(3)]
+    for number, show in enumerate(shows, start=1):
+        await db.block(show, seats=[number])
+    for show in (shows[0], shows[1], shows[0], shows[2]):
+        clock.pass_refresh()
+        await taken(availability, show)
+    assert [availability.known(show.show_id) is not None for show in shows] == [True, False, True]
+    assert await taken(availability, shows[1]) == {2: "blocked"}
+
+
+# Several processes, and one that loses its database.
+
+
+async def test_the_same_state_has_the_same_version_in_two_processes(
+    db: SeatDb, show: Show, dsns: Dsns, availability: Availability, reservations: Reservations, clock: Clock
+) -> None:
+    async def versions() -> list[str]:
+        known = [await each.get(show.show_id) for each in (availability, elsewhere)]
+        return [one.current().version for one in known if one is not None]
+
+    there = PooledDatabase(dsns)
+    await there.open()
+    try:
+        elsewhere = Availability(Cells(there))
+        empty = await versions()
+        request = _request(show, 3, 4)
+        await reservations.reserve(request)
+        await db.block(show, seats=[9])
+        clock.pass_refresh()
+        during = await versions()
+        await reservations.release(request.token, request.holder)
+        await db.unblock(show, seats=[9])
+        clock.pass_refresh()
+        after = await versions()
+    finally:
+        await there.close()
+    assert [len(set(both)) for both in (empty, during, after)] == [1, 1, 1]
+    assert empty == after != during
+
+
+async def test_without_a_database_nobody_is_told_anything_and_afterwards_all_is_well_again(
+    db: SeatDb, show: Show, server: TestServer, availability: Availability, database: PooledDatabase, clock: Clock
+) -> None:
+    name = db.app.info.dbname
+    await taken(availability, show)
+    await db.block(show, seats=[5])
+    clock.pass_refresh()
+    database._app.timeout = 0.2
+    async with await psycopg.AsyncConnection.connect(server.superuser_dsn(), autocommit=True) as admin:
+        await admin.execute(f'alter database "{name}" allow_connections false'.encode())
+        try:
+            await admin.execute(
+                "select pg_terminate_backend(pid, 60000) from pg_stat_activity where datname = %s", [name]
+            )
+            refused = await asyncio.gather(*(availability.get(show.show_id) for _ in range(20)), return_exceptions=True)
+            assert [type(error) for error in refused] == [BusyError] * 20
+            with pytest.raises(BusyError):
+                await availability.get(uuid4())
+        finally:
+            await admin.execute(f'alter database "{name}" allow_connections true'.encode())
+
+    database._app.timeout = RECOVERS_WITHIN_SECONDS
+    assert await taken(availability, show) == {5: "blocked"}
+
+
+# All together.
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_whatever_others_do_the_picture_is_the_truth_after_each_refresh(
+    db: SeatDb, show: Show, dsns: Dsns, availability: Availability, clock: Clock, reservations: Reservations, seed: int
+) -> None:
+    dice = random.Random(seed)
+    holds: list[Reserved] = []
+    own: list[Intent[SeatIds]] = []
+
+    async def act() -> None:
+        match dice.randrange(9):
+            case 0 | 1:
+                seats = dice.sample(range(1, 41), dice.randint(1, 4))
+                hold = await db.reserve(show, seats=seats, holder=f"buyer-{len(holds)}")
+                holds.extend([hold] if hold.outcome == "OK" else [])
+            case 2 | 3:
+                request = _request(show, *dice.sample(range(1, 41), dice.randint(1, 4)))
+                own.extend([request] if (await reservations.reserve(request)).outcome == "OK" else [])
+            case 4 if holds:
+                await db.release(holds.pop(dice.randrange(len(holds))))
+            case 5 if own:
+                request = own.pop(dice.randrange(len(own)))
+                await reservations.release(request.token, request.holder)
+            case 6 if holds:
+                await db.change(dice.choice(holds), add=[dice.randint(1, 40)], remove=[dice.randint(1, 40)])
+            case 7:
+                seat = dice.randint(1, 40)
+                await (db.block(show, seats=[seat]) if dice.random() < 0.5 else db.unblock(show, seats=[seat]))
+            case 8 if own:
+                await reservations.change(dice.choice(own).token, [dice.randint(1, 40)], [], Holder(""))
+
+    for _ in range(40):
+        for _ in range(dice.randint(0, 3)):
+            await act()
+        if dice.random() < 0.3:
+            await taken(availability, show)
+        clock.pass_refresh()
+        clock.now += dice.choice([0, 0, 2])
+        assert await taken(availability, show) == await truth(db, show)
+    assert await db.check(show) == []
+    known = await availability.get(show.show_id)
+    assert known is not None
+    assert {known.statuses.status(seat) for seat in range(1, 41)} > {AVAILABLE}

@@ -1,0 +1,462 @@
+"""Choosing the best seats, against a plain reference that looks at every place in turn."""
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import cache
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from rowlock.catalogue.model import Category, Row, Seat, SeatingPlan, SeatKind, Section
+from rowlock.catalogue.showcase import stadium, theatre
+from rowlock.reservations.best_available import Chooser
+from rowlock.reservations.hall import Bench, Hall
+
+KINDS: dict[str, SeatKind] = {"s": "standard", "w": "wheelchair", "c": "companion"}
+CATEGORIES = (Category("Stalls"), Category("Balcony"), Category("Crew", for_sale=False))
+
+# How parties come: in how many of a hundred bookings there are one, two, … eight people. Pairs first, then families.
+PARTIES = (12, 34, 12, 22, 7, 8, 3, 2)
+
+
+def plan(*rows: str, categories: Sequence[int] | None = None) -> SeatingPlan:
+    """A plan of rows from the stage backwards: s a seat, w a wheelchair place, c a companion place, _ an aisle.
+
+    Seats are numbered in reading order from 1. All rows are centred.
+    """
+    seats: list[Seat] = []
+    run = 0
+    for row, text in enumerate(rows):
+        position = 0
+        for column, letter in enumerate(text):
+            if letter == "_":
+                run += 1
+                continue
+            seats.append(
+                Seat(
+                    seat_id=len(seats) + 1,
+                    row=row,
+                    run=run,
+                    position=position,
+                    number=str(position + 1),
+                    label=f"{row}-{position}",
+                    x=column - (len(text) - 1) / 2,
+                    y=row + 1.0,
+                    category=categories[row] if categories else 0,
+                    source_id=f"{row}-{position}",
+                    kind=KINDS[letter],
+                )
+            )
+            position += 1
+        run += 1
+    return SeatingPlan(
+        "Hall", 100.0, 100.0, (0.0, 0.0), CATEGORIES, (Section("Hall"),),
+        tuple(Row(0, str(row)) for row in range(len(rows))), tuple(seats),
+    )  # fmt: skip
+
+
+def chooser(*rows: str, taken: Iterable[int] = (), categories: Sequence[int] | None = None) -> Chooser:
+    made = Chooser(Hall(plan(*rows, categories=categories)))
+    for seat_id in taken:
+        made.set_free(seat_id, free=False)
+    return made
+
+
+def sell(chooser: Chooser, seats: Sequence[int] | None) -> Sequence[int]:
+    assert seats is not None
+    for seat_id in seats:
+        chooser.set_free(seat_id, free=False)
+    return seats
+
+
+# The rules, one by one.
+
+
+def test_a_party_sits_in_the_middle_of_the_best_row() -> None:
+    assert chooser("sssssssss", "sssssssss").choose(3) == (4, 5, 6)
+
+
+def test_the_next_party_sits_beside_the_first() -> None:
+    hall = chooser("ssssssssss", "ssssssssss")
+    assert sell(hall, hall.choose(2)) == (5, 6)
+    assert sell(hall, hall.choose(2)) == (3, 4)
+    assert sell(hall, hall.choose(2)) == (7, 8)
+
+
+def test_the_block_in_the_middle_comes_before_those_at_the_sides_and_these_are_filled_from_the_aisle() -> None:
+    hall = chooser("ssss_ssss_ssss")
+    assert sell(hall, hall.choose(4)) == (5, 6, 7, 8)
+    assert sell(hall, hall.choose(2)) == (3, 4)
+    assert sell(hall, hall.choose(2)) == (1, 2)
+    assert sell(hall, hall.choose(2)) == (9, 10)
+
+
+def test_a_row_beside_the_stage_is_filled_from_its_middle_too() -> None:
+    rows = plan("sssssssss")
+    beside = tuple(replace(seat, x=50.0, y=seat.x) for seat in rows.seats)
+    assert Chooser(Hall(replace(rows, seats=beside))).choose(3) == (4, 5, 6)
+
+
+def test_a_party_never_sits_across_an_aisle_while_another_row_seats_it_together() -> None:
+    assert chooser("sss_sss", "ssss").choose(4) == (7, 8, 9, 10)
+
+
+def test_no_seat_is_left_single_while_that_can_be_avoided_elsewhere() -> None:
+    # In the first row two of the three free seats would leave one alone.
+    assert chooser("sss", "ssss").choose(2) in {(4, 5), (6, 7)}
+    # In the middle of five, one would leave two on either side; anywhere else there is a better place.
+    assert chooser("sssss").choose(1) == (3,)
+    assert chooser("sssss").choose(2) == (1, 2)
+
+
+def test_rather_a_single_seat_than_a_refusal() -> None:
+    hall = chooser("sss", "sss")
+    assert sell(hall, hall.choose(2)) == (1, 2)
+
+
+def test_a_party_that_cannot_sit_together_sits_in_rows_near_each_other_and_nobody_sits_alone() -> None:
+    # Three and three, in a row of three and the row behind it, where the other two of its five stay together.
+    assert chooser("sss", "sssss", "s", "sss").choose(6) in {(1, 2, 3, 4, 5, 6), (1, 2, 3, 6, 7, 8)}
+    # Five are not split into four and one: the row of four gives two or three.
+    seats = chooser("ssss", "ssss").choose(5)
+    assert seats is not None
+    assert sorted([sum(s <= 4 for s in seats), sum(s > 4 for s in seats)]) == [2, 3]
+
+
+def test_a_split_party_sits_in_as_few_parts_as_can_be() -> None:
+    seats = chooser("ss_ss_ss_ss", "ss_ss_ss_ss", "sss", "sss").choose(6)
+    assert seats == (17, 18, 19, 20, 21, 22)
+
+
+def test_none_only_when_fewer_seats_are_left() -> None:
+    hall = chooser("s_s_s", "s_s", taken=[2])
+    assert hall.choose(5) is None
+    assert sell(hall, hall.choose(4)) == (1, 3, 4, 5)
+    assert hall.choose(1) is None
+
+
+def test_a_category_is_all_that_is_chosen_from() -> None:
+    hall = chooser("ssss", "ssss", categories=[0, 1])
+    assert hall.choose(2, category=1) in {(5, 6), (7, 8)}
+    assert hall.choose(5, category=1) is None
+    assert hall.choose(5) is not None
+
+
+def test_benches_are_of_one_category_and_what_is_not_for_sale_is_never_chosen() -> None:
+    hall = chooser("ssss", "ssss", categories=[2, 0])
+    assert hall.choose(4) == (5, 6, 7, 8)
+    assert hall.choose(5) is None
+    hall.set_free(1, free=True)  # Asked for or not, it does not become one.
+    assert hall.choose(5) is None
+
+
+def test_the_hall_knows_its_categories_by_name() -> None:
+    hall = Hall(plan("ss"))
+    assert (hall.category("Balcony"), hall.category("Moon")) == (1, None)
+
+
+# Accessible places.
+
+
+def test_wheelchair_and_companion_places_are_left_for_those_who_ask() -> None:
+    hall = chooser("wcsswc", "ss")
+    assert sell(hall, hall.choose(2)) == (3, 4)
+    assert sell(hall, hall.choose(2)) == (7, 8)
+    assert hall.choose(1) is None
+
+
+def test_who_asks_for_accessible_seats_gets_a_wheelchair_place_and_its_companion() -> None:
+    hall = chooser("ssssss", "ssssssssssssswc")
+    assert hall.choose(1, accessible=True) == (20,)
+    assert sell(hall, hall.choose(2, accessible=True)) == (20, 21)
+    # No wheelchair place is left: a seat in a row is no help, and the party should know.
+    assert hall.choose(1, accessible=True) is None
+    assert hall.choose(1) is not None
+
+
+def test_an_accessible_party_takes_one_wheelchair_place_and_leaves_the_others_their_companions() -> None:
+    # Not places 1 to 4, which would use both wheelchair places, nor 2 and 3, which would part both pairs.
+    assert chooser("wcwcsssss").choose(4, accessible=True) == (3, 4, 5, 6)
+    assert chooser("wcwcsssss").choose(2, accessible=True) in {(1, 2), (3, 4)}
+
+
+def test_an_accessible_party_leaves_no_standard_seat_single_while_that_can_be_avoided() -> None:
+    assert chooser("wcsss_", "wcssss").choose(4, accessible=True) == (6, 7, 8, 9)
+
+
+def test_an_accessible_party_takes_more_wheelchair_places_rather_than_be_refused() -> None:
+    assert chooser("wcwc").choose(4, accessible=True) == (1, 2, 3, 4)
+
+
+def test_an_accessible_party_that_cannot_sit_in_one_row_has_its_others_nearby() -> None:
+    # Only one of the two pairs is used; the others sit in the standard seats behind and not in the far row.
+    assert chooser("wc_wc", "ssss", *["ssss"] * 4).choose(6, accessible=True) == (1, 2, 5, 6, 7, 8)
+    # When standard seats are too few, the other places are for this party too.
+    assert chooser("wc_wc", "s").choose(5, accessible=True) == (1, 2, 3, 4, 5)
+
+
+def test_accessible_places_of_another_category_are_not_chosen() -> None:
+    hall = chooser("wcss", "ssss", categories=[0, 1])
+    assert hall.choose(2, accessible=True, category=1) is None
+    assert hall.choose(2, accessible=True, category=0) == (1, 2)
+
+
+# Against the reference.
+
+
+class Reference:
+    """The same rules, written down without any cleverness. It says where a party sits that need not be split."""
+
+    def __init__(self, hall: Hall) -> None:
+        self.hall = hall
+        self.free = set(hall.place)
+
+    def eligible(self, category: int | None, *, accessible: bool) -> set[int]:
+        return {
+            seat
+            for number, bench in enumerate(self.hall.benches)
+            if category in (None, bench.category)
+            for bit, seat in enumerate(bench.seats)
+            if seat in self.free and (accessible or self.is_standard(number, bit))
+        }
+
+    def is_standard(self, number: int, bit: int) -> bool:
+        return bool(self.hall.benches[number].standard >> bit & 1)
+
+    def is_wheelchair(self, seat: int) -> bool:
+        number, bit = self.hall.place[seat]
+        return bool(self.hall.benches[number].wheelchair >> bit & 1)
+
+    def windows(self, quantity: int, seats: set[int]) -> list[tuple[int, int]]:
+        """Every bench and place on it where so many of `seats` are together."""
+        return [
+            (number, start)
+            for number, bench in enumerate(self.hall.benches)
+            for start in range(len(bench.seats) - quantity + 1)
+            if seats.issuperset(bench.seats[start : start + quantity])
+        ]
+
+    def is_clean(self, number: int, start: int, quantity: int, seats: set[int]) -> bool:
+        bench = self.hall.benches[number].seats
+
+        def has(place: int) -> bool:
+            return 0 <= place < len(bench) and bench[place] in seats
+
+        end = start + quantity
+        return not (has(start - 1) and not has(start - 2)) and not (has(end) and not has(end + 1))
+
+    def standard(self, quantity: int, category: int | None) -> tuple[int, ...] | None:
+        """Where a standard party sits together, or None."""
+        seats = self.eligible(category, accessible=False)
+
+        def merit(window: tuple[int, int]) -> tuple[bool, int, float, int]:
+            number, start = window
+            away = abs(start + (quantity - 1) / 2 - self.hall.benches[number].middle)
+            return not self.is_clean(number, start, quantity, seats), number, away, start
+
+        best = min(self.windows(quantity, seats), key=merit, default=None)
+        return None if best is None else self.hall.benches[best[0]].seats[best[1] : best[1] + quantity]
+
+
+def check(reference: Reference, made: Chooser, quantity: int, category: int | None, *, accessible: bool) -> None:
+    """One choice is what the rules ask for."""
+    seats = reference.eligible(category, accessible=accessible)
+    chosen = made.choose(quantity, category=category, accessible=accessible)
+    wheelchairs = {seat for seat in seats if reference.is_wheelchair(seat)}
+    if len(seats) < quantity or (accessible and not wheelchairs):
+        assert chosen is None
+        return
+    assert chosen is not None, "refused while enough seats are free"
+    assert len(chosen) == quantity
+    assert list(chosen) == sorted(set(chosen))
+    assert seats.issuperset(chosen)
+    if not accessible:
+        together = reference.standard(quantity, category)
+        assert together is None or chosen == tuple(sorted(together))
+        return
+    assert wheelchairs.intersection(chosen)
+    together_with_one = [
+        set(reference.hall.benches[number].seats[start : start + quantity])
+        for number, start in reference.windows(quantity, seats)
+        if wheelchairs.intersection(reference.hall.benches[number].seats[start : start + quantity])
+    ]
+    if together_with_one:
+        assert set(chosen) in together_with_one
+        assert len(wheelchairs.intersection(chosen)) == min(len(wheelchairs & seats) for seats in together_with_one)
+
+
+ROWS = st.text(alphabet="ssssss_wc", min_size=1, max_size=12).filter(lambda text: text.strip("_"))
+PLANS = st.lists(st.tuples(ROWS, st.sampled_from([0, 0, 1, 2])), min_size=1, max_size=5).map(
+    lambda rows: plan(*(text for text, _ in rows), categories=[category for _, category in rows])
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    made=PLANS,
+    taken=st.sets(st.integers(1, 60)),
+    quantity=st.integers(1, 10),
+    category=st.sampled_from([None, 0, 1]),
+    accessible=st.booleans(),
+)
+def test_every_choice_is_what_the_rules_ask_for(
+    made: SeatingPlan, taken: set[int], quantity: int, category: int | None, *, accessible: bool
+) -> None:
+    hall = Hall(made)
+    reference, choosing = Reference(hall), Chooser(hall)
+    for seat_id in taken:
+        reference.free.discard(seat_id)
+        choosing.set_free(seat_id, free=False)
+    check(reference, choosing, quantity, category, accessible=accessible)
+
+
+class WhatIsRememberedNeverMisleads(RuleBasedStateMachine):
+    """Seats come and go between choices: each choice is what a chooser would say who looks for the first time."""
+
+    @initialize(made=PLANS)
+    def open(self, made: SeatingPlan) -> None:
+        self.hall = Hall(made)
+        self.reference = Reference(self.hall)
+        self.chooser = Chooser(self.hall)
+
+    @rule(seats=st.sets(st.integers(1, 60), max_size=8))
+    def take(self, seats: set[int]) -> None:
+        for seat in seats:
+            self.reference.free.discard(seat)
+            self.chooser.set_free(seat, free=False)
+
+    @rule(seats=st.sets(st.integers(1, 60), max_size=8))
+    def free(self, seats: set[int]) -> None:
+        for seat in seats & self.hall.place.keys():
+            self.reference.free.add(seat)
+        for seat in seats:
+            self.chooser.set_free(seat, free=True)
+
+    @rule(quantity=st.integers(1, 10), category=st.sampled_from([None, 0, 1]), accessible=st.booleans())
+    def sell(self, quantity: int, category: int | None, *, accessible: bool) -> None:
+        check(self.reference, self.chooser, quantity, category, accessible=accessible)
+        for seat in self.chooser.choose(quantity, category=category, accessible=accessible) or ():
+            self.reference.free.discard(seat)
+            self.chooser.set_free(seat, free=False)
+
+    @invariant()
+    @precondition(lambda self: hasattr(self, "hall"))
+    def remembers_no_more_than_it_sees(self) -> None:
+        anew = Chooser(self.hall)
+        for seat in self.hall.place.keys() - self.reference.free:
+            anew.set_free(seat, free=False)
+        for quantity in (1, 2, 3, 5):
+            for accessible in (False, True):
+                again = self.chooser.choose(quantity, accessible=accessible)
+                assert again == anew.choose(quantity, accessible=accessible)
+
+
+TestWhatIsRememberedNeverMisleads = WhatIsRememberedNeverMisleads.TestCase
+TestWhatIsRememberedNeverMisleads.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+
+
+# A whole evening.
+
+
+@cache
+def hall_of(name: str) -> Hall:
+    return Hall({"theatre": theatre, "stadium": stadium}[name]())
+
+
+def single_seats(choosing: Chooser, hall: Hall, free: set[int]) -> int:
+    """Free standard seats with no free standard seat beside them."""
+    alone = 0
+    for bench in hall.benches:
+        here = [_is_free_standard(bench, bit, free) for bit in range(len(bench.seats))]
+        padded = [False, *here, False]
+        alone += sum(
+            one and not before and not after for before, one, after in zip(padded, padded[1:], padded[2:], strict=False)
+        )
+    return alone
+
+
+def _is_free_standard(bench: Bench, bit: int, free: set[int]) -> bool:
+    return bench.seats[bit] in free and bool(bench.standard >> bit & 1)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_an_evening_sells_out_and_leaves_next_to_no_single_seat(seed: int) -> None:
+    """Parties of one to eight come until 120 % of the seats have been asked for; who finds too few goes home."""
+    hall = hall_of("theatre")
+    dice, choosing = random.Random(seed), Chooser(hall)
+    free = {seat for bench in hall.benches for bit, seat in enumerate(bench.seats) if bench.standard >> bit & 1}
+    seats_total = len(free)
+    asked, split, parties, singles = 0, 0, 0, []
+    while asked < 1.2 * seats_total:
+        (quantity,) = dice.choices(range(1, 9), PARTIES)
+        asked += quantity
+        chosen = choosing.choose(quantity)
+        if chosen is None:
+            assert len(free) < quantity
+            continue
+        parties += 1
+        split += len({hall.place[seat][0] for seat in chosen}) > 1
+        free.difference_update(sell(choosing, chosen))
+        singles.append(single_seats(choosing, hall, free))
+    assert (seats_total - len(free)) / seats_total >= 0.99
+    assert singles[-1] / seats_total * 1000 <= 3
+    # Nor while it sells: half of the parties in, and on the average of the whole evening.
+    assert singles[len(singles) // 2] == 0
+    assert sum(singles) / len(singles) / seats_total * 1000 <= 3
+    assert split / parties <= 0.05
+
+
+class Counting(Chooser):
+    """Counts how often it looks at a bench."""
+
+    looks = 0
+
+    def _standard(self, number: int) -> int:
+        self.looks += 1
+        return super()._standard(number)
+
+
+def test_a_stadium_is_sold_out_without_looking_at_every_bench_for_every_party() -> None:
+    hall = hall_of("stadium")
+    dice, choosing = random.Random(1), Counting(hall)
+    parties, sold, most = 0, 0, 0
+    while True:
+        (quantity,) = dice.choices(range(1, 9), PARTIES)
+        before = choosing.looks
+        chosen = choosing.choose(quantity)
+        if chosen is None:
+            break
+        parties += 1
+        sold += len(sell(choosing, chosen))
+        most = max(most, choosing.looks - before)
+    assert sold > 99_000
+    assert parties > 25_000
+    assert choosing.looks <= 4 * parties  # Each bench at most once for each size of party, and once after a change.
+    assert most <= 3 * len(hall.benches)
+
+
+def test_giving_back_the_best_seats_again_and_again_does_not_make_choosing_slow() -> None:
+    # With nothing but a place where the search ended, each return to the front would cost a walk over the full rows.
+    hall = hall_of("stadium")
+    choosing = Counting(hall)
+    for _ in range(2_000):
+        sell(choosing, choosing.choose(8))
+    choosing.looks = 0
+    for _ in range(500):
+        for seat in hall.benches[0].seats[:2]:
+            choosing.set_free(seat, free=True)
+        sell(choosing, choosing.choose(2))
+        sell(choosing, choosing.choose(8))
+    assert choosing.looks <= 4 * 1_000
+
+
+def test_a_refusal_in_a_full_hall_looks_at_nothing() -> None:
+    hall = hall_of("theatre")
+    choosing = Counting(hall)
+    sell(choosing, tuple(hall.place))
+    choosing.looks = 0
+    assert [choosing.choose(quantity, category=category) for quantity in (1, 8) for category in (None, 0)] == [None] * 4
+    assert choosing.looks == 0
