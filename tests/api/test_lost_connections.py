@@ -14,7 +14,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from rowlock.base.dsns import Dsns
-from rowlock.database import connections
+from rowlock.database import connections, pool
 from tests.support.cutting import Door, door
 from tests.support.http import ADMIN_KEY, outcome, problem, running, said
 from tests.support.seatdb import SeatDb, Show
@@ -296,7 +296,7 @@ async def test_connections_that_died_while_nobody_used_them_are_not_noticed(
 async def test_a_database_that_is_down_is_a_busy_service_and_comes_back_by_itself(
     dsns: Dsns, superuser: Operator, show: Show, db: SeatDb, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "CONNECTION_TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr(pool, "CONNECTION_TIMEOUT_SECONDS", 0.5)
     admin = {"x-api-key": ADMIN_KEY}
     async with running(dsns, v2_rollout_percent=0) as application, application.client() as client:
         token = (await client.reserve(show, [1], by="anna")).json()["reservation_token"]

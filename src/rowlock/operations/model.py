@@ -146,7 +146,7 @@ def report_as_text(found: InvariantReport) -> str:
             lines.append(f"  … and {result.violations_total - LISTED_PER_INVARIANT} more.")
     checked = f"{len(found.results)} invariants checked at {found.checked_at:%Y-%m-%d %H:%M:%S %Z}"
     if found.violations_total == 0:
-        lines.append(f"{checked}: all of them hold.")
+        lines.append(f"{checked}: every invariant holds.")
     else:
         total = _count(found.violations_total, "violation")
         lines.append(f"{checked}: {total}. docs/runbooks/invariant-violated.md says what to do.")
