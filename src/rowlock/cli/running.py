@@ -16,7 +16,7 @@ import typer
 from rowlock.base.dsns import Dsns
 from rowlock.cli.common import DataDir, load_settings, local, refuse, say, warn
 from rowlock.cli.schema import migration_summary
-from rowlock.cli.server import (
+from rowlock.cli.processes import (
     StopEvent,
     StopRequested,
     base_url,

@@ -1,7 +1,7 @@
-"""The house rules that no linter knows, as tests: what modules, SQL files, scripts and lint exceptions look like.
+"""The rules that no linter knows, as tests: what modules, SQL files, scripts and lint exceptions look like.
 
 Every file of the tree is held against each rule, and each rule is shown examples that break it, so that a rule
-which has stopped seeing anything fails too. Who may import whom is import-linter's business (pyproject.toml).
+which has stopped seeing anything fails too. Who may import whom is checked by test_imports.py.
 """
 
 import ast
@@ -110,6 +110,24 @@ def functions_and_views_in_a_migration(text: str) -> Iterator[str]:
         yield f"creates a {kind}: those live in functions/ and views/, where each has one place and is re-applied"
 
 
+# Images that made a reader translate, and names of what is gone. The glossary has the words in use.
+RETIRED = {
+    *("lean", "lane", "lanes", "flight", "flights", "flying", "passenger", "passengers", "board", "boards", "reaper"),
+    *("somebody", "anybody", "nobody", "everybody", "whoever", "herd", "programme", "picture", "pictures", "room"),
+    *("rooms", "reserving"),
+}
+
+
+def retired_words(text: str) -> Iterator[str]:
+    """Of the identifiers of a Python text, those with a retired word in them. Comments and strings are free text."""
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+    for token in (token for token in tokens if token.type == tokenize.NAME):
+        # snake_case and CamelCase alike: the words of the name.
+        words = {word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", token.string)}
+        if found := words & RETIRED:
+            yield f"line {token.start[0]}: {token.string} carries a retired word ({', '.join(sorted(found))})"
+
+
 @dataclass(frozen=True)
 class Rule:
     """A rule's name, the files it is for, the complaints it has about a text, and texts that break it."""
@@ -167,6 +185,17 @@ RULES = [
         ),
     ),
     Rule(
+        "no identifier carries a retired word",
+        tree(SOURCE, ".py") + tree(ROOT / "tests", ".py") + tree(ROOT / "bench", ".py") + tree(ROOT / "scripts", ".py"),
+        retired_words,
+        (
+            "class SeatBoard:\n    pass\n",
+            "lean_road = 1\n",
+            "def test_nobody_is_told():\n    pass\n",
+            "x = flights[0]\n",
+        ),
+    ),
+    Rule(
         "nothing depends on where one machine keeps things",
         [path for path in TREE if b"\0" not in path.read_bytes() and path.name != "uv.lock"],
         places_on_one_machine,
@@ -174,8 +203,8 @@ RULES = [
         ("see /" + "home/anna/notes", 'open("/' + 'work/x")', "../" + "shared/x"),
     ),
     Rule(
-        "the domain needs nothing but the standard library",
-        tree(SOURCE / "domain", ".py"),
+        "base needs nothing but the standard library",
+        tree(SOURCE / "base", ".py"),
         third_party_imports,
         ("import msgspec\n", "from psycopg.rows import dict_row\n", "def f():\n    import uuid, yaml\n"),
     ),
@@ -254,3 +283,30 @@ def test_migrations_are_numbered_without_gaps() -> None:
 )
 def test_a_gap_in_the_numbering_of_migrations_is_seen(names: list[str]) -> None:
     assert gaps_in_numbering(names)
+
+
+# The same name means the same thing in each noun; every other module has a name of its own.
+SHARED_NAMES = {"__init__", "admin_api", "api", "errors", "jobs", "model", "pages", "service", "store"}
+
+
+def repeated_names(paths: list[Path]) -> list[str]:
+    """Modules that share their name with another one, though it is none of those that every noun has."""
+    names = [path.stem for path in paths]
+    return sorted({name for name in names if names.count(name) > 1} - SHARED_NAMES)
+
+
+def test_no_two_modules_have_one_name() -> None:
+    assert repeated_names(tree(SOURCE, ".py")) == []
+
+
+def test_a_repeated_name_is_seen() -> None:
+    paths = [Path(path) for path in ("a/doctor.py", "b/doctor.py", "a/service.py", "b/service.py", "a/__init__.py")]
+
+    assert repeated_names(paths) == ["doctor"]
+
+
+@pytest.mark.parametrize("folder", ["src", "tests", "bench", "scripts", "docs"])
+def test_no_file_name_carries_a_retired_word(folder: str) -> None:
+    names = {path.relative_to(ROOT).as_posix() for path in tree(ROOT / folder, ".py", ".sql", ".md", ".lua", ".toml")}
+
+    assert {name for name in names if set(re.findall(r"[a-z]+", name.lower())) & RETIRED} == set()
