@@ -53,8 +53,8 @@ class Catalogue:
         """One show with its prices, or None."""
 
         async def operation(connection: Connection) -> tuple[ShowListing, list[Price]] | None:
-            found = await store.list_public_shows(connection, show_id)
-            return (found[0], await store.prices(connection, show_id)) if found else None
+            found = await store.public_show(connection, show_id)
+            return None if found is None else (found, await store.prices(connection, show_id))
 
         return await call(self._cells.of(show_id).app, operation, repeatable=True, reads=True)
 

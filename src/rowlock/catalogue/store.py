@@ -38,11 +38,18 @@ _SEAT_TYPES = (
 )  # fmt: skip
 
 
-async def list_public_shows(connection: Connection, show_id: UUID | None = None) -> list[ShowListing]:
-    """All shows but drafts in order of their start, or the one with `show_id`."""
+async def list_public_shows(connection: Connection) -> list[ShowListing]:
+    """All shows but drafts in order of their start."""
     async with connection.cursor(row_factory=class_row(ShowListing)) as cursor:
-        await cursor.execute(query("catalogue.list_public_shows"), {"show_id": show_id})
+        await cursor.execute(query("catalogue.list_public_shows"))
         return await cursor.fetchall()
+
+
+async def public_show(connection: Connection, show_id: UUID) -> ShowListing | None:
+    """One show; None when there is none, or only a draft."""
+    async with connection.cursor(row_factory=class_row(ShowListing)) as cursor:
+        await cursor.execute(query("catalogue.public_show"), (show_id,))
+        return await cursor.fetchone()
 
 
 async def prices(connection: Connection, show_id: UUID) -> list[Price]:

@@ -26,7 +26,7 @@ where organization_id = %(organization_id)s and name = %(name)s
 
 -- name: add_venue
 -- scope: catalogue
--- A new venue, or no row when the organization has one of that name already, perhaps since a moment ago.
+-- A new venue, or no row when the organization has one of that name already, also from a concurrent transaction.
 insert into rowlock.venues (organization_id, name, time_zone)
 values (%(organization_id)s, %(name)s, %(time_zone)s)
 on conflict (organization_id, name) do nothing
@@ -34,8 +34,8 @@ returning venue_id, organization_id, name, time_zone
 
 -- name: lock_venue
 -- scope: catalogue
--- Whoever publishes a plan of this venue next waits, so that versions count up without a gap or a clash. No row when
--- there is no such venue.
+-- Makes other transactions that publish a plan of this venue wait, so that versions have no gaps and no duplicates. No
+-- row when there is no such venue.
 select venue_id from rowlock.venues where venue_id = %s for update
 
 -- name: add_plan
@@ -84,7 +84,7 @@ order by o.name, v.name, p.name, p.version
 
 -- name: find_plan
 -- scope: catalogue
--- What a new show needs to know of its plan. A category's place in `categories` is its number.
+-- What a new show needs of its plan. A category's position in `categories` is its number.
 select p.plan_id, p.name, p.version, v.name as venue, v.time_zone, p.seats_total, p.layout -> 'categories' as categories
 from rowlock.seating_plans as p
 join rowlock.venues as v using (venue_id)
@@ -92,13 +92,12 @@ where p.plan_id = %s
 
 -- name: plan_layout
 -- scope: catalogue
--- A plan version and everything of it but its seats. Together with plan_seats it is the whole plan.
+-- A plan version without its seats, which plan_seats returns.
 select plan_id, name, version, seats_total, layout from rowlock.seating_plans where plan_id = %s
 
 -- name: plan_seats
 -- scope: catalogue
--- The seats of a plan version in order of their ids. The client asks for binary results, as a hall has thousands of
--- them.
+-- The seats of a plan version in order of their ids. The client asks for binary results: a plan has thousands of seats.
 select seat_id, row_no, run_no, position, number, label, x, y, category, kind, source_id
 from rowlock.seats
 where plan_id = %s
@@ -150,15 +149,25 @@ order by starts_at, title, show_id
 
 -- name: list_public_shows
 -- scope: catalogue
--- Every show that buyers may see, which leaves out drafts, in order of the start. With a show_id only that show.
--- Durations are in seconds, prices in minor units.
+-- Every show that buyers may see, which leaves out drafts, in order of the start. Durations are in seconds, prices in
+-- minor units.
 select
     show_id, slug, title, plan_id, venue, time_zone, organization, starts_at, sales_start_at, sales_end_at, status,
     currency, price_from_minor, seats_total, seats_available, max_seats_per_reservation, hold_seconds,
     extension_seconds, max_extensions
 from rowlock.show_listing
-where status <> 'draft' and (%(show_id)s::uuid is null or show_id = %(show_id)s)
+where status <> 'draft'
 order by starts_at, title, show_id
+
+-- name: public_show
+-- scope: show
+-- One show as list_public_shows has it; no row for a draft.
+select
+    show_id, slug, title, plan_id, venue, time_zone, organization, starts_at, sales_start_at, sales_end_at, status,
+    currency, price_from_minor, seats_total, seats_available, max_seats_per_reservation, hold_seconds,
+    extension_seconds, max_extensions
+from rowlock.show_listing
+where status <> 'draft' and show_id = %s
 
 -- name: show_prices
 -- scope: show
@@ -180,5 +189,6 @@ select not exists (select from rowlock.seating_plans) and not exists (select fro
 
 -- name: lock_catalogue
 -- scope: catalogue
--- Until the end of the transaction no other session fills an empty catalogue. The number only has to be our own.
+-- An advisory lock: until the end of the transaction no other session fills an empty catalogue. The number is
+-- arbitrary; no other advisory lock uses it.
 select pg_advisory_xact_lock(7237115463281209441)

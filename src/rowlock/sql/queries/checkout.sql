@@ -1,8 +1,8 @@
--- Orders for holds, and their payment. Today only the demonstration sells in this way.
+-- Orders for holds, and their completion. Only the demonstration uses them so far.
 
 -- name: add_orders
 -- scope: show
--- A pending order for each hold, at the prices of the show, as a checkout would write it.
+-- A pending order for each hold, at the prices of the show.
 with orders as (
     insert into rowlock.ticket_orders
         (show_id, order_id, order_code, idempotency_key, reservation_id, customer_name, customer_email, total_minor,
@@ -39,8 +39,8 @@ join rowlock.show_prices as p on p.show_id = o.show_id and p.category = c.catego
 
 -- name: complete_orders
 -- scope: show
--- Every pending order of the show is paid, one call of the function each, as checkouts do it. Returns how many were
--- completed, and how many there were.
+-- Completes every pending order of the show, one call of the function each. Returns the number of completed orders, and
+-- of all.
 select count(*) filter (where c.outcome = 'OK'), count(*)
 from rowlock.ticket_orders as o
 cross join lateral rowlock.complete_order_atomic(o.show_id, o.order_id, 'demo') as c

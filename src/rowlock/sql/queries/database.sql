@@ -1,10 +1,9 @@
--- The schema of a database as rows of text, the same on every server version, for `db.schema`. Each has the name of a
--- table, view or function first. They run with rowlock as the search path.
+-- The schema of a database as rows of text, the same on every server version, for `database.schema.description`. The
+-- first column is the name of a table, view or function. They run with rowlock as the search path.
 
 -- name: describe_tables
 -- scope: cell
--- Each table, what it is a partition of, and what follows its columns. Partitions that come and go by date are left
--- out by the caller.
+-- Each table, what it is a partition of, and what follows its columns. The caller leaves out monthly partitions.
 select
     c.relname::text as name,
     (
@@ -20,7 +19,7 @@ order by c.relname
 
 -- name: describe_views
 -- scope: cell
--- The names of the views. Their text has files of its own.
+-- The names of the views. Their text is in sql/views.
 select c.relname::text as name
 from pg_class as c
 where c.relnamespace = 'rowlock'::regnamespace and c.relkind = 'v'
@@ -28,7 +27,7 @@ order by c.relname
 
 -- name: describe_functions
 -- scope: cell
--- The head of each function. Its body has a file of its own.
+-- The declaration of each function. Its body is in sql/functions.
 select
     p.oid::regprocedure::text as name,
     concat_ws(
@@ -73,7 +72,7 @@ order by name, a.attnum
 
 -- name: describe_constraints
 -- scope: cell
--- A column's NOT NULL is a constraint with a name since PostgreSQL 18; it is said with the column.
+-- Without NOT NULL, which describe_columns has: it is a named constraint only since PostgreSQL 18.
 select c.relname::text as name, format('constraint %I %s', k.conname, pg_get_constraintdef(k.oid)) as line
 from pg_class as c
 join pg_constraint as k on k.conrelid = c.oid
@@ -115,8 +114,8 @@ order by name, position
 
 -- name: describe_rights
 -- scope: cell
--- What others may do is granted. The owner may do everything, so there only a lack is worth a line. MAINTAIN exists
--- since PostgreSQL 17 and is left out.
+-- A grant line for each right of other roles, a revoke line for each right that the owner lacks. MAINTAIN exists since
+-- PostgreSQL 17 and is left out.
 with acl as (
     select c.relname::text as name, quote_ident(c.relname) as object, c.relowner as owner, x.grantee,
         lower(x.privilege_type) as privilege

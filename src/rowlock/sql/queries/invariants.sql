@@ -1,10 +1,10 @@
--- The invariants, each a question for what contradicts it, named by its code in lower case (`db.auditing` lists
--- them). A row is one violation: show_id, seat_id, reservation_id, order_id, each null where it does not apply, and
--- what is wrong.
+-- The invariants, each as a query for its violations, named by its code in lower case (`operations.model` lists them).
+-- A row is one violation: show_id, seat_id, reservation_id, order_id, each null where it does not apply, and what is
+-- wrong.
 
 -- name: guard_missing
 -- scope: cell
--- A guard that was dropped, or that PostgreSQL does not keep up any more, guards nothing.
+-- Indexes and constraints that are missing, or that PostgreSQL does not enforce for all rows.
 select null::uuid as show_id, null::integer as seat_id, null::uuid as reservation_id, null::uuid as order_id,
     'the unique index ' || g.name || ' of ' || g.table_name || ' is missing or not valid' as what
 from (
@@ -36,7 +36,7 @@ where not exists (
 
 -- name: seat_claimed_twice
 -- scope: cell
--- The unique index forbids this. The check asks the rows, in case the index is missing or damaged.
+-- The unique index forbids this. The query counts rows, in case the index is missing or damaged.
 select c.show_id, c.seat_id, null::uuid as reservation_id, null::uuid as order_id,
     'claimed ' || count(*) || ' times: ' || string_agg(c.status, ', ' order by c.status) as what
 from rowlock.show_seats as c
@@ -58,13 +58,13 @@ where p.seat_id is null
 
 -- name: claim_without_reservation
 -- scope: cell
--- Also for claims past their deadline: a lapsed claim is taken over or removed together with what it belongs to.
+-- Includes claims past their deadline: a lapsed claim is taken over or removed together with its reservation.
 select c.show_id, c.seat_id, c.reservation_id, c.order_id,
     case
         when r.reservation_id is null then 'reserved for a reservation that does not exist'
         when r.status <> 'active' then 'reserved for a reservation that is ' || r.status
         when c.seat_id <> all(r.seat_ids) then 'reserved for a reservation that does not list the seat'
-        when c.reserved_by is distinct from r.reserved_by then 'reserved by somebody else than the reservation'
+        when c.reserved_by is distinct from r.reserved_by then 'reserved by another holder than its reservation'
         else 'reserved until ' || c.reserved_until || ', the reservation until ' || r.expires_at
     end as what
 from rowlock.show_seats as c
@@ -80,7 +80,7 @@ where c.status = 'reserved'
 
 -- name: reservation_without_claim
 -- scope: cell
--- The clock is read after the snapshot was taken: a hold still running now has lost no seat in the snapshot.
+-- The clock is read after the snapshot was taken: a hold that is still live now has all its claims in the snapshot.
 select r.show_id, s.seat_id, r.reservation_id, null::uuid as order_id,
     'held by a live reservation, but not claimed for it' as what
 from rowlock.seat_reservations as r
@@ -105,7 +105,7 @@ having count(*) > 1
 
 -- name: limit_exceeded
 -- scope: cell
--- Of live reservations only: the limits of a show may be tightened afterwards.
+-- Active reservations only: the limits of a show may be tightened afterwards.
 select r.show_id, null::integer as seat_id, r.reservation_id, null::uuid as order_id,
     concat_ws(
         '; ',
@@ -134,7 +134,7 @@ where r.status = 'active'
 
 -- name: blocked_without_reason
 -- scope: cell
--- An empty reason is no reason.
+-- An empty reason counts as none.
 select c.show_id, c.seat_id, c.reservation_id, c.order_id, 'blocked without a reason' as what
 from rowlock.show_seats as c
 where c.status = 'blocked' and coalesce(c.block_reason, '') = ''
@@ -157,7 +157,7 @@ where c.status = 'sold'
 
 -- name: sold_without_ticket
 -- scope: cell
--- A void ticket is not a live one. Two live tickets are as wrong as none.
+-- A sold seat has exactly one ticket that is not void.
 select c.show_id, c.seat_id, c.reservation_id, c.order_id,
     'sold with ' || t.tickets || ' live tickets of its order' as what
 from rowlock.show_seats as c
@@ -170,7 +170,7 @@ where c.status = 'sold' and t.tickets <> 1
 
 -- name: order_without_seat
 -- scope: cell
--- A partially refunded order has given back seats, and their tickets are void: there the tickets say what is left.
+-- Paid orders only: of a partially refunded one some seats were given back. TICKET_WITHOUT_SEAT covers the others.
 select i.show_id, i.seat_id, o.reservation_id, i.order_id, 'paid for, but not sold to the order' as what
 from rowlock.ticket_orders as o
 join rowlock.ticket_order_items as i using (show_id, order_id)
@@ -183,7 +183,7 @@ where o.status = 'paid'
 
 -- name: ticket_without_seat
 -- scope: cell
--- A used ticket counts as live as well: only void ones are left out.
+-- Void tickets are left out; a used ticket counts as live.
 select t.show_id, t.seat_id, null::uuid as reservation_id, t.order_id,
     'the ticket ' || t.ticket_id || ' is ' || t.status || ', but the seat is not sold to its order' as what
 from rowlock.tickets as t
@@ -196,8 +196,8 @@ where t.status <> 'void'
 
 -- name: audit_log_disagrees
 -- scope: cell
--- Fold the log to the last word about each seat, and compare it with the claims. Partitions that were archived took
--- the beginning of older shows with them, so only shows made since the oldest partition can be told.
+-- Compares the last event of each seat in the log with its claim. Archived partitions held the first events of older
+-- shows, so only shows made since the start of the oldest partition are compared.
 with history as (
     select coalesce(
         min((regexp_match(pg_get_expr(p.relpartbound, p.oid), 'FROM \(''([^'']+)''\)'))[1]::timestamptz),
@@ -207,13 +207,13 @@ with history as (
     join pg_class as p on p.oid = i.inhrelid
     where i.inhparent = 'rowlock.seat_reservation_audit_log'::regclass
 ),
-told_shows as (
+complete_shows as (
     select s.show_id
     from rowlock.shows as s, history as h
     where s.created_at >= h.begins_at
 ),
-words as (
-    -- The log of a completion names the seats sold; the seats that the order left out are in its metadata.
+seat_events as (
+    -- A completed event lists the seats sold; seats of the hold that the order left out are in its metadata.
     select a.show_id, e.seat_id, a.id, e.status, a.reservation_id, a.order_id
     from rowlock.seat_reservation_audit_log as a
     cross join lateral (
@@ -237,9 +237,9 @@ words as (
     ) as e
     where a.event not in ('failed', 'extended')
 ),
-last_words as (
+last_events as (
     select distinct on (w.show_id, w.seat_id) w.*
-    from words as w
+    from seat_events as w
     order by w.show_id, w.seat_id, w.id desc
 )
 select show_id, seat_id, coalesce(c.reservation_id, w.reservation_id) as reservation_id,
@@ -252,8 +252,8 @@ select show_id, seat_id, coalesce(c.reservation_id, w.reservation_id) as reserva
             else concat_ws(' by ', w.status, coalesce(w.order_id, w.reservation_id))
         end as what
 from rowlock.show_seats as c
-full join last_words as w using (show_id, seat_id)
-where show_id in (select t.show_id from told_shows as t)
+full join last_events as w using (show_id, seat_id)
+where show_id in (select t.show_id from complete_shows as t)
     and (
         coalesce(c.status, 'free') <> coalesce(w.status, 'free')
         or (c.status = 'reserved' and c.reservation_id is distinct from w.reservation_id)
@@ -262,7 +262,7 @@ where show_id in (select t.show_id from told_shows as t)
 
 -- name: reservation_event_missing
 -- scope: cell
--- Each reservation was created once, and ended once if it has ended; events in archived partitions cannot be asked.
+-- Each reservation was created once, and ended once if it has ended. Events in archived partitions are not counted.
 with history as (
     select coalesce(
         min((regexp_match(pg_get_expr(p.relpartbound, p.oid), 'FROM \(''([^'']+)''\)'))[1]::timestamptz),
@@ -289,8 +289,8 @@ judged as (
         r.show_id,
         r.reservation_id,
         r.status,
-        r.created_at >= h.begins_at as creation_is_told,
-        r.ended_at >= h.begins_at as end_is_told,
+        r.created_at >= h.begins_at as creation_is_logged,
+        r.ended_at >= h.begins_at as end_is_logged,
         coalesce(e.created, 0) as created,
         coalesce(case r.status when 'completed' then e.completed when 'released' then e.released else e.expired end, 0)
             as ended,
@@ -301,18 +301,18 @@ judged as (
 )
 select j.show_id, null::integer as seat_id, j.reservation_id, null::uuid as order_id,
     case
-        when j.creation_is_told and j.created <> 1 then 'the audit log has ' || j.created || ' created events'
+        when j.creation_is_logged and j.created <> 1 then 'the audit log has ' || j.created || ' created events'
         when j.status = 'active' then 'active, but the audit log says that it has ended'
         else 'the audit log has ' || j.ended || ' ' || j.status || ' events'
     end as what
 from judged as j
-where (j.creation_is_told and j.created <> 1)
+where (j.creation_is_logged and j.created <> 1)
     or (j.status = 'active' and j.endings > 0)
-    or (j.end_is_told and j.ended <> 1)
+    or (j.end_is_logged and j.ended <> 1)
 
 -- name: audit_id_repeated
 -- scope: cell
--- One sequence numbers all partitions, but uniqueness can only be promised within each.
+-- One sequence numbers all partitions, but a unique index covers each partition only.
 select (array_agg(a.show_id order by a.at))[1] as show_id, null::integer as seat_id, null::uuid as reservation_id,
     null::uuid as order_id, 'the audit log has the id ' || a.id || ' ' || count(*) || ' times' as what
 from rowlock.seat_reservation_audit_log as a
@@ -321,9 +321,9 @@ having count(*) > 1
 
 -- name: audit_log_changeable
 -- scope: cell
--- Rights on the log, or a partition of it, that a role was given or kept. Superusers need no rights.
+-- Rights to change the log or a partition of it that a role has. Superusers need no rights and are not found.
 select null::uuid as show_id, null::integer as seat_id, null::uuid as reservation_id, null::uuid as order_id,
-    coalesce(pg_get_userbyid(nullif(g.grantee, 0)), 'everybody') || ' may '
+    coalesce(pg_get_userbyid(nullif(g.grantee, 0)), 'public') || ' may '
         || lower(string_agg(g.privilege_type, ', ' order by g.privilege_type)) || ' ' || t.relid::regclass as what
 from pg_partition_tree('rowlock.seat_reservation_audit_log') as t
 join pg_class as c on c.oid = t.relid
@@ -333,7 +333,7 @@ group by g.grantee, t.relid
 
 -- name: plan_changed
 -- scope: cell
--- The checksum of a plan is computed anew from its rows and compared with the one it was published with.
+-- The checksum of a plan, computed from its rows, differs from the one it was published with.
 select null::uuid as show_id, null::integer as seat_id, null::uuid as reservation_id, null::uuid as order_id,
     'the plan ' || p.name || ', version ' || p.version || ' (' || p.plan_id || '), was changed after it was published'
         as what
@@ -343,7 +343,7 @@ where p.checksum is distinct from c.checksum
 
 -- name: seat_count_wrong
 -- scope: cell
--- Seat ids of a plan go from 1 to their number, so the last id must be the number too.
+-- Seat ids of a plan go from 1 to the number of seats, so the last id equals that number.
 with counted as (
     select p.plan_id, p.seats_total, c.seats, c.last_seat_id
     from rowlock.seating_plans as p

@@ -1,4 +1,4 @@
--- What the doctor and the readiness check ask about a server and the tables and functions of Rowlock on it.
+-- Facts about a server and Rowlock's tables and functions on it, for the doctor and the readiness check.
 
 -- name: server_facts
 -- scope: cell
@@ -24,7 +24,7 @@ select
 
 -- name: schema_facts
 -- scope: cell
--- What the doctor looks at in Rowlock's own tables. Missing partitions are months as YYYY_MM.
+-- The state of Rowlock's own tables, for the doctor. Missing partitions are months as YYYY_MM.
 select
     array(
         select to_char(m, 'YYYY_MM')
@@ -46,6 +46,5 @@ from rowlock.lapsed_reservations as l
 
 -- name: functions_present
 -- scope: cell
--- Whether the stored functions are installed. The readiness check calls it: without them the program cannot serve
--- version 2.
+-- Whether the stored functions are installed, for the readiness check: version 2 cannot be served without them.
 select count(*) > 0 from pg_proc where pronamespace = 'rowlock'::regnamespace and proname = 'reserve_seats_batch'

@@ -1,10 +1,10 @@
--- Reserving, extending, changing and releasing seats, the box office, the seats of a show as they are now, and the
--- upkeep of reservations. The rules are in the functions that are called here.
+-- Reserving, extending, changing and releasing seats, blocking them for the box office, the current seats of a show,
+-- and cleanup. The rules are in the functions that are called here.
 
 -- name: reserve_batch
 -- scope: show
--- Reserves seats for many requests for one show, one row per request in their order. This is the hottest statement:
--- the coalescer of reservations sends every batch with it.
+-- Reserves seats for many requests for one show, one row per request in their order. This is the most frequent
+-- statement: the coalescer of reservations sends every batch with it.
 select
     request, outcome, reservation_id, seat_ids, unavailable_seat_ids, expires_at, extension_count,
     extensions_remaining, server_time
@@ -59,8 +59,8 @@ order by s.seat_id
 
 -- name: shows_of_key
 -- scope: catalogue
--- The shows whose reservation ids carry this key: one, but for a coincidence of 32 bits. It finds the show of a
--- request that names a reservation only.
+-- The shows whose reservation ids carry this key: one, unless two shows share the 32 bits. It finds the show of a
+-- request that names only a reservation.
 select show_id from rowlock.shows where show_key = %s
 
 -- name: block_seats
@@ -76,8 +76,8 @@ select outcome, seat_ids from rowlock.unblock_seats_atomic(%s::uuid, %s::integer
 
 -- name: seat_changes
 -- scope: show
--- The state of each seat that changed after an audit id, or every claim when the id is null. The live seat map
--- follows a show with it. The first five columns are the same in each row, and the seat is null when none changed.
+-- The state of each seat that changed after an audit id, or every claim when the id is null. Seat availability is kept
+-- current with it. The first five columns are the same in each row, and the seat is null when none changed.
 select seats_total, last_id, horizon::text::bigint, next_xid::text::bigint, server_time, seat_id, status, reserved_until
 from rowlock.seat_changes_since(%s::uuid, %s::bigint)
 

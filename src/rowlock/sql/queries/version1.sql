@@ -3,14 +3,14 @@
 
 -- name: rollout_override
 -- scope: catalogue
--- The percentage of requests that an operator wants served by version 2, or no row when the setting of the program
--- counts.
+-- The operator's percentage of version 1 sessions to be served by version 2, or no row when the setting of the
+-- process applies.
 select value::integer from rowlock.runtime_settings where name = 'v2_rollout_percent'
 
 -- name: show_rules
 -- scope: show
--- What a reservation needs to know of its show: whether it is on sale, its limits, how long a hold lasts in seconds,
--- and whether this reservation is known already.
+-- What a reservation needs of its show: whether it is on sale, its limits, how long a hold lasts in seconds, and
+-- whether this reservation id exists already.
 select
     status = 'on_sale'
         and coalesce(sales_start_at <= clock_timestamp(), true)
@@ -25,7 +25,7 @@ where show_id = %(show_id)s
 
 -- name: find_reservation
 -- scope: show
--- A reservation as it is recorded, for a request that was sent twice.
+-- A recorded reservation, for a repeated request.
 select seat_ids, reserved_by, token_hash, expires_at, extension_count
 from rowlock.seat_reservations
 where show_id = %s and reservation_id = %s
@@ -46,7 +46,7 @@ select expires_at <= clock_timestamp() from rowlock.seat_reservations where show
 
 -- name: unavailable_seats
 -- scope: show
--- Which of the wanted seats cannot be had. A claim past its deadline does not count.
+-- Those of the requested seats that are not available. A claim past its deadline does not count.
 select seat_id
 from rowlock.show_seats
 where show_id = %s and seat_id = any(%s) and (status <> 'reserved' or reserved_until > clock_timestamp())
@@ -82,8 +82,8 @@ returning expires_at, clock_timestamp()
 
 -- name: lock_seats
 -- scope: show
--- Locks the wanted seats that are free, and the claims of the retired hold, in one ordered pass. An expired claim is
--- locked and left as it is until it is known who gets the seat.
+-- Locks the requested seats that are available, and the claims of the retired hold, in one ordered pass. An expired
+-- claim is locked and stays unchanged until it is known whether all seats could be locked.
 insert into rowlock.show_seats as c (show_id, seat_id, status, reservation_id, reserved_by, reserved_until)
 select %(show_id)s, s.seat_id, 'reserved', %(reservation_id)s, %(reserved_by)s, %(reserved_until)s
 from unnest(%(seat_ids)s::integer[]) as s (seat_id)
@@ -109,12 +109,12 @@ returning seat_id
 
 -- name: delete_reservation
 -- scope: show
--- Takes back insert_reservation when not all of the wanted seats could be locked.
+-- Undoes insert_reservation when not all of the requested seats could be locked.
 delete from rowlock.seat_reservations where show_id = %s and reservation_id = %s
 
 -- name: lock_reservation
 -- scope: show
--- A reservation for whoever knows its token or is its holder, locked, to be released.
+-- A reservation to be released, locked, if the token's hash or the holder matches.
 select status, seat_ids, session_id, created_at
 from rowlock.seat_reservations
 where show_id = %(show_id)s and reservation_id = %(reservation_id)s
@@ -140,7 +140,7 @@ returning extract(epoch from ended_at - created_at)::float8
 
 -- name: write_audit_row
 -- scope: show
--- One row of the audit log. Version 1 writes it in the transaction of what it tells, as the functions do.
+-- One row of the audit log. Version 1 writes it in the transaction of the change, as the functions do.
 insert into rowlock.seat_reservation_audit_log
     (show_id, reservation_id, event, seat_ids, session_id, ip_address, user_agent, error_code, metadata)
 values (
