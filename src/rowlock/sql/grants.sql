@@ -1,10 +1,10 @@
--- Who may do what. Applied after every migration; naming a role that does not exist here is skipped, and
--- `rowlock doctor` says which guarantee is weaker for it.
+-- The rights of each role. Applied after every migration. Grants to a role that does not exist are skipped, and
+-- `rowlock doctor` reports which guarantee is weaker without it.
 --
 -- rowlock_app: reads the catalogue and the views, executes the functions, has no grant on a seat table.
 -- rowlock_v1:  the version 1 fallback writes the seat tables directly, and nothing else.
 
--- Nobody changes or deletes what was logged, not even the owner.
+-- No role may change or delete rows of the audit log, not even the owner.
 revoke update, delete, truncate on rowlock.seat_reservation_audit_log from current_user;
 revoke update, delete, truncate on rowlock.seat_reservation_audit_log_default from current_user;
 

@@ -379,7 +379,7 @@ grant select on reservation_cleanup_job_status to rowlock_app;
 --     plan_id uuid
 --     currency text
 --     server_time timestamp with time zone
-comment on view reservation_details is 'A hold with its deadline; status says expired as soon as it is.';
+comment on view reservation_details is 'A hold with its deadline; status is expired from the deadline on.';
 grant select on reservation_details to rowlock_app;
 
 -- view seat_change_feed:
@@ -392,7 +392,7 @@ grant select on reservation_details to rowlock_app;
 --     event text
 --     seat_ids integer[]
 --     metadata jsonb
-comment on view seat_change_feed is 'Committed seat events without gaps: the source of the live map.';
+comment on view seat_change_feed is 'Committed seat events in an order without gaps, for consumers that follow the seats of a show.';
 grant select on seat_change_feed to rowlock_app;
 
 -- view seat_states:
@@ -439,7 +439,7 @@ create function block_seats_atomic(p_show_id uuid, p_seat_ids integer[], p_reaso
     set plan_cache_mode=force_generic_plan
     set search_path=rowlock, pg_temp
     as 'see functions/block_seats_atomic.sql';
-comment on function block_seats_atomic is 'Keep seats from being sold, all or nothing, with a reason. Never overruns a live hold or a sale.';
+comment on function block_seats_atomic is 'Keep seats from being sold, all or nothing, with a reason. Never replaces a live hold or a sale.';
 grant execute on function block_seats_atomic to rowlock_app;
 
 create function change_seats_atomic(p_show_id uuid, p_reservation_id uuid, p_add integer[], p_remove integer[], p_token_hash bytea DEFAULT NULL::bytea, p_reserved_by text DEFAULT NULL::text, p_session_id text DEFAULT NULL::text, p_ip_address inet DEFAULT NULL::inet, p_user_agent text DEFAULT NULL::text)
@@ -521,7 +521,7 @@ create function release_seats_batch(p_show_id uuid, p_reservation_ids uuid[], p_
     set plan_cache_mode=force_generic_plan
     set search_path=rowlock, pg_temp
     as 'see functions/release_seats_batch.sql';
-comment on function release_seats_batch is 'Give back every seat of many holds of one show, each for its owner. Repeatable. One row a request.';
+comment on function release_seats_batch is 'Give back every seat of many holds of one show, each for its owner. Repeatable. One row per request.';
 grant execute on function release_seats_batch to rowlock_app;
 
 create function reserve_seats_atomic(p_show_id uuid, p_seat_ids integer[], p_reserved_by text, p_session_id text DEFAULT NULL::text, p_ip_address inet DEFAULT NULL::inet, p_user_agent text DEFAULT NULL::text, p_reservation_id uuid DEFAULT NULL::uuid, p_token_hash bytea DEFAULT NULL::bytea)
@@ -529,7 +529,7 @@ create function reserve_seats_atomic(p_show_id uuid, p_seat_ids integer[], p_res
     language plpgsql security definer
     set search_path=rowlock, pg_temp
     as 'see functions/reserve_seats_atomic.sql';
-comment on function reserve_seats_atomic is 'Reserve seats of a show for one holder, all or nothing. Outcomes come back as data.';
+comment on function reserve_seats_atomic is 'Reserve seats of a show for one holder, all or nothing. Outcomes are returned as data.';
 grant execute on function reserve_seats_atomic to rowlock_app;
 
 create function reserve_seats_batch(p_show_id uuid, p_reservation_ids uuid[], p_token_hashes bytea[], p_seat_ids integer[], p_seat_requests integer[], p_reserved_by text[], p_session_ids text[], p_ip_addresses inet[], p_user_agents text[])
@@ -540,7 +540,7 @@ create function reserve_seats_batch(p_show_id uuid, p_reservation_ids uuid[], p_
     set plan_cache_mode=force_generic_plan
     set search_path=rowlock, pg_temp
     as 'see functions/reserve_seats_batch.sql';
-comment on function reserve_seats_batch is 'Reserve seats of one show for many requests, each all or nothing, in order of arrival. One row a request.';
+comment on function reserve_seats_batch is 'Reserve seats of one show for many requests, each all or nothing, in order of arrival. One row per request.';
 grant execute on function reserve_seats_batch to rowlock_app;
 
 create function seat_changes_since(p_show_id uuid, p_after_id bigint DEFAULT NULL::bigint)

@@ -1,6 +1,6 @@
 -- block_seats_atomic: keep seats from being sold, for the box office: house seats, a broken chair, a camera.
 --
--- All or nothing. A seat that is blocked already gets the new reason; a live hold or a sale is never overrun.
+-- All or nothing. A seat that is blocked already gets the new reason; a live hold or a sale is never replaced.
 --
 -- Locks     the seats, by seat id, in one statement.
 -- Outcomes  in precedence: INVALID_INPUT, SHOW_NOT_FOUND, SEATS_NOT_FOUND, SEATS_UNAVAILABLE, OK.
@@ -46,7 +46,7 @@ begin
     end;
 
     if v_outcome is null then
-        -- A fresh claim carries the id of this call until we know that all seats can be had.
+        -- A new claim carries the id of this call until it is known that all seats are available.
         with locked as (
             insert into show_seats as c (show_id, seat_id, status, reservation_id, block_reason)
             select p_show_id, s.seat_id, 'blocked', v_call, p_reason
@@ -87,5 +87,5 @@ begin
 end
 $$;
 comment on function rowlock.block_seats_atomic is
-    'Keep seats from being sold, all or nothing, with a reason. Never overruns a live hold or a sale.';
+    'Keep seats from being sold, all or nothing, with a reason. Never replaces a live hold or a sale.';
 revoke all on function rowlock.block_seats_atomic from public;

@@ -1,11 +1,11 @@
--- change_seats_atomic: add and drop seats of a live hold in one step, without letting go of the rest.
+-- change_seats_atomic: add and drop seats of a live hold in one step, without releasing the others.
 --
--- The result is (held + p_add) - p_remove; what is already so is fine, so that a call whose answer was lost can be
--- repeated. The deadline does not move. The owner is whoever knows the token (p_token_hash) or is the holder
--- (p_reserved_by).
+-- The result is (held + p_add) - p_remove. Adding a held seat or removing one that is not held changes nothing, so
+-- that a call whose answer was lost can be repeated. The deadline does not move. The caller owns the hold if it
+-- gives the token's hash (p_token_hash) or the holder (p_reserved_by).
 --
 -- Locks     the reservation row, then held and added seats together, in seat order, in one statement. The clock is
---           read after both: a hold that ran out while we waited is refused.
+--           read after both: a hold that ran out during the wait is refused.
 -- Outcomes  in precedence: INVALID_INPUT, RESERVATION_NOT_FOUND, RESERVATION_NOT_ACTIVE, RESERVATION_EXPIRED,
 --           TOO_MANY_SEATS, SEATS_NOT_FOUND, SHOW_NOT_ON_SALE (when seats are added), SEATS_UNAVAILABLE, OK.
 -- Writes    seat_reservations, show_seats, one audit row (changed or failed; none when nothing had to change).
@@ -58,7 +58,7 @@ begin
     for update;
     -- step: reservation_locked
 
-    -- Only what is not yet so: the rest of the request has been done already.
+    -- Only changes that are not in effect yet, because the call may be a repetition.
     v_add := array(
         select distinct a from unnest(p_add) as a where a <> all(coalesce(v_hold.seat_ids, '{}')) order by a
     );
@@ -111,7 +111,7 @@ begin
         v_now := clock_timestamp();
         v_missing := array(select a from unnest(v_add) as a where a <> all(v_locked));
         v_outcome := case
-            -- A held seat that is not ours any more was taken over after the deadline.
+            -- A claim that no longer belongs to this hold was taken over after the deadline.
             when v_hold.expires_at <= v_now or v_kept < cardinality(v_hold.seat_ids) then 'RESERVATION_EXPIRED'
             when cardinality(v_missing) > 0 then 'SEATS_UNAVAILABLE'
             else 'OK'
@@ -130,7 +130,7 @@ begin
             where a.show_id = p_show_id and a.reservation_id = p_reservation_id;
             v_hold.seat_ids := v_after;
         else
-            -- Give back what this call has locked and did not hold before.
+            -- Remove the claims that this call added.
             delete from show_seats as c
             where c.show_id = p_show_id and c.seat_id = any(v_add) and c.reservation_id = p_reservation_id;
         end if;

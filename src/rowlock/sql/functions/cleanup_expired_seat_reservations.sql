@@ -1,13 +1,12 @@
--- cleanup_expired_seat_reservations: retire holds that have run out, oldest first. Bookkeeping only: their seats were
--- free the moment they ran out.
+-- cleanup_expired_seat_reservations: retire holds that have run out, oldest first. Bookkeeping only: their seats are
+-- available from the deadline on.
 --
 -- Any number of callers (worker, pg_cron, HTTP, command line) may run it at once: each takes holds that no other has
--- locked, so together they share the work and count nothing twice. Every call is recorded in
--- reservation_cleanup_runs, also one that fails.
+-- locked, so no hold is counted twice. Every call is recorded in reservation_cleanup_runs, also one that fails.
 --
--- Locks     lapsed reservations, skipping those that somebody else works on; then their claims, in seat order.
--- Outcomes  one row with the totals of this call. A failure inside is recorded as a failed run, warned of, and
---           comes back as zeros, for a raise would take its own record along.
+-- Locks     lapsed reservations, skipping those that another transaction has locked; then their claims, in seat order.
+-- Outcomes  one row with the totals of this call. A failure is recorded as a failed run, raised as a warning, and
+--           returned as zeros, because an error would roll its own record back.
 -- Writes    seat_reservations, show_seats, one audit row (expired) a reservation, one run.
 create or replace function rowlock.cleanup_expired_seat_reservations(
     p_limit integer default 1000,
@@ -39,7 +38,7 @@ declare
     v_run_id  bigint;
 begin
     begin
-        -- Waiting is skipped, so the time read before the locks is as good as the time after.
+        -- Locked rows are skipped, so there is no wait after which the clock would have to be read again.
         select coalesce(array_agg(l.reservation_id), '{}'), array_agg(l.ctid)
         into v_ids, v_rows
         from (
@@ -60,9 +59,9 @@ begin
                 returning a.show_id, a.reservation_id, a.seat_ids, a.session_id, a.created_at, a.expires_at
             ),
             freed as (
-                -- Claims are taken in seat order, as everywhere: show by show, each along its index. A loop over shows
-                -- and index scans are all that the settings of this function leave to the planner, and they keep that
-                -- order. `is true` makes the list of ids a hash table, where `in` alone would become a join.
+                -- Claims are locked in seat order, as everywhere: show by show, each along its index. The settings of
+                -- this function leave the planner only a nested loop over shows with index scans, which keeps that
+                -- order. `is true` makes the list of ids a hash table; `in` alone would become a join.
                 delete from show_seats as c
                 using (
                     select d.show_id, array_agg(s.seat_id order by s.seat_id) as seat_ids
@@ -79,7 +78,7 @@ begin
                     (show_id, reservation_id, event, seat_ids, session_id, metadata)
                 select
                     d.show_id, d.reservation_id, 'expired',
-                    -- Without those that somebody else has claimed since the hold ran out.
+                    -- Without seats that another hold has claimed since the deadline.
                     array(
                         select s.seat_id
                         from unnest(d.seat_ids) as s (seat_id)

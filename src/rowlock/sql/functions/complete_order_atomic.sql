@@ -1,8 +1,8 @@
 -- complete_order_atomic: turn the seats of a paid-for order into sold seats with tickets.
 --
--- Called after the provider has authorized the payment and before it is captured: a buyer who comes too late is never
--- charged. Seats whose hold ran out are taken again if they are still free. Completing a paid order again is OK and
--- answers the same.
+-- Called after the provider has authorized the payment and before it is captured, so that a buyer whose seats are gone
+-- is not charged. Seats whose hold ran out are claimed again if they are still available. Completing a paid order
+-- again is OK and returns the same.
 --
 -- Locks     the reservation row, the order row, then the seats, by seat id, in one statement.
 -- Outcomes  in precedence: ORDER_NOT_FOUND, ORDER_NOT_PAYABLE, SEATS_UNAVAILABLE, OK.
@@ -42,7 +42,7 @@ declare
     v_now     timestamptz;
     v_outcome text;
 begin
-    -- The order names its reservation for ever, so it may be read before the reservation is locked.
+    -- The reservation of an order never changes, so it may be read before the lock.
     select * into v_order from ticket_orders as o where o.show_id = p_show_id and o.order_id = p_order_id;
     if not found then
         return query select 'ORDER_NOT_FOUND', p_order_id, '{}'::integer[], null::integer[], v_tickets,

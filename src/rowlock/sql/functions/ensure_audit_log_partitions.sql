@@ -1,9 +1,9 @@
 -- ensure_audit_log_partitions: make the audit log's partitions for this month and the next ones.
 --
--- A default partition catches what comes when this was not called in time, so no event is ever refused. A month of
--- which it has caught something stays there to its end: rows of the log never move.
+-- The default partition takes events of a month without a partition, so no event is refused. A month with events in
+-- the default partition gets no partition of its own: rows of the log never move.
 --
--- Locks     when a partition is missing: an advisory lock against others who make partitions, then, briefly, the
+-- Locks     when a partition is missing: an advisory lock against other calls of this function, then, briefly, the
 --           audit log.
 -- Outcomes  the names of the partitions made, none when all were there.
 -- Writes    new partitions, without the right to change or delete their rows.

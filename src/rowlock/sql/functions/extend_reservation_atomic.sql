@@ -1,13 +1,13 @@
 -- extend_reservation_atomic: move the deadline of a live hold, and of its claims, by the show's extension_seconds.
 --
--- The owner is whoever knows the token (p_token_hash) or is the holder (p_reserved_by). To anybody else the
--- reservation does not exist.
+-- The caller owns the hold if it gives the token's hash (p_token_hash) or the holder (p_reserved_by). For any other
+-- caller the reservation is not found.
 --
--- A caller that passes the extension count it has seen may repeat the call: when the hold has been extended since, it
--- is OK as it is recorded and is not extended again.
+-- A caller that passes the extension count it has seen may repeat the call: when the hold has been extended since, the
+-- outcome is OK with the hold as recorded, and it is not extended again.
 --
 -- Locks     the reservation row, then its claims in seat order. The clock is read after both: a hold that ran out
---           while we waited is refused.
+--           during the wait is refused.
 -- Outcomes  in precedence: RESERVATION_NOT_FOUND, RESERVATION_NOT_ACTIVE, RESERVATION_EXPIRED,
 --           MAX_EXTENSIONS_REACHED, OK.
 -- Writes    seat_reservations, show_seats, one audit row (extended or failed).
@@ -78,7 +78,7 @@ begin
     v_outcome := case
         when v_hold.status = 'expired' then 'RESERVATION_EXPIRED'
         when v_hold.status <> 'active' then 'RESERVATION_NOT_ACTIVE'
-        -- A missing claim was taken over after the deadline, whatever our clock says now.
+        -- A missing claim was taken over after the deadline, even if this clock reading is before it.
         when v_hold.expires_at <= v_now or v_claims < cardinality(v_hold.seat_ids) then 'RESERVATION_EXPIRED'
         when v_hold.extension_count > p_seen_extension_count then 'REPEATED'
         when v_hold.extension_count >= v_show.max_extensions or v_until <= v_hold.expires_at

@@ -1,7 +1,7 @@
 -- get_reservation_statistics: what happened to reservations in the last p_hours, of one show or of all.
 --
--- Counted from the audit log. avg_hold_time_seconds is over holds that ended in that time, however they ended;
--- expiration_rate is the share of those that ran out, from 0 to 1. Both are null when none ended.
+-- Counted from the audit log. avg_hold_time_seconds is the mean over holds that were completed, expired or released in
+-- that time; expiration_rate is the share of those that expired, from 0 to 1. Both are null when none ended.
 --
 -- Locks     nothing.
 -- Outcomes  one row.

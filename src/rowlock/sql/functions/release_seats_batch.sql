@@ -1,13 +1,13 @@
 -- release_seats_batch: give back every seat of many holds of one show.
 --
--- Request number r (from 1) is element r of the arrays. The owner of a hold is whoever knows its token
--- (p_token_hashes) or is its holder (p_reserved_by); to anybody else it does not exist. Releasing a released hold
+-- Request number r (from 1) is element r of the arrays. A request owns a hold if it gives its token's hash
+-- (p_token_hashes) or its holder (p_reserved_by); for any other the hold is not found. Releasing a released hold
 -- again is OK and changes nothing, so that a call whose answer was lost can be repeated.
 --
--- Locks     the reservation rows of owners, by id; then the claims of all that are active, in seat order.
+-- Locks     the reservation rows that the requests own, by id; then the claims of the active ones, in seat order.
 -- Outcomes  in precedence: RESERVATION_NOT_FOUND, RESERVATION_NOT_ACTIVE (paid), RESERVATION_EXPIRED (retired by a
 --           cleanup), OK.
--- Writes    seat_reservations, show_seats, one audit row a request (released or failed; none for a repeated one).
+-- Writes    seat_reservations, show_seats, one audit row per request (released or failed; none for a repeated one).
 create or replace function rowlock.release_seats_batch(
     p_show_id uuid,
     p_reservation_ids uuid[],
@@ -33,13 +33,13 @@ set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column
 declare
-    v_ids        uuid[];         -- the holds that are locked, by id; the arrays below go with it
+    v_ids        uuid[];         -- the locked holds, by id; the five arrays below are parallel to it
     v_hashes     bytea[];
     v_holders    text[];
     v_statuses   text[];
     v_seat_lists text[];
     v_sessions   text[];
-    v_outcomes   text[];         -- by request; REPEATED stands for OK with nothing left to do
+    v_outcomes   text[];         -- by request; REPEATED is OK with nothing left to do
     v_releasing  uuid[];
     v_seats      integer[];      -- the claims that are locked, with the hold of each
     v_seat_holds uuid[];
@@ -88,7 +88,7 @@ begin
     ) as j;
 
     if v_releasing is not null then
-        -- Seats of a lapsed hold that others have taken since are theirs and stay so.
+        -- Only claims of these holds: seats of a lapsed hold may have been claimed by others since.
         select array_agg(l.seat_id), array_agg(l.reservation_id)
         into v_seats, v_seat_holds
         from (
@@ -159,5 +159,5 @@ begin
 end
 $$;
 comment on function rowlock.release_seats_batch is
-    'Give back every seat of many holds of one show, each for its owner. Repeatable. One row a request.';
+    'Give back every seat of many holds of one show, each for its owner. Repeatable. One row per request.';
 revoke all on function rowlock.release_seats_batch from public;

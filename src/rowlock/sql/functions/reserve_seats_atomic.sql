@@ -1,7 +1,7 @@
 -- reserve_seats_atomic: reserve seats of a show for one holder, all or nothing. A batch of one.
 --
--- The caller mints p_reservation_id (and the hash of the token's secret), so that a call whose answer was lost
--- can be repeated: the same id answers the same and reserves nothing twice.
+-- The caller makes p_reservation_id and the hash of the token's secret, so that a call whose answer was lost can be
+-- repeated: the same id returns the same hold and reserves nothing twice.
 --
 -- Locks     as reserve_seats_batch.
 -- Outcomes  as reserve_seats_batch, in the same precedence.
@@ -49,5 +49,5 @@ begin
 end
 $$;
 comment on function rowlock.reserve_seats_atomic is
-    'Reserve seats of a show for one holder, all or nothing. Outcomes come back as data.';
+    'Reserve seats of a show for one holder, all or nothing. Outcomes are returned as data.';
 revoke all on function rowlock.reserve_seats_atomic from public;

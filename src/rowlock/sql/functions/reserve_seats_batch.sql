@@ -1,15 +1,15 @@
 -- reserve_seats_batch: many requests for seats of one show, each all or nothing, in order of arrival.
 --
--- Request number r (from 1) is element r of the arrays; it wants every seat p_seat_ids[k] with
--- p_seat_requests[k] = r. Together the requests come out as in some serial order, and against each other in
--- their order of arrival.
+-- Request number r (from 1) is element r of the arrays; it asks for every seat p_seat_ids[k] with
+-- p_seat_requests[k] = r. The outcomes are those of some serial order of all transactions, in which the requests
+-- of this batch keep their order of arrival.
 --
--- Locks     lapsed reservations of the holders, by id; then each holder's place in
---           idx_one_active_reservation_per_holder, by holder; then all wanted seats, by seat id, in one statement.
+-- Locks     lapsed reservations of the holders, by id; then each holder's entry in
+--           idx_one_active_reservation_per_holder, by holder; then all requested seats, by seat id, in one statement.
 -- Outcomes  in precedence: INVALID_INPUT, SHOW_NOT_FOUND, TOO_MANY_SEATS, SHOW_NOT_ON_SALE,
 --           DUPLICATE_RESERVATION, SEATS_NOT_FOUND, SEATS_UNAVAILABLE, OK. The retry of a request that was
 --           committed before (same reservation id, holder and token) is OK, with the hold as it is recorded.
--- Writes    seat_reservations, show_seats, one audit row a request (created or failed), and one expired row for
+-- Writes    seat_reservations, show_seats, one audit row per request (created or failed), and one expired row for
 --           each lapsed hold that it retires.
 create or replace function rowlock.reserve_seats_batch(
     p_show_id uuid,
@@ -49,16 +49,16 @@ declare
     v_outcomes    text[];               -- by request; null while undecided
     v_seat_lists  text[];               -- by request; its seats in order, as an array literal
     v_unavailable text[];               -- by request; the seats it was refused for, as an array literal
-    v_ids         bigint;               -- how many different reservation ids there are
-    v_candidates  bigint;               -- how many requests no committed state refuses
-    v_wanted      bigint;               -- how many seats they want, counting a seat once for each request
-    v_stale       uuid[];               -- lapsed holds of the same holders, retired on the way
+    v_ids         bigint;               -- number of different reservation ids
+    v_candidates  bigint;               -- number of requests that the committed state does not refuse
+    v_wanted      bigint;               -- number of seats they ask for; a seat counts once per request
+    v_stale       uuid[];               -- lapsed holds of the same holders, to be retired
     v_stale_seats integer[] := '{}'::integer[];
     v_inserted    uuid[];               -- reservations written by this call
     v_locked      integer[];            -- seats that are free and locked by this transaction
-    v_all_fresh   boolean;              -- none of them carries the expired claim of somebody else
-    v_contested   boolean;              -- somebody in the batch cannot have what it wants
-    v_late        boolean;              -- waiting for locks took a noticeable part of the hold
+    v_all_fresh   boolean;              -- all of them are new rows, none an expired claim
+    v_contested   boolean;              -- the requests have to be decided one by one
+    v_late        boolean;              -- waiting for locks took more than a second of the hold
     v_winners     text[] := '{}'::text[];
     v_winner_ids  uuid[] := '{}'::uuid[];
     v_seats       integer[];
@@ -66,7 +66,7 @@ begin
     select * into v_show from shows where show_id = p_show_id;
     v_until := v_started + make_interval(secs => v_show.hold_seconds);
 
-    -- Judge each request by what is committed now. A refusal here needs no lock: it was true at this moment.
+    -- Decide by the committed state what can be refused now. A refusal needs no lock: it was right at this moment.
     select
         array_agg(j.outcome order by j.request),
         array_agg(j.seat_list order by j.request),
@@ -135,7 +135,7 @@ begin
     -- step: judged
 
     if v_ids < cardinality(v_outcomes) then
-        -- An id names one request: the first that uses it. The same request again is its retry, another one a mistake.
+        -- A reservation id belongs to the first request that uses it. An equal request is a retry, another one invalid.
         select
             array_agg(d.outcome order by d.request),
             count(*) filter (where d.outcome is null),
@@ -163,7 +163,7 @@ begin
     end if;
 
     if v_candidates > 0 then
-        -- A lapsed hold makes room for its holder's new one; one that was extended meanwhile stays and refuses it.
+        -- Retire the holders' lapsed holds. One that was extended meanwhile stays, and the new request is refused.
         if v_stale is not null then
             select array_agg(l.reservation_id)
             into v_stale
@@ -187,8 +187,8 @@ begin
             where t.show_id = p_show_id and t.seat_id = any(d.seat_ids) and t.reservation_id = d.reservation_id;
         end if;
 
-        -- Take each holder's one place first, so that everything known to refuse a request is known before
-        -- seats are given out. Of several requests of one holder the first speaks for all.
+        -- Insert each holder's reservation first, so that every other reason for a refusal is known before seats are
+        -- assigned. Of several requests of one holder the first is inserted.
         with inserted as (
             insert into seat_reservations as a
                 (show_id, reservation_id, token_hash, reserved_by, session_id, seat_ids, created_at, expires_at)
@@ -212,7 +212,7 @@ begin
 
         v_contested := coalesce(cardinality(v_inserted), 0) < v_candidates;
         if v_contested then
-            -- Somebody else committed a hold of this holder, or this very request, while we waited.
+            -- Another transaction has committed a hold of this holder, or this same request, during the wait.
             select array_agg(
                 case
                     when u.outcome is not null or u.reserved_by = any(o.holders) then u.outcome
@@ -234,8 +234,8 @@ begin
                 ) as o;
         end if;
 
-        -- Lock every wanted seat that is free, in one ordered pass. The claim of an expired hold is locked and
-        -- left as it is until we know who gets the seat; a live claim is not ours to give.
+        -- Lock every requested seat that is available, in one ordered pass. The claim of an expired hold is locked and
+        -- stays unchanged until it is known which request gets the seat; a live claim is skipped.
         with locked as (
             insert into show_seats as c (show_id, seat_id, status, reservation_id, reserved_by, reserved_until)
             select p_show_id, w.seat_id, 'reserved', w.reservation_id, w.reserved_by, v_until
@@ -267,7 +267,7 @@ begin
         v_contested := v_contested or cardinality(v_locked) <> v_wanted or v_stale is not null;
 
         if v_contested then
-            -- Give the seats out in order of arrival.
+            -- Assign the seats in order of arrival.
             for v_request in 1 .. cardinality(v_outcomes) loop
                 continue when v_outcomes[v_request] is not null;
                 v_seats := v_seat_lists[v_request]::integer[];
@@ -287,7 +287,7 @@ begin
                 end if;
             end loop;
 
-            -- What nobody won is free again, and who won nothing holds nothing.
+            -- Remove claims that no request got, and reservations of requests that got no seats.
             delete from show_seats as c
             where c.show_id = p_show_id and c.seat_id = any(v_locked) and c.reserved_until = v_until;
             delete from seat_reservations as a
@@ -350,7 +350,7 @@ begin
 
     v_now := clock_timestamp();
     if 'REPLAY' = any(v_outcomes) then
-        -- An id that belongs to somebody else's request says nothing about that request.
+        -- A known id with another holder or token gets INVALID_INPUT, which reveals nothing about that reservation.
         return query
         select
             u.request::integer,
@@ -397,5 +397,5 @@ begin
 end
 $$;
 comment on function rowlock.reserve_seats_batch is
-    'Reserve seats of one show for many requests, each all or nothing, in order of arrival. One row a request.';
+    'Reserve seats of one show for many requests, each all or nothing, in order of arrival. One row per request.';
 revoke all on function rowlock.reserve_seats_batch from public;

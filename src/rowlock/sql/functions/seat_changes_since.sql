@@ -1,11 +1,11 @@
--- seat_changes_since: what the seats of a show are now, of those that changed after a position in the audit log.
+-- seat_changes_since: the current state of those seats of a show that changed after a position in the audit log.
 --
--- The audit log says which seats to look at, the claims say what they are: a reader that applies the rows of a newer
--- call over those of an older one is right as of the newer call, in whatever order events were committed. Without a
--- position all claims come. At least one row comes, with seat_id null when there is nothing to tell.
+-- The audit log tells which seats have changed, the claims tell their state. A reader that applies the rows of a newer
+-- call over those of an older one has the state as of the newer call, in whatever order events were committed. Without
+-- a position all claims are returned. There is always at least one row, with seat_id null when no seat has changed.
 --
--- Position  last_id is the highest audit id seen, not yet safe: a transaction with a lower id may still be running.
---           It is safe to continue from once a later call shows horizon >= this call's next_xid.
+-- Position  last_id is the highest audit id seen. A transaction with a lower id may still be running, so it is safe to
+--           continue from last_id only once a later call returns horizon >= this call's next_xid.
 --
 -- Locks     nothing.
 -- Outcomes  rows (status available, reserved, sold or blocked); none when there is no such show, or a draft.

@@ -1,9 +1,9 @@
 -- unblock_seats_atomic: put blocked seats back on sale.
 --
--- Seats that are not blocked are left alone, so that a call whose answer was lost can be repeated.
+-- Seats that are not blocked are not changed, so that a call whose answer was lost can be repeated.
 --
 -- Locks     the blocked seats, in seat order.
--- Outcomes  in precedence: INVALID_INPUT, SHOW_NOT_FOUND, OK. seat_ids: the seats that were set free.
+-- Outcomes  in precedence: INVALID_INPUT, SHOW_NOT_FOUND, OK. seat_ids: the seats that were unblocked.
 -- Writes    show_seats, one audit row (unblocked) unless nothing was blocked.
 create or replace function rowlock.unblock_seats_atomic(
     p_show_id uuid,

@@ -1,7 +1,7 @@
 -- Optional: let pg_cron retire expired holds every 5 minutes, next to or instead of `rowlock worker`.
 --
--- Expired seats can be sold at once without it. Run this as a user who may use pg_cron, in the database where
--- cron.database_name points; it replaces the job when it is run again.
+-- Expired seats can be sold at once without it. Run this as a user who may use pg_cron, in the database that
+-- cron.database_name names. Run again, it replaces the job.
 --   psql "$(rowlock db url)" -f pg_cron.sql
 select cron.schedule(
     'rowlock-cleanup-expired-seat-reservations',

@@ -1,7 +1,7 @@
 -- lapsed_reservations: how many holds have run out and wait for cleanup, and since when; one row, also for none.
 --
--- The worker looks here each second: an index scan over holds that are due, which stops at 10,000. It decides nothing,
--- so it may take the time of the statement, which an index can be searched for.
+-- The worker reads it each second: an index scan over holds past their deadline, which stops at 10,000. No decision
+-- depends on it, so it compares with statement_timestamp(), which is stable and can be an index condition.
 create or replace view rowlock.lapsed_reservations as
 select
     count(*)::integer as reservations,

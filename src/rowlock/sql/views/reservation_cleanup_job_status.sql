@@ -1,4 +1,4 @@
--- reservation_cleanup_job_status: the last 10 cleanup runs, whoever ran them (worker, pg_cron, HTTP, command line).
+-- reservation_cleanup_job_status: the last 10 cleanup runs of any caller (worker, pg_cron, HTTP, command line).
 create or replace view rowlock.reservation_cleanup_job_status as
 select
     run_id,

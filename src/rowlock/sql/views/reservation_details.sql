@@ -16,4 +16,4 @@ select
     clock_timestamp() as server_time
 from rowlock.seat_reservations as r
 join rowlock.shows as s using (show_id);
-comment on view rowlock.reservation_details is 'A hold with its deadline; status says expired as soon as it is.';
+comment on view rowlock.reservation_details is 'A hold with its deadline; status is expired from the deadline on.';

@@ -1,6 +1,6 @@
--- seat_states: the live claims of a show, one row per seat that is not available.
+-- seat_states: the claims in force of a show, one row per seat that is not available.
 --
--- Readers see no holder, token or order. A hold past its deadline is not listed: expiry is a fact.
+-- It has no holder, token or order. A hold past its deadline is not listed, whether or not cleanup has removed its row.
 create or replace view rowlock.seat_states as
 select show_id, seat_id, status
 from rowlock.show_seats

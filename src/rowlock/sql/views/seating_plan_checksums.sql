@@ -1,7 +1,7 @@
 -- seating_plan_checksums: what the checksum of each plan version has to be, computed from what is stored.
 --
--- SHA-256 over the layout and over every seat in order of seat_id. jsonb has one text for one value, and coordinates
--- go in as their bits, so no session setting changes the sum. Reads every seat of the plans it is asked for.
+-- SHA-256 over the layout and over every seat in order of seat_id. jsonb has one text form per value, and coordinates
+-- are hashed as their bits, so no session setting changes the checksum. It reads every seat of the plans selected.
 create or replace view rowlock.seating_plan_checksums as
 select
     p.plan_id,
