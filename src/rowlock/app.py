@@ -1,4 +1,4 @@
-"""Composition of the HTTP application: the routes of every noun on one set of services."""
+"""Composition of the HTTP application: the routes of every feature on one set of services."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -27,9 +27,9 @@ from rowlock.web.framework import add_problem_page, answer_with_problems, descri
 from rowlock.web.middleware import RequestMiddleware
 from rowlock.web.sessions import Sessions
 
-# In the order in which people read them.
+# In the order of the documentation page.
 TAGS = [
-    {"name": "shows", "description": "What is on, what the hall looks like, and which seats are available."},
+    {"name": "shows", "description": "Shows, their seat maps, and which seats are available."},
     {"name": "reservations", "description": "Holding seats for the time it takes to pay."},
     {"name": "admin", "description": "For the operator and the box office, with the admin key."},
     {"name": "health", "description": "For probes."},
@@ -47,8 +47,8 @@ def create_app(
     """The ASGI application of one process. Its lifespan opens and closes the database pools.
 
     secret_key          signs session cookies and derives the answers to repeated requests.
-    admin_api_key_hash  SHA-256 of the admin key; without it /api/admin refuses everybody.
-    access_log          where requests are logged; by default in bundles on standard error.
+    admin_api_key_hash  SHA-256 of the admin key; without it /api/admin refuses every request.
+    access_log          where requests are logged; by default on standard error.
     """
     database = PooledDatabase(dsns, pool_size=settings.pool_size)
     cells = Cells(database)

@@ -1,6 +1,6 @@
-"""The ASGI application for servers that are started by themselves, as in `uvicorn rowlock.asgi:app`.
+"""The ASGI application for an ASGI server of your choice, as in `uvicorn rowlock.asgi:app`.
 
-Reads the environment when it is imported; the database has to be there and migrated.
+Reads the environment when it is imported; the database must exist and be migrated.
 """
 
 from rowlock.app import create_app

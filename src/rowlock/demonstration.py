@@ -1,7 +1,7 @@
 """A demonstration for the first start: a dance studio with a theatre of 600 seats and three shows.
 
-One show is on sale, one is nearly sold out, and one opens next week. Everything is invented, and every seat is
-sold through the same functions that buyers use. Runs only in an empty catalogue.
+One show is on sale, one is nearly sold out, and one opens next week. All names are invented; seats are sold through
+the same functions that buyers use. Runs only in an empty catalogue.
 """
 
 import asyncio
@@ -29,13 +29,13 @@ TIME_ZONE = "America/New_York"
 _DEAREST_MINOR = 6500
 _STEP_MINOR = 1500
 _CHEAPEST_MINOR = 1500
-_PARTY_SIZES = (2, 4, 2, 3, 1, 5, 2, 6)
+_GROUP_SIZES = (2, 4, 2, 3, 1, 5, 2, 6)
 _SEATS_LEFT = 12
 
 
 @dataclass(frozen=True, slots=True)
 class DemoShow:
-    """A show of the demonstration, and in words what can be seen there."""
+    """A show of the demonstration, and what it demonstrates, in words."""
 
     show_id: UUID
     title: str
@@ -43,7 +43,7 @@ class DemoShow:
 
 
 async def ensure_demo(connection: Connection, *, now: datetime, plan: SeatingPlan | None = None) -> list[DemoShow]:
-    """Fill an empty catalogue, as the owner and in one transaction; nothing, and no shows, in any other.
+    """Fill an empty catalogue, as the owner and in one transaction; a catalogue with content stays as it is: no shows.
 
     now   the current instant, with a zone: shows start in the weeks after it.
     plan  the hall; by default the theatre.
@@ -88,21 +88,21 @@ def _local(now: datetime, days: int, at: time) -> datetime:
 
 
 def _prices(hall: SeatingPlan) -> dict[str, int]:
-    """Categories are listed from the dearest down."""
+    """Prices by category: a plan lists its categories from the dearest down."""
     sold = [category.name for category in hall.categories if category.for_sale]
     steps = {name: max(_CHEAPEST_MINOR, _DEAREST_MINOR - index * _STEP_MINOR) for index, name in enumerate(sold)}
     return {ALL_CATEGORIES: _CHEAPEST_MINOR, **steps}
 
 
 async def _sell_nearly_all(services: Services, show_id: UUID, hall: SeatingPlan) -> None:
-    """Sell all seats but some that lie evenly over the hall."""
+    """Sell all seats but some that are spread evenly over the hall."""
     seats = [seat.seat_id for seat in hall.seats if hall.categories[seat.category].for_sale]
     step = max(2, len(seats) // _SEATS_LEFT)
     kept = set(seats[step // 2 :: step][:_SEATS_LEFT])
-    parties = _parties([seat_id for seat_id in seats if seat_id not in kept])
+    groups = _groups([seat_id for seat_id in seats if seat_id not in kept])
     intents = [
-        Intent(ReservationToken.mint(show_id), Holder(key=f"demo-{number}", session_id="demo"), party)
-        for number, party in enumerate(parties, 1)
+        Intent(ReservationToken.mint(show_id), Holder(key=f"demo-{number}", session_id="demo"), group)
+        for number, group in enumerate(groups, 1)
     ]
     results = await asyncio.gather(*(services.reservations.reserve(intent) for intent in intents))
     if any(result.outcome is not Outcome.OK for result in results):
@@ -110,12 +110,12 @@ async def _sell_nearly_all(services: Services, show_id: UUID, hall: SeatingPlan)
     await services.checkout.sell_holds(show_id, [intent.token.reservation_id for intent in intents])
 
 
-def _parties(seats: Sequence[int]) -> list[tuple[int, ...]]:
-    sizes = cycle(_PARTY_SIZES)
-    parties = []
+def _groups(seats: Sequence[int]) -> list[tuple[int, ...]]:
+    sizes = cycle(_GROUP_SIZES)
+    groups = []
     start = 0
     while start < len(seats):
-        party = tuple(seats[start : start + next(sizes)])
-        parties.append(party)
-        start += len(party)
-    return parties
+        group = tuple(seats[start : start + next(sizes)])
+        groups.append(group)
+        start += len(group)
+    return groups

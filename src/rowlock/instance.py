@@ -1,4 +1,4 @@
-"""What an installation keeps in its data folder, and how a process finds its database.
+"""The secrets that an installation keeps in its data folder, and how a process finds its database.
 
 `<data_dir>/instance.json`, readable by its owner only, holds the key that signs cookies and the SHA-256 of the admin
 API key. The database is DATABASE_URL, or else the embedded one that runs on the data folder.
@@ -41,7 +41,7 @@ class Instance:
     """The secrets of one installation.
 
     secret_key          signs session cookies and derives the answers to repeated requests.
-    admin_api_key_hash  SHA-256 of the key that /api/admin asks for; None when there is none yet.
+    admin_api_key_hash  SHA-256 of the key that /api/admin requires; None when there is none yet.
     """
 
     secret_key: str = field(repr=False)
@@ -51,7 +51,7 @@ class Instance:
 def load_instance(settings: Settings) -> Instance:
     """The secrets of the installation in `settings.data_dir`; its secret key is made on first use.
 
-    What the environment sets counts before what the folder keeps. Raises InstanceError.
+    The environment takes precedence over the folder. Raises InstanceError.
     """
     kept: Mapping[str, str] = {}
     if settings.secret_key is None or settings.admin_api_key is None:
@@ -68,13 +68,13 @@ def load_instance(settings: Settings) -> Instance:
 
 
 def new_admin_api_key() -> tuple[str, bytes]:
-    """A new admin API key, and the SHA-256 of it, which is all that is ever kept."""
+    """A new admin API key, and its SHA-256; only the latter is stored."""
     key = f"rowlock_{secrets.token_urlsafe(32)}"
     return key, _hash(key)
 
 
 def keep_admin_api_key(data_dir: Path, key_hash: bytes) -> None:
-    """Let the key with this SHA-256 be the admin key from now on, in place of an older one. Raises InstanceError."""
+    """Store the SHA-256 of the admin key, in place of an older one. Raises InstanceError."""
     kept = _ensure_file(data_dir)
     try:
         _write(data_dir / FILE_NAME, {**kept, _ADMIN_HASH: key_hash.hex()}, replace=True)
@@ -83,7 +83,7 @@ def keep_admin_api_key(data_dir: Path, key_hash: bytes) -> None:
 
 
 def _hash(key: str) -> bytes:
-    # The key has 256 random bits, or is the operator's own choice: nothing to slow a guesser down for.
+    # A plain hash, not a slow one: a key of 256 random bits cannot be guessed.
     return hashlib.sha256(key.encode()).digest()
 
 
@@ -93,9 +93,9 @@ def _ensure_file(data_dir: Path) -> dict[str, str]:
         if not path.exists():
             if not data_dir.is_dir():
                 data_dir.mkdir(parents=True, exist_ok=True)
-                # Others may pass through to the embedded database's socket, and can list nothing.
+                # Other users may reach the embedded database's socket in it, but cannot list it.
                 data_dir.chmod(0o711)
-            # Of two processes that start at once one wins, and both read what it wrote.
+            # Of two processes that start at once one writes the file, and both read it.
             with suppress(FileExistsError):
                 _write(path, {_SECRET_KEY: secrets.token_urlsafe(48)}, replace=False)
         kept = json.loads(path.read_text(encoding="utf-8"))
@@ -105,7 +105,7 @@ def _ensure_file(data_dir: Path) -> dict[str, str]:
         raise _not_ours(path, error) from error
     except (ValueError, AttributeError, TypeError) as error:
         raise InstanceError(
-            f"{path} is damaged: {error}. Restore it from a backup, or delete it: then everybody gets a new session, "
+            f"{path} is damaged: {error}. Restore it from a backup, or delete it: then all sessions end, "
             "and the next `rowlock up` makes a new admin key."
         ) from error
 
@@ -118,7 +118,7 @@ def _not_ours(path: Path, error: OSError) -> InstanceError:
 
 
 def _write(path: Path, content: Mapping[str, str], *, replace: bool) -> None:
-    """Write the file completely or not at all, never readable by others, not even for a moment."""
+    """Write the file completely or not at all, readable by its owner only from the start."""
     scratch = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -144,10 +144,10 @@ def owner_dsn(settings: Settings, data_dir: Path) -> str:
 def resolve_dsns(settings: Settings, data_dir: Path) -> Dsns:
     """The connection strings of every role; blocks, and may be called whether or not an event loop runs.
 
-    Without logins of their own the application and version 1 use the owner's, in their roles where the server has
-    them and lets the owner take them on, plainly otherwise: `rowlock doctor` says what is weaker then. A process
-    that only serves can do without the owner: with ROWLOCK_APP_DATABASE_URL alone, that login stands for all.
-    Raises NoDatabaseError, or what the driver raises when DATABASE_URL leads nowhere.
+    Without separate logins the application and version 1 use the owner's, with `set role` where the role exists and
+    the owner may set it, else as the owner: `rowlock doctor` reports what is weaker then. A process that only serves
+    does not need the owner: with ROWLOCK_APP_DATABASE_URL alone, that login is used for all. Raises NoDatabaseError,
+    or the driver's error when the server of DATABASE_URL cannot be reached.
     """
     with ThreadPoolExecutor(max_workers=1) as executor:
         return executor.submit(lambda: asyncio.run(find_dsns(settings, data_dir))).result()

@@ -1,4 +1,4 @@
-"""Everything an operator can set, read from the environment; docs/reference/settings.md says it at length."""
+"""All settings, read from the environment; docs/reference/settings.md describes them in full."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -12,16 +12,16 @@ class Settings(BaseSettings):
     """Settings of one process, from environment variables named ROWLOCK_… and DATABASE_URL.
 
     database_url         DSN of the owner of the database; without it the embedded PostgreSQL of `data_dir` is used.
-    app_database_url     DSN of a login of its own for the application; without it the owner's login is used and
-                         every connection takes the role rowlock_app.
+    app_database_url     DSN of a separate login for the application; without it the owner's login is used and
+                         every connection sets the role rowlock_app.
     v1_database_url      the same for the version 1 fallback and rowlock_v1.
-    data_dir             where the embedded PostgreSQL and the instance's secrets live.
-    admin_api_key        the key that /api/admin asks for; without it `rowlock up` makes one.
+    data_dir             folder of the embedded PostgreSQL and the instance's secrets.
+    admin_api_key        the key that /api/admin requires; without it `rowlock up` makes one.
     secret_key           signs session cookies and derives the answers to repeated requests; without it the one in
                          `data_dir` is used.
     v2_rollout_percent   share of the sessions calling version 1 that version 2 serves.
-    pool_size            connections to the database for each process. More than two for each core make it slower.
-    forwarded_allow_ips  proxies whose X-Forwarded-For is believed, comma-separated, or "*".
+    pool_size            connections to the database per process. More than two per core make it slower.
+    forwarded_allow_ips  proxies whose X-Forwarded-For is trusted, comma-separated, or "*".
     secure_cookies       send the session cookie over HTTPS only.
     log_format           "json" for programs, "console" for people.
     """

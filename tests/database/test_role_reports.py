@@ -1,4 +1,4 @@
-"""Making the application's roles on servers that do not let everybody do so, and saying what is weaker then."""
+"""Making the application's roles on servers where not every user may do so, and reporting what is weaker then."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
@@ -14,11 +14,11 @@ from tests.support.servers import TestServer
 Connection = psycopg.AsyncConnection
 
 OURS = ("rowlock_app", "rowlock_v1")
-STRANGER = "stranger"
+USER = "hosted_user"
 
 
-class ForeignServer:
-    """A server as an administrator hands it out: a user, who owns one database, and none of our roles."""
+class HostedServer:
+    """A server as a hosting provider sets it up: a user who owns one database, and none of Rowlock's roles."""
 
     def __init__(self, server: TestServer, admin: psycopg.Connection, stack: AsyncExitStack, dbname: str) -> None:
         self._server = server
@@ -30,7 +30,7 @@ class ForeignServer:
         """Do something that the user may not do."""
         self._admin.execute(statement.encode())
 
-    async def connect(self, role: str = STRANGER) -> Connection:
+    async def connect(self, role: str = USER) -> Connection:
         """A connection on which everything is done and judged as `role`."""
         dsn = self._server.superuser_dsn(self._dbname)
         connection = await Connection.connect(dsn, autocommit=True, options=f"-c role={role}")
@@ -39,7 +39,7 @@ class ForeignServer:
 
 @pytest.fixture
 def admin(server: TestServer) -> Iterator[psycopg.Connection]:
-    """The superuser, on a server whose roles of ours are out of sight for the length of a test."""
+    """The superuser, on a server where Rowlock's roles have other names for the length of a test."""
     with psycopg.connect(server.superuser_dsn(), autocommit=True) as connection:
         for role in OURS:
             connection.execute(f"alter role {role} rename to hidden_{role}".encode())
@@ -52,22 +52,22 @@ def admin(server: TestServer) -> Iterator[psycopg.Connection]:
 
 
 @pytest.fixture
-async def foreign(server: TestServer, admin: psycopg.Connection) -> AsyncIterator[ForeignServer]:
-    admin.execute(f"create role {STRANGER}".encode())
-    admin.execute(sql.SQL("create database {0} owner {0} template template0").format(sql.Identifier(STRANGER)))
+async def hosted(server: TestServer, admin: psycopg.Connection) -> AsyncIterator[HostedServer]:
+    admin.execute(f"create role {USER}".encode())
+    admin.execute(sql.SQL("create database {0} owner {0} template template0").format(sql.Identifier(USER)))
     try:
         async with AsyncExitStack() as stack:
-            yield ForeignServer(server, admin, stack, STRANGER)
+            yield HostedServer(server, admin, stack, USER)
     finally:
-        server.drop_database(STRANGER)
-        for role in OURS:  # They go first: on PostgreSQL 15 a role goes whoever granted what.
+        server.drop_database(USER)
+        for role in OURS:  # Before the user: from PostgreSQL 16 on, it cannot be dropped while its grants exist.
             admin.execute(f"drop role if exists {role}".encode())
-        admin.execute(f"drop role {STRANGER}".encode())
+        admin.execute(f"drop role {USER}".encode())
 
 
-async def test_a_user_who_may_make_roles_gets_them_and_every_guarantee(foreign: ForeignServer) -> None:
-    foreign.administrator(f"alter role {STRANGER} createrole")
-    connection = await foreign.connect()
+async def test_a_user_who_may_make_roles_gets_them_and_every_guarantee(hosted: HostedServer) -> None:
+    hosted.administrator(f"alter role {USER} createrole")
+    connection = await hosted.connect()
 
     report = await migrate(connection)
 
@@ -86,8 +86,8 @@ async def test_a_user_who_may_make_roles_gets_them_and_every_guarantee(foreign: 
         await connection.execute("select * from rowlock.show_seats")
 
 
-async def test_a_user_who_may_not_make_roles_is_told_what_is_weaker_and_what_to_do(foreign: ForeignServer) -> None:
-    connection = await foreign.connect()
+async def test_a_user_who_may_not_make_roles_is_warned_what_is_weaker_and_what_to_do(hosted: HostedServer) -> None:
+    connection = await hosted.connect()
 
     report = await migrate(connection)
 
@@ -96,26 +96,26 @@ async def test_a_user_who_may_not_make_roles_is_told_what_is_weaker_and_what_to_
     assert not report.roles.usable("rowlock_v1")
     app, v1 = report.warnings
     assert "a bug in Python could write the seat tables" in app
-    assert f"create role rowlock_app nologin; grant rowlock_app to {STRANGER}" in app
-    assert f"create role rowlock_v1 nologin; grant rowlock_v1 to {STRANGER}" in v1
+    assert f"create role rowlock_app nologin; grant rowlock_app to {USER}" in app
+    assert f"create role rowlock_v1 nologin; grant rowlock_v1 to {USER}" in v1
     await connection.execute("select * from rowlock.cleanup_expired_seat_reservations()")
 
 
-async def test_a_role_that_exists_but_was_not_granted_is_reported_as_such(foreign: ForeignServer) -> None:
+async def test_a_role_that_exists_but_was_not_granted_is_reported_as_such(hosted: HostedServer) -> None:
     for role in OURS:
-        foreign.administrator(f"create role {role} nologin")
+        hosted.administrator(f"create role {role} nologin")
 
-    report = await migrate(await foreign.connect())
+    report = await migrate(await hosted.connect())
 
     assert [(role.exists, role.usable) for role in report.roles.roles] == [(True, False), (True, False)]
-    assert f"run: grant rowlock_app to {STRANGER};" in report.warnings[0]
+    assert f"run: grant rowlock_app to {USER};" in report.warnings[0]
 
 
-async def test_what_an_administrator_puts_right_is_taken_up_by_the_next_migration(foreign: ForeignServer) -> None:
-    connection = await foreign.connect()
+async def test_roles_that_an_administrator_adds_are_used_by_the_next_migration(hosted: HostedServer) -> None:
+    connection = await hosted.connect()
     await migrate(connection)
     for role in OURS:
-        foreign.administrator(f"create role {role} nologin; grant {role} to {STRANGER}")
+        hosted.administrator(f"create role {role} nologin; grant {role} to {USER}")
 
     report = await migrate(connection)
 
@@ -125,11 +125,11 @@ async def test_what_an_administrator_puts_right_is_taken_up_by_the_next_migratio
     await connection.execute("select * from rowlock.show_listing")
 
 
-async def test_a_superuser_is_told_that_nothing_binds_it(foreign: ForeignServer) -> None:
-    report = await migrate(await foreign.connect("postgres"))
+async def test_a_superuser_is_warned_that_no_revoke_applies_to_it(hosted: HostedServer) -> None:
+    report = await migrate(await hosted.connect("postgres"))
 
     assert report.roles.superuser
-    assert [warning for warning in report.warnings if "is a superuser, whom no revoke binds" in warning]
+    assert [warning for warning in report.warnings if "is a superuser, to which no revoke applies" in warning]
 
 
 async def test_an_application_role_with_too_many_rights_is_reported(owner: Connection) -> None:
@@ -141,9 +141,9 @@ async def test_an_application_role_with_too_many_rights_is_reported(owner: Conne
     assert weakness.startswith("rowlock_app may write show_seats directly")
 
 
-async def test_looking_changes_nothing(foreign: ForeignServer) -> None:
-    foreign.administrator(f"alter role {STRANGER} createrole")
-    connection = await foreign.connect()
+async def test_inspecting_the_roles_changes_nothing(hosted: HostedServer) -> None:
+    hosted.administrator(f"alter role {USER} createrole")
+    connection = await hosted.connect()
 
     report = await inspect_roles(connection)
 
@@ -152,16 +152,16 @@ async def test_looking_changes_nothing(foreign: ForeignServer) -> None:
     assert await cursor.fetchone() == (0,)
 
 
-async def test_where_the_database_is_somebody_elses_only_the_user_gets_a_search_path(foreign: ForeignServer) -> None:
-    foreign.administrator(f"alter database {STRANGER} owner to postgres")
-    foreign.administrator(f"grant create on database {STRANGER} to {STRANGER}")
-    connection = await foreign.connect()
+async def test_where_another_role_owns_the_database_only_the_user_gets_a_search_path(hosted: HostedServer) -> None:
+    hosted.administrator(f"alter database {USER} owner to postgres")
+    hosted.administrator(f"grant create on database {USER} to {USER}")
+    connection = await hosted.connect()
 
     report = await migrate(connection)
 
-    assert report.warnings[0].startswith(f"The database {STRANGER} belongs to somebody else")
+    assert report.warnings[0].startswith(f"The database {USER} belongs to another role")
     cursor = await connection.execute(
         "select setrole::regrole::text, setconfig from pg_db_role_setting as s join pg_database as d "
         "on d.oid = s.setdatabase where d.datname = current_database()"
     )
-    assert await cursor.fetchall() == [(STRANGER, ["search_path=rowlock, public"])]
+    assert await cursor.fetchall() == [(USER, ["search_path=rowlock, public"])]

@@ -1,1 +1,1 @@
-"""What every noun needs and no noun owns: ids, outcomes, who asks, connection strings. Standard library only."""
+"""Shared by all features: ids, outcomes, holders, connection strings. Imports the standard library only."""

@@ -1,4 +1,4 @@
-"""How the parts of Rowlock are told where their database is: one connection string for each database role."""
+"""The connection strings of a database, one for each database role."""
 
 from dataclasses import dataclass, field
 
@@ -8,10 +8,10 @@ class Dsns:
     """libpq connection strings of one Rowlock database, one for each role.
 
     owner   owns the schema and runs migrations; no request is ever served with it.
-    app     may execute Rowlock's functions and holds no grant on the seat tables.
+    app     may execute Rowlock's functions and has no grant on the seat tables.
     v1      the role of the version 1 fallback, which writes the tables directly.
 
-    Each contains a password, so none is part of the repr.
+    They contain passwords, so the repr has none of them.
     """
 
     owner: str = field(repr=False)

@@ -1,14 +1,14 @@
-"""Who asks for something, and what the audit log keeps of the request."""
+"""The holder of a request, and the details of the request that the audit log keeps."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who holds seats, or wants to. `key` is the holder's identity within a show; empty when a token is proof enough.
+    """The client that holds or reserves seats. `key` identifies it within a show; empty when a token proves the holder.
 
-    session_id  the session as the client named it, or the key of its session cookie.
-    ip_address  as PostgreSQL's `inet` takes it.
+    session_id  the session id that the client sent, or the key of its session cookie.
+    ip_address  in a form that PostgreSQL's `inet` accepts.
     user_agent  printable, at most 400 characters.
     """
 

@@ -1,4 +1,4 @@
-"""Ids that carry their show, and the random bytes that ids and secrets are made of."""
+"""Ids that contain the key of their show, and the random bytes for ids and secrets."""
 
 import os
 from threading import Lock
@@ -10,9 +10,9 @@ _BLOCK_BYTES = 4096
 
 
 class RandomBytes:
-    """The kernel's random bytes, drawn a block at a time: a system call for each id took an eighth of a server's time.
+    """The kernel's random bytes, read in blocks: a system call for each id took an eighth of a server's time.
 
-    Each byte is handed out once. After a fork the child draws anew, so that two processes never share a secret.
+    Each byte is returned once. After a fork the child reads a new block, so that two processes never share a secret.
     """
 
     def __init__(self) -> None:
@@ -22,7 +22,7 @@ class RandomBytes:
         os.register_at_fork(after_in_child=self._forget)
 
     def take(self, count: int) -> bytes:
-        """`count` bytes, at most 4096, that nobody was given before."""
+        """`count` bytes, at most 4096, that were not returned before."""
         with self._lock:
             start, end = self._used, self._used + count
             if end > len(self._block):
@@ -45,8 +45,8 @@ random_bytes = RandomBytes().take
 def timed_id(show_id: UUID, random: bytes) -> UUID:
     """A new id of something in a show, from ID_RANDOM_BYTES random bytes.
 
-    RFC 9562 version 8: milliseconds first, so that an index grows at its end; then the randomness; the show's key
-    (see `show_key`) last, so that an id alone leads to its show.
+    RFC 9562 version 8: milliseconds first, so that an index grows at its end; then the random bytes; the show's key
+    (see `show_key`) last, so that the show can be found by the id alone.
     """
     return id_in_show(show_id, (time_ns() // 1_000_000 << 80) | int.from_bytes(random))
 

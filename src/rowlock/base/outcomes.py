@@ -1,16 +1,16 @@
-"""What an operation on seats can come to. The database returns these names as data; HTTP gives each its status."""
+"""The outcomes of operations on seats. The database returns them as data; `web.problems` maps them to HTTP statuses."""
 
 from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """How a call ended. Where several refusals hold at once, the function's header says which one is told.
+    """How a call ended. Where several refusals apply, the header of the SQL function says which one is returned.
 
     The names are public: they are the `code` of a problem and the `error_code` of an audit row.
     """
 
     OK = "OK"
-    # The request makes no sense whatever the state of the hall: no seats, one twice, a malformed id.
+    # Wrong whatever the state of the show: no seats, a seat twice, a malformed id.
     INVALID_INPUT = "INVALID_INPUT"
     SHOW_NOT_FOUND = "SHOW_NOT_FOUND"
     TOO_MANY_SEATS = "TOO_MANY_SEATS"
@@ -19,7 +19,7 @@ class Outcome(StrEnum):
     DUPLICATE_RESERVATION = "DUPLICATE_RESERVATION"
     SEATS_NOT_FOUND = "SEATS_NOT_FOUND"
     SEATS_UNAVAILABLE = "SEATS_UNAVAILABLE"
-    # No such hold, or one of somebody else: the two answer alike.
+    # No such hold, or one of another holder: the outcome does not tell which.
     RESERVATION_NOT_FOUND = "RESERVATION_NOT_FOUND"
     # The hold has ended: it was released or paid for.
     RESERVATION_NOT_ACTIVE = "RESERVATION_NOT_ACTIVE"

@@ -1,4 +1,4 @@
-"""The way to PostgreSQL: connections, calls and what can go wrong with them, named queries, and the schema's versions.
+"""Access to PostgreSQL: connections, calls and their errors, named queries, and the schema's versions.
 
-With the stores of the nouns the only part that knows the driver.
+Only this package and the `store` modules of the features use the driver.
 """

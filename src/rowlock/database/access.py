@@ -1,6 +1,6 @@
-"""What a service may ask of a database: a connection of one of its roles. Two simple ways to have it.
+"""The interface that services have to a database: a connection of one of its roles. Two simple implementations.
 
-A server has a third one, with pools (`pool`).
+`pool` has a third one, with connection pools, for servers.
 """
 
 from collections.abc import AsyncIterator
@@ -18,14 +18,14 @@ class Database(Protocol):
         """A connection as rowlock_app, which reads the catalogue and calls functions."""
 
     def v1(self) -> AbstractAsyncContextManager[Connection]:
-        """A connection as rowlock_v1, which version 1 writes its tables with."""
+        """A connection as rowlock_v1, with which version 1 writes the tables directly."""
 
     def owner(self) -> AbstractAsyncContextManager[Connection]:
-        """A connection as the owner of the schema. No request is ever served with it."""
+        """A connection as the owner of the schema. No request is served with it."""
 
 
 class CannotConnectError(OSError):
-    """A command could not connect; the message is the driver's. Trying again is left to whoever gave the command."""
+    """A command could not connect; the message is the driver's. The command does not retry."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(str(error).strip() or type(error).__name__)
@@ -33,7 +33,7 @@ class CannotConnectError(OSError):
 
 
 class DirectDatabase:
-    """Connects anew for each use: for commands, which need a connection or two in all."""
+    """Opens a connection for each use: for commands, which need one or two in all."""
 
     def __init__(self, dsns: Dsns, *, application_name: str) -> None:
         self._dsns = dsns
@@ -62,14 +62,14 @@ class DirectDatabase:
 
 
 class OneConnection:
-    """Does everything on one connection, so that calls of several nouns can be one transaction."""
+    """Uses one connection for everything, so that calls of several services can be one transaction."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     @asynccontextmanager
     async def app(self) -> AsyncIterator[Connection]:
-        """The connection, whatever its role is."""
+        """The connection, with the role that it has."""
         yield self._connection
 
     v1 = owner = app

@@ -1,7 +1,7 @@
-"""One call of the database, and what can go wrong with it, in the terms of whoever called.
+"""One call of the database, with its retries, and its errors in terms that services understand.
 
-A lost connection leaves the outcome of a call unknown. A call that may be repeated is repeated on a new connection;
-for any other the caller is told that it does not know.
+After a lost connection the outcome of a call is unknown. A repeatable call is repeated on a new connection; any other
+raises OutcomeUnknownError.
 """
 
 import asyncio
@@ -22,24 +22,24 @@ Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 log = structlog.get_logger(__name__)
 
-# Four attempts over about three seconds outlive a restart of the database; a buyer's patience ends there too.
+# Four attempts over about three seconds are enough for a restart of the database, and as long as a buyer should wait.
 PAUSES_SECONDS = (0.05, 0.5, 2.0)
 
 BUSY = (errors.LockNotAvailable, errors.QueryCanceled, errors.TooManyConnections)
-# The transaction was rolled back as a whole: repeating it is always safe.
+# The transaction was rolled back as a whole, so it is safe to repeat.
 ROLLED_BACK = (errors.DeadlockDetected, errors.SerializationFailure)
 
 
 class BusyError(Exception):
-    """The database could not take the call in time. Nothing happened; the caller may come again."""
+    """The database could not run the call in time. Nothing was changed; the caller may retry."""
 
 
 class OutcomeUnknownError(Exception):
-    """The connection was lost while the call ran, and it could not be repeated. The caller should look."""
+    """The connection was lost while the call ran, and it could not be repeated. The caller should read the state."""
 
 
 class FunctionsMissingError(Exception):
-    """The stored functions are not there: never migrated, or rolled back. Version 1 still works."""
+    """The stored functions do not exist: never migrated, or rolled back. Version 1 still works."""
 
 
 async def call(
@@ -49,13 +49,13 @@ async def call(
     repeatable: bool,
     reads: bool = False,
 ) -> T:
-    """Run `operation` on a connection, again after a lost connection when it is `repeatable`.
+    """Run `operation` on a connection; after a lost connection run it again if it is `repeatable`.
 
-    One that only `reads` has no outcome that could be unknown.
+    reads  it writes nothing, so a lost connection leaves no unknown outcome.
 
-    Raises BusyError, OutcomeUnknownError or FunctionsMissingError; a bug comes through as it is.
+    Raises BusyError, OutcomeUnknownError or FunctionsMissingError; other errors are bugs and are not converted.
     """
-    lost = False  # A connection was lost after the call had begun: it may have been committed.
+    lost = False  # Whether a connection was lost after the call had begun, so that it may have been committed.
     for pause in (*PAUSES_SECONDS, None):
         started = False
         try:
@@ -88,5 +88,5 @@ async def call_batch(
 
 
 def _failure(lost: bool, reason: str) -> BusyError | OutcomeUnknownError:
-    """Only a call that never got as far as a lost connection may say that nothing happened."""
+    """BusyError, which says that nothing was changed, unless a connection was lost during the call."""
     return OutcomeUnknownError(reason) if lost else BusyError(reason)

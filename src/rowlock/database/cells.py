@@ -1,7 +1,7 @@
-"""Which database a show lives in.
+"""Which database holds a show.
 
-A show lives on one PostgreSQL server with its standby: a cell. There is one cell today; docs/adr/0015-cells.md says
-why the services ask all the same.
+A cell is one PostgreSQL server with its standby; each show is in one cell. There is only one cell so far;
+docs/adr/0015-cells.md says why services select the cell nevertheless.
 """
 
 from uuid import UUID
@@ -25,5 +25,5 @@ class Cells:
         return self._only
 
     def each(self) -> tuple[Database, ...]:
-        """Every cell, for work on all that each of them holds."""
+        """Every cell, for work on the shows of all of them."""
         return (self._only,)

@@ -1,4 +1,4 @@
-"""Connections: the type, the errors, the session settings that each connection of ours has, and connection strings."""
+"""Connections: the type, the errors, the session settings of every connection, and connection strings."""
 
 from psycopg import AsyncConnection, Error, InterfaceError, OperationalError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -10,19 +10,19 @@ APP_ROLE = "rowlock_app"
 V1_ROLE = "rowlock_v1"
 
 UNREACHABLE = (OperationalError, InterfaceError, PoolTimeout, OSError, TimeoutError)
-"""The database cannot be reached, does not answer in time, or has just gone away."""
+"""The database cannot be reached, does not answer in time, or closed the connection."""
 
 DATABASE_ERRORS = (Error, *UNREACHABLE)
 """Everything that a call of the database can raise."""
 
-# A buyer who waits longer than these has gone. They bound what one stuck transaction can do to all others.
+# Buyers do not wait longer than this. The limits also bound how long one stuck transaction can delay others.
 LOCK_TIMEOUT = "3s"
 STATEMENT_TIMEOUT = "10s"
 IDLE_IN_TRANSACTION_TIMEOUT = "10s"
 
 
 def connection_string(dsn: str, *, application_name: str, role: str | None = None) -> str:
-    """`dsn` with the session settings of a server process, and optionally a role to take on connecting."""
+    """`dsn` with the session settings of a server process, and optionally a role that each session sets."""
     options = [
         str(conninfo_to_dict(dsn).get("options") or ""),
         "-c search_path=rowlock,public",
@@ -47,12 +47,12 @@ async def connect(dsn: str, *, application_name: str = "rowlock", role: str | No
 
 
 def with_role(dsn: str, role: str) -> str:
-    """The connection string of the same login, with every session in `role` from its first moment on."""
+    """The connection string of the same login, with sessions that start in `role`."""
     options = str(conninfo_to_dict(dsn).get("options") or "")
     return make_conninfo(dsn, options=f"{options} -c role={role}".strip())
 
 
 def without_secrets(dsn: str) -> str:
-    """Where a connection string leads, for messages: host, port, database and user only."""
+    """The target of a connection string, for messages: host, port, database and user only."""
     named = conninfo_to_dict(dsn)
     return " ".join(f"{key}={named[key]}" for key in ("host", "port", "dbname", "user") if key in named)

@@ -10,8 +10,8 @@ from rowlock.base.dsns import Dsns
 from rowlock.database.connections import Connection, connection_string
 
 CONNECTION_TIMEOUT_SECONDS = 5.0
-# A pool doubles its pause after each attempt to connect that failed. It gives up and starts afresh after this, so that
-# it is back seconds after the database, however long that was away.
+# A pool doubles its pause after each failed attempt to connect. After this time it starts over with the shortest pause,
+# so that it reconnects within seconds of the database's return, however long the outage was.
 RECONNECT_SECONDS = 5.0
 
 
@@ -22,7 +22,7 @@ async def _prepare_at_once(connection: Connection) -> None:
 class PooledDatabase:
     """A `Database` for a server: a pool for `app`, and one for `v1`, which is opened when first used.
 
-    Connections prepare every statement.
+    Every statement is prepared at its first use.
     """
 
     def __init__(self, dsns: Dsns, *, pool_size: int = 4) -> None:
@@ -72,7 +72,7 @@ class PooledDatabase:
             yield connection
 
     def owner(self) -> AbstractAsyncContextManager[Connection]:
-        """Refuses: a server does without the owner's rights."""
+        """Raises RuntimeError: a server does not use the owner's rights."""
         raise RuntimeError("no request is served as the owner of the database")
 
     @asynccontextmanager
@@ -82,8 +82,8 @@ class PooledDatabase:
                 yield connection
             finally:
                 if connection.closed and not self._checks:
-                    # Connections are rarely lost one by one. Without a look at the idle ones, whoever repeats a call
-                    # would be handed the next dead one each time.
+                    # Connections are usually lost together. Without this check of the idle ones, each retry of a
+                    # call could get another dead connection.
                     check = asyncio.create_task(pool.check())
                     self._checks.add(check)
                     check.add_done_callback(self._checks.discard)

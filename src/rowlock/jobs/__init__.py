@@ -1,1 +1,1 @@
-"""Background work: what keeps loops going. No request waits for it; what the loops do is in the nouns' jobs.py."""
+"""Runs background loops. No request waits for them; the work of each loop is in the `jobs` module of its feature."""

@@ -1,6 +1,6 @@
-"""Keeps background loops going: gives each its connection, outlives a lost database, and stops them in good order.
+"""Runs background loops: opens a connection for each, reconnects after a lost database, and stops them in order.
 
-Each loop returns how many seconds to wait before its next call; what it does is left to the nouns.
+Each loop's work returns the seconds to wait before its next call.
 """
 
 import asyncio
@@ -12,11 +12,11 @@ import structlog
 
 from rowlock.database.connections import DATABASE_ERRORS, UNREACHABLE, Connection, connect
 
-# A database that restarts is back within seconds; one that is gone for long should not be asked too often.
+# A database that restarts is available within seconds; in a longer outage retries become rarer.
 _FIRST_PAUSE_SECONDS = 0.25
 _LONGEST_PAUSE_SECONDS = 30.0
 
-# A call that takes longer than this is stuck, most likely on a connection whose other end has gone silently.
+# A call that takes longer than this hangs, most likely because the connection was lost without an error.
 _CALL_SECONDS = 60.0
 _STOP_SECONDS = 10.0
 
@@ -25,7 +25,7 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """One kind of work, done again and again.
+    """One kind of work, done repeatedly.
 
     work  one round; returns how many seconds to wait before the next. Must be repeatable.
     wake  set it to call `work` at once.
@@ -39,27 +39,27 @@ class Loop:
 async def run_loops(dsn: str, loops: Sequence[Loop], stop: asyncio.Event) -> None:
     """Run every loop on a connection of its own, with `dsn`, until `stop` is set.
 
-    Errors of the database are logged and outlived; a bug in a loop ends all of them and is raised. On `stop` a
+    Database errors are logged and retried; any other exception in a loop ends all of them and is raised. On `stop` a
     round that has begun is finished if that takes no longer than 10 seconds.
     """
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(_keep_going(dsn, loop, stop), name=loop.name) for loop in loops]
-        ender = group.create_task(_end(tasks, loops, stop))
+        tasks = [group.create_task(_run_loop(dsn, loop, stop), name=loop.name) for loop in loops]
+        stopper = group.create_task(_stop_loops(tasks, loops, stop))
         await asyncio.wait(tasks)
-        ender.cancel()
+        stopper.cancel()
 
 
-async def _end(tasks: Sequence[asyncio.Task[None]], loops: Sequence[Loop], stop: asyncio.Event) -> None:
+async def _stop_loops(tasks: Sequence[asyncio.Task[None]], loops: Sequence[Loop], stop: asyncio.Event) -> None:
     await stop.wait()
     for loop in loops:
         loop.wake.set()
     _, late = await asyncio.wait(tasks, timeout=_STOP_SECONDS)
     for task in late:
-        _log.warning("loop_cut_short", loop=task.get_name(), after_seconds=_STOP_SECONDS)
+        _log.warning("loop_cancelled", loop=task.get_name(), after_seconds=_STOP_SECONDS)
         task.cancel()
 
 
-async def _keep_going(dsn: str, loop: Loop, stop: asyncio.Event) -> None:
+async def _run_loop(dsn: str, loop: Loop, stop: asyncio.Event) -> None:
     pause = _FIRST_PAUSE_SECONDS
     while not stop.is_set():
         try:

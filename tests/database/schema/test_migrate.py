@@ -53,7 +53,7 @@ async def test_new_sessions_find_our_names_without_a_prefix(
     assert await value(app, "select count(*) from show_listing") == 0
 
 
-async def test_a_search_path_that_somebody_chose_is_left_alone(empty: Connection) -> None:
+async def test_a_search_path_that_is_already_set_is_left_alone(empty: Connection) -> None:
     await empty.execute(f"alter database {empty.info.dbname} set search_path = rowlock, reports".encode())
 
     await migrate(empty)
@@ -104,7 +104,7 @@ async def test_of_two_migrators_at_once_one_does_the_work_and_both_succeed(
     assert {s.state for s in await status(empty)} == {"applied"}
 
 
-async def test_who_waits_too_long_for_another_migrator_says_so(
+async def test_a_migrator_that_waits_too_long_for_another_one_fails_with_that_reason(
     empty_dsns: Dsns, empty: Connection, connect: Connect
 ) -> None:
     await empty.execute("select pg_advisory_lock(%s)", [ADVISORY_LOCK])
@@ -128,7 +128,7 @@ async def test_a_migration_that_a_long_transaction_blocks_gives_up_and_leaves_no
         with pytest.raises(MigrationError, match=r"(?s)migrations/9000_widgets.sql .* lock timeout") as caught:
             await migrate(owner, sql_dir=sql_dir, lock_timeout_seconds=0.1)
 
-    assert f"process {reader.info.backend_pid}" in str(caught.value), "names who is in the way"
+    assert f"process {reader.info.backend_pid}" in str(caught.value), "the error names the process that blocks it"
     assert await value(owner, "select to_regclass('rowlock.widgets') is null")
     assert await value(owner, "select max(version) < 9000 from rowlock.schema_migrations")
     assert await value(owner, "select count(*) from pg_locks where locktype = 'advisory'") == 0
@@ -180,11 +180,11 @@ async def test_a_database_of_a_newer_rowlock_is_refused(owner: Connection, sql_d
 async def test_two_migrations_of_one_number_are_refused(empty: Connection, sql_dir: Path) -> None:
     (sql_dir / "migrations/0004_again.sql").write_text("create table widgets ();\n")
 
-    with pytest.raises(MigrationError, match=r"0004_again.sql and migrations/0004_.*have one number"):
+    with pytest.raises(MigrationError, match=r"0004_again.sql and migrations/0004_.*have the same number"):
         await migrate(empty, sql_dir=sql_dir)
 
 
-async def test_a_user_without_rights_is_told_what_is_missing(dsns: Dsns, connect: Connect, sql_dir: Path) -> None:
+async def test_the_error_for_a_user_without_rights_says_what_is_missing(dsns: Dsns, connect: Connect, sql_dir: Path) -> None:
     (sql_dir / "migrations/9000_widgets.sql").write_text("create table widgets ();\n")
     app = await connect(dsns.app)
 

@@ -1,4 +1,4 @@
-"""What the files in sql/ say a database consists of, and how a given database stands to them. Changes nothing."""
+"""The files in sql/ that define the schema, and which of them a given database has applied. Changes nothing."""
 
 import graphlib
 import hashlib
@@ -22,7 +22,7 @@ _KINDS: dict[str, Kind] = {"migrations": "migration", "functions": "function", "
 
 
 class DefinitionError(Exception):
-    """The files themselves are at odds, whatever the database looks like."""
+    """The files contradict each other, independently of any database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +35,12 @@ class SqlFile:
 
     @property
     def name(self) -> str:
-        """The file name without its ending; a function or view of this name is what the file makes."""
+        """The file name without its ending, which is the name of the function or view that the file creates."""
         return Path(self.path).stem
 
     @property
     def kind(self) -> Kind:
-        """What the file makes, by its folder."""
+        """The kind of object that the file creates, by its folder."""
         return _KINDS.get(self.path.partition("/")[0], "grants")
 
     @property
@@ -51,7 +51,7 @@ class SqlFile:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What the database remembers of a file that was applied to it."""
+    """The record in the database of a file that was applied to it."""
 
     path: str
     checksum: str
@@ -60,10 +60,10 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class ObjectStatus:
-    """A file of sql/ and how the database stands to it.
+    """A file of sql/ and its state in the database.
 
-    state  applied; pending (never applied); changed (the text is not what was applied, which for a migration is
-           an error); missing (applied, but the object is gone); unknown (applied, and there is no such file).
+    state  applied; pending (never applied); changed (another text was applied, which for a migration is an
+           error); missing (applied, but the object no longer exists); unknown (applied, but there is no such file).
     """
 
     path: str
@@ -75,12 +75,12 @@ class ObjectStatus:
 def read_files(sql_dir: Path = SQL_DIR) -> list[SqlFile]:
     """Every file that describes the database, in the order in which they are applied; grants.sql is last.
 
-    Raises DefinitionError when two migrations have one number.
+    Raises DefinitionError when two migrations have the same number.
     """
     migrations = _read(sql_dir, "migrations/*.sql")
     for before, after in itertools.pairwise(migrations):
         if before.version == after.version:
-            raise DefinitionError(f"{before.path} and {after.path} have one number. Renumber the newer one.")
+            raise DefinitionError(f"{before.path} and {after.path} have the same number. Renumber the newer one.")
     views = _in_order_of_dependency(_read(sql_dir, "views/*.sql"))
     return [*migrations, *_read(sql_dir, "functions/*.sql"), *views, *_read(sql_dir, "grants.sql")]
 
@@ -104,8 +104,8 @@ def _in_order_of_dependency(views: list[SqlFile]) -> list[SqlFile]:
 
 
 def for_roles(files: list[SqlFile], roles: Sequence[str]) -> list[SqlFile]:
-    """The same files for a server with these roles. Grants skip a role that does not exist, so they are another
-    text, with another checksum, once it does."""
+    """The same files for a server with these roles. Grants skip a role that does not exist, so their checksum depends
+    on the roles: they are applied again once a role exists."""
     grants = files[-1]
     checksum = f"{grants.checksum} for {','.join(roles) or 'nobody'}"
     return [*files[:-1], SqlFile(grants.path, grants.text, checksum)]
@@ -120,7 +120,7 @@ async def existing_roles(connection: psycopg.AsyncConnection) -> list[str]:
 
 
 async def status(connection: psycopg.AsyncConnection, *, sql_dir: Path = SQL_DIR) -> list[ObjectStatus]:
-    """How the database stands to each file of sql/; a database without our schema has all of them pending."""
+    """The state of each file of sql/ in the database; without our schema all are pending."""
     files = for_roles(read_files(sql_dir), await existing_roles(connection))
     records = await recorded(connection)
     states = await states_of(connection, files, records)

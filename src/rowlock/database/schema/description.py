@@ -1,7 +1,7 @@
-"""A database's schema as text that is the same on every server version: what sql/schema.sql holds.
+"""A database's schema as text that is the same on every server version: the contents of sql/schema.sql.
 
-It is for reading and for comparing, never for running: migrations make the schema. Bodies of functions and views
-are left out, they have files of their own; so are the audit log's monthly partitions, which depend on the date.
+It is for reading and comparing, not for running: migrations make the schema. It leaves out the bodies of functions
+and views, which have their own files, and the audit log's monthly partitions, which depend on the date.
 """
 
 import re
@@ -21,7 +21,7 @@ _MONTHLY_PARTITION = re.compile(r"seat_reservation_audit_log_\d{4}_\d{2}")
 async def describe(connection: psycopg.AsyncConnection) -> str:
     """The schema `rowlock` of the connected database, as text that ends with a newline."""
     async with connection.transaction():
-        # PostgreSQL prefixes the names that it prints unless they are found on this path.
+        # PostgreSQL prints names without a schema only if they are found on the search path.
         await connection.execute("set local search_path = rowlock")
         tables, views, functions = [
             await (await connection.execute(statement)).fetchall()
@@ -61,7 +61,7 @@ async def describe(connection: psycopg.AsyncConnection) -> str:
 
 
 async def _lines(connection: psycopg.AsyncConnection, statement: LiteralString) -> dict[str, list[str]]:
-    """The lines that a query has for each table, view or function, in its order."""
+    """The lines that a query returns for each table, view or function, in its order."""
     lines: dict[str, list[str]] = defaultdict(list)
     cursor = await connection.execute(statement)
     for name, line, *_ in await cursor.fetchall():

@@ -1,7 +1,7 @@
 """Brings a database to the state that the files in sql/ describe: tables, then functions and views, then grants.
 
-Numbered migrations run once and never change. Functions, views and grants are files with one current text; they
-are applied again whenever that text changed or the object is gone. Undoing a release is left to `rollback`.
+Numbered migrations run once and never change. Functions, views and grants have one file each; it is applied again
+when its text has changed or the object is missing. `rollback` goes back to version 1.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -27,7 +27,7 @@ from rowlock.database.schema.roles import RoleReport, ensure_roles, inspect_role
 
 OLDEST_SERVER = 15
 
-# Any number will do, as long as every version of Rowlock uses the same one. This is "rowlock" in ASCII.
+# An arbitrary number that every version of Rowlock must use: "rowlock" in ASCII.
 ADVISORY_LOCK = 0x726F776C6F636B
 
 _SETTINGS = ("lock_timeout", "statement_timeout", "search_path")
@@ -63,7 +63,7 @@ _TRACKING = """
 
 
 class MigrationError(Exception):
-    """The database is not up to date. Says which step failed, why, and what to do; that step left nothing."""
+    """The database is not up to date. Says which step failed, why, and what to do; that step was rolled back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class MigrationReport:
 
     migrations, objects  paths below sql/, in the order in which they were applied.
     partitions           tables made for the audit log.
-    warnings             guarantees that are weaker here than they could be, each with its remedy.
+    warnings             guarantees that are weaker in this database, each with its remedy.
     """
 
     migrations: tuple[str, ...]
@@ -97,12 +97,12 @@ async def migrate(
 ) -> MigrationReport:
     """Bring the database of `connection`, an autocommit connection of its owner, up to date.
 
-    lock_timeout_seconds       how long a step waits for a lock: meanwhile buyers queue up behind it.
+    lock_timeout_seconds       how long a step waits for a lock; other transactions queue behind that wait.
     statement_timeout_seconds  how long one statement may run.
-    wait_seconds               how long to wait for another migrator, who is probably doing our work.
+    wait_seconds               how long to wait for another migrator, which probably applies the same files.
 
     Each migration is one transaction; all functions, views and grants together are one. Raises MigrationError;
-    the steps before the failing one stay done. Not for connections through a transaction pooler such as
+    the steps before the failed one stay committed. Not for connections through a transaction pooler such as
     PgBouncer: the lock against a second migrator belongs to the session.
     """
     if not connection.autocommit:
@@ -122,7 +122,7 @@ async def migrate(
 
 
 def check_server_version(server_version: int) -> None:
-    """Raise MigrationError for a server that is too old, by libpq's number, such as 150018 for PostgreSQL 15.18."""
+    """Raise MigrationError for a server that is too old, by libpq's version number: 150018 is PostgreSQL 15.18."""
     major = server_version // 10000
     if major < OLDEST_SERVER:
         raise MigrationError(
@@ -132,7 +132,7 @@ def check_server_version(server_version: int) -> None:
 
 
 class _Migrator:
-    """One run over one database. `step` is what it is doing, in words for an error message."""
+    """One migration run on one database. `step` names the current step for error messages."""
 
     def __init__(self, connection: psycopg.AsyncConnection, files: list[SqlFile]) -> None:
         self.connection = connection
@@ -183,7 +183,7 @@ class _Migrator:
         for file in pending:
             async with self.connection.transaction():
                 self.step = file.path
-                # The row comes first: its key stops a second migrator, should one ever get past the lock.
+                # Inserted first: the primary key stops a second migrator if the lock fails to.
                 await self.connection.execute(
                     "insert into rowlock.schema_migrations (version, name, checksum) values (%s, %s, %s)",
                     [file.version, file.name, file.checksum],
@@ -201,15 +201,15 @@ class _Migrator:
         if not stale and not removed:
             return []
         functions = [file for file in stale if file.kind == "function"]
-        # Views are built on each other, so they are replaced all or none.
+        # Views depend on each other, so all are replaced or none.
         views = [file for file in files if file.kind == "view" and any(f.kind == "view" for f in stale)]
         grants = files[-1]
-        # One transaction: nobody sees a function without its grants, or old views over new ones.
+        # One transaction, so that no session sees a function without its grants, or old views together with new ones.
         async with self.connection.transaction():
             for file in functions:
-                await self._replace([file], doomed=[file])
-            gone = [file for file in removed if file.kind == "view"]
-            await self._replace(views, doomed=[*views, *gone])
+                await self._replace([file], dropped=[file])
+            removed_views = [file for file in removed if file.kind == "view"]
+            await self._replace(views, dropped=[*views, *removed_views])
             for file in removed:
                 await self._drop([file])
                 await self.connection.execute("delete from rowlock.schema_objects where path = %s", [file.path])
@@ -218,20 +218,20 @@ class _Migrator:
                 await self._record(file)
         return [file.path for file in (*functions, *views, *removed, grants)]
 
-    async def _replace(self, files: Sequence[SqlFile], *, doomed: Sequence[SqlFile]) -> None:
-        """Replace objects in place, which goes unnoticed by sessions that are using them. Where a changed
-        signature or other columns forbid that, drop `doomed` and begin anew."""
+    async def _replace(self, files: Sequence[SqlFile], *, dropped: Sequence[SqlFile]) -> None:
+        """Replace objects in place, which does not disturb sessions that use them. Where a changed signature or
+        changed columns forbid that, drop `dropped` first."""
         try:
             async with self.connection.transaction():
                 for file in files:
                     await self._apply(file)
         except (errors.InvalidFunctionDefinition, errors.AmbiguousFunction, errors.InvalidTableDefinition):
-            await self._drop(doomed)
+            await self._drop(dropped)
             for file in files:
                 await self._apply(file)
 
     async def _drop(self, files: Sequence[SqlFile]) -> None:
-        """Drop functions with all their overloads, or views, together. What others built on them forbids it."""
+        """Drop functions with all their overloads, or views, together. Fails if other objects depend on them."""
         names = [file.name for file in files]
         self.step = f"dropping {', '.join(names)}"
         find = _FIND_FUNCTIONS if files[0].kind == "function" else _FIND_VIEWS
@@ -254,12 +254,12 @@ class _Migrator:
     async def _ensure_partitions(self) -> list[str]:
         self.step = "making partitions of the audit log"
         if not any(file.name == "ensure_audit_log_partitions" for file in self.files):
-            return []  # The files are those of a release from before the audit log had partitions.
+            return []  # The files of a release without partitions of the audit log.
         cursor = await self.connection.execute("select * from rowlock.ensure_audit_log_partitions()")
         return [str(row[0]) for row in await cursor.fetchall()]
 
     async def _ensure_search_path(self) -> list[str]:
-        """Let people in psql, pg_cron and their own code find our names without a prefix."""
+        """Set the search path, so that psql, pg_cron and other clients find our names without a prefix."""
         cursor = await self.connection.execute(
             """
             select
@@ -284,8 +284,8 @@ class _Migrator:
         if is_ours:
             return []
         warning = (
-            f"The database {database} belongs to somebody else, so only you find Rowlock's names without a "
-            "prefix. Others write rowlock.show_seats, or set their search_path."
+            f"The database {database} belongs to another role, so only you find Rowlock's names without a "
+            "prefix. Other users write rowlock.show_seats, or set their search_path."
         )
         return [warning]
 
@@ -296,7 +296,7 @@ class _Migrator:
 
 @asynccontextmanager
 async def one_at_a_time(connection: psycopg.AsyncConnection, wait_seconds: float) -> AsyncIterator[None]:
-    """Hold the lock of migrators, in a session whose settings are as before afterwards."""
+    """Hold the lock that only one migrator can have; restore the session settings afterwards."""
     cursor = await connection.execute("select " + ", ".join(f"current_setting('{name}')" for name in _SETTINGS))
     [before] = await cursor.fetchall()
     try:
@@ -324,15 +324,15 @@ def _milliseconds(seconds: float) -> str:
 
 
 async def _explanation(connection: psycopg.AsyncConnection, step: str, error: psycopg.Error) -> str:
-    reason = f"{step} failed and left nothing behind: {str(error).strip()}"
+    reason = f"{step} failed and was rolled back: {str(error).strip()}"
     if isinstance(error, errors.LockNotAvailable | errors.QueryCanceled):
-        reason += "\nIt gave up so that buyers do not queue behind it. Run it again in a quieter moment."
+        reason += "\nIt stopped so that buyers do not queue behind it. Run it again when there is less traffic."
         if not connection.closed:
             reason += await _oldest_transaction(connection)
     elif isinstance(error, errors.InsufficientPrivilege):
         reason += f"\nConnect as a user that owns the database and the schema rowlock; this is {connection.info.user}."
     elif isinstance(error, errors.DependentObjectsStillExist):
-        reason += "\nDrop what was built on it, migrate, and make it again."
+        reason += "\nDrop the objects that depend on it, migrate, and make them again."
     return reason
 
 

@@ -1,6 +1,6 @@
-"""The database roles the application takes on, and what is weaker when this server does not let us have them.
+"""The database roles that the application sets, and which guarantees are weaker where they cannot be used.
 
-What each role may do is said in sql/grants.sql; this module sees to it that there are roles to grant it to.
+sql/grants.sql has the rights of each role; this module creates the roles.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from rowlock.database.connections import APP_ROLE, V1_ROLE
 
 ROLES = (APP_ROLE, V1_ROLE)
 
-# SET exists as a privilege of its own since PostgreSQL 16; before, every member could take a role on.
+# SET is a separate privilege since PostgreSQL 16; before, every member could set a role.
 _SET_IS_GRANTED_SINCE = 160000
 
 # The application reads what buyers may see and writes through functions, so it needs none of these.
@@ -21,7 +21,7 @@ _GUARDED_TABLES = ("show_seats", "seat_reservations", "seat_reservation_audit_lo
 
 @dataclass(frozen=True, slots=True)
 class RoleState:
-    """One role as it is: whether it exists, and whether the connected user may take it on."""
+    """One role: whether it exists, and whether the connected user may set it."""
 
     name: str
     exists: bool
@@ -47,16 +47,16 @@ class RoleReport:
 
 
 async def ensure_roles(connection: psycopg.AsyncConnection) -> None:
-    """Create the roles that are missing and let the connected user take them on, as far as it may.
+    """Create the roles that are missing and let the connected user set them, if it has the rights.
 
-    A server that refuses is no error: `inspect_roles` says which guarantee is weaker for it.
+    A refusal is not an error: `inspect_roles` says which guarantee is weaker without the role.
     """
     for name in ROLES:
         if not (await _state(connection, name)).exists:
             await _try(connection, sql.SQL("create role {} nologin").format(sql.Identifier(name)))
         state = await _state(connection, name)
         if state.exists and not state.usable:
-            # Membership in the application's roles is for taking them on, never to add their rights to ours.
+            # Membership is for `set role` only; the owner must not inherit the rights of these roles.
             options = " with set true, inherit false" if connection.info.server_version >= _SET_IS_GRANTED_SINCE else ""
             await _try(
                 connection,
@@ -65,14 +65,14 @@ async def ensure_roles(connection: psycopg.AsyncConnection) -> None:
 
 
 async def inspect_roles(connection: psycopg.AsyncConnection) -> RoleReport:
-    """What holds and what does not in this database, without changing anything."""
+    """The state of the roles in this database, without changing anything."""
     cursor = await connection.execute("select rolname, rolsuper from pg_roles where rolname = current_user")
     [(user, superuser)] = await cursor.fetchall()
     roles = tuple([await _state(connection, name) for name in ROLES])
     weaknesses = [_how_to_get(role, user) for role in roles if not role.usable]
     if superuser:
         weaknesses.append(
-            f"The owner {user} is a superuser, whom no revoke binds: the audit log is not protected from this "
+            f"The owner {user} is a superuser, to which no revoke applies: the audit log is not protected from this "
             "user. Run Rowlock as an ordinary user that owns the database."
         )
     if roles[0].exists:
@@ -83,7 +83,7 @@ async def inspect_roles(connection: psycopg.AsyncConnection) -> RoleReport:
 def _how_to_get(role: RoleState, user: str) -> str:
     consequence = {
         APP_ROLE: f"Requests are served as {user}, who owns the tables: the constraints still refuse a second "
-        "claim to a seat, but a bug in Python could write the seat tables past the functions.",
+        "claim to a seat, but a bug in Python could write the seat tables without the functions.",
         V1_ROLE: f"The version 1 fallback runs as {user}, who owns the tables, and may write more than it needs.",
     }[role.name]
     create = "" if role.exists else f"create role {role.name} nologin; "
@@ -106,8 +106,8 @@ async def _excess_rights(connection: psycopg.AsyncConnection) -> list[str]:
     if not tables:
         return []
     weakness = (
-        f"{APP_ROLE} may write {', '.join(tables)} directly, so a bug in Python could write them past the "
-        "functions. Revoke those rights, and every role or superuser bit that brings them."
+        f"{APP_ROLE} may write {', '.join(tables)} directly, so a bug in Python could write them without "
+        "the functions. Revoke those rights, and every role or superuser attribute that grants them."
     )
     return [weakness]
 
@@ -127,7 +127,7 @@ async def _try(connection: psycopg.AsyncConnection, statement: sql.Composed) -> 
             await connection.execute(statement)
     except (
         psycopg.errors.InsufficientPrivilege,
-        psycopg.errors.DuplicateObject,  # Somebody else has just created it, for another database.
+        psycopg.errors.DuplicateObject,  # A concurrent migration of another database has created it.
         psycopg.errors.UniqueViolation,
     ):
         return

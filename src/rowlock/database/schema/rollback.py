@@ -1,7 +1,7 @@
-"""Two ways back from version 2 to version 1 while shows are on sale, and the way forward again.
+"""Two ways back from version 2 to version 1 while shows are on sale, and the return to version 2.
 
-Neither touches a claim, an order or the audit log, and the constraints that refuse a double booking stay in both.
-Tables are left to `migrate`: there are no backward migrations.
+Neither changes a claim, an order or the audit log, and the constraints that refuse a double booking stay in force.
+Tables stay as they are: there are no backward migrations.
 """
 
 from pathlib import Path
@@ -15,7 +15,7 @@ ROLLOUT_SETTING = "v2_rollout_percent"
 
 
 async def quick(connection: psycopg.AsyncConnection) -> None:
-    """Serve everybody who calls version 1 with version 1: a switch that servers see within seconds.
+    """Serve all calls of version 1 with version 1. Servers read this setting within seconds.
 
     `connection` is the owner's, in autocommit, as for the others here.
     """
@@ -27,14 +27,14 @@ async def quick(connection: psycopg.AsyncConnection) -> None:
 
 
 async def full(connection: psycopg.AsyncConnection, *, wait_seconds: float = 10) -> list[str]:
-    """Turn the switch of `quick` and drop Rowlock's functions; returns their signatures.
+    """Do what `quick` does and drop Rowlock's functions; returns their signatures.
 
-    Tables, views, constraints and all data stay. Whoever calls a function from then on gets "does not exist".
+    Tables, views, constraints and all data stay. Calls of a function then fail with "does not exist".
     Raises psycopg.errors.LockNotAvailable when a migration is running for longer than `wait_seconds`.
     """
     async with one_at_a_time(connection, wait_seconds), connection.transaction():
         await quick(connection)
-        # By the record of what was applied: functions that others put into our schema cannot be brought back.
+        # Only functions that `migrate` has recorded: `undo` could not restore others in this schema.
         cursor = await connection.execute(
             """
             select p.oid::regprocedure::text
@@ -51,7 +51,7 @@ async def full(connection: psycopg.AsyncConnection, *, wait_seconds: float = 10)
 
 
 async def undo(connection: psycopg.AsyncConnection, *, sql_dir: Path = SQL_DIR) -> MigrationReport:
-    """Bring the functions back, then take the switch of `quick` away, so that the environment's value counts."""
+    """Restore the functions, then delete the setting of `quick`, so that the value of the environment applies."""
     report = await migrate(connection, sql_dir=sql_dir)
     await connection.execute("delete from rowlock.runtime_settings where name = %s", [ROLLOUT_SETTING])
     return report
