@@ -1,4 +1,8 @@
-"""The application over a fresh database, and a show in a small hall that was published as a real one is."""
+"""The application on a fresh database, and a show in a small hall that the catalogue service published.
+
+The hall is not that of tests.support.halls: requests need two categories with prices of their own, several rows and a
+place for a wheelchair.
+"""
 
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
@@ -61,7 +65,7 @@ async def put_on_sale(owner: psycopg.AsyncConnection, title: str = "Swan Lake") 
 
 @pytest.fixture(scope="module")
 def dsns(server: TestServer) -> Iterator[Dsns]:
-    """One database for all tests of a file: each has a show of its own, and shows know nothing of each other.
+    """One database for all tests of a file: each test has a show of its own, and no show depends on another.
 
     Files whose tests change what belongs to the whole database replace this by a database for each test.
     """
@@ -84,14 +88,14 @@ async def application(dsns: Dsns) -> AsyncIterator[Application]:
 
 @pytest.fixture
 async def client(application: Application) -> AsyncIterator[Api]:
-    """A program that calls the application: it says who it is in each request and keeps no cookies."""
+    """A program that calls the application: it sends its session id with each request and keeps no cookies."""
     async with application.client() as client:
         yield client
 
 
 @pytest.fixture
 async def admin(application: Application) -> AsyncIterator[Api]:
-    """The operator, with the key."""
+    """A client with the operator's key."""
     async with application.client(headers={"x-api-key": ADMIN_KEY}) as client:
         yield client
 

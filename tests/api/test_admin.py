@@ -1,4 +1,4 @@
-"""The operator's endpoints: nobody without the key, cleanup, statistics, and seats kept from sale."""
+"""The operator's endpoints: the key that they need, cleanup, statistics, and blocked seats."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -34,20 +34,20 @@ def dsns(server: TestServer) -> Iterator[Dsns]:
         yield server.dsns(name)
 
 
-async def test_nobody_without_the_key_learns_or_does_anything(client: Api) -> None:
+async def test_every_endpoint_is_unauthorized_without_the_right_key(client: Api) -> None:
     for method, path, body in CALLS:
         for headers in WRONG_KEYS:
             problem(await client.request(method, path, json=body, headers=headers), 401, "UNAUTHORIZED")  # type: ignore[arg-type] # httpx takes bytes too.
 
 
-async def test_without_a_configured_key_nobody_gets_in(dsns: Dsns) -> None:
+async def test_without_a_configured_key_every_key_is_unauthorized(dsns: Dsns) -> None:
     application = make_application(dsns, admin_key=None)
     async with application.client() as client:
         for headers in ({}, {"x-api-key": ""}, {"x-api-key": ADMIN_KEY}):
             problem(await client.post("/api/admin/cleanup", headers=headers), 401, "UNAUTHORIZED")
 
 
-async def test_cleanup_retires_what_has_run_out_and_says_what(client: Api, admin: Api, show: Show, db: SeatDb) -> None:
+async def test_cleanup_retires_expired_holds_and_lists_them(client: Api, admin: Api, show: Show, db: SeatDb) -> None:
     lapsed = await client.reserve(show, [1, 2, 3], by="anna")
     await client.reserve(show, [4], by="ben")
     await db.age(held(show, lapsed, "anna"), minutes=11)
@@ -67,7 +67,7 @@ async def test_cleanup_retires_what_has_run_out_and_says_what(client: Api, admin
     problem(await client.extend(lapsed.json()["reservation_token"]), 410, "RESERVATION_EXPIRED")
 
 
-async def test_cleanup_works_in_portions(client: Api, admin: Api, show: Show, db: SeatDb) -> None:
+async def test_cleanup_retires_at_most_the_limit_in_one_call(client: Api, admin: Api, show: Show, db: SeatDb) -> None:
     for number in range(3):
         made = await client.reserve(show, [number + 1], by=f"buyer-{number}")
         await db.age(held(show, made, f"buyer-{number}"), minutes=11)
@@ -99,7 +99,7 @@ async def test_statistics_count_what_happened(client: Api, admin: Api, show: Sho
         "total_failed": 1,
         "expiration_rate": 0.5,
     }
-    assert 300 <= held_seconds < 330  # One held for 600 seconds, one for an instant.
+    assert 300 <= held_seconds < 330  # One was held for 600 seconds, one for less than a second.
     assert all_shows["total_created"] == 3
     assert nothing == dict.fromkeys(
         ("total_created", "total_completed", "total_expired", "total_released", "total_failed"), 0
@@ -133,14 +133,14 @@ async def test_a_seat_that_a_customer_holds_is_not_blocked(client: Api, admin: A
     assert await db.claims(show) == {1: "anna"}
 
 
-async def test_what_cannot_be_blocked_is_told(admin: Api, show: Show) -> None:
+async def test_an_invalid_block_or_unblock_is_refused_with_the_place_of_the_error(admin: Api, show: Show) -> None:
     path = f"/api/admin/shows/{show.show_id}"
     camera = {"reason": "camera"}
 
     problem(await admin.post(f"{path}/block", json={"seat_ids": [41]} | camera), 404, "SEATS_NOT_FOUND")
     for call, body in (("block", {"seat_ids": [1]} | camera), ("unblock", {"seat_ids": [1]})):
-        for nowhere in (UNKNOWN_ID, "x"):
-            problem(await admin.post(f"/api/admin/shows/{nowhere}/{call}", json=body), 404, "SHOW_NOT_FOUND")
+        for unknown_show in (UNKNOWN_ID, "x"):
+            problem(await admin.post(f"/api/admin/shows/{unknown_show}/{call}", json=body), 404, "SHOW_NOT_FOUND")
     malformed: list[tuple[dict[str, Any], str]] = [
         ({}, "body.seat_ids"),
         ({"seat_ids": []} | camera, "body.seat_ids"),
@@ -158,7 +158,7 @@ async def test_what_cannot_be_blocked_is_told(admin: Api, show: Show) -> None:
         assert place in problem(await admin.post(f"{path}/block", json=body), 400, "INVALID_INPUT")["detail"], body
 
 
-async def test_odd_parameters_are_refused_with_their_place(admin: Api) -> None:
+async def test_invalid_query_parameters_are_refused_by_name(admin: Api) -> None:
     for path, place in (
         ("cleanup?limit=0", "query.limit"),
         ("cleanup?limit=100001", "query.limit"),

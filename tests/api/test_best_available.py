@@ -1,4 +1,4 @@
-"""POST best-available: the best free seats for a party, chosen and reserved in one call."""
+"""POST best-available: the best free seats for a group, chosen and reserved in one call."""
 
 import asyncio
 from typing import Any
@@ -8,7 +8,7 @@ from tests.support.http import RESERVATIONS, Api, outcome, problem, said
 from tests.support.seatdb import SeatDb, Show
 
 
-async def test_a_party_sits_together_in_the_best_row(client: Api, show: Show, db: SeatDb) -> None:
+async def test_a_group_sits_together_in_the_best_row(client: Api, show: Show, db: SeatDb) -> None:
     answer = await client.best(show, 4, session_id="anna")
 
     assert answer.status_code == 201
@@ -20,8 +20,8 @@ async def test_a_party_sits_together_in_the_best_row(client: Api, show: Show, db
     assert {seat: by for seat, by in (await db.claims(show)).items() if by == "anna"} == dict.fromkeys(seats, "anna")
 
 
-async def test_parties_at_the_same_time_get_seats_of_their_own(client: Api, show: Show, db: SeatDb) -> None:
-    answers = await asyncio.gather(*(client.best(show, 3, session_id=f"party-{number}") for number in range(8)))
+async def test_groups_at_the_same_time_get_different_seats(client: Api, show: Show, db: SeatDb) -> None:
+    answers = await asyncio.gather(*(client.best(show, 3, session_id=f"group-{number}") for number in range(8)))
 
     assert [answer.status_code for answer in answers] == [201] * 8
     seats = [seat for answer in answers for seat in answer.json()["seat_ids"]]
@@ -35,7 +35,7 @@ async def test_a_category_is_respected(client: Api, show: Show) -> None:
     assert all(21 <= seat <= 40 for seat in made["seat_ids"])
 
 
-async def test_an_unknown_category_is_refused_with_those_there_are(client: Api, show: Show) -> None:
+async def test_an_unknown_category_is_refused_with_a_list_of_the_categories(client: Api, show: Show) -> None:
     told = problem(await client.best(show, 2, category="Moon\0", session_id="anna"), 400, "INVALID_INPUT")
 
     assert "Stalls, Balcony" in told["detail"]
@@ -51,7 +51,7 @@ async def test_a_wheelchair_place_is_given_only_on_request(client: Api, show: Sh
     assert made["seat_ids"] == list(range(1, 41))
 
 
-async def test_what_is_sold_out_is_unavailable(client: Api, show: Show) -> None:
+async def test_a_sold_out_category_is_unavailable(client: Api, show: Show) -> None:
     for number in range(2):
         await client.reserve(show, range(number * 10 + 1, number * 10 + 11), by=f"buyer-{number}")
 
@@ -62,7 +62,7 @@ async def test_what_is_sold_out_is_unavailable(client: Api, show: Show) -> None:
     assert outcome(await client.best(show, 1, session_id="anna")) == (201, None)
 
 
-async def test_every_refusal_of_a_reservation_holds_here_too(client: Api, show: Show, db: SeatDb) -> None:
+async def test_best_available_has_the_refusals_of_a_reserve(client: Api, show: Show, db: SeatDb) -> None:
     problem(await client.best(UNKNOWN_ID, 2, session_id="anna"), 404, "SHOW_NOT_FOUND")
     problem(await client.best(show, 11, session_id="anna"), 400, "TOO_MANY_SEATS")
     await client.best(show, 2, session_id="anna")
@@ -76,18 +76,18 @@ async def test_a_repeated_request_with_its_key_answers_the_same(client: Api, sho
 
     answers = await asyncio.gather(
         *(
-            client.post(f"{RESERVATIONS}/best-available", json=body, headers={"idempotency-key": "wish-1"})
+            client.post(f"{RESERVATIONS}/best-available", json=body, headers={"idempotency-key": "request-1"})
             for _ in range(5)
         )
     )
-    again = await client.post(f"{RESERVATIONS}/best-available", json=body, headers={"idempotency-key": "wish-1"})
+    again = await client.post(f"{RESERVATIONS}/best-available", json=body, headers={"idempotency-key": "request-1"})
 
     assert [answer.status_code for answer in (*answers, again)] == [201] * 6, [answer.text for answer in answers]
     assert all(said(answer) == said(again) for answer in answers)
     assert len(await db.claims(show)) == 2
 
 
-async def test_what_is_wrong_with_a_wish_is_told_with_its_place(client: Api) -> None:
+async def test_an_invalid_body_is_refused_with_the_place_of_the_error(client: Api) -> None:
     some = str(UNKNOWN_ID)
     malformed: list[tuple[dict[str, Any], str]] = [
         ({"show_id": some}, "quantity"),

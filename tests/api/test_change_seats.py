@@ -33,7 +33,7 @@ async def test_a_change_can_be_repeated(client: Api, show: Show, db: SeatDb) -> 
     assert len(await db.events(show)) == 2
 
 
-async def test_a_seat_of_somebody_else_leaves_the_hold_as_it_was(client: Api, show: Show, db: SeatDb) -> None:
+async def test_a_change_to_a_seat_of_another_holder_changes_nothing(client: Api, show: Show, db: SeatDb) -> None:
     await client.reserve(show, [5], by="ben")
     token = (await client.reserve(show, [1, 2], by="anna")).json()["reservation_token"]
 
@@ -73,7 +73,7 @@ async def test_every_other_refusal_of_a_change(client: Api, show: Show, db: Seat
     problem(await client.change(str(token), remove=[1]), 410, "RESERVATION_NOT_ACTIVE")
 
 
-async def test_a_malformed_change_is_told_with_its_place(client: Api, show: Show) -> None:
+async def test_a_malformed_change_is_refused_with_the_place_of_the_error(client: Api, show: Show) -> None:
     token = (await client.reserve(show, [1, 2], by="anna")).json()["reservation_token"]
     malformed: list[tuple[dict[str, Any], str]] = [
         ({}, "at least one seat"),

@@ -1,4 +1,4 @@
-"""The OpenAPI document, the pages for people, and the probes."""
+"""The OpenAPI document, the HTML pages, and the health probes."""
 
 import re
 from html.parser import HTMLParser
@@ -12,7 +12,7 @@ from tests.support.http import Api
 
 
 class Links(HTMLParser):
-    """What a page loads by itself, and what it lets people go to."""
+    """What a page loads by itself, and the ids of its elements."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ async def test_every_endpoint_is_documented(document: dict[str, Any]) -> None:
     }
 
 
-async def test_every_operation_has_its_own_name_and_says_what_it_does(document: dict[str, Any]) -> None:
+async def test_every_operation_has_an_id_of_its_own_a_summary_and_a_tag(document: dict[str, Any]) -> None:
     found = operations(document)
 
     assert len({operation["operationId"] for _, _, operation in found}) == len(found)
@@ -113,12 +113,12 @@ async def test_only_the_operators_endpoints_ask_for_the_key(document: dict[str, 
         assert ("401" in operation["responses"]) == path.startswith("/api/admin"), (method, path)
 
 
-async def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+async def test_every_schema_that_is_referred_to_exists(document: dict[str, Any]) -> None:
     for name in re.findall(r"'\$ref': '#/components/schemas/(\w+)'", repr(document)):
         assert name in document["components"]["schemas"]
 
 
-async def test_every_outcome_has_its_problem_and_its_place_on_the_page(client: Api) -> None:
+async def test_every_outcome_has_a_problem_and_an_entry_on_the_problems_page(client: Api) -> None:
     page = (await client.get("/problems")).text
 
     assert {str(outcome) for outcome in Outcome} - {"OK"} <= PROBLEM_TYPES.keys()
@@ -129,13 +129,13 @@ async def test_every_outcome_has_its_problem_and_its_place_on_the_page(client: A
 
 
 @pytest.mark.parametrize("path", ["/docs", "/problems"])
-async def test_a_page_loads_nothing_from_elsewhere(client: Api, path: str) -> None:
+async def test_a_page_loads_nothing_from_other_servers(client: Api, path: str) -> None:
     answer = await client.get(path)
 
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/html")
     assert not re.search(r"(?:https?:)?//(?!www\.w3\.org/)[\w.-]+\.\w+", _without_text(answer.text))
-    for address in set(Links(answer.text).loads) - {"data:,"}:  # An icon that is nothing, so that nobody asks for one.
+    for address in set(Links(answer.text).loads) - {"data:,"}:  # An empty icon, so that browsers request none.
         assert not re.match(r"\w+:|//", address), address
         asset = await client.get(address)
         assert asset.status_code == 200, address
@@ -148,7 +148,7 @@ def _without_text(page: str) -> str:
     return re.sub(r">[^<]*<(?!/(?:script|style))", "><", page)
 
 
-async def test_the_docs_page_shows_our_own_document(client: Api) -> None:
+async def test_the_docs_page_shows_the_openapi_document(client: Api) -> None:
     page = (await client.get("/docs")).text
 
     assert "/openapi.json" in page
@@ -156,7 +156,7 @@ async def test_the_docs_page_shows_our_own_document(client: Api) -> None:
     assert any(address.endswith(".css") for address in Links(page).loads)
 
 
-async def test_a_healthy_service_says_so(client: Api) -> None:
+async def test_a_healthy_service_is_live_and_ready(client: Api) -> None:
     live, ready = await client.get("/health/live"), await client.get("/health/ready")
 
     assert (live.status_code, live.json()) == (200, {"status": "ok"})

@@ -75,7 +75,9 @@ async def test_a_foreign_token_extends_nothing_and_answers_like_a_missing_one(
     assert len(await db.events(show)) == 1
 
 
-async def test_an_extension_that_was_seen_may_be_repeated(client: Api, show: Show, db: SeatDb) -> None:
+async def test_an_extension_that_names_the_count_it_has_seen_can_be_repeated(
+    client: Api, show: Show, db: SeatDb
+) -> None:
     token = (await client.reserve(show, [1], by="anna")).json()["reservation_token"]
 
     first = await client.extend(token, seen=0)

@@ -1,4 +1,4 @@
-"""GET a hold by its token: seats, prices and deadline for whoever has the token, and nothing for anybody else."""
+"""GET a hold by its token: seats, prices and deadline; without the right token the answer is 404."""
 
 from datetime import datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""The hot path over HTTP: travelling together, overload, and a thousand viewers."""
+"""Many requests for one show at once, over HTTP: batches, overload, and a thousand viewers."""
 
 import asyncio
 import gc
@@ -22,7 +22,7 @@ from tests.support.seatdb import SeatDb, Show
 VIEWERS = 1_000
 
 
-async def test_requests_of_the_same_moment_travel_in_one_transaction_and_the_first_gets_the_seat(
+async def test_requests_at_the_same_time_are_one_transaction_and_the_first_gets_the_seat(
     client: Api, show: Show, db: SeatDb
 ) -> None:
     answers = await asyncio.gather(
@@ -39,7 +39,7 @@ async def test_requests_of_the_same_moment_travel_in_one_transaction_and_the_fir
     assert await cursor.fetchone() == (1,)
 
 
-async def test_refusals_leave_nothing_to_the_garbage_collector_which_would_stop_everybody(
+async def test_refusals_leave_no_cycles_for_the_garbage_collector_which_would_stop_all_requests(
     client: Api, show: Show
 ) -> None:
     await client.reserve(show, [1, 2], by="anna")
@@ -62,27 +62,28 @@ async def test_refusals_leave_nothing_to_the_garbage_collector_which_would_stop_
     assert left == []
 
 
-async def test_past_the_bound_a_reserve_is_refused_at_once_and_everybody_else_is_served(
+async def test_past_the_limit_a_reserve_is_refused_at_once_and_those_that_wait_are_served(
     dsns: Dsns, show: Show, db: SeatDb, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     defaults = Coalescer.__init__.__kwdefaults__
     assert defaults is not None
     monkeypatch.setitem(defaults, "waiting_limit", 4)
-    async with running(dsns) as application, application.client() as client, db.another() as somebody:
-        async with somebody.app.transaction(force_rollback=True):
-            # The show's one flight waits for a seat that somebody has taken and not yet committed; four more may wait.
-            await somebody.reserve(show, seats=[1], holder="somebody")
+    async with running(dsns) as application, application.client() as client, db.another() as other:
+        async with other.app.transaction(force_rollback=True):
+            # The show's one batch in flight waits for a seat that another transaction has claimed and not committed;
+            # four more requests may wait.
+            await other.reserve(show, seats=[1], holder="other")
             in_flight = asyncio.create_task(client.reserve(show, [1], by="in-flight"))
             await until_services_wait(db, 1)
             others = [asyncio.create_task(client.reserve(show, [10 + n], by=f"buyer-{n}")) for n in range(5)]
             refused, waiting = await asyncio.wait(others, return_when=asyncio.FIRST_COMPLETED)
 
-            assert len(refused) == 1, "One too many came, and was refused while all the others still waited."
+            assert len(refused) == 1, "One request was too many, and was refused while all others still waited."
             answer = refused.pop().result()
             told = problem(answer, 503, "BUSY")
             assert "again" in told["detail"]
             assert answer.headers["retry-after"] == "1"
-            # It never got as far as the database; nor do the next ones, however many they are.
+            # It never reached the database; nor do the next ones, however many they are.
             more = await asyncio.gather(*(client.reserve(show, [30], by=f"late-{n}") for n in range(100)))
             assert {outcome(each) for each in more} == {(503, "BUSY")}
             assert not any(task.done() for task in (in_flight, *waiting))
@@ -96,7 +97,7 @@ async def test_past_the_bound_a_reserve_is_refused_at_once_and_everybody_else_is
 
 
 async def until_services_wait(db: SeatDb, count: int) -> None:
-    """Wait until so many connections of the application wait for somebody's lock."""
+    """Wait until so many connections of the application wait for a lock."""
     async with asyncio.timeout(30):
         while True:
             cursor = await db.owner.execute(
@@ -107,7 +108,7 @@ async def until_services_wait(db: SeatDb, count: int) -> None:
                 return
 
 
-async def test_a_thousand_viewers_cost_the_database_one_question(
+async def test_a_thousand_viewers_cost_the_database_one_query(
     client: Api, show: Show, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[UUID] = []
@@ -144,11 +145,11 @@ async def test_two_processes_show_the_same_version(client: Api, show: Show, dsns
         assert same.status_code == 304
 
 
-async def test_a_wish_that_was_granted_is_repeated_with_its_key_also_when_nothing_is_left(
+async def test_a_request_that_succeeded_can_be_repeated_with_its_key_when_no_seat_is_left(
     client: Api, show: Show, db: SeatDb
 ) -> None:
     body = {"show_id": str(show.show_id), "quantity": 2, "session_id": "anna"}
-    key = {"idempotency-key": "wish-1"}
+    key = {"idempotency-key": "request-1"}
     first = await client.post(f"{RESERVATIONS}/best-available", json=body, headers=key)
     await db.set_show(show, max_seats_per_reservation=40)
     left = sorted(set(range(1, 41)) - set(first.json()["seat_ids"]))
@@ -161,7 +162,7 @@ async def test_a_wish_that_was_granted_is_repeated_with_its_key_also_when_nothin
     problem(another, 409, "SEATS_UNAVAILABLE")
 
 
-async def test_when_the_functions_are_gone_whoever_waits_is_told(
+async def test_when_a_stored_function_is_missing_every_request_of_the_batch_is_refused(
     dsns: Dsns, show: Show, owner: psycopg.AsyncConnection
 ) -> None:
     async with running(dsns) as application, application.client() as client:

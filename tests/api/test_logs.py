@@ -37,7 +37,7 @@ def log(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iter
     configure_logging(request.param, "INFO")
     # A cached logger would keep this configuration when the test is over.
     structlog.configure(cache_logger_on_first_use=False)
-    # The test's own client logs where it goes; that is not the server's doing.
+    # The test's own client logs the addresses that it requests; the server does not write those lines.
     monkeypatch.setattr(logging.getLogger("httpx"), "disabled", True)
     try:
         yield written
@@ -139,7 +139,7 @@ async def test_nothing_that_a_client_sends_is_logged_even_when_everything_fails(
             await owner.execute("alter table rowlock.seat_reservations add constraint broken check (false) not valid")
             await owner.execute("alter table rowlock.show_seats add constraint broken check (false) not valid")
             assert 500 in await everything()
-            # And one about a table that is gone quotes the statement.
+            # And the message about a missing table quotes the statement.
             await owner.execute("drop table rowlock.seat_reservations, rowlock.shows cascade")
             assert (await everything()).count(500) >= 10
 
@@ -174,6 +174,6 @@ async def test_a_failure_is_logged_under_the_id_that_its_client_was_told(
 
 
 def _around(text: str, secret: str) -> str:
-    """Where a secret stands, to find who wrote it."""
+    """The text around a secret, to find what logged it."""
     at = text.find(secret)
     return text[max(0, at - 600) : at + 100]

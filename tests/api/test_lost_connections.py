@@ -1,4 +1,4 @@
-"""What buyers are told when the database goes away in the middle of a call, and what is true then."""
+"""What a client is answered when a database connection is lost during a call, and what the tables say then."""
 
 import asyncio
 import time
@@ -15,8 +15,8 @@ from psycopg.conninfo import conninfo_to_dict
 
 from rowlock.base.dsns import Dsns
 from rowlock.database import connections, pool
-from tests.support.cutting import Door, door
 from tests.support.http import ADMIN_KEY, outcome, problem, running, said
+from tests.support.lossy_proxy import LossyProxy, lossy_proxy
 from tests.support.seatdb import SeatDb, Show
 from tests.support.servers import TestServer
 
@@ -32,7 +32,7 @@ def dsns(server: TestServer) -> Iterator[Dsns]:
 
 @dataclass
 class Operator:
-    """Who may close a database and terminate the connections of others."""
+    """A superuser, who may close a database and terminate the connections of other roles."""
 
     connection: psycopg.AsyncConnection
     database: str
@@ -55,7 +55,7 @@ class Operator:
             await self.connection.execute("select pg_terminate_backend(%s, 10000)", [pid])
 
     async def allow_connections(self, allow: bool) -> None:
-        """Open or close the database to everybody new."""
+        """Let the database accept new connections, or refuse them."""
         await self.connection.execute(
             sql.SQL("alter database {} allow_connections {}").format(sql.Identifier(self.database), sql.Literal(allow))
         )
@@ -70,13 +70,13 @@ async def superuser(server: TestServer, dsns: Dsns) -> AsyncIterator[Operator]:
 
 
 async def _until(look: Callable[[], Awaitable[Any]]) -> Any:
-    """What a look brings, as soon as it brings something."""
+    """Call `look` until it returns something; what it returned."""
     deadline = time.monotonic() + COMES_WITHIN_SECONDS
     while time.monotonic() < deadline:
         if found := await look():
             return found
         await asyncio.sleep(0.01)
-    raise AssertionError("It never came.")
+    raise AssertionError("It never returned anything.")
 
 
 @asynccontextmanager
@@ -94,7 +94,7 @@ async def _locked(dsns: Dsns, show: Show) -> AsyncIterator[psycopg.AsyncConnecti
 
 
 async def _cut_while_waiting(dsns: Dsns, superuser: Operator, show: Show, *calls: Awaitable[Any]) -> list[Any]:
-    """Start calls that come to wait for a lock, terminate their connections there, and let go of the lock."""
+    """Start calls that come to wait for a lock, terminate their connections there, and release the lock."""
     async with _locked(dsns, show) as locker:
         running_calls = [asyncio.ensure_future(call) for call in calls]
 
@@ -108,7 +108,7 @@ async def _cut_while_waiting(dsns: Dsns, superuser: Operator, show: Show, *calls
 
 
 @pytest.mark.parametrize("version", [1, 2])
-async def test_a_reserve_that_is_cut_before_its_commit_is_done_again(
+async def test_a_reserve_whose_connection_is_lost_before_its_commit_is_repeated(
     dsns: Dsns, superuser: Operator, show: Show, db: SeatDb, version: int
 ) -> None:
     async with running(dsns, v2_rollout_percent=0) as application, application.client() as client:
@@ -121,7 +121,7 @@ async def test_a_reserve_that_is_cut_before_its_commit_is_done_again(
     assert await db.events(show) == [("created", [1, 2], None)]
 
 
-async def test_changes_and_releases_that_are_cut_before_their_commit_are_done_again(
+async def test_changes_and_releases_whose_connection_is_lost_before_their_commit_are_repeated(
     dsns: Dsns, superuser: Operator, show: Show, db: SeatDb
 ) -> None:
     async with running(dsns) as application, application.client() as client:
@@ -143,39 +143,43 @@ async def test_changes_and_releases_that_are_cut_before_their_commit_are_done_ag
     assert await db.check(show) == []
 
 
-async def test_an_extension_that_is_cut_says_that_it_does_not_know_unless_it_was_told_the_count(
+async def test_an_extension_whose_connection_is_lost_has_an_unknown_outcome_unless_it_names_the_count(
     dsns: Dsns, superuser: Operator, show: Show, db: SeatDb
 ) -> None:
     async with running(dsns) as application, application.client() as client:
         token = (await client.reserve(show, [11], by="anna")).json()["reservation_token"]
 
-        (blind,) = await _cut_while_waiting(dsns, superuser, show, client.extend(token))
-        problem(blind, 503, "OUTCOME_UNKNOWN")
-        assert blind.headers["retry-after"] == "1"
+        (unknown,) = await _cut_while_waiting(dsns, superuser, show, client.extend(token))
+        problem(unknown, 503, "OUTCOME_UNKNOWN")
+        assert unknown.headers["retry-after"] == "1"
         assert (await client.hold(token)).json()["extension_count"] == 0
 
-        (told,) = await _cut_while_waiting(dsns, superuser, show, client.extend(token, seen=0))
-        assert told.json()["extension_count"] == 1
+        (known,) = await _cut_while_waiting(dsns, superuser, show, client.extend(token, seen=0))
+        assert known.json()["extension_count"] == 1
         assert (await client.hold(token)).json()["extension_count"] == 1
 
 
-async def _losing(through: Door, call: Awaitable[Any], *, to: bytes = b"") -> Any:
+async def _losing(proxy: LossyProxy, call: Awaitable[Any], *, to: bytes = b"") -> Any:
     """Make a call whose answer is lost after its commit."""
-    before = through.lost
-    through.lose_the_answer(to)
+    before = proxy.lost
+    proxy.lose_the_answer(to)
     answer = await call
-    assert through.lost == before + 1, "No answer was lost, so nothing was tested."
+    assert proxy.lost == before + 1, "No answer was lost, so nothing was tested."
     return answer
 
 
-async def test_a_reserve_whose_answer_is_lost_after_its_commit_answers_once_and_right(
+async def test_a_reserve_whose_answer_is_lost_after_its_commit_is_answered_correctly(
     dsns: Dsns, show: Show, db: SeatDb
 ) -> None:
-    async with door(dsns) as through, running(through.dsns, pool_size=1) as application, application.client() as client:
+    async with (
+        lossy_proxy(dsns) as proxy,
+        running(proxy.dsns, pool_size=1) as application,
+        application.client() as client,
+    ):
         # The first call prepares its statement in a round trip of its own, which must not be the one that is lost.
         await client.reserve(show, [40], by="warm-up")
 
-        answer = await _losing(through, client.reserve(show, [1, 2], by="anna"))
+        answer = await _losing(proxy, client.reserve(show, [1, 2], by="anna"))
         again = await client.reserve(show, [1, 2], by="anna")
 
     assert outcome(answer) == (201, None)
@@ -185,14 +189,18 @@ async def test_a_reserve_whose_answer_is_lost_after_its_commit_answers_once_and_
     assert await db.check(show) == []
 
 
-async def test_a_batch_whose_answer_is_lost_after_its_commit_answers_each_right(
+async def test_a_batch_whose_answer_is_lost_after_its_commit_answers_each_request_correctly(
     dsns: Dsns, show: Show, db: SeatDb
 ) -> None:
-    async with door(dsns) as through, running(through.dsns, pool_size=1) as application, application.client() as client:
+    async with (
+        lossy_proxy(dsns) as proxy,
+        running(proxy.dsns, pool_size=1) as application,
+        application.client() as client,
+    ):
         await client.reserve(show, [40], by="warm-up")
 
         answers = await _losing(
-            through,
+            proxy,
             asyncio.gather(*(client.reserve(show, [1 + number // 2], by=f"b-{number}") for number in range(12))),
         )
 
@@ -204,17 +212,17 @@ async def test_a_batch_whose_answer_is_lost_after_its_commit_answers_each_right(
     assert await db.check(show) == []
 
 
-async def test_a_version_1_reserve_whose_commit_is_not_confirmed_answers_once_and_right(
+async def test_a_version_1_reserve_whose_commit_is_not_confirmed_is_answered_correctly(
     dsns: Dsns, show: Show, db: SeatDb
 ) -> None:
     async with (
-        door(dsns) as through,
-        running(through.dsns, pool_size=1, v2_rollout_percent=0) as application,
+        lossy_proxy(dsns) as proxy,
+        running(proxy.dsns, pool_size=1, v2_rollout_percent=0) as application,
         application.client() as client,
     ):
-        answer = await _losing(through, client.reserve(show, [1, 2], by="anna", version=1), to=b"COMMIT")
+        answer = await _losing(proxy, client.reserve(show, [1, 2], by="anna", version=1), to=b"COMMIT")
         released = await _losing(
-            through, client.release(reservation_token=answer.json()["reservation_token"], version=1), to=b"COMMIT"
+            proxy, client.release(reservation_token=answer.json()["reservation_token"], version=1), to=b"COMMIT"
         )
 
     assert outcome(answer) == (201, None)
@@ -224,7 +232,11 @@ async def test_a_version_1_reserve_whose_commit_is_not_confirmed_answers_once_an
 
 
 async def test_other_calls_whose_answer_is_lost_after_their_commit(dsns: Dsns, show: Show, db: SeatDb) -> None:
-    async with door(dsns) as through, running(through.dsns, pool_size=1) as application, application.client() as client:
+    async with (
+        lossy_proxy(dsns) as proxy,
+        running(proxy.dsns, pool_size=1) as application,
+        application.client() as client,
+    ):
 
         async def warmed_up(by: str, seat: int) -> str:
             """A hold, made while the one connection has every statement prepared."""
@@ -235,20 +247,20 @@ async def test_other_calls_whose_answer_is_lost_after_their_commit(dsns: Dsns, s
             return str((await client.reserve(show, [seat], by=by)).json()["reservation_token"])
 
         token = await warmed_up("anna", 1)
-        blind = await _losing(through, client.extend(token))
-        problem(blind, 503, "OUTCOME_UNKNOWN")
+        unknown = await _losing(proxy, client.extend(token))
+        problem(unknown, 503, "OUTCOME_UNKNOWN")
         assert (await client.hold(token)).json()["extension_count"] == 1
 
         token = await warmed_up("ben", 3)
-        told = await _losing(through, client.extend(token, seen=0))
-        assert (told.json()["extension_count"], told.json()["extensions_remaining"]) == (1, 2)
+        known = await _losing(proxy, client.extend(token, seen=0))
+        assert (known.json()["extension_count"], known.json()["extensions_remaining"]) == (1, 2)
 
         token = await warmed_up("carl", 5)
-        changed = await _losing(through, client.change(token, add=[6, 7], remove=[5]))
+        changed = await _losing(proxy, client.change(token, add=[6, 7], remove=[5]))
         assert changed.json()["seat_ids"] == [6, 7]
 
         token = await warmed_up("dora", 9)
-        released = await _losing(through, client.release(reservation_token=token))
+        released = await _losing(proxy, client.release(reservation_token=token))
         assert released.json()["released_seat_ids"] == [9]
         assert said(await client.release(reservation_token=token)) == said(released)
 
@@ -259,10 +271,8 @@ async def test_other_calls_whose_answer_is_lost_after_their_commit(dsns: Dsns, s
     assert await db.check(show) == []
 
 
-async def test_connections_that_died_while_nobody_used_them_are_not_noticed(
-    dsns: Dsns, superuser: Operator, show: Show
-) -> None:
-    """A restart of the database kills every connection of the pool at once, and the next buyer must not pay for it."""
+async def test_connections_that_broke_while_idle_cause_no_error(dsns: Dsns, superuser: Operator, show: Show) -> None:
+    """A restart of the database breaks every connection of the pool at once; the next request must not fail for it."""
     async with running(dsns) as application, application.client() as client:
         await client.reserve(show, [20], by="anna")
         async with _locked(dsns, show) as locker:
@@ -293,7 +303,7 @@ async def test_connections_that_died_while_nobody_used_them_are_not_noticed(
         assert (await client.get("/health/ready")).status_code == 200
 
 
-async def test_a_database_that_is_down_is_a_busy_service_and_comes_back_by_itself(
+async def test_while_the_database_is_down_requests_are_refused_as_busy_and_later_served_again(
     dsns: Dsns, superuser: Operator, show: Show, db: SeatDb, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pool, "CONNECTION_TIMEOUT_SECONDS", 0.5)
@@ -323,7 +333,7 @@ async def test_a_database_that_is_down_is_a_busy_service_and_comes_back_by_itsel
                 client.get("/api/admin/statistics", headers=admin),
             ]
 
-        # Whoever had the connection that was cut does not know what became of the call; nobody else is told so.
+        # The outcome is unknown to the request whose connection was cut; all others are refused as busy.
         for answer in await asyncio.gather(*write()):
             assert outcome(answer) in {(503, "BUSY"), (503, "OUTCOME_UNKNOWN")}
             assert answer.headers["retry-after"] == "1"
@@ -347,7 +357,7 @@ async def test_a_database_that_is_down_is_a_busy_service_and_comes_back_by_itsel
     assert await db.check(show) == []
 
 
-async def test_a_seat_that_stays_locked_is_a_busy_service_and_nothing_happens(
+async def test_a_request_for_a_seat_that_stays_locked_is_refused_as_busy_and_changes_nothing(
     dsns: Dsns, show: Show, db: SeatDb, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connections, "LOCK_TIMEOUT", "200ms")
@@ -365,8 +375,10 @@ async def test_a_seat_that_stays_locked_is_a_busy_service_and_nothing_happens(
         assert outcome(await client.reserve(show, [1, 10], by="anna")) == (201, None)
 
 
-async def test_a_client_of_a_lost_answer_may_repeat_with_its_key(dsns: Dsns, show: Show, db: SeatDb) -> None:
-    """The buyer's own connection breaks: the same key brings the same hold."""
+async def test_a_client_that_lost_its_answer_may_repeat_the_request_with_its_key(
+    dsns: Dsns, show: Show, db: SeatDb
+) -> None:
+    """The client's own connection breaks: the same key returns the same hold."""
     async with running(dsns) as application:
         async with application.client() as client:
             lost: asyncio.Future[Any] = asyncio.ensure_future(client.reserve(show, [1], by="anna", key="order-1"))

@@ -22,7 +22,7 @@ async def handler(request: Request) -> Reply:
 
 
 class Client:
-    """Sends requests to one endpoint, and counts how often their body was asked for."""
+    """Sends requests to one endpoint, and counts how often their body was read."""
 
     def __init__(self) -> None:
         self.full = False
@@ -59,13 +59,13 @@ def client() -> Client:
     return Client()
 
 
-async def test_while_there_is_place_the_body_is_read_and_served(client: Client) -> None:
+async def test_while_more_requests_may_wait_the_body_is_read_and_served(client: Client) -> None:
     assert await client.post(b'{"number": 7}') == (200, b"7")
     assert client.bodies_read == 1
 
 
 @pytest.mark.parametrize("body", [b'{"number": 7}', b"no JSON", b"[" * 60_000], ids=["good", "malformed", "large"])
-async def test_without_place_a_request_is_refused_and_its_body_is_left_alone(client: Client, body: bytes) -> None:
+async def test_when_no_more_may_wait_a_request_is_refused_and_its_body_is_not_read(client: Client, body: bytes) -> None:
     client.full = True
 
     status, problem = await client.post(body)
@@ -74,7 +74,7 @@ async def test_without_place_a_request_is_refused_and_its_body_is_left_alone(cli
     assert client.bodies_read == 0
 
 
-async def test_place_is_asked_for_anew_with_each_request(client: Client) -> None:
+async def test_whether_one_more_may_wait_is_decided_for_each_request(client: Client) -> None:
     client.full = True
     refused = await asyncio.gather(*(client.post(b'{"number": 1}') for _ in range(3)))
     client.full = False

@@ -1,4 +1,4 @@
-"""POST release-v2: by token, or by id with the session that holds; repeatable, and for nobody else."""
+"""POST release-v2: by token, or by id with the session of the holder; repeatable, and refused to other callers."""
 
 from typing import Any
 from uuid import UUID
@@ -24,15 +24,15 @@ async def test_a_release_by_token_gives_every_seat_back(client: Api, show: Show,
     assert outcome(await client.reserve(show, [1, 2], by="ben")) == (201, None)
 
 
-async def test_a_release_by_id_is_for_the_session_that_holds(client: Api, show: Show, db: SeatDb) -> None:
+async def test_a_release_by_id_needs_the_session_of_the_holder(client: Api, show: Show, db: SeatDb) -> None:
     reservation_id = (await client.reserve(show, [1], by="anna")).json()["reservation_id"]
 
     foreign = await client.release(reservation_id=reservation_id, session_id="ben")
     missing = await client.release(reservation_id=str(mint_id(show.show_id)), session_id="ben")
-    nowhere = await client.release(reservation_id=str(UNKNOWN_ID), session_id="ben")
+    unknown_show = await client.release(reservation_id=str(UNKNOWN_ID), session_id="ben")
 
     problem(foreign, 404, "RESERVATION_NOT_FOUND")
-    assert said(foreign) == said(missing) == said(nowhere)
+    assert said(foreign) == said(missing) == said(unknown_show)
     assert await db.claims(show) == {1: "anna"}
     own = await client.release(reservation_id=reservation_id, session_id="anna")
     assert own.json() == {"success": True, "released_seat_ids": [1]}
@@ -63,7 +63,9 @@ async def test_a_release_can_be_repeated(client: Api, show: Show, db: SeatDb) ->
     assert len(await db.events(show)) == 2
 
 
-async def test_a_lapsed_hold_gives_back_what_nobody_has_taken_since(client: Api, show: Show, db: SeatDb) -> None:
+async def test_releasing_a_lapsed_hold_frees_the_seats_that_were_not_taken_since(
+    client: Api, show: Show, db: SeatDb
+) -> None:
     made = await client.reserve(show, [1, 2], by="anna")
     await db.age(held(show, made, "anna"), minutes=11)
     await client.reserve(show, [2], by="ben")
@@ -87,7 +89,7 @@ async def test_a_hold_that_was_retired_or_paid_is_not_released(client: Api, show
     assert await db.claims(show) == {2: "sold", 3: "anna"}
 
 
-async def test_a_malformed_release_is_told_with_its_place(client: Api) -> None:
+async def test_a_malformed_release_is_refused_with_the_place_of_the_error(client: Api) -> None:
     some_id = str(UUID(int=7))
     malformed: list[tuple[dict[str, Any], str]] = [
         ({}, "reservation_token"),

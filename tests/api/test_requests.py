@@ -1,4 +1,5 @@
-"""What every endpoint does with a request as such: methods, bodies, request ids and headers, on both roads."""
+"""What every endpoint does with a request as such: methods, bodies, request ids and headers, with and without
+the fast path."""
 
 import asyncio
 from collections.abc import Callable
@@ -56,13 +57,13 @@ async def test_a_malformed_body_is_a_problem_and_never_a_failure(admin: Api) -> 
             problem(answer, status, code)
 
 
-async def test_malformed_json_is_told_with_its_place(client: Api) -> None:
+async def test_malformed_json_is_refused_with_the_place_of_the_error(client: Api) -> None:
     for body, place in ((b'{"show_id": }', "byte 12"), (b"{", "truncated"), (b'{"session_id": "\xff"}', "position")):
         answer = await client.post(f"{RESERVATIONS}/reserve-v2", content=body, headers=JSON)
         assert place in problem(answer, 400, "INVALID_INPUT")["detail"], answer.text
 
 
-async def test_only_json_is_taken(client: Api) -> None:
+async def test_only_json_is_accepted(client: Api) -> None:
     for path in WITH_BODY[:7]:
         for kind in ("text/plain", "application/x-www-form-urlencoded", "application/jsonp", "", "multipart/form-data"):
             problem(
@@ -70,7 +71,7 @@ async def test_only_json_is_taken(client: Api) -> None:
             )
 
 
-async def test_json_may_be_spelt_in_every_way_that_http_allows(client: Api, show: Show) -> None:
+async def test_the_content_type_may_be_spelt_in_every_way_that_http_allows(client: Api, show: Show) -> None:
     body = f'{{"show_id": "{show.show_id}", "seat_ids": [1]}}'.encode()
     for kind in ("application/json", "Application/JSON", "application/json; charset=utf-8", " application/json ;x=y"):
         answer = await client.post(f"{RESERVATIONS}/reserve-v2", content=body, headers={"content-type": kind})
@@ -78,7 +79,7 @@ async def test_json_may_be_spelt_in_every_way_that_http_allows(client: Api, show
         await client.release(reservation_token=answer.json()["reservation_token"])
 
 
-async def test_a_body_that_is_too_large_is_refused_on_both_roads(admin: Api) -> None:
+async def test_a_body_that_is_too_large_is_refused_with_and_without_the_fast_path(admin: Api) -> None:
     async def in_pieces() -> Any:
         for _ in range(40):
             yield b" " * 8192
@@ -105,8 +106,10 @@ async def test_a_body_of_one_large_piece_is_refused_whatever_its_length_says(app
         assert statuses == [413], length
 
 
-async def test_a_request_that_breaks_off_does_nothing(application: Application, show: Show, db: SeatDb) -> None:
-    """The beginning of a body, or none, may read like a whole one."""
+async def test_a_request_whose_body_is_incomplete_does_nothing(
+    application: Application, show: Show, db: SeatDb
+) -> None:
+    """The first part of a body, or an empty one, may be valid by itself."""
     async with application.client() as client:
         token = (await client.reserve(show, [1], by="anna")).json()["reservation_token"]
     whole = f'{{"show_id": "{show.show_id}", "seat_ids": [2], "session_id": "ben"}}'.encode()
@@ -149,7 +152,7 @@ def _scope(path: str, headers: list[tuple[bytes, bytes]], client: tuple[str, int
     }
 
 
-async def test_a_method_that_is_not_there_is_told_with_those_that_are(client: Api) -> None:
+async def test_a_method_that_is_not_allowed_is_refused_with_those_that_are(client: Api) -> None:
     for method, path, allow in (
         ("PUT", f"{RESERVATIONS}/reserve-v2", "POST"),
         ("GET", f"{RESERVATIONS}/reserve-v2", "POST"),
@@ -168,7 +171,7 @@ async def test_a_method_that_is_not_there_is_told_with_those_that_are(client: Ap
         assert allow in told["detail"]
 
 
-async def test_an_address_that_is_not_there_is_a_problem(client: Api) -> None:
+async def test_an_unknown_path_is_a_problem(client: Api) -> None:
     for path in ("/nope", "/api", f"{RESERVATIONS}", f"{RESERVATIONS}/{TOKEN}/nope", f"{RESERVATIONS}//extend", "/%00"):
         problem(await client.get(path), 404, "NOT_FOUND")
 
@@ -180,9 +183,9 @@ async def test_a_request_keeps_the_id_it_came_with(client: Api) -> None:
             assert answer.headers.get_list("x-request-id") == [name], path
 
 
-async def test_an_odd_request_id_is_replaced(client: Api) -> None:
-    odd: list[str | bytes] = ["", "a b", "x" * 65, "<script>", "a\tb", b"\xff", '"', "ü".encode(), "a,b"]
-    for name in odd:
+async def test_an_invalid_request_id_is_replaced(client: Api) -> None:
+    invalid: list[str | bytes] = ["", "a b", "x" * 65, "<script>", "a\tb", b"\xff", '"', "ü".encode(), "a,b"]
+    for name in invalid:
         spelt = name if isinstance(name, bytes) else name.encode()
         answer = await client.get(f"{RESERVATIONS}/{TOKEN}", headers={b"x-request-id": spelt})
         given = answer.headers["x-request-id"]
@@ -241,7 +244,7 @@ async def test_the_audit_log_keeps_the_address_and_agent_of_a_client_if_it_has_a
     assert agents == {("Browser ÿ" + "x" * 1000)[:400]}
 
 
-async def test_a_real_server_passes_all_of_this_on(served: Served, show: Show) -> None:
+async def test_a_real_server_gives_the_same_answers(served: Served, show: Show) -> None:
     async with served.client() as client:
         made = await client.reserve(show, [1], by="anna")
         assert made.status_code == 201
@@ -256,21 +259,21 @@ async def test_a_real_server_passes_all_of_this_on(served: Served, show: Show) -
         problem(await client.get(f"{RESERVATIONS}/{TOKEN}"), 404, "RESERVATION_NOT_FOUND")
 
 
-async def test_a_client_that_hangs_up_in_the_middle_of_its_body_reserves_nothing(
+async def test_a_client_that_disconnects_in_the_middle_of_its_body_reserves_nothing(
     served: Served, show: Show, db: SeatDb
 ) -> None:
     def half_a_request() -> None:
         body = f'{{"show_id": "{show.show_id}", "seat_ids": [3], "session_id": "carl"}}'.encode()
-        reader, writer = HTTPConnection("127.0.0.1", served.port), b"5\r\n"
-        reader.connect()
-        assert reader.sock is not None
-        # Chunks: the whole body has arrived, but not the sign that it is whole.
-        writer = (
+        connection = HTTPConnection("127.0.0.1", served.port)
+        connection.connect()
+        assert connection.sock is not None
+        # Chunked: every byte of the body is sent, but not the empty chunk that ends it.
+        head = (
             f"POST {RESERVATIONS}/reserve-v2 HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
             f"transfer-encoding: chunked\r\n\r\n{len(body):x}\r\n"
         ).encode()
-        reader.sock.sendall(writer + body + b"\r\n")
-        reader.close()
+        connection.sock.sendall(head + body + b"\r\n")
+        connection.close()
 
     await asyncio.to_thread(half_a_request)
     async with served.client() as client:
@@ -282,9 +285,9 @@ async def test_a_client_that_hangs_up_in_the_middle_of_its_body_reserves_nothing
 
 
 async def _until(look: Callable[[], Any]) -> Any:
-    """What a look brings as soon as it brings something: the server works in a thread of its own."""
+    """Call `look` until it returns something, and return that: the server runs in a thread of its own."""
     for _ in range(1000):
         if found := look():
             return found
         await asyncio.sleep(0.01)
-    raise AssertionError("It never came.")
+    raise AssertionError("It never returned anything.")

@@ -47,7 +47,9 @@ async def test_the_token_is_kept_nowhere_in_the_database(client: Api, show: Show
     assert token not in repr(row) + repr(logged)
 
 
-async def test_seats_of_somebody_else_are_refused_by_name(client: Api, show: Show, db: SeatDb) -> None:
+async def test_a_request_for_seats_of_another_holder_is_refused_with_their_ids(
+    client: Api, show: Show, db: SeatDb
+) -> None:
     await client.reserve(show, [4, 5, 6], by="anna")
 
     answer = await client.reserve(show, [3, 4, 6], by="ben")
@@ -59,7 +61,7 @@ async def test_seats_of_somebody_else_are_refused_by_name(client: Api, show: Sho
     assert (await db.events(show))[-1] == ("failed", [3, 4, 6], "SEATS_UNAVAILABLE")
 
 
-async def test_one_taken_seat_is_told_in_the_singular(client: Api, show: Show) -> None:
+async def test_one_taken_seat_is_named_in_the_singular(client: Api, show: Show) -> None:
     await client.reserve(show, [4], by="anna")
 
     told = problem(await client.reserve(show, [4], by="ben"), 409, "SEATS_UNAVAILABLE")
@@ -67,7 +69,7 @@ async def test_one_taken_seat_is_told_in_the_singular(client: Api, show: Show) -
     assert told["detail"] == "Seat 4 was taken by another customer. Choose other seats."
 
 
-async def test_of_ten_who_want_one_seat_at_once_one_gets_it(client: Api, show: Show, db: SeatDb) -> None:
+async def test_of_ten_requests_for_one_seat_at_once_one_succeeds(client: Api, show: Show, db: SeatDb) -> None:
     answers = await asyncio.gather(*(client.reserve(show, [7], by=f"buyer-{number}") for number in range(10)))
 
     assert sorted(answer.status_code for answer in answers) == [201] + [409] * 9
@@ -79,7 +81,7 @@ async def test_of_ten_who_want_one_seat_at_once_one_gets_it(client: Api, show: S
     assert await db.check(show) == []
 
 
-async def test_who_holds_seats_of_a_show_cannot_reserve_there_again(client: Api, show: Show, db: SeatDb) -> None:
+async def test_a_holder_with_a_hold_cannot_reserve_again_in_the_same_show(client: Api, show: Show, db: SeatDb) -> None:
     await client.reserve(show, [1], by="anna")
 
     problem(await client.reserve(show, [2], by="anna"), 409, "DUPLICATE_RESERVATION")
@@ -158,7 +160,7 @@ MALFORMED: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-async def test_what_is_wrong_with_a_body_is_told_with_its_place(client: Api) -> None:
+async def test_an_invalid_body_is_refused_with_the_place_of_the_error(client: Api) -> None:
     for body, place in MALFORMED:
         told = problem(await client.post(f"{RESERVATIONS}/reserve-v2", json=body), 400, "INVALID_INPUT")
         assert place in told["detail"], (body, told)

@@ -1,4 +1,4 @@
-"""Who is served by which version: the rollout percentage, its override at run time, and life without the functions."""
+"""Which version serves a session: the rollout percentage, its override at run time, and service without functions."""
 
 import asyncio
 from collections.abc import Iterable, Iterator
@@ -11,7 +11,7 @@ from rowlock.database.schema import rollback
 from rowlock.reservations.model import ReservationToken
 from rowlock.reservations.version1 import service as version1
 from tests.api.conftest import put_on_sale
-from tests.api.witness import install_witness, logins
+from tests.api.writer_logins import record_writer_logins, writer_logins
 from tests.support.http import ADMIN_KEY, Api, outcome, problem, running
 from tests.support.seatdb import SeatDb, Show
 from tests.support.servers import TestServer
@@ -22,15 +22,15 @@ V1, V2 = "rowlock_v1", "rowlock_app"
 
 @pytest.fixture
 def dsns(server: TestServer) -> Iterator[Dsns]:
-    """A database for each test: switches and functions belong to all of it."""
+    """A database for each test: the override and the functions belong to all of it."""
     with server.database() as name:
         yield server.dsns(name)
 
 
 @pytest.fixture
-async def witnessed(owner: psycopg.AsyncConnection) -> psycopg.AsyncConnection:
-    """The owner of a database that notes who writes."""
-    await install_witness(owner)
+async def recording_owner(owner: psycopg.AsyncConnection) -> psycopg.AsyncConnection:
+    """The owner of a database that records which login writes each reservation."""
+    await record_writer_logins(owner)
     return owner
 
 
@@ -40,7 +40,7 @@ async def _served(owner: psycopg.AsyncConnection, client: Api, sessions: Iterabl
     buyers = enumerate(sessions, start=1)
     answers = await asyncio.gather(*(client.reserve(show, [seat], by=by, version=1) for seat, by in buyers))
     assert {answer.status_code for answer in answers} == {201}
-    return await logins(owner, show)
+    return await writer_logins(owner, show)
 
 
 async def _override(owner: psycopg.AsyncConnection, percent: int | None) -> None:
@@ -51,74 +51,76 @@ async def _override(owner: psycopg.AsyncConnection, percent: int | None) -> None
         )
 
 
-async def test_the_percentage_decides_and_raising_it_moves_nobody_back(
-    dsns: Dsns, witnessed: psycopg.AsyncConnection
+async def test_the_percentage_decides_and_raising_it_moves_no_session_back(
+    dsns: Dsns, recording_owner: psycopg.AsyncConnection
 ) -> None:
     on_version_2: list[set[str]] = []
     for percent in (0, 10, 50, 100):
         async with running(dsns, v2_rollout_percent=percent) as application, application.client() as client:
-            first = await _served(witnessed, client, SESSIONS)
-            again = await _served(witnessed, client, reversed(SESSIONS))
-        assert first == again, f"A session changed sides at {percent} %."
+            first = await _served(recording_owner, client, SESSIONS)
+            again = await _served(recording_owner, client, reversed(SESSIONS))
+        assert first == again, f"A session changed its version at {percent} %."
         on_version_2.append({session for session, login in first.items() if login == V2})
         assert set(first.values()) <= {V1, V2}
 
-    nobody, few, half, everybody = on_version_2
-    assert nobody == set()
-    assert nobody < few < half < everybody == set(SESSIONS)
-    assert len(few) <= 10
+    at_0, at_10, at_50, at_100 = on_version_2
+    assert at_0 == set()
+    assert at_0 < at_10 < at_50 < at_100 == set(SESSIONS)
+    assert len(at_10) <= 10
 
 
-async def test_an_override_wins_within_two_seconds_and_goes_as_it_came(
-    dsns: Dsns, witnessed: psycopg.AsyncConnection, monkeypatch: pytest.MonkeyPatch
+async def test_an_override_takes_effect_within_two_seconds_and_so_does_its_removal(
+    dsns: Dsns, recording_owner: psycopg.AsyncConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1000.0
     monkeypatch.setattr(version1, "monotonic", lambda: now)
     told = []
     async with running(dsns, v2_rollout_percent=100) as application, application.client() as client:
-        told.append(await _served(witnessed, client, SESSIONS[:3]))
-        await _override(witnessed, 0)
+        told.append(await _served(recording_owner, client, SESSIONS[:3]))
+        await _override(recording_owner, 0)
         now += 1.9
-        told.append(await _served(witnessed, client, SESSIONS[:3]))
+        told.append(await _served(recording_owner, client, SESSIONS[:3]))
         now += 0.2
-        told.append(await _served(witnessed, client, SESSIONS[:3]))
-        await _override(witnessed, None)
+        told.append(await _served(recording_owner, client, SESSIONS[:3]))
+        await _override(recording_owner, None)
         now += 2.1
-        told.append(await _served(witnessed, client, SESSIONS[:3]))
+        told.append(await _served(recording_owner, client, SESSIONS[:3]))
 
     assert [set(logins.values()) for logins in told] == [{V2}, {V2}, {V1}, {V2}]
 
 
 async def test_an_override_holds_from_the_first_requests_after_a_start(
-    dsns: Dsns, witnessed: psycopg.AsyncConnection
+    dsns: Dsns, recording_owner: psycopg.AsyncConnection
 ) -> None:
-    await _override(witnessed, 0)
+    await _override(recording_owner, 0)
 
     async with running(dsns, v2_rollout_percent=100) as application, application.client() as client:
-        served = await _served(witnessed, client, SESSIONS[:8])
+        served = await _served(recording_owner, client, SESSIONS[:8])
 
     assert set(served.values()) == {V1}
 
 
-async def test_an_override_that_is_no_number_is_passed_over(dsns: Dsns, witnessed: psycopg.AsyncConnection) -> None:
-    await witnessed.execute("insert into rowlock.runtime_settings (name, value) values ('v2_rollout_percent', 'half')")
+async def test_an_override_that_is_no_number_is_ignored(dsns: Dsns, recording_owner: psycopg.AsyncConnection) -> None:
+    await recording_owner.execute(
+        "insert into rowlock.runtime_settings (name, value) values ('v2_rollout_percent', 'half')"
+    )
 
     async with running(dsns, v2_rollout_percent=0) as application, application.client() as client:
-        served = await _served(witnessed, client, SESSIONS[:2])
+        served = await _served(recording_owner, client, SESSIONS[:2])
 
     assert set(served.values()) == {V1}
 
 
-async def test_without_functions_version_1_serves_everybody_and_version_2_says_why_not(
-    dsns: Dsns, witnessed: psycopg.AsyncConnection, db: SeatDb
+async def test_without_functions_version_1_serves_all_sessions_and_version_2_says_what_is_missing(
+    dsns: Dsns, recording_owner: psycopg.AsyncConnection, db: SeatDb
 ) -> None:
-    show = await put_on_sale(witnessed)
+    show = await put_on_sale(recording_owner)
     admin = {"x-api-key": ADMIN_KEY}
     async with running(dsns) as application, application.client() as client:
         before = await client.reserve(show, [1], by="before")
         token = before.json()["reservation_token"]
-        await rollback.full(witnessed)
-        await _override(witnessed, None)  # Even where nobody turned the switch.
+        await rollback.full(recording_owner)
+        await _override(recording_owner, None)  # Version 1 serves also when there is no override.
 
         block = {"seat_ids": [9], "reason": "camera"}
         refused = [
@@ -140,7 +142,7 @@ async def test_without_functions_version_1_serves_everybody_and_version_2_says_w
 
         made = await client.reserve(show, [2], by="anna", version=1)
         assert outcome(made) == (201, None)
-        assert (await logins(witnessed, show))["anna"] == V1
+        assert (await writer_logins(recording_owner, show))["anna"] == V1
         assert outcome(await client.reserve(show, [1, 2], by="ben", version=1)) == (409, "SEATS_UNAVAILABLE")
         assert outcome(await client.hold(token)) == (200, None)
         assert (await client.get(f"/api/shows/{show.show_id}/seats")).json()["seats_available"] == 38
@@ -150,7 +152,7 @@ async def test_without_functions_version_1_serves_everybody_and_version_2_says_w
         assert by_id.json()["released_seat_ids"] == [2]
         assert await db.claims(show) == {}
 
-        await rollback.undo(witnessed)
+        await rollback.undo(recording_owner)
 
         assert (await client.get("/health/ready")).status_code == 200
         assert outcome(await client.reserve(show, [5], by="carl")) == (201, None)
@@ -159,7 +161,7 @@ async def test_without_functions_version_1_serves_everybody_and_version_2_says_w
 
 
 async def test_buyers_of_both_versions_never_get_the_same_seat(
-    dsns: Dsns, witnessed: psycopg.AsyncConnection, db: SeatDb
+    dsns: Dsns, recording_owner: psycopg.AsyncConnection, db: SeatDb
 ) -> None:
     async with (
         running(dsns, v2_rollout_percent=0) as old,
@@ -169,9 +171,9 @@ async def test_buyers_of_both_versions_never_get_the_same_seat(
     ):
         versions = set()
         for version_first in (1, 2, 1, 2, 1, 2):
-            show = await put_on_sale(witnessed)
+            show = await put_on_sale(recording_owner)
             rivals = [(1, first), (2, second)] if version_first == 1 else [(2, second), (1, first)]
-            # Version 1 takes many round trips, so one of its buyers starts alone on every other show.
+            # Version 1 takes many round trips, so one of its requests starts alone on every other show.
             ahead = asyncio.ensure_future(rivals[0][1].reserve(show, [6, 7], by="ahead", version=version_first))
             if version_first == 1:
                 await asyncio.sleep(0.005)
@@ -186,11 +188,11 @@ async def test_buyers_of_both_versions_never_get_the_same_seat(
             assert sorted(answer.status_code for answer in answers) == [201] + [409] * 12
             assert {answer.json().get("code") for answer in answers} == {None, "SEATS_UNAVAILABLE"}
             assert await db.check(show) == []
-            versions |= set((await logins(witnessed, show)).values())
-        assert versions == {V1, V2}, "One version never got as far as to try."
+            versions |= set((await writer_logins(recording_owner, show)).values())
+        assert versions == {V1, V2}, "One version made no reservation, so nothing was compared."
 
 
-async def test_a_hold_of_one_version_lives_on_in_the_other(
+async def test_a_hold_of_one_version_can_be_used_with_the_other(
     dsns: Dsns, owner: psycopg.AsyncConnection, db: SeatDb
 ) -> None:
     show: Show = await put_on_sale(owner)

@@ -1,4 +1,4 @@
-"""When no more requests for seats may wait, one more is refused before its body is read, and nothing else is."""
+"""When no more requests for seats may wait, one more is refused before its body is read; other requests are served."""
 
 import asyncio
 import json
@@ -15,13 +15,13 @@ from tests.support.seatdb import SeatDb, Show
 
 @pytest.fixture
 def full(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As many requests wait as may."""
+    """As many requests wait as are allowed to."""
     monkeypatch.setattr(Coalescer, "is_full", lambda _: True)
 
 
-def _in_one_packet(served: Served, path: str, wish: dict[str, object]) -> httpx.Response:
+def _in_one_packet(served: Served, path: str, fields: dict[str, object]) -> httpx.Response:
     """The answer to a request whose head and body are sent at once, as load balancers do and httpx does not."""
-    body = json.dumps(wish).encode()
+    body = json.dumps(fields).encode()
     head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     with socket.create_connection(("127.0.0.1", served.port), timeout=10) as connection:
         connection.sendall(head.encode() + body)
@@ -35,12 +35,12 @@ async def test_requests_for_seats_are_refused_and_all_others_served(served: Serv
     async with served.client() as client:
         hold = await client.reserve(show, [1], by="anna", version=1)
     show_id = str(show.show_id)
-    wishes: list[tuple[str, dict[str, object]]] = [
+    requests: list[tuple[str, dict[str, object]]] = [
         (f"{RESERVATIONS}/reserve-v2", {"show_id": show_id, "seat_ids": [2], "session_id": "ben"}),
         (f"{RESERVATIONS}/best-available", {"show_id": show_id, "quantity": 2, "session_id": "carl"}),
     ]
 
-    refused = [await asyncio.to_thread(_in_one_packet, served, *wish) for wish in wishes]
+    refused = [await asyncio.to_thread(_in_one_packet, served, *request) for request in requests]
 
     for answer in refused:
         problem(answer, 503, "BUSY")
@@ -49,7 +49,7 @@ async def test_requests_for_seats_are_refused_and_all_others_served(served: Serv
     assert said(refused[0]) == said(refused[1])
     assert refused[0].headers["x-request-id"] != refused[1].headers["x-request-id"]
     logged = [line["path"] for line in served.application.access_lines() if line["status"] == 503]
-    assert logged == [path for path, _ in wishes]
+    assert logged == [path for path, _ in requests]
     async with served.client() as client:
         assert (await client.get(f"/api/shows/{show_id}/seats")).status_code == 200
         released = await client.release(reservation_id=hold.json()["reservation_id"], session_id="anna")
@@ -82,7 +82,7 @@ async def test_requests_that_come_together_or_in_pieces_are_answered_in_order(se
     assert await asyncio.to_thread(statuses, last) == [b"200"]
 
 
-async def test_while_there_is_place_the_same_requests_are_served(served: Served, show: Show) -> None:
+async def test_while_more_requests_may_wait_the_same_requests_are_served(served: Served, show: Show) -> None:
     async with served.client() as client:
         assert outcome(await client.reserve(show, [2], by="ben")) == (201, None)
         assert outcome(await client.best(show, 2, session_id="carl")) == (201, None)

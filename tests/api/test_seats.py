@@ -37,7 +37,7 @@ async def test_every_seat_is_listed_with_its_status(client: Api, show: Show, db:
     assert abs(datetime.fromisoformat(told["server_time"]) - datetime.now(UTC)) < timedelta(minutes=1)
 
 
-async def test_the_same_as_two_bits_a_seat(client: Api, show: Show, db: SeatDb) -> None:
+async def test_the_statuses_are_also_sent_as_two_bits_a_seat(client: Api, show: Show, db: SeatDb) -> None:
     expected = await _some_of_each(client, show, db)
 
     answer = await client.get(f"/api/shows/{show.show_id}/seats", headers=OCTETS)
@@ -48,7 +48,7 @@ async def test_the_same_as_two_bits_a_seat(client: Api, show: Show, db: SeatDb) 
     assert unpack(answer.content, 40) == expected
 
 
-async def test_nothing_is_told_of_who_holds(client: Api, show: Show) -> None:
+async def test_the_statuses_name_neither_holders_nor_reservations(client: Api, show: Show) -> None:
     made = (await client.reserve(show, [1], by="anna")).json()
 
     text = (await client.get(f"/api/shows/{show.show_id}/seats")).text
@@ -69,7 +69,7 @@ async def test_an_unchanged_state_is_not_sent_again(client: Api, show: Show) -> 
         assert weak.status_code == 304
 
 
-async def test_a_change_has_another_version_and_going_back_the_first_one(client: Api, show: Show) -> None:
+async def test_a_change_has_another_version_and_undoing_it_restores_the_first_one(client: Api, show: Show) -> None:
     path = f"/api/shows/{show.show_id}/seats"
     before = await client.get(path)
 

@@ -1,4 +1,4 @@
-"""Who holds: the signed cookie of a browser, or the session id that a program brings along."""
+"""Who the holder is: the signed cookie of a browser says so, or the session id that a program sends."""
 
 import asyncio
 
@@ -54,10 +54,10 @@ async def test_nothing_that_is_stored_can_be_used_as_a_cookie(
     assert value not in repr(logged) + repr(await db.reservations(show))
     assert logged.session_id == holder
     for forged in (holder, f"{holder}.{value.rpartition('.')[2]}", signed):
-        async with application.client(headers={"cookie": f"{COOKIE}={forged}"}) as thief:
-            answer = await thief.reserve(show, [2])
+        async with application.client(headers={"cookie": f"{COOKIE}={forged}"}) as other_client:
+            answer = await other_client.reserve(show, [2])
             assert _cookie(answer) is not None, forged
-            await thief.release(reservation_token=answer.json()["reservation_token"])
+            await other_client.release(reservation_token=answer.json()["reservation_token"])
 
 
 async def test_a_tampered_cookie_is_a_new_session(application: Application, browser: Api, show: Show) -> None:
@@ -110,7 +110,9 @@ async def test_the_session_in_the_body_wins_over_the_cookie(browser: Api, show: 
     assert (await db.claims(show))[2] == "anna"
 
 
-async def test_nobody_can_name_the_session_of_a_browser(client: Api, browser: Api, show: Show, db: SeatDb) -> None:
+async def test_the_session_of_a_browser_cannot_be_named_in_a_body(
+    client: Api, browser: Api, show: Show, db: SeatDb
+) -> None:
     made = (await browser.reserve(show, [1])).json()
     (holder,) = (await db.claims(show)).values()
 
@@ -122,7 +124,7 @@ async def test_nobody_can_name_the_session_of_a_browser(client: Api, browser: Ap
     assert await db.claims(show) == {1: holder}
 
 
-async def test_a_browser_releases_by_id_with_its_cookie_and_nobody_else_does(
+async def test_only_the_browser_with_the_cookie_of_the_holder_releases_by_id(
     application: Application, browser: Api, show: Show, db: SeatDb
 ) -> None:
     reservation_id = (await browser.reserve(show, [1])).json()["reservation_id"]
@@ -145,8 +147,8 @@ async def test_a_browser_may_repeat_a_request_with_its_key(browser: Api, show: S
     assert all(said(answer) == said(answers[0]) for answer in answers)
 
 
-async def test_two_strangers_with_one_key_are_two_sessions(client: Api, show: Show) -> None:
-    """Who brings neither cookie nor session id is somebody new each time: a guessed key gives nothing away."""
+async def test_two_clients_without_a_session_are_two_sessions_also_with_one_key(client: Api, show: Show) -> None:
+    """A request without cookie and session id is a new session each time: a guessed key reveals nothing."""
     first = await client.reserve(show, [1], key="order-1")
     second = await client.reserve(show, [2], key="order-1")
 
@@ -155,7 +157,7 @@ async def test_two_strangers_with_one_key_are_two_sessions(client: Api, show: Sh
 
 
 async def test_a_refusal_starts_no_session(client: Api, show: Show) -> None:
-    """A crowd of refused strangers need no cookies; the next request that holds something brings one."""
+    """A refused request needs no cookie; the next request that reserves seats gets one."""
     await client.reserve(show, [1], by="anna")
 
     answer = await client.post(f"{RESERVATIONS}/reserve-v2", json={"show_id": str(show.show_id), "seat_ids": [1]})

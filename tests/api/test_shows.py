@@ -48,7 +48,7 @@ async def test_no_shows_are_an_empty_list(client: Api) -> None:
     assert (await client.get("/api/shows")).json() == {"shows": []}
 
 
-async def test_available_seats_are_those_nobody_holds_now(client: Api, show: Show, db: SeatDb) -> None:
+async def test_seats_of_expired_holds_count_as_available(client: Api, show: Show, db: SeatDb) -> None:
     lapsed = await client.reserve(show, [1, 2], by="anna")
     await client.reserve(show, [3, 4, 5], by="ben")
     await db.age(held(show, lapsed, "anna"), minutes=11)
@@ -58,7 +58,7 @@ async def test_available_seats_are_those_nobody_holds_now(client: Api, show: Sho
     assert listed["seats_available"] == 37
 
 
-async def test_one_show_is_told_with_its_prices(client: Api, show: Show) -> None:
+async def test_one_show_is_returned_with_its_prices(client: Api, show: Show) -> None:
     one = (await client.get(f"/api/shows/{show.show_id}")).json()
     (listed,) = (await client.get("/api/shows")).json()["shows"]
 
@@ -97,32 +97,32 @@ async def test_the_seat_map_is_the_plan_as_it_was_published(client: Api, show: S
 
     assert answer.status_code == 200
     assert "content-encoding" not in answer.headers
-    drawn, plan = answer.json(), hall()
-    assert drawn["name"] == "Small hall"
-    assert drawn["plan_version"] == 1
-    assert (drawn["width"], drawn["height"], drawn["focal_point"]) == (110.0, 60.0, [55.0, 0.0])
-    assert [category["name"] for category in drawn["categories"]] == ["Stalls", "Balcony"]
-    assert [section["name"] for section in drawn["sections"]] == ["Stalls", "Balcony"]
-    assert [(row["section"], row["label"]) for row in drawn["rows"]] == [(0, "A"), (0, "B"), (1, "A"), (1, "B")]
-    assert drawn["seats_total"] == len(drawn["seats"]) == 40
-    for seat, published in zip(drawn["seats"], plan.seats, strict=True):
+    seat_map, plan = answer.json(), hall()
+    assert seat_map["name"] == "Small hall"
+    assert seat_map["plan_version"] == 1
+    assert (seat_map["width"], seat_map["height"], seat_map["focal_point"]) == (110.0, 60.0, [55.0, 0.0])
+    assert [category["name"] for category in seat_map["categories"]] == ["Stalls", "Balcony"]
+    assert [section["name"] for section in seat_map["sections"]] == ["Stalls", "Balcony"]
+    assert [(row["section"], row["label"]) for row in seat_map["rows"]] == [(0, "A"), (0, "B"), (1, "A"), (1, "B")]
+    assert seat_map["seats_total"] == len(seat_map["seats"]) == 40
+    for seat, published in zip(seat_map["seats"], plan.seats, strict=True):
         assert seat == {name: getattr(published, name) for name in seat}
 
 
-async def test_the_seat_map_is_kept_by_its_version_and_sent_packed(client: Api, show: Show) -> None:
+async def test_the_seat_map_is_cached_by_its_version_and_sent_compressed(client: Api, show: Show) -> None:
     path = f"/api/shows/{show.show_id}/seat-map"
 
-    packed = await client.get(path, headers={"accept-encoding": "gzip"})
+    compressed = await client.get(path, headers={"accept-encoding": "gzip"})
     plain = await client.get(path, headers={"accept-encoding": "identity"})
-    known = await client.get(path, headers={"if-none-match": packed.headers["etag"]})
+    known = await client.get(path, headers={"if-none-match": compressed.headers["etag"]})
     outdated = await client.get(path, headers={"if-none-match": '"0123"'})
 
-    assert packed.headers["content-encoding"] == "gzip"
-    assert packed.json() == plain.json()
-    assert "immutable" in packed.headers["cache-control"]
-    assert "accept-encoding" in packed.headers["vary"]
+    assert compressed.headers["content-encoding"] == "gzip"
+    assert compressed.json() == plain.json()
+    assert "immutable" in compressed.headers["cache-control"]
+    assert "accept-encoding" in compressed.headers["vary"]
     assert (known.status_code, known.content) == (304, b"")
-    assert known.headers["etag"] == packed.headers["etag"]
+    assert known.headers["etag"] == compressed.headers["etag"]
     assert outdated.status_code == 200
 
 
@@ -135,5 +135,5 @@ async def test_shows_in_one_plan_have_one_seat_map(client: Api, show: Show, owne
         )
     ]
 
-    # put_on_sale publishes the plan anew, and what is drawn the same has the same name.
+    # put_on_sale publishes the plan again, and equal seat maps have equal ETags.
     assert len(set(etags)) == 1

@@ -1,7 +1,8 @@
 """One table of scenarios, run against version 2, against version 1, and against version 1 after the full rollback.
 
 Every test here says what both versions answer, and what they leave in the seat tables and in the audit log. A trigger
-in the test's own database notes which login wrote each reservation, so that no version can pass for the other.
+in the test's own database records which login wrote each reservation, so that a test of one version cannot be served
+by the other unnoticed.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -17,14 +18,14 @@ from rowlock.base.dsns import Dsns
 from rowlock.database.schema import rollback
 from rowlock.reservations.model import ReservationToken
 from tests.api.conftest import UNKNOWN_ID
-from tests.api.witness import install_witness, logins
+from tests.api.writer_logins import record_writer_logins, writer_logins
 from tests.support.http import Api, Application, held, outcome, problem, running, said
 from tests.support.seatdb import SeatDb, Show
-from tests.support.servers import TestServer, run_apart
+from tests.support.servers import TestServer, run_in_thread
 
 
 @dataclass(frozen=True)
-class Way:
+class Variant:
     """Which endpoints are called, what share of them version 2 serves, and whether the functions are there."""
 
     name: str
@@ -37,60 +38,60 @@ class Way:
         return self.name
 
 
-WAYS = (
-    Way("version 2", 2, 100, False, "rowlock_app"),
-    Way("version 1", 1, 0, False, "rowlock_v1"),
-    Way("version 1 after the full rollback", 1, 100, True, "rowlock_v1"),
+VARIANTS = (
+    Variant("version 2", 2, 100, False, "rowlock_app"),
+    Variant("version 1", 1, 0, False, "rowlock_v1"),
+    Variant("version 1 after the full rollback", 1, 100, True, "rowlock_v1"),
 )
 
 
 @dataclass
 class Buyer:
-    """Somebody who reserves and releases in one way."""
+    """Reserves and releases through the endpoints of one variant."""
 
     client: Api
-    way: Way
+    variant: Variant
 
     async def reserve(self, show: Any, seats: Sequence[Any], by: str, key: str | None = None) -> httpx.Response:
-        return await self.client.reserve(show, seats, by=by, key=key, version=self.way.version)
+        return await self.client.reserve(show, seats, by=by, key=key, version=self.variant.version)
 
     async def release(self, **what: Any) -> httpx.Response:
-        return await self.client.release(version=self.way.version, **what)
+        return await self.client.release(version=self.variant.version, **what)
 
 
-@pytest.fixture(scope="module", params=WAYS, ids=str)
-def way(request: pytest.FixtureRequest) -> Way:
-    chosen: Way = request.param
+@pytest.fixture(scope="module", params=VARIANTS, ids=str)
+def variant(request: pytest.FixtureRequest) -> Variant:
+    chosen: Variant = request.param
     return chosen
 
 
 @pytest.fixture(scope="module")
-def dsns(server: TestServer, way: Way) -> Iterator[Dsns]:
-    """A database for each way: the rollback is for ever."""
+def dsns(server: TestServer, variant: Variant) -> Iterator[Dsns]:
+    """A database for each variant: the rollback is not undone."""
 
     async def prepare(dsns: Dsns) -> None:
         async with await psycopg.AsyncConnection.connect(dsns.owner, autocommit=True) as owner:
-            await install_witness(owner)
-            if way.rolled_back:
+            await record_writer_logins(owner)
+            if variant.rolled_back:
                 await rollback.full(owner)
 
     with server.database() as name:
         dsns = server.dsns(name)
-        run_apart(lambda: prepare(dsns))
+        run_in_thread(lambda: prepare(dsns))
         yield dsns
 
 
 @pytest.fixture
-async def application(dsns: Dsns, way: Way) -> AsyncIterator[Application]:
-    async with running(dsns, v2_rollout_percent=way.percent) as application:
+async def application(dsns: Dsns, variant: Variant) -> AsyncIterator[Application]:
+    async with running(dsns, v2_rollout_percent=variant.percent) as application:
         yield application
 
 
 @pytest.fixture
-async def buyer(client: Api, way: Way, show: Show, db: SeatDb) -> AsyncIterator[Buyer]:
-    """Whoever buys in this way; afterwards every reservation of the show must have been made in this way."""
-    yield Buyer(client, way)
-    assert set((await logins(db.owner, show)).values()) <= {way.login}
+async def buyer(client: Api, variant: Variant, show: Show, db: SeatDb) -> AsyncIterator[Buyer]:
+    """A buyer of this variant; afterwards every reservation of the show must have been made by its login."""
+    yield Buyer(client, variant)
+    assert set((await writer_logins(db.owner, show)).values()) <= {variant.login}
     assert await db.check(show) == []
 
 
@@ -194,7 +195,7 @@ async def test_a_lapsed_hold_loses_its_seats_to_others(buyer: Buyer, show: Show,
     ]
 
 
-async def test_a_lapsed_hold_makes_room_for_its_holders_next(buyer: Buyer, show: Show, db: SeatDb) -> None:
+async def test_a_lapsed_hold_is_replaced_by_its_holders_next(buyer: Buyer, show: Show, db: SeatDb) -> None:
     first = await buyer.reserve(show, [1, 2, 3], by="anna")
     await db.age(held(show, first, "anna"), minutes=11)
 
@@ -324,7 +325,7 @@ async def test_a_release_of_a_paid_hold(buyer: Buyer, show: Show, db: SeatDb) ->
     problem(await buyer.release(reservation_token=paid.json()["reservation_token"]), 410, "RESERVATION_NOT_ACTIVE")
 
     assert await db.claims(show) == {1: "anna"}
-    # Nobody paid in truth, and what is left behind has to be right.
+    # There is no paid order: the row is put back, so that the invariants hold after the test.
     await db.owner.execute(
         "update rowlock.seat_reservations set status = 'active', ended_at = null where show_id = %s", [show.show_id]
     )

@@ -1,6 +1,6 @@
-"""Rules that the whole schema keeps, asked of PostgreSQL's own catalogue.
+"""Rules that the whole schema keeps, checked in PostgreSQL's system catalogs.
 
-Each is a query for what breaks it, and is shown something that does: a rule that has stopped seeing anything fails.
+Each is a query for what breaks it, with an example that does: a rule that does not find its example fails.
 Most of them say "a show is the unit of scale": every show must be able to live on a node of its own (the rules of
 Citus for distributed tables) with everything about it found by show_id.
 """
@@ -116,7 +116,7 @@ RULES = [
         select r.rulename::text from pg_rewrite as r join pg_class as c on c.oid = r.ev_class
         where c.relnamespace = {OURS} and c.relkind <> 'v'
         """,
-        "create rule deaf as on insert to show_seats do instead nothing",
+        "create rule discard as on insert to show_seats do instead nothing",
     ),
     Rule(
         "no extension is needed: columns and arguments have built-in types",
@@ -150,7 +150,7 @@ RULES = [
         select c.relname from pg_class as c
         where c.relnamespace = {OURS} and c.relkind = 'v' and obj_description(c.oid, 'pg_class') is null
         """,
-        "create view mute as select 1 as n",
+        "create view without_comment as select 1 as n",
     ),
     Rule(
         "no two indexes of a table are the same",
@@ -208,7 +208,7 @@ RULES = [
         "alter function block_seats_atomic set search_path = pg_temp, rowlock",
     ),
     Rule(
-        "nobody may execute a function unless it was granted",
+        "public may not execute any function",
         f"""
         select f.name from ({FUNCTIONS}) as f, aclexplode(coalesce(f.proacl, acldefault('f', f.proowner))) as x
         where x.grantee = 0
@@ -216,7 +216,7 @@ RULES = [
         "grant execute on function block_seats_atomic to public",
     ),
     Rule(
-        "nobody may look at a table, a view or the schema unless it was granted",
+        "public has no right to any table, view or the schema",
         f"""
         select c.relname::text from pg_class as c, aclexplode(c.relacl) as x
         where c.relnamespace = {OURS} and x.grantee = 0
@@ -249,7 +249,7 @@ RULES = [
         "create function f(p_seat_id integer) returns integer language sql as 'select 1'",
     ),
     Rule(
-        "no function has a second one of its name",
+        "no two functions have the same name",
         f"select f.name from ({FUNCTIONS}) as f group by f.name having count(*) > 1",
         "create function block_seats_atomic(p_show_id uuid) returns integer language sql as 'select 1'",
     ),
@@ -283,7 +283,7 @@ RULES = [
         "create function f() returns void language plpgsql as $$ begin notify seats; end $$",
     ),
     Rule(
-        "no function catches errors but those of which we know why",
+        "no function catches errors but those with a reason in FUNCTIONS_THAT_CATCH",
         f"""
         select c.name from ({CODE}) as c
         where c.code ~* '\\mexception\\s+when\\M' and c.name <> all(array{list(FUNCTIONS_THAT_CATCH)})
@@ -308,7 +308,7 @@ async def test_the_schema_keeps_the_rule(owner: Connection, rule: Rule) -> None:
     assert await broken_by(owner, rule) == []
 
     await owner.execute(rule.example.encode())
-    assert await broken_by(owner, rule) != [], "the rule does not see its own example"
+    assert await broken_by(owner, rule) != [], "the rule does not find its own example"
 
 
 async def test_the_only_extension_is_the_one_that_every_database_has(owner: Connection) -> None:

@@ -26,7 +26,7 @@ async def test_a_published_plan_is_read_back_as_it_was(owner: Connection) -> Non
     assert (imported.plan.version, len(imported.plan.plan.seats)) == (1, 600)
 
 
-async def test_texts_with_every_kind_of_letter_survive(owner: Connection) -> None:
+async def test_texts_with_every_kind_of_character_are_stored_unchanged(owner: Connection) -> None:
     plan = hall(3)
     odd = 'Zoë\'s "seat"\t\\N 椅子 🎭'
     plan = replace(
@@ -89,7 +89,7 @@ async def test_a_stadium_is_published_in_seconds(owner: Connection) -> None:
 
     imported = await services_on(owner).catalogue.import_plan(plan, source_format="test", venue="Arena")
 
-    # Two seconds on two cores; the limit leaves room for a busy machine, and none for a statement a seat.
+    # Two seconds on two cores; the limit allows for a busy machine, but not for one statement for each seat.
     assert time.monotonic() - before < 20
     assert len(imported.plan.plan.seats) == 100_000
     assert await find_violations(owner) == []

@@ -41,7 +41,7 @@ def test_every_category_for_sale_gets_its_price(given: dict[str, int], expected:
         ({ALL_CATEGORIES: -1}, "-1 is negative"),
     ],
 )
-def test_a_wrong_price_is_refused_by_name(given: dict[str, int], told: str) -> None:
+def test_a_wrong_price_is_refused_with_the_name_of_its_category(given: dict[str, int], told: str) -> None:
     with pytest.raises(CatalogueError, match=told):
         resolve_prices(CATEGORIES, given)
 
@@ -56,7 +56,7 @@ def test_a_wrong_price_is_refused_by_name(given: dict[str, int], told: str) -> N
         ("2027-06-12 19:30", "America/New_York", "2027-06-12T23:30"),
     ],
 )
-def test_a_time_without_a_zone_is_the_venues(text: str, zone: str, utc: str) -> None:
+def test_a_time_without_a_zone_is_in_the_zone_of_the_venue(text: str, zone: str, utc: str) -> None:
     assert read_instant(text, zone) == datetime.fromisoformat(utc).replace(tzinfo=UTC)
 
 
@@ -74,7 +74,7 @@ def test_a_time_that_means_nothing_is_refused(text: str, zone: str, told: str) -
         read_instant(text, zone)
 
 
-def test_slugs_are_made_of_plain_letters_and_go_on_for_ever() -> None:
+def test_slugs_are_made_of_plain_letters_and_are_numbered_without_end() -> None:
     assert slugs("Zoë & the Swan's  Lake!")[:3] == [
         "zoe-the-swan-s-lake",
         "zoe-the-swan-s-lake-2",
@@ -145,7 +145,7 @@ async def test_organizations_and_venues_are_made_once(owner: Connection) -> None
     assert again.venue.time_zone == "Europe/Berlin"
 
 
-async def test_with_several_organizations_the_seller_has_to_be_named(owner: Connection) -> None:
+async def test_with_several_organizations_one_has_to_be_named(owner: Connection) -> None:
     for name in ("Moonlight", "Sunshine"):
         await services_on(owner).catalogue.import_plan(
             hall(3), source_format="test", venue="Playhouse", organization=name

@@ -61,15 +61,15 @@ async def test_sold_seats_stay_sold_however_old_their_hold(db: SeatDb, show: Sho
     assert (await db.reserve(show, seats=[2], holder="anna")).outcome == "OK"
 
 
-@pytest.mark.parametrize("fate", ["lapsed", "retired", "released"])
-async def test_a_late_payer_gets_the_seats_that_are_still_free(db: SeatDb, show: Show, fate: str) -> None:
+@pytest.mark.parametrize("end", ["lapsed", "retired", "released"])
+async def test_a_late_payment_gets_the_seats_when_all_are_still_free(db: SeatDb, show: Show, end: str) -> None:
     anna = await db.reserve(show, seats=[1, 2], holder="anna")
     order_id = await db.order(anna)
-    if fate == "released":
+    if end == "released":
         await db.release(anna)
     else:
         await db.age(anna, minutes=11)
-    if fate == "retired":
+    if end == "retired":
         await db.cleanup()
 
     assert (await db.complete(show, order_id)).outcome == "OK"
@@ -77,16 +77,16 @@ async def test_a_late_payer_gets_the_seats_that_are_still_free(db: SeatDb, show:
     assert await db.check() == []
 
 
-@pytest.mark.parametrize("rival", ["hold", "sale", "block"])
-async def test_a_late_payer_never_takes_a_seat_that_somebody_else_has_now(db: SeatDb, show: Show, rival: str) -> None:
+@pytest.mark.parametrize("claim", ["hold", "sale", "block"])
+async def test_a_late_payment_never_takes_a_seat_that_has_another_claim_now(db: SeatDb, show: Show, claim: str) -> None:
     anna = await db.reserve(show, seats=[1, 2], holder="anna")
     order_id = await db.order(anna)
     await db.age(anna, minutes=11)
-    if rival == "block":
+    if claim == "block":
         await db.block(show, seats=[2])
     else:
         ben = await db.reserve(show, seats=[2], holder="ben")
-        if rival == "sale":
+        if claim == "sale":
             await db.complete(show, await db.order(ben))
     before = await db.claims(show)
 
@@ -101,7 +101,7 @@ async def test_a_late_payer_never_takes_a_seat_that_somebody_else_has_now(db: Se
     assert await db.check() == []
 
 
-async def test_the_expired_seat_of_somebody_else_can_be_had(db: SeatDb, show: Show) -> None:
+async def test_a_late_payment_gets_a_seat_whose_later_hold_has_expired(db: SeatDb, show: Show) -> None:
     anna = await db.reserve(show, seats=[1, 2], holder="anna")
     order_id = await db.order(anna)
     await db.age(anna, minutes=30)

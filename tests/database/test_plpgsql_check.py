@@ -1,4 +1,4 @@
-"""Every function body, held against the tables by plpgsql_check: what PostgreSQL itself only notices when it runs.
+"""Every function body, checked against the tables by plpgsql_check: PostgreSQL alone finds such errors at run time.
 
 Only on PostgreSQL 15, for which Debian has the extension. It is loaded from a folder and installed nowhere.
 """

@@ -1,6 +1,6 @@
 """The statements that Python sends: each has a scope and a comment, is used, and is SQL that the server accepts.
 
-Each check is a function from statements or program text to complaints, so it can be given what is wrong on purpose.
+Each check is a function from statements or program text to complaints, so tests can give it mistakes.
 """
 
 import ast
@@ -15,8 +15,8 @@ from rowlock.database.queries import SQL, Query, parse, queries, query
 from rowlock.operations.model import INVARIANTS
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
-NOUNS = sorted(file.name.removesuffix(".sql") for file in (SQL / "queries").iterdir())
-STATEMENTS = {f"{noun}.{name}": statement for noun in NOUNS for name, statement in queries(noun).items()}
+FILES = sorted(file.name.removesuffix(".sql") for file in (SQL / "queries").iterdir())
+STATEMENTS = {f"{file}.{name}": statement for file in FILES for name, statement in queries(file).items()}
 
 # The only name that is put together while the program runs: one statement per invariant.
 INVARIANT = "f'invariants.{invariant.code.lower()}'"
@@ -84,8 +84,8 @@ def numbered(text: str) -> str:
     )
 
 
-def test_the_files_are_the_nouns() -> None:
-    assert NOUNS == [
+def test_the_names_of_the_files_are_these() -> None:
+    assert FILES == [
         "catalogue",
         "checkout",
         "database",
@@ -113,7 +113,7 @@ def test_the_program_and_the_files_name_the_same_statements() -> None:
     assert {name for program in programs for name in called(program)} == set(STATEMENTS)
 
 
-def test_calls_are_found_and_unreadable_names_are_seen() -> None:
+def test_calls_are_found_and_names_that_cannot_be_read_are_reported() -> None:
     program = 'query("a.b")\nexecute(query(\n    "c.d"\n), 1)\nquery(f"e.{kind}")\nother("f.g")\n'
 
     assert list(called(program)) == ["a.b", "a name that cannot be read from the text: f'e.{kind}'", "c.d"]
@@ -131,7 +131,7 @@ def test_statements_about_one_show_take_its_id() -> None:
         "select show_id from rowlock.shows",
     ],
 )
-def test_a_statement_without_the_id_of_its_show_is_seen(text: str) -> None:
+def test_a_statement_without_the_id_of_its_show_is_found(text: str) -> None:
     assert list(without_show_id([Query("lost", "show", "-- No id.\n", text)])) == ["lost"]
 
 

@@ -1,4 +1,4 @@
-"""What each database role cannot do, tried one statement at a time. What it can do, all other tests show."""
+"""What each database role cannot do, tried one statement at a time. What it can do is covered by all other tests."""
 
 from uuid import uuid4
 
@@ -76,7 +76,7 @@ async def test_the_application_reads_through_views_and_cannot_write_or_lock_thro
     ).fetchall()
 
     for name in ("insert", "update", "delete", "truncate", "merge", "copy in", "lock rows", "lock"):
-        # A view over an aggregate or a join is refused as such, before anybody's rights are looked at.
+        # A view over an aggregate or a join is refused as such, before privileges are checked.
         kinds = (errors.InsufficientPrivilege, errors.ObjectNotInPrerequisiteState, errors.FeatureNotSupported)
         await refused(app, WRITES[name].format(table=view, column=column), *kinds, errors.WrongObjectType)
 
@@ -85,7 +85,7 @@ async def test_the_application_reads_through_views_and_cannot_write_or_lock_thro
     await app.execute(f"select * from rowlock.{view}".encode())
 
 
-async def test_the_application_cannot_become_somebody_else(app: Connection) -> None:
+async def test_the_application_cannot_take_another_role(app: Connection) -> None:
     for role in ("rowlock_owner", "rowlock_v1", "postgres"):
         await refused(app, f"set role {role}")
         await refused(app, f"set session authorization {role}")
@@ -120,11 +120,11 @@ async def attacker(db: SeatDb, owner: Connection, app: Connection) -> Connection
     return app
 
 
-async def test_temporary_tables_and_foreign_functions_cannot_pose_as_ours(
+async def test_temporary_tables_and_foreign_functions_are_never_used_in_place_of_ours(
     db: SeatDb, show: Show, owner: Connection, attacker: Connection
 ) -> None:
-    posing = ("show_seats", "seat_reservations", "seat_reservation_audit_log", "shows")
-    for table in posing:
+    shadowed = ("show_seats", "seat_reservations", "seat_reservation_audit_log", "shows")
+    for table in shadowed:
         cursor = await owner.execute(
             "select string_agg(quote_ident(attname) || ' ' || format_type(atttypid, null), ', ' order by attnum) "
             "from pg_attribute where attrelid = ('rowlock.' || %s)::regclass and attnum > 0",
@@ -149,10 +149,10 @@ async def test_temporary_tables_and_foreign_functions_cannot_pose_as_ours(
     assert answer.outcome == "OK"
     assert await db.claims(show) == {1: "anna", 2: "anna"}
     assert [row.event for row in await db.audit(show)] == ["created"]
-    for table in posing:
+    for table in shadowed:
         for schema in ("attack", "pg_temp"):
             cursor = await attacker.execute(f"select count(*) from {schema}.{table}".encode())
-            assert await cursor.fetchone() == (0,), f"{schema}.{table} posed as ours"
+            assert await cursor.fetchone() == (0,), f"{schema}.{table} was used in place of ours"
     assert (await db.release(answer)).outcome == "OK"
     assert await db.claims(show) == {}
 
@@ -160,7 +160,7 @@ async def test_temporary_tables_and_foreign_functions_cannot_pose_as_ours(
 async def test_the_attack_works_on_a_function_without_a_search_path(
     db: SeatDb, show: Show, owner: Connection, attacker: Connection
 ) -> None:
-    """The negative control: were the pinned path what protects us, taking it away must let the attack through."""
+    """The negative control: if the fixed search_path is the protection, the attack succeeds without it."""
     for name in ("release_seats_atomic", "release_seats_batch"):
         await owner.execute(f"alter function rowlock.{name} reset search_path".encode())
     hold = await db.reserve(show, seats=[1], holder="anna")
@@ -172,7 +172,7 @@ async def test_the_attack_works_on_a_function_without_a_search_path(
     await attacker.execute("grant all on pg_temp.seat_reservations to public")
     await attacker.execute("set search_path = pg_temp, rowlock")
 
-    assert (await db.release(hold)).outcome == "RESERVATION_NOT_FOUND", "it looked into the attacker's table"
+    assert (await db.release(hold)).outcome == "RESERVATION_NOT_FOUND", "the function read the attacker's table"
 
 
 async def test_not_even_the_owner_can_claim_a_seat_twice(db: SeatDb, show: Show, owner: Connection) -> None:
@@ -247,10 +247,10 @@ async def test_the_version_1_role_writes_seats_and_nothing_else(
         await refused(v1, "create table rowlock.t ()")
 
 
-async def test_a_database_user_who_is_nobody_to_us_can_do_nothing(server: TestServer, dsns: Dsns) -> None:
+async def test_a_database_role_without_grants_can_do_nothing(server: TestServer, dsns: Dsns) -> None:
     dbname = psycopg.conninfo.conninfo_to_dict(dsns.owner)["dbname"]
-    async with await Connection.connect(server.superuser_dsn(str(dbname)), autocommit=True) as somebody:
-        await somebody.execute("set role pg_monitor")
-        await refused(somebody, "select * from rowlock.show_listing")
-        await refused(somebody, "select * from rowlock.cleanup_expired_seat_reservations()")
-        await refused(somebody, "create table rowlock.t ()")
+    async with await Connection.connect(server.superuser_dsn(str(dbname)), autocommit=True) as other:
+        await other.execute("set role pg_monitor")
+        await refused(other, "select * from rowlock.show_listing")
+        await refused(other, "select * from rowlock.cleanup_expired_seat_reservations()")
+        await refused(other, "create table rowlock.t ()")

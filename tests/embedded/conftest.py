@@ -1,4 +1,4 @@
-"""Folders the service user can reach, and servers that are stopped whatever happens in a test."""
+"""Folders that the service user can reach, and servers that are stopped also when a test fails."""
 
 import contextlib
 import os
@@ -18,7 +18,7 @@ from rowlock.embedded import EmbeddedServer
 def memory_place() -> str | None:
     """A file system in memory, where flushing costs nothing; None when it is too small or programs cannot run there.
 
-    No test cuts the power, so nothing is proven by a real disk.
+    No test simulates a power failure, so a real disk would prove nothing more.
     """
     place = "/dev/shm"
     if not os.access(place, os.W_OK):
@@ -40,7 +40,7 @@ def open_folder() -> Iterator[Path]:
 
 @pytest.fixture(autouse=True)
 def usual_umask() -> Iterator[None]:
-    """The folders tests make themselves are open to the service user, however tight the umask of the shell."""
+    """The folders tests make themselves are open to the service user, whatever the umask of the shell."""
     before = os.umask(0o022)
     yield
     os.umask(before)
@@ -64,7 +64,7 @@ def stopped_server() -> Iterator[Path]:
 
 @pytest.fixture
 def empty_dir(folder: Path) -> Path:
-    """Where no data folder is yet."""
+    """The path of a data folder that does not exist yet."""
     return folder / "data"
 
 

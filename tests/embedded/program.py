@@ -1,4 +1,4 @@
-"""Runs a server, or asks for a running one, in a process of its own; with --user after giving up root for good.
+"""Runs a server, or looks for a running one, in a process of its own; with --user after giving up root permanently.
 
 Everything is imported before the user changes, because Python itself may be installed where only root can read.
 """
@@ -16,14 +16,14 @@ import psycopg
 from rowlock.embedded import EmbeddedError, EmbeddedServer, running
 
 
-def become(name: str) -> None:
+def switch_to_user(name: str) -> None:
     entry = pwd.getpwnam(name)
     os.setgroups([])
     os.setresgid(entry.pw_gid, entry.pw_gid, entry.pw_gid)
     os.setresuid(entry.pw_uid, entry.pw_uid, entry.pw_uid)
 
 
-def tell(**facts: object) -> None:
+def report(**facts: object) -> None:
     print(json.dumps(facts), flush=True)
 
 
@@ -32,7 +32,7 @@ def serve(data_dir: Path, bin_dir: Path | None) -> None:
         with psycopg.connect(server.dsns.owner, autocommit=True) as connection:
             connection.execute("create table if not exists public.kept (note text)")
             connection.execute("insert into public.kept values ('committed')")
-        tell(pid=server.pid, cluster=str(server.home / "cluster"), uid=os.geteuid())
+        report(pid=server.pid, cluster=str(server.home / "cluster"), uid=os.geteuid())
         sys.stdin.read()
 
 
@@ -40,9 +40,9 @@ def ask(data_dir: Path) -> None:
     try:
         dsns = running(data_dir)
     except EmbeddedError as error:
-        tell(error=str(error))
+        report(error=str(error))
     else:
-        tell(owner=dsns.owner if dsns else None)
+        report(owner=dsns.owner if dsns else None)
 
 
 def main() -> None:
@@ -56,7 +56,7 @@ def main() -> None:
     arguments.add_argument("--exit-on-term", action="store_true")
     given = arguments.parse_args()
     if given.user:
-        become(given.user)
+        switch_to_user(given.user)
     if given.exit_on_term:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     if given.action == "serve":

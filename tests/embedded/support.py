@@ -1,4 +1,4 @@
-"""Programs that run servers in processes of their own, and waiting for what they do."""
+"""Runs program.py in a process of its own, and waits for conditions."""
 
 import contextlib
 import json
@@ -31,7 +31,7 @@ def wait_until(condition: Callable[[], object], what: str) -> None:
 
 
 class Parent:
-    """A separate Python process that runs a server until it is told or killed."""
+    """A separate Python process that runs a server until its standard input ends or it is killed."""
 
     def __init__(self, *arguments: str) -> None:
         command = [sys.executable, str(PROGRAM), *arguments]
@@ -43,14 +43,14 @@ class Parent:
         line = self.process.stdout.readline()
         if not line:
             pytest.fail(f"the program ended with {self.process.wait()}: {self.process.stderr.read()}")
-        self.told: dict[str, Any] = json.loads(line)
+        self.reported: dict[str, Any] = json.loads(line)
 
     @property
     def server_pid(self) -> int:
-        return int(self.told["pid"])
+        return int(self.reported["pid"])
 
     def server_has_ended(self) -> bool:
-        return not is_postmaster(self.server_pid, Path(self.told["cluster"]))
+        return not is_postmaster(self.server_pid, Path(self.reported["cluster"]))
 
     def children(self) -> dict[int, str]:
         listing = subprocess.run(
@@ -77,7 +77,7 @@ class Parent:
             self.process.kill()
         self.process.communicate()
         # The server must not outlive the test either, even if the behaviour under test is broken.
-        if "cluster" in self.told:
+        if "cluster" in self.reported:
             if not self.server_has_ended():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(self.server_pid, signal.SIGQUIT)

@@ -1,4 +1,4 @@
-"""Who runs PostgreSQL: never root, and neither root nor an ordinary user opens anybody's folders for it."""
+"""The user that runs PostgreSQL: never root, and the permissions of no existing folder are changed for it."""
 
 import os
 import pwd
@@ -55,7 +55,7 @@ def copy_of_the_wheel(found: Binaries, target: Path) -> Path:
 
 
 @needs_root
-def test_root_hands_the_server_to_an_unprivileged_user_that_exists(server: EmbeddedServer) -> None:
+def test_root_runs_the_server_as_an_unprivileged_user_that_exists(server: EmbeddedServer) -> None:
     name = owner_of_process(server.pid)
 
     assert name in ("postgres", "nobody")
@@ -65,7 +65,7 @@ def test_root_hands_the_server_to_an_unprivileged_user_that_exists(server: Embed
         assert (server.home / file).stat().st_uid == 0
 
 
-def test_a_tight_umask_does_not_lock_the_service_user_out(
+def test_a_restrictive_umask_does_not_keep_the_service_user_out(
     make_server: ServerMaker, folder: Path, closed: Path, system_dir: Path
 ) -> None:
     os.umask(0o077)
@@ -141,7 +141,7 @@ def test_programs_in_a_closed_folder_are_copied_once_and_run_from_there(
 
 
 @needs_root
-def test_everything_below_one_closed_folder_works_as_in_a_clone_in_the_home_of_root(
+def test_data_and_programs_below_one_closed_folder_work_as_in_a_clone_in_the_home_of_root(
     make_server: ServerMaker, closed: Path, system_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ROWLOCK_PG_BIN", str(copy_of_the_wheel(find_binaries(), closed)))
@@ -155,7 +155,7 @@ def test_everything_below_one_closed_folder_works_as_in_a_clone_in_the_home_of_r
 
 
 @needs_root
-def test_a_removed_data_folder_does_not_come_back_with_its_old_contents(
+def test_a_data_folder_that_was_removed_and_made_again_has_none_of_its_old_contents(
     make_server: ServerMaker, closed: Path, system_dir: Path
 ) -> None:
     data_dir = closed / "data"
@@ -189,7 +189,7 @@ def test_two_copies_of_a_data_folder_cannot_both_run_the_one_database(
 
 
 @needs_root
-def test_a_pointer_that_leads_elsewhere_is_not_followed(
+def test_a_location_file_that_names_an_unknown_folder_is_refused(
     make_server: ServerMaker, data_dir: Path, folder: Path, system_dir: Path
 ) -> None:
     (data_dir / "location").write_text(f"{folder}\n")
@@ -231,8 +231,8 @@ def folder_of_ordinary_user(folder: Path) -> tuple[Path, list[str]]:
     home.mkdir(mode=0o700)
     if not IS_ROOT:
         return home, []
-    nobody = pwd.getpwnam("nobody")
-    os.chown(home, nobody.pw_uid, nobody.pw_gid)
+    account = pwd.getpwnam("nobody")
+    os.chown(home, account.pw_uid, account.pw_gid)
     return home, ["--user", "nobody"]
 
 
@@ -244,12 +244,12 @@ def test_an_ordinary_user_runs_the_server_as_itself_in_a_private_folder(
     serve = ["serve", str(data_dir), "--bin-dir", str(open_binaries.bin_dir), *user]
     parent = make_parent(*serve)
 
-    assert Path(f"/proc/{parent.server_pid}").stat().st_uid == parent.told["uid"] == home.stat().st_uid
+    assert Path(f"/proc/{parent.server_pid}").stat().st_uid == parent.reported["uid"] == home.stat().st_uid
     assert {path.stat().st_uid for path in data_dir.iterdir()} == {home.stat().st_uid}
-    assert make_parent("ask", str(data_dir), *user).told["owner"].startswith("postgresql://rowlock_owner:")
+    assert make_parent("ask", str(data_dir), *user).reported["owner"].startswith("postgresql://rowlock_owner:")
     assert running(data_dir) is not None
     refused = make_parent("ask", str(data_dir / "nothing"), *user)
-    assert refused.told == {"owner": None}
+    assert refused.reported == {"owner": None}
 
     parent.process.communicate("")
 
@@ -291,15 +291,15 @@ def test_data_of_an_ordinary_user_stays_that_users_when_root_starts_the_server(
     server.stop()
 
     assert {path.stat().st_uid for path in data_dir.rglob("*")} == {home.stat().st_uid}
-    assert make_parent(*serve).told["uid"] == home.stat().st_uid
+    assert make_parent(*serve).reported["uid"] == home.stat().st_uid
 
 
 @needs_root
-def test_an_ordinary_user_is_told_that_a_folder_of_root_is_not_theirs(
+def test_the_error_for_an_ordinary_user_says_that_the_folder_belongs_to_root(
     server: EmbeddedServer, make_parent: ParentMaker, data_dir: Path
 ) -> None:
     asked = make_parent("ask", str(data_dir), "--user", "nobody")
 
-    assert "cannot be used by the user with id" in asked.told["error"]
-    assert "belongs to the user with id 0" in asked.told["error"]
+    assert "cannot be used by the user with id" in asked.reported["error"]
+    assert "belongs to the user with id 0" in asked.reported["error"]
     assert server.is_alive()

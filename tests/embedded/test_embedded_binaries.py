@@ -1,4 +1,4 @@
-"""Where PostgreSQL's programs are looked for, in which order, and what is said when none are usable."""
+"""Where PostgreSQL's programs are looked for, in which order, and the error when none are usable."""
 
 import sys
 from pathlib import Path
@@ -69,7 +69,7 @@ def test_pg_config_is_the_last_resort(nothing_installed: Path) -> None:
     assert (found.source, found.version) == ("pg_config --bindir", PostgresVersion(19, 0))
 
 
-def test_without_any_programs_the_error_lists_what_was_looked_at_and_what_to_do(nothing_installed: Path) -> None:
+def test_without_any_programs_the_error_lists_where_it_looked_and_what_to_do(nothing_installed: Path) -> None:
     fake_install(nothing_installed / "usr-lib-postgresql" / "14" / "bin", "postgres (PostgreSQL) 14.9")
 
     with pytest.raises(BinariesNotFoundError) as error:

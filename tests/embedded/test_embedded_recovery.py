@@ -1,4 +1,4 @@
-"""What survives when processes are killed: committed data always, and nothing else that was started."""
+"""What is left when processes are killed: all committed data, and no process that was started."""
 
 import os
 import signal
@@ -16,25 +16,25 @@ from rowlock.embedded import EmbeddedServer, StartError, account, postmaster
 from rowlock.embedded.data_folder import Home
 
 
-def notes(dsn: str) -> list[str]:
+def kept_rows(dsn: str) -> list[str]:
     with psycopg.connect(dsn) as connection:
         return [row[0] for row in connection.execute("select note from public.kept").fetchall()]
 
 
-def keep_a_note(dsn: str) -> None:
+def commit_a_row(dsn: str) -> None:
     with psycopg.connect(dsn) as connection:
         connection.execute("create table public.kept as select 'committed' as note")
 
 
 def kill(server: EmbeddedServer) -> None:
     os.kill(server.pid, signal.SIGKILL)
-    wait_until(lambda: not server.is_alive(), "the killed server is gone")
+    wait_until(lambda: not server.is_alive(), "the killed server has ended")
 
 
 def test_data_committed_before_a_kill_of_the_server_is_there_after_the_next_start(
     server: EmbeddedServer,
 ) -> None:
-    keep_a_note(server.dsns.owner)
+    commit_a_row(server.dsns.owner)
     log = server.log_path
     with psycopg.connect(server.dsns.owner) as open_transaction:
         open_transaction.execute("insert into public.kept values ('not committed')")
@@ -44,21 +44,23 @@ def test_data_committed_before_a_kill_of_the_server_is_there_after_the_next_star
 
         open_transaction.close()
     assert "database system was not properly shut down; automatic recovery in progress" in log.read_text()
-    assert notes(dsns.owner) == ["committed"]
+    assert kept_rows(dsns.owner) == ["committed"]
 
 
-def test_a_start_waits_for_backends_that_a_killed_server_left_at_work(server: EmbeddedServer) -> None:
-    keep_a_note(server.dsns.owner)
+def test_a_start_waits_for_backends_that_a_killed_server_left_running(server: EmbeddedServer) -> None:
+    commit_a_row(server.dsns.owner)
     log = server.log_path
     with psycopg.connect(server.dsns.owner) as connection:
         backend = connection.info.backend_pid
-        os.kill(backend, signal.SIGSTOP)  # It cannot notice the death of its server.
+        os.kill(backend, signal.SIGSTOP)  # So it cannot notice that its server has ended.
         kill(server)
         refused = "is still in use"
 
         def wake_up_once_refused() -> None:
             try:
-                wait_until(lambda: refused in log.read_text(), "the new server has met the old backend")
+                wait_until(
+                    lambda: refused in log.read_text(), "the new server has been refused because of the old backend"
+                )
             finally:
                 os.kill(backend, signal.SIGCONT)
 
@@ -69,56 +71,56 @@ def test_a_start_waits_for_backends_that_a_killed_server_left_at_work(server: Em
         connection.close()
 
     assert refused in log.read_text()
-    assert notes(dsns.owner) == ["committed"]
+    assert kept_rows(dsns.owner) == ["committed"]
 
 
-def stale_pid_file_of_a_living_stranger(server: EmbeddedServer) -> tuple[int, Callable[[], None]]:
+def stale_pid_file_with_the_id_of_another_process(server: EmbeddedServer) -> tuple[int, Callable[[], None]]:
     """Kill the server and make its pid file name a process of the same user that is no server."""
     pid_file = Home(server.home).cluster / "postmaster.pid"
     owner = account.service_account(pid_file.stat().st_uid)
     kill(server)
-    stranger = account.spawn(owner, ["/bin/sleep", "600"], stdin=0, output=1)
-    pid_file.write_text(f"{stranger.pid}\n" + pid_file.read_text().partition("\n")[2])
+    other_process = account.spawn(owner, ["/bin/sleep", "600"], stdin=0, output=1)
+    pid_file.write_text(f"{other_process.pid}\n" + pid_file.read_text().partition("\n")[2])
 
-    def end_stranger() -> None:
-        stranger.kill()
-        stranger.wait()
+    def end_other_process() -> None:
+        other_process.kill()
+        other_process.wait()
 
-    return stranger.pid, end_stranger
+    return other_process.pid, end_other_process
 
 
 def test_a_stale_pid_file_whose_number_is_used_again_does_not_prevent_a_start(
     server: EmbeddedServer,
 ) -> None:
-    keep_a_note(server.dsns.owner)
-    stranger, end_stranger = stale_pid_file_of_a_living_stranger(server)
+    commit_a_row(server.dsns.owner)
+    other_process, end_other_process = stale_pid_file_with_the_id_of_another_process(server)
     try:
         dsns = server.start()
-        assert postmaster.command_line(stranger) == ["/bin/sleep", "600"]
+        assert postmaster.command_line(other_process) == ["/bin/sleep", "600"]
     finally:
-        end_stranger()
-    assert notes(dsns.owner) == ["committed"]
+        end_other_process()
+    assert kept_rows(dsns.owner) == ["committed"]
 
 
-def test_control_without_care_postgresql_itself_refuses_such_a_pid_file(
+def test_negative_control_postgresql_itself_refuses_such_a_pid_file(
     server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, end_stranger = stale_pid_file_of_a_living_stranger(server)
+    _, end_other_process = stale_pid_file_with_the_id_of_another_process(server)
     monkeypatch.setattr(postmaster, "disown_stale_pid", lambda *_: None)
     try:
         with pytest.raises(StartError, match=r'lock file "postmaster\.pid" already exists'):
             server.start()
     finally:
-        end_stranger()
+        end_other_process()
 
 
 def test_a_pid_file_cut_short_by_a_power_failure_does_not_prevent_a_start(server: EmbeddedServer) -> None:
-    keep_a_note(server.dsns.owner)
+    commit_a_row(server.dsns.owner)
     pid_file = Home(server.home).cluster / "postmaster.pid"
     kill(server)
     pid_file.write_text("")
 
-    assert notes(server.start().owner) == ["committed"]
+    assert kept_rows(server.start().owner) == ["committed"]
 
 
 def test_an_initdb_that_was_cut_short_leaves_nothing_behind(make_server: ServerMaker, empty_dir: Path) -> None:
@@ -131,24 +133,24 @@ def test_an_initdb_that_was_cut_short_leaves_nothing_behind(make_server: ServerM
     assert not unfinished.exists()
 
 
-def test_a_killed_parent_takes_its_server_along_and_the_next_start_finds_the_data(
+def test_the_server_of_a_killed_parent_stops_and_the_next_start_finds_the_data(
     make_parent: ParentMaker, make_server: ServerMaker, data_dir: Path
 ) -> None:
     parent = make_parent("serve", str(data_dir))
 
     parent.signal(signal.SIGKILL)
 
-    wait_until(parent.server_has_ended, "the server of the killed parent is gone")
+    wait_until(parent.server_has_ended, "the server of the killed parent has ended")
     assert (data_dir / "postgres.log").read_text().rstrip().endswith("database system is shut down")
-    assert notes(make_server(data_dir).start().owner) == ["committed"]
+    assert kept_rows(make_server(data_dir).start().owner) == ["committed"]
 
 
-def test_a_server_left_behind_with_its_watchdog_dead_too_is_stopped_by_the_next_start(
+def test_a_server_whose_parent_and_watchdog_were_killed_is_stopped_by_the_next_start(
     make_parent: ParentMaker, make_server: ServerMaker, data_dir: Path
 ) -> None:
     parent = make_parent("serve", str(data_dir))
     parent.kill_without_watchdog()
-    assert not parent.server_has_ended(), "it must be left behind for this test to mean much"
+    assert not parent.server_has_ended(), "the server must still run, or this test shows nothing"
 
     server = make_server(data_dir)
     dsns = server.start()
@@ -156,7 +158,7 @@ def test_a_server_left_behind_with_its_watchdog_dead_too_is_stopped_by_the_next_
     assert server.pid != parent.server_pid
     assert parent.server_has_ended()
     assert "database system is shut down" in server.log_path.read_text()
-    assert notes(dsns.owner) == ["committed"]
+    assert kept_rows(dsns.owner) == ["committed"]
 
 
 def test_a_start_may_follow_a_kill_of_the_parent_at_once(
@@ -164,7 +166,7 @@ def test_a_start_may_follow_a_kill_of_the_parent_at_once(
 ) -> None:
     make_parent("serve", str(data_dir)).signal(signal.SIGKILL)
 
-    assert notes(make_server(data_dir).start().owner) == ["committed"]
+    assert kept_rows(make_server(data_dir).start().owner) == ["committed"]
 
 
 @pytest.mark.parametrize(
@@ -179,18 +181,18 @@ def test_a_signal_to_the_parent_shuts_the_server_down_cleanly(
     make_parent: ParentMaker, data_dir: Path, number: signal.Signals, options: list[str]
 ) -> None:
     parent = make_parent("serve", str(data_dir), *options)
-    cluster = Path(parent.told["cluster"])
+    cluster = Path(parent.reported["cluster"])
 
     status = parent.signal(number)
 
     if status != -signal.SIGTERM:
         assert parent.server_has_ended(), "a parent that ends in good order waits for its server"
-    wait_until(parent.server_has_ended, "the server is gone")
+    wait_until(parent.server_has_ended, "the server has ended")
     assert (data_dir / "postgres.log").read_text().rstrip().endswith("database system is shut down")
     assert not (cluster / "postmaster.pid").exists()
 
 
-def test_ctrl_c_in_the_terminal_reaches_the_parent_only(make_parent: ParentMaker, data_dir: Path) -> None:
+def test_ctrl_c_in_the_terminal_is_a_signal_to_the_parent_only(make_parent: ParentMaker, data_dir: Path) -> None:
     parent = make_parent("serve", str(data_dir))
 
     sessions = {os.getsid(pid) for pid in parent.children()}

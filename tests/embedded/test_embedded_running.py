@@ -1,4 +1,4 @@
-"""`running` tells another process where the server is, and believes nothing but a server that answers."""
+"""`running` finds the server of another process, and reports only a server that answers."""
 
 import json
 import os
@@ -28,7 +28,7 @@ def test_a_running_server_is_found_by_its_data_folder(server: EmbeddedServer, da
 def test_a_running_server_is_found_by_another_process(
     make_parent: ParentMaker, server: EmbeddedServer, data_dir: Path
 ) -> None:
-    assert make_parent("ask", str(data_dir)).told == {"owner": server.dsns.owner}
+    assert make_parent("ask", str(data_dir)).reported == {"owner": server.dsns.owner}
 
 
 def test_a_running_server_is_found_through_a_symbolic_link(
@@ -47,13 +47,13 @@ def test_a_stopped_server_is_not_running(server: EmbeddedServer, data_dir: Path)
 
 def test_a_killed_server_is_not_running_although_its_files_say_so(server: EmbeddedServer, data_dir: Path) -> None:
     os.kill(server.pid, signal.SIGKILL)
-    wait_until(lambda: not server.is_alive(), "the killed server is gone")
+    wait_until(lambda: not server.is_alive(), "the killed server has ended")
 
     assert Home(data_dir).state.exists()
     assert running(data_dir) is None
 
 
-def test_a_stale_record_that_names_some_other_living_process_is_not_believed(
+def test_a_stale_record_with_the_id_of_another_running_process_is_ignored(
     server: EmbeddedServer, data_dir: Path
 ) -> None:
     state = Home(data_dir).state
@@ -64,7 +64,7 @@ def test_a_stale_record_that_names_some_other_living_process_is_not_believed(
     assert running(data_dir) is None
 
 
-def test_a_record_that_is_damaged_is_not_believed(server: EmbeddedServer, data_dir: Path) -> None:
+def test_a_damaged_record_is_ignored(server: EmbeddedServer, data_dir: Path) -> None:
     for text in ("", "[]", '{"pid": "many"}'):
         Home(data_dir).state.write_text(text)
 

@@ -25,7 +25,7 @@ def ask(dsn: str, query: str) -> object:
     return row[0]
 
 
-def test_a_fresh_server_lets_each_role_in_with_its_own_connection_string(
+def test_each_role_connects_to_a_fresh_server_with_its_own_connection_string(
     make_server: ServerMaker, empty_dir: Path
 ) -> None:
     dsns = make_server(empty_dir).start()
@@ -56,7 +56,7 @@ def test_passwords_are_stored_for_the_owner_of_the_data_only_and_are_not_in_a_re
     assert repr(server.dsns) == "Dsns()"
 
 
-def test_committed_data_is_on_disk_before_anyone_is_told(server: EmbeddedServer) -> None:
+def test_a_commit_is_flushed_to_disk_before_it_is_confirmed(server: EmbeddedServer) -> None:
     for setting in ("fsync", "synchronous_commit", "full_page_writes", "data_checksums"):
         assert ask(server.dsns.app, f"show {setting}") == "on"
 
@@ -170,7 +170,7 @@ def test_stop_ends_open_sessions_and_leaves_a_clean_shutdown_in_the_log(server: 
     assert not (Home(log.parent).cluster / "postmaster.pid").exists()
 
 
-def test_a_second_start_on_the_same_folder_is_refused_and_names_the_holder(
+def test_a_second_start_on_the_same_folder_is_refused_and_names_the_process_that_runs_it(
     server: EmbeddedServer, make_server: ServerMaker, data_dir: Path
 ) -> None:
     with pytest.raises(
@@ -182,7 +182,7 @@ def test_a_second_start_on_the_same_folder_is_refused_and_names_the_holder(
     assert ask(server.dsns.app, "select 1") == 1
 
 
-def test_a_lock_that_outlives_its_process_in_a_forked_child_does_not_name_the_dead(
+def test_a_lock_that_a_forked_child_keeps_after_its_process_ended_names_no_process(
     make_server: ServerMaker, data_dir: Path
 ) -> None:
     with (data_dir / "lock").open("w") as held_elsewhere:
@@ -205,9 +205,7 @@ def test_settings_can_be_overridden_and_the_supervisors_own_cannot(make_server: 
         EmbeddedServer(data_dir, settings={"unix_socket_directories": "/elsewhere"})
 
 
-def test_a_server_that_cannot_start_says_what_postgresql_complained_about(
-    make_server: ServerMaker, data_dir: Path
-) -> None:
+def test_the_error_of_a_server_that_cannot_start_quotes_postgresql(make_server: ServerMaker, data_dir: Path) -> None:
     server = make_server(data_dir, settings={"shared_buffers": "nonsense"})
 
     with pytest.raises(StartError, match=r"(?s)ended while starting.*postgres\.log.*nonsense.*then start again"):
@@ -242,7 +240,7 @@ def test_a_data_folder_below_a_file_is_refused_with_a_reason(folder: Path, make_
 
 
 @pytest.mark.parametrize("name", ["d" * 120, "a, b", "with space", 'qu"ote'])
-def test_names_that_no_socket_can_have_are_fine_for_a_data_folder(
+def test_a_data_folder_may_have_a_name_that_no_socket_can_have(
     make_server: ServerMaker, folder: Path, system_dir: Path, name: str
 ) -> None:
     server = make_server(folder / name / "data", system_dir=system_dir)

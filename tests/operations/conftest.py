@@ -1,4 +1,4 @@
-"""A database in which much has happened."""
+"""A database with every kind of claim, hold and order."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from tests.support.servers import TestServer
 
 @pytest.fixture
 async def superuser(server: TestServer, dsns: Dsns) -> AsyncIterator[psycopg.AsyncConnection]:
-    """Somebody whom nothing stops, in the test's database, in autocommit."""
+    """A superuser in the test's database, in autocommit."""
     name = str(conninfo_to_dict(dsns.owner)["dbname"])
     async with await psycopg.AsyncConnection.connect(server.superuser_dsn(name), autocommit=True) as connection:
         yield connection

@@ -1,4 +1,4 @@
-"""The demonstration of the first start: three shows as promised, sold so that every invariant holds."""
+"""The demonstration of the first start: three shows as documented, sold so that every invariant holds."""
 
 import asyncio
 import itertools
@@ -53,7 +53,7 @@ async def test_what_was_sold_has_orders_at_the_shows_prices_and_tickets(owner: C
     assert income == worth > 0
 
 
-async def test_the_seats_that_are_left_lie_all_over_the_hall(owner: Connection) -> None:
+async def test_the_seats_that_are_left_are_spread_evenly_over_the_hall(owner: Connection) -> None:
     made = await ensure_demo(owner, now=datetime.now(UTC))
 
     cursor = await owner.execute(
@@ -75,7 +75,7 @@ async def test_a_database_with_a_plan_is_left_alone(owner: Connection) -> None:
     assert len(await list_plans(owner)) == 1
 
 
-async def test_of_two_that_start_at_once_one_makes_the_demonstration(dsns: Dsns, owner: Connection) -> None:
+async def test_of_two_processes_that_start_at_once_one_makes_the_demonstration(dsns: Dsns, owner: Connection) -> None:
     async def start() -> list[DemoShow]:
         async with await connect(dsns.owner) as connection:
             return await ensure_demo(connection, now=datetime.now(UTC))
@@ -86,7 +86,7 @@ async def test_of_two_that_start_at_once_one_makes_the_demonstration(dsns: Dsns,
     assert len(await list_every_show(owner)) == 3
 
 
-async def test_a_small_hall_does_for_a_demonstration_too(owner: Connection) -> None:
+async def test_a_demonstration_can_be_made_in_a_small_hall(owner: Connection) -> None:
     made = await ensure_demo(owner, now=datetime.now(UTC), plan=hall(30, crew=2))
 
     shows = {show.show_id: show.seats_available for show in await list_every_show(owner)}

@@ -1,4 +1,4 @@
-"""The doctor: every diagnosis on a real server, healthy and ill."""
+"""The doctor: every diagnosis on a real server, with and without the problem."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -51,12 +51,14 @@ async def diagnosis(dsns: Dsns, name: str, *, pool_size: int = 4) -> Diagnosis:
     return found
 
 
-async def test_a_migrated_database_with_a_worker_is_well_but_for_what_tests_switch_off(dsns: Dsns, db: SeatDb) -> None:
+async def test_a_migrated_database_with_a_worker_is_ok_but_for_the_settings_of_test_servers(
+    dsns: Dsns, db: SeatDb
+) -> None:
     await db.cleanup(run_by="worker")
 
     found = await examine_database(dsns.owner, pool_size=4)
 
-    # The servers of the tests write nothing to disk in time, and do not vacuum.
+    # The servers of the tests do not flush to disk, and do not vacuum.
     assert {d.name: d.verdict for d in found if d.verdict != "ok"} == {
         "durability": "problem",
         "session defaults": "warning",
@@ -70,7 +72,7 @@ async def test_a_server_that_does_not_flush_is_a_problem(dsns: Dsns) -> None:
     assert "fsync, full_page_writes" in found.found
 
 
-def test_commits_that_a_crash_can_take_back_are_a_problem_by_themselves() -> None:
+def test_commits_that_a_crash_can_lose_are_a_problem_by_themselves() -> None:
     facts = ServerFacts(
         server_version=180004,
         user_name="rowlock_owner",
@@ -92,7 +94,7 @@ def test_commits_that_a_crash_can_take_back_are_a_problem_by_themselves() -> Non
     assert [d.verdict for d in doctor._server(facts, 4)] == ["ok", "problem", "ok", "ok", "ok"]
 
 
-async def test_an_empty_database_has_migrations_to_come(empty_dsns: Dsns) -> None:
+async def test_an_empty_database_has_pending_migrations(empty_dsns: Dsns) -> None:
     found = await diagnosis(empty_dsns, "migrations")
 
     assert found.verdict == "problem"
@@ -100,7 +102,9 @@ async def test_an_empty_database_has_migrations_to_come(empty_dsns: Dsns) -> Non
     assert "rowlock migrate" in found.advice
 
 
-async def test_functions_that_were_rolled_back_are_missed(dsns: Dsns, owner: psycopg.AsyncConnection) -> None:
+async def test_functions_that_were_rolled_back_are_reported_as_missing(
+    dsns: Dsns, owner: psycopg.AsyncConnection
+) -> None:
     await rollback.full(owner)
 
     found = await diagnosis(dsns, "migrations")
@@ -109,11 +113,11 @@ async def test_functions_that_were_rolled_back_are_missed(dsns: Dsns, owner: psy
     assert "functions/" in found.found
 
 
-async def test_cleanup_that_never_ran_is_told(dsns: Dsns) -> None:
+async def test_cleanup_that_never_ran_is_reported(dsns: Dsns) -> None:
     assert (await diagnosis(dsns, "cleanup")).found == "has never run"
 
 
-async def test_cleanup_that_ran_long_ago_is_told(dsns: Dsns, db: SeatDb) -> None:
+async def test_cleanup_that_ran_long_ago_is_reported(dsns: Dsns, db: SeatDb) -> None:
     await db.cleanup()
     assert (await diagnosis(dsns, "cleanup")).verdict == "ok"
 
@@ -122,7 +126,7 @@ async def test_cleanup_that_ran_long_ago_is_told(dsns: Dsns, db: SeatDb) -> None
     assert (await diagnosis(dsns, "cleanup")).verdict == "warning"
 
 
-async def test_cleanup_that_failed_is_told_with_its_error(dsns: Dsns, db: SeatDb) -> None:
+async def test_cleanup_that_failed_is_reported_with_its_error(dsns: Dsns, db: SeatDb) -> None:
     await db.owner.execute(
         "insert into rowlock.reservation_cleanup_runs (run_by, started_at, finished_at, status, error) "
         "values ('worker', now(), now(), 'failed', 'P0001: broken')"
@@ -134,7 +138,7 @@ async def test_cleanup_that_failed_is_told_with_its_error(dsns: Dsns, db: SeatDb
     assert "P0001: broken" in found.found
 
 
-async def test_a_missing_partition_is_told(dsns: Dsns, owner: psycopg.AsyncConnection) -> None:
+async def test_a_missing_partition_is_reported(dsns: Dsns, owner: psycopg.AsyncConnection) -> None:
     cursor = await owner.execute("select to_char(now() at time zone 'UTC', 'YYYY_MM')")
     row = await cursor.fetchone()
     assert row is not None
@@ -146,7 +150,9 @@ async def test_a_missing_partition_is_told(dsns: Dsns, owner: psycopg.AsyncConne
     assert row[0] in found.found
 
 
-async def test_rows_in_the_default_partition_are_told(dsns: Dsns, show: Show, owner: psycopg.AsyncConnection) -> None:
+async def test_rows_in_the_default_partition_are_reported(
+    dsns: Dsns, show: Show, owner: psycopg.AsyncConnection
+) -> None:
     await owner.execute(
         "insert into rowlock.seat_reservation_audit_log (at, show_id, event) values ('1999-01-01', %s, 'failed')",
         [show.show_id],
@@ -155,7 +161,7 @@ async def test_rows_in_the_default_partition_are_told(dsns: Dsns, show: Show, ow
     assert "default partition holds rows" in (await diagnosis(dsns, "audit log partitions")).found
 
 
-async def test_an_isolation_level_that_we_do_not_expect_is_a_problem(dsns: Dsns, alter: Alter) -> None:
+async def test_an_isolation_level_other_than_read_committed_is_a_problem(dsns: Dsns, alter: Alter) -> None:
     alter("default_transaction_isolation", "serializable")
 
     found = await diagnosis(dsns, "session defaults")
@@ -164,11 +170,11 @@ async def test_an_isolation_level_that_we_do_not_expect_is_a_problem(dsns: Dsns,
     assert "serializable" in found.found
 
 
-async def test_a_pool_larger_than_the_server_is_told(dsns: Dsns) -> None:
+async def test_a_pool_larger_than_the_server_is_reported(dsns: Dsns) -> None:
     assert (await diagnosis(dsns, "connections", pool_size=100)).verdict == "warning"
 
 
-async def test_a_superuser_as_owner_is_told(server: TestServer, dsns: Dsns) -> None:
+async def test_a_superuser_as_owner_is_reported(server: TestServer, dsns: Dsns) -> None:
     name = str(conninfo_to_dict(dsns.owner)["dbname"])
 
     found = await examine_database(server.superuser_dsn(name), pool_size=4)
@@ -177,14 +183,14 @@ async def test_a_superuser_as_owner_is_told(server: TestServer, dsns: Dsns) -> N
     assert any("superuser" in d.found and d.verdict == "warning" for d in roles)
 
 
-async def test_a_server_that_is_not_there_is_a_problem_and_its_password_is_not_told() -> None:
+async def test_a_server_that_is_not_there_is_a_problem_and_its_password_is_not_shown() -> None:
     found = await examine_database("postgresql://rowlock:secret@127.0.0.1:1/rowlock", pool_size=4)
 
     assert [(d.name, d.verdict) for d in found] == [("connection", "problem")]
     assert "secret" not in diagnoses_as_text(found)
 
 
-async def test_clocks_that_differ_are_told(dsns: Dsns, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_clocks_that_differ_are_reported(dsns: Dsns, monkeypatch: pytest.MonkeyPatch) -> None:
     import time as clock
 
     now = clock.time
@@ -196,7 +202,7 @@ async def test_clocks_that_differ_are_told(dsns: Dsns, monkeypatch: pytest.Monke
     assert "60.0 seconds" in found.found
 
 
-def test_this_machine_is_fit(tmp_path: Path) -> None:
+def test_the_machine_of_the_tests_has_no_problem(tmp_path: Path) -> None:
     found = examine_machine(tmp_path / "not" / "yet" / "made")
 
     assert [d.name for d in found] == ["Python", "PostgreSQL programs", "time zone data", "disk"]
@@ -220,7 +226,7 @@ def test_a_machine_without_postgresql_can_still_use_a_server_elsewhere(
     assert found.verdict == "warning"
 
 
-def test_programs_get_the_worst_verdict_and_people_get_advice() -> None:
+def test_the_json_has_the_worst_verdict_and_the_text_has_the_advice() -> None:
     found = [Diagnosis("a", "ok", "fine"), Diagnosis("b", "warning", "hm", "Do this.")]
 
     assert diagnoses_as_json(found)["verdict"] == "warning"

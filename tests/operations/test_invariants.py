@@ -1,4 +1,4 @@
-"""The invariant auditor: silent on a healthy database however busy, and exact about each corruption."""
+"""The invariant check: finds nothing in a consistent database however busy, and exactly each planted corruption."""
 
 import asyncio
 import random
@@ -25,7 +25,7 @@ LOG = "rowlock.seat_reservation_audit_log"
 
 @dataclass(frozen=True)
 class Corruption:
-    """Statements that break one thing, and the checks that have to see it, each that many times."""
+    """Statements that break one thing, and the invariants that have to report it, each that many times."""
 
     what: str
     statements: tuple[str, ...]
@@ -212,7 +212,7 @@ CORRUPTIONS = [
         lambda busy: {"seat_id": 35, "order_id": busy.paid},
     ),
     Corruption(
-        "a ticket is valid for a seat of nobody",
+        "a ticket is valid for a seat that is not sold",
         (
             (
                 "insert into rowlock.ticket_orders (show_id, order_id, order_code, idempotency_key, reservation_id, "
@@ -232,13 +232,13 @@ CORRUPTIONS = [
         lambda busy: {"seat_id": 7},
     ),
     Corruption(
-        "a blocked seat is freed behind the log's back",
+        "a blocked seat is freed and the log does not say so",
         ("delete from rowlock.show_seats where show_id = %(show)s and seat_id = 20",),
         {"AUDIT_LOG_DISAGREES": 1},
         lambda busy: {"seat_id": 20},
     ),
     Corruption(
-        "the log says that somebody else holds a seat",
+        "the log says that another holder has a seat",
         (
             (
                 f"insert into {LOG} (show_id, reservation_id, event, seat_ids) "
@@ -271,7 +271,7 @@ CORRUPTIONS = [
         {"AUDIT_ID_REPEATED": 1},
     ),
     Corruption(
-        "somebody may delete from the log",
+        "a role may delete from the log",
         (f"grant delete on {LOG}_default to rowlock_app",),
         {"AUDIT_LOG_CHANGEABLE": 1},
     ),
@@ -286,7 +286,7 @@ CORRUPTIONS = [
         {"PLAN_CHANGED": 1},
     ),
     Corruption(
-        "a show believes in a seat that its plan does not have",
+        "a show counts a seat that its plan does not have",
         ("update rowlock.shows set seats_total = 41 where show_id = %(show)s",),
         {"SEAT_COUNT_WRONG": 1},
     ),
@@ -294,7 +294,7 @@ CORRUPTIONS = [
 
 
 @pytest.mark.parametrize("corruption", CORRUPTIONS, ids=lambda corruption: corruption.what)
-async def test_each_corruption_is_seen_as_what_it_is(
+async def test_each_corruption_is_found_by_the_right_invariants(
     corruption: Corruption, busy: Busy, db: SeatDb, superuser: psycopg.AsyncConnection
 ) -> None:
     named = names(busy)
@@ -358,7 +358,7 @@ async def test_many_violations_are_counted_and_the_first_are_listed(
     assert report_as_json(found)["ok"] is False
 
 
-async def test_shows_that_began_in_an_archived_partition_are_not_held_against_the_log(
+async def test_shows_whose_first_events_are_in_an_archived_partition_are_no_violation(
     busy: Busy, db: SeatDb, superuser: psycopg.AsyncConnection
 ) -> None:
     await superuser.execute("update rowlock.shows set created_at = created_at - interval '3 months'")
@@ -370,44 +370,44 @@ async def test_shows_that_began_in_an_archived_partition_are_not_held_against_th
     assert await find_violations(db.owner) == []
 
 
-async def test_the_auditor_is_right_while_sales_go_on(dsns: Dsns, db: SeatDb) -> None:
+async def test_the_invariant_check_finds_nothing_while_sales_go_on(dsns: Dsns, db: SeatDb) -> None:
     show = await put_on_sale(db.owner)
     done = asyncio.Event()
 
     async def sell_at_random(number: int) -> None:
-        dice = random.Random(number)
+        rng = random.Random(number)
         async with db.another() as buyer:
             for turn in range(40):
-                await _one_sale(buyer, show, dice, f"{number}-{turn}")
+                await _one_sale(buyer, show, rng, f"{number}-{turn}")
 
-    async def keep_auditing() -> list[int]:
+    async def keep_checking() -> list[int]:
         totals = []
         while not done.is_set():
             totals.append((await check(dsns)).violations_total)
         return totals
 
-    auditing = asyncio.create_task(keep_auditing())
+    checking = asyncio.create_task(keep_checking())
     try:
         await asyncio.gather(*(sell_at_random(number) for number in range(4)))
     finally:
         done.set()
-    totals = await auditing
+    totals = await checking
 
     assert len(totals) > 1
     assert not any(totals)
     assert await find_violations(db.owner) == []
 
 
-async def _one_sale(buyer: SeatDb, show: Show, dice: random.Random, holder: str) -> None:
-    seats = dice.sample(range(1, 41), dice.randint(1, 4))
+async def _one_sale(buyer: SeatDb, show: Show, rng: random.Random, holder: str) -> None:
+    seats = rng.sample(range(1, 41), rng.randint(1, 4))
     hold = await buyer.reserve(show, seats=seats, holder=holder)
     if hold.outcome != "OK":
         return
-    match dice.randint(0, 4):
+    match rng.randint(0, 4):
         case 0:
             await buyer.complete(show, await buyer.order(hold))
         case 1:
-            await buyer.change(hold, add=[dice.randint(1, 40)])
+            await buyer.change(hold, add=[rng.randint(1, 40)])
             await buyer.release(hold)
         case 2:
             await buyer.age(hold, minutes=11)

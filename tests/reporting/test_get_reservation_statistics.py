@@ -5,13 +5,13 @@ from decimal import Decimal
 from tests.support.seatdb import SeatDb, Show, Statistics
 
 
-async def a_day_at_the_box_office(db: SeatDb, show: Show) -> None:
-    """Six holds: one lives, one is paid for, one given back, three run out. Three refusals."""
+async def make_holds_that_end_in_every_way(db: SeatDb, show: Show) -> None:
+    """Six holds: one is live, one is paid for, one is released, three expire. Three requests are refused."""
     await db.reserve(show, seats=[1], holder="live")
     paid = await db.reserve(show, seats=[2], holder="paid")
     await db.age(paid, minutes=2)
     await db.complete(show, await db.order(paid))
-    given_back = await db.reserve(show, seats=[3], holder="given back")
+    given_back = await db.reserve(show, seats=[3], holder="released")
     await db.age(given_back, minutes=3)
     await db.release(given_back)
     for seat in (4, 5, 6):
@@ -23,7 +23,7 @@ async def a_day_at_the_box_office(db: SeatDb, show: Show) -> None:
 
 
 async def test_everything_is_counted_exactly_once(db: SeatDb, show: Show) -> None:
-    await a_day_at_the_box_office(db, show)
+    await make_holds_that_end_in_every_way(db, show)
 
     statistics = await db.statistics(show)
 
@@ -35,11 +35,11 @@ async def test_everything_is_counted_exactly_once(db: SeatDb, show: Show) -> Non
         statistics.total_failed,
     ) == (6, 1, 3, 1, 3)
     assert statistics.expiration_rate == Decimal("0.6000")
-    # (120 + 180 + 3 x 600) / 5, and the moments that the test itself took.
+    # (120 + 180 + 3 x 600) / 5, and the time that the test itself took.
     assert 420 <= statistics.avg_hold_time_seconds < 432
 
 
-async def test_what_is_not_reservations_is_not_counted(db: SeatDb, show: Show) -> None:
+async def test_blocks_extensions_and_changes_are_not_counted(db: SeatDb, show: Show) -> None:
     await db.block(show, seats=[1])
     await db.unblock(show, seats=[1])
     anna = await db.reserve(show, seats=[1], holder="anna")
@@ -49,20 +49,20 @@ async def test_what_is_not_reservations_is_not_counted(db: SeatDb, show: Show) -
     assert await db.statistics(show) == Statistics(1, 0, 0, 0, 0, None, None)
 
 
-async def test_a_quiet_show_has_no_mean_and_no_rate(db: SeatDb, show: Show) -> None:
+async def test_a_show_without_holds_has_no_mean_and_no_rate(db: SeatDb, show: Show) -> None:
     assert await db.statistics(show) == Statistics(0, 0, 0, 0, 0, None, None)
 
 
 async def test_without_a_show_all_shows_are_counted(db: SeatDb, show: Show) -> None:
     other = await db.make_show()
-    await a_day_at_the_box_office(db, show)
+    await make_holds_that_end_in_every_way(db, show)
     await db.reserve(other, seats=[1], holder="anna")
 
     assert (await db.statistics()).total_created == 7
     assert (await db.statistics(other)).total_created == 1
 
 
-async def test_a_hold_that_is_retired_on_the_way_in_counts_as_expired(db: SeatDb, show: Show) -> None:
+async def test_a_hold_that_its_holders_next_request_retires_counts_as_expired(db: SeatDb, show: Show) -> None:
     await db.age(await db.reserve(show, seats=[1], holder="anna"), minutes=11)
     await db.reserve(show, seats=[2], holder="anna")
 
@@ -72,7 +72,7 @@ async def test_a_hold_that_is_retired_on_the_way_in_counts_as_expired(db: SeatDb
     assert (statistics.avg_hold_time_seconds, statistics.expiration_rate) == (600, 1)
 
 
-async def test_hours_ago_is_out_of_sight(db: SeatDb, show: Show) -> None:
+async def test_events_before_the_given_hours_are_not_counted(db: SeatDb, show: Show) -> None:
     await db.owner.execute(
         """
         insert into rowlock.seat_reservation_audit_log (show_id, event, at)

@@ -1,4 +1,4 @@
-"""Choosing the best seats, against a plain reference that looks at every place in turn."""
+"""Choosing the best seats, compared with a simple reference that tries every place in turn."""
 
 import random
 from collections.abc import Iterable, Sequence
@@ -14,12 +14,10 @@ from rowlock.catalogue.model import Category, Row, Seat, SeatingPlan, SeatKind, 
 from rowlock.catalogue.showcase import stadium, theatre
 from rowlock.reservations.best_available import Chooser
 from rowlock.reservations.hall import Bench, Hall
+from tests.support.halls import GROUP_SIZES
 
 KINDS: dict[str, SeatKind] = {"s": "standard", "w": "wheelchair", "c": "companion"}
 CATEGORIES = (Category("Stalls"), Category("Balcony"), Category("Crew", for_sale=False))
-
-# How parties come: in how many of a hundred bookings there are one, two, … eight people. Pairs first, then families.
-PARTIES = (12, 34, 12, 22, 7, 8, 3, 2)
 
 
 def plan(*rows: str, categories: Sequence[int] | None = None) -> SeatingPlan:
@@ -75,11 +73,11 @@ def sell(chooser: Chooser, seats: Sequence[int] | None) -> Sequence[int]:
 # The rules, one by one.
 
 
-def test_a_party_sits_in_the_middle_of_the_best_row() -> None:
+def test_a_group_sits_in_the_middle_of_the_best_row() -> None:
     assert chooser("sssssssss", "sssssssss").choose(3) == (4, 5, 6)
 
 
-def test_the_next_party_sits_beside_the_first() -> None:
+def test_the_next_group_sits_beside_the_first() -> None:
     hall = chooser("ssssssssss", "ssssssssss")
     assert sell(hall, hall.choose(2)) == (5, 6)
     assert sell(hall, hall.choose(2)) == (3, 4)
@@ -100,7 +98,7 @@ def test_a_row_beside_the_stage_is_filled_from_its_middle_too() -> None:
     assert Chooser(Hall(replace(rows, seats=beside))).choose(3) == (4, 5, 6)
 
 
-def test_a_party_never_sits_across_an_aisle_while_another_row_seats_it_together() -> None:
+def test_a_group_never_sits_across_an_aisle_while_another_row_seats_it_together() -> None:
     assert chooser("sss_sss", "ssss").choose(4) == (7, 8, 9, 10)
 
 
@@ -112,12 +110,12 @@ def test_no_seat_is_left_single_while_that_can_be_avoided_elsewhere() -> None:
     assert chooser("sssss").choose(2) == (1, 2)
 
 
-def test_rather_a_single_seat_than_a_refusal() -> None:
+def test_a_single_seat_is_left_when_the_group_would_be_refused_otherwise() -> None:
     hall = chooser("sss", "sss")
     assert sell(hall, hall.choose(2)) == (1, 2)
 
 
-def test_a_party_that_cannot_sit_together_sits_in_rows_near_each_other_and_nobody_sits_alone() -> None:
+def test_a_group_that_cannot_sit_together_sits_in_rows_near_each_other_and_no_part_is_one_person() -> None:
     # Three and three, in a row of three and the row behind it, where the other two of its five stay together.
     assert chooser("sss", "sssss", "s", "sss").choose(6) in {(1, 2, 3, 4, 5, 6), (1, 2, 3, 6, 7, 8)}
     # Five are not split into four and one: the row of four gives two or three.
@@ -126,7 +124,7 @@ def test_a_party_that_cannot_sit_together_sits_in_rows_near_each_other_and_nobod
     assert sorted([sum(s <= 4 for s in seats), sum(s > 4 for s in seats)]) == [2, 3]
 
 
-def test_a_split_party_sits_in_as_few_parts_as_can_be() -> None:
+def test_a_split_group_sits_in_as_few_parts_as_can_be() -> None:
     seats = chooser("ss_ss_ss_ss", "ss_ss_ss_ss", "sss", "sss").choose(6)
     assert seats == (17, 18, 19, 20, 21, 22)
 
@@ -138,7 +136,7 @@ def test_none_only_when_fewer_seats_are_left() -> None:
     assert hall.choose(1) is None
 
 
-def test_a_category_is_all_that_is_chosen_from() -> None:
+def test_only_seats_of_the_category_are_chosen() -> None:
     hall = chooser("ssss", "ssss", categories=[0, 1])
     assert hall.choose(2, category=1) in {(5, 6), (7, 8)}
     assert hall.choose(5, category=1) is None
@@ -149,11 +147,11 @@ def test_benches_are_of_one_category_and_what_is_not_for_sale_is_never_chosen() 
     hall = chooser("ssss", "ssss", categories=[2, 0])
     assert hall.choose(4) == (5, 6, 7, 8)
     assert hall.choose(5) is None
-    hall.set_free(1, free=True)  # Asked for or not, it does not become one.
+    hall.set_free(1, free=True)  # Seats that are not for sale cannot be set free.
     assert hall.choose(5) is None
 
 
-def test_the_hall_knows_its_categories_by_name() -> None:
+def test_a_category_of_the_hall_is_found_by_its_name() -> None:
     hall = Hall(plan("ss"))
     assert (hall.category("Balcony"), hall.category("Moon")) == (1, None)
 
@@ -161,40 +159,40 @@ def test_the_hall_knows_its_categories_by_name() -> None:
 # Accessible places.
 
 
-def test_wheelchair_and_companion_places_are_left_for_those_who_ask() -> None:
+def test_wheelchair_and_companion_places_are_chosen_only_on_request() -> None:
     hall = chooser("wcsswc", "ss")
     assert sell(hall, hall.choose(2)) == (3, 4)
     assert sell(hall, hall.choose(2)) == (7, 8)
     assert hall.choose(1) is None
 
 
-def test_who_asks_for_accessible_seats_gets_a_wheelchair_place_and_its_companion() -> None:
+def test_an_accessible_request_gets_a_wheelchair_place_and_its_companion() -> None:
     hall = chooser("ssssss", "ssssssssssssswc")
     assert hall.choose(1, accessible=True) == (20,)
     assert sell(hall, hall.choose(2, accessible=True)) == (20, 21)
-    # No wheelchair place is left: a seat in a row is no help, and the party should know.
+    # No wheelchair place is left: a standard seat is no substitute, so the request is refused.
     assert hall.choose(1, accessible=True) is None
     assert hall.choose(1) is not None
 
 
-def test_an_accessible_party_takes_one_wheelchair_place_and_leaves_the_others_their_companions() -> None:
+def test_an_accessible_group_takes_one_wheelchair_place_and_leaves_the_others_their_companions() -> None:
     # Not places 1 to 4, which would use both wheelchair places, nor 2 and 3, which would part both pairs.
     assert chooser("wcwcsssss").choose(4, accessible=True) == (3, 4, 5, 6)
     assert chooser("wcwcsssss").choose(2, accessible=True) in {(1, 2), (3, 4)}
 
 
-def test_an_accessible_party_leaves_no_standard_seat_single_while_that_can_be_avoided() -> None:
+def test_an_accessible_group_leaves_no_standard_seat_single_while_that_can_be_avoided() -> None:
     assert chooser("wcsss_", "wcssss").choose(4, accessible=True) == (6, 7, 8, 9)
 
 
-def test_an_accessible_party_takes_more_wheelchair_places_rather_than_be_refused() -> None:
+def test_an_accessible_group_takes_more_wheelchair_places_rather_than_be_refused() -> None:
     assert chooser("wcwc").choose(4, accessible=True) == (1, 2, 3, 4)
 
 
-def test_an_accessible_party_that_cannot_sit_in_one_row_has_its_others_nearby() -> None:
+def test_an_accessible_group_that_cannot_sit_in_one_row_has_its_others_nearby() -> None:
     # Only one of the two pairs is used; the others sit in the standard seats behind and not in the far row.
     assert chooser("wc_wc", "ssss", *["ssss"] * 4).choose(6, accessible=True) == (1, 2, 5, 6, 7, 8)
-    # When standard seats are too few, the other places are for this party too.
+    # When standard seats are too few, the other places are for this group too.
     assert chooser("wc_wc", "s").choose(5, accessible=True) == (1, 2, 3, 4, 5)
 
 
@@ -204,11 +202,11 @@ def test_accessible_places_of_another_category_are_not_chosen() -> None:
     assert hall.choose(2, accessible=True, category=0) == (1, 2)
 
 
-# Against the reference.
+# Compared with the reference.
 
 
 class Reference:
-    """The same rules, written down without any cleverness. It says where a party sits that need not be split."""
+    """The same rules without any optimization. It finds the seats of a group that need not be split."""
 
     def __init__(self, hall: Hall) -> None:
         self.hall = hall
@@ -249,7 +247,7 @@ class Reference:
         return not (has(start - 1) and not has(start - 2)) and not (has(end) and not has(end + 1))
 
     def standard(self, quantity: int, category: int | None) -> tuple[int, ...] | None:
-        """Where a standard party sits together, or None."""
+        """Where a standard group sits together, or None."""
         seats = self.eligible(category, accessible=False)
 
         def merit(window: tuple[int, int]) -> tuple[bool, int, float, int]:
@@ -262,7 +260,7 @@ class Reference:
 
 
 def check(reference: Reference, made: Chooser, quantity: int, category: int | None, *, accessible: bool) -> None:
-    """One choice is what the rules ask for."""
+    """One choice follows the rules."""
     seats = reference.eligible(category, accessible=accessible)
     chosen = made.choose(quantity, category=category, accessible=accessible)
     wheelchairs = {seat for seat in seats if reference.is_wheelchair(seat)}
@@ -302,7 +300,7 @@ PLANS = st.lists(st.tuples(ROWS, st.sampled_from([0, 0, 1, 2])), min_size=1, max
     category=st.sampled_from([None, 0, 1]),
     accessible=st.booleans(),
 )
-def test_every_choice_is_what_the_rules_ask_for(
+def test_every_choice_follows_the_rules(
     made: SeatingPlan, taken: set[int], quantity: int, category: int | None, *, accessible: bool
 ) -> None:
     hall = Hall(made)
@@ -313,8 +311,8 @@ def test_every_choice_is_what_the_rules_ask_for(
     check(reference, choosing, quantity, category, accessible=accessible)
 
 
-class WhatIsRememberedNeverMisleads(RuleBasedStateMachine):
-    """Seats come and go between choices: each choice is what a chooser would say who looks for the first time."""
+class CachedAndFreshChoices(RuleBasedStateMachine):
+    """Seats are taken and freed between choices: each choice equals that of a new chooser without any cached state."""
 
     @initialize(made=PLANS)
     def open(self, made: SeatingPlan) -> None:
@@ -344,7 +342,7 @@ class WhatIsRememberedNeverMisleads(RuleBasedStateMachine):
 
     @invariant()
     @precondition(lambda self: hasattr(self, "hall"))
-    def remembers_no_more_than_it_sees(self) -> None:
+    def choices_are_equal(self) -> None:
         anew = Chooser(self.hall)
         for seat in self.hall.place.keys() - self.reference.free:
             anew.set_free(seat, free=False)
@@ -354,11 +352,11 @@ class WhatIsRememberedNeverMisleads(RuleBasedStateMachine):
                 assert again == anew.choose(quantity, accessible=accessible)
 
 
-TestWhatIsRememberedNeverMisleads = WhatIsRememberedNeverMisleads.TestCase
-TestWhatIsRememberedNeverMisleads.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestCachedAndFreshChoices = CachedAndFreshChoices.TestCase
+TestCachedAndFreshChoices.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
 
 
-# A whole evening.
+# A whole sale.
 
 
 @cache
@@ -383,30 +381,30 @@ def _is_free_standard(bench: Bench, bit: int, free: set[int]) -> bool:
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_an_evening_sells_out_and_leaves_next_to_no_single_seat(seed: int) -> None:
-    """Parties of one to eight come until 120 % of the seats have been asked for; who finds too few goes home."""
+def test_a_show_sells_out_and_leaves_hardly_any_single_seat(seed: int) -> None:
+    """Groups of one to eight ask for 120 % of the seats in all; a group is refused when too few are left."""
     hall = hall_of("theatre")
-    dice, choosing = random.Random(seed), Chooser(hall)
+    rng, choosing = random.Random(seed), Chooser(hall)
     free = {seat for bench in hall.benches for bit, seat in enumerate(bench.seats) if bench.standard >> bit & 1}
     seats_total = len(free)
-    asked, split, parties, singles = 0, 0, 0, []
+    asked, split, groups, singles = 0, 0, 0, []
     while asked < 1.2 * seats_total:
-        (quantity,) = dice.choices(range(1, 9), PARTIES)
+        (quantity,) = rng.choices(range(1, 9), GROUP_SIZES)
         asked += quantity
         chosen = choosing.choose(quantity)
         if chosen is None:
             assert len(free) < quantity
             continue
-        parties += 1
+        groups += 1
         split += len({hall.place[seat][0] for seat in chosen}) > 1
         free.difference_update(sell(choosing, chosen))
         singles.append(single_seats(choosing, hall, free))
     assert (seats_total - len(free)) / seats_total >= 0.99
     assert singles[-1] / seats_total * 1000 <= 3
-    # Nor while it sells: half of the parties in, and on the average of the whole evening.
+    # Nor during the sale: after half of the groups, and on average.
     assert singles[len(singles) // 2] == 0
     assert sum(singles) / len(singles) / seats_total * 1000 <= 3
-    assert split / parties <= 0.05
+    assert split / groups <= 0.05
 
 
 class Counting(Chooser):
@@ -419,27 +417,27 @@ class Counting(Chooser):
         return super()._standard(number)
 
 
-def test_a_stadium_is_sold_out_without_looking_at_every_bench_for_every_party() -> None:
+def test_a_stadium_is_sold_out_without_looking_at_every_bench_for_every_group() -> None:
     hall = hall_of("stadium")
-    dice, choosing = random.Random(1), Counting(hall)
-    parties, sold, most = 0, 0, 0
+    rng, choosing = random.Random(1), Counting(hall)
+    groups, sold, most = 0, 0, 0
     while True:
-        (quantity,) = dice.choices(range(1, 9), PARTIES)
+        (quantity,) = rng.choices(range(1, 9), GROUP_SIZES)
         before = choosing.looks
         chosen = choosing.choose(quantity)
         if chosen is None:
             break
-        parties += 1
+        groups += 1
         sold += len(sell(choosing, chosen))
         most = max(most, choosing.looks - before)
     assert sold > 99_000
-    assert parties > 25_000
-    assert choosing.looks <= 4 * parties  # Each bench at most once for each size of party, and once after a change.
+    assert groups > 25_000
+    assert choosing.looks <= 4 * groups  # Each bench at most once for each size of group, and once after a change.
     assert most <= 3 * len(hall.benches)
 
 
 def test_giving_back_the_best_seats_again_and_again_does_not_make_choosing_slow() -> None:
-    # With nothing but a place where the search ended, each return to the front would cost a walk over the full rows.
+    # If only the place where the last search ended were stored, each search from the first row would scan full rows.
     hall = hall_of("stadium")
     choosing = Counting(hall)
     for _ in range(2_000):

@@ -1,4 +1,4 @@
-"""The loop: retires what has run out, shows a sign of life, and does not hammer at what it cannot have."""
+"""The cleanup loop: retires expired holds, records a heartbeat, and retries less and less often what is locked."""
 
 from uuid import UUID
 
@@ -32,15 +32,15 @@ async def runs(db: SeatDb) -> list[tuple[str, int]]:
     return [(run["run_by"], run["reservations_expired"]) for run in await db.cleanup_runs()]
 
 
-async def beaten(connection: AsyncConnection, clock: Clock, **options: int) -> CleanupLoop:
-    """A loop that has given its first sign of life, so that the next is a minute away."""
+async def after_first_heartbeat(connection: AsyncConnection, clock: Clock, **options: int) -> CleanupLoop:
+    """A loop that has recorded its first heartbeat, so that the next is a minute away."""
     loop = CleanupLoop(clock=clock, **options)
     await loop.work(connection)
     return loop
 
 
 async def test_a_hold_that_ran_out_is_retired_at_the_next_look(db: SeatDb, show: Show, app: AsyncConnection) -> None:
-    loop = await beaten(app, Clock())
+    loop = await after_first_heartbeat(app, Clock())
     hold = await lapsed(db, show, [1, 2], "anna")
     live = await db.reserve(show, seats=[3], holder="ben")
 
@@ -54,9 +54,9 @@ async def test_a_hold_that_ran_out_is_retired_at_the_next_look(db: SeatDb, show:
     assert await db.check() == []
 
 
-async def test_a_look_that_finds_nothing_writes_nothing(db: SeatDb, show: Show, app: AsyncConnection) -> None:
+async def test_a_look_that_finds_no_expired_hold_writes_nothing(db: SeatDb, show: Show, app: AsyncConnection) -> None:
     clock = Clock()
-    loop = await beaten(app, clock)
+    loop = await after_first_heartbeat(app, clock)
     await db.reserve(show, seats=[1], holder="anna")
 
     for _ in range(59):
@@ -66,9 +66,9 @@ async def test_a_look_that_finds_nothing_writes_nothing(db: SeatDb, show: Show, 
     assert await runs(db) == [("worker", 0)]
 
 
-async def test_there_is_a_run_each_minute_as_a_sign_of_life(db: SeatDb, app: AsyncConnection) -> None:
+async def test_a_run_is_recorded_each_minute_as_a_heartbeat(db: SeatDb, app: AsyncConnection) -> None:
     clock = Clock()
-    loop = await beaten(app, clock)
+    loop = await after_first_heartbeat(app, clock)
 
     for _ in range(120):
         clock.seconds += 1
@@ -77,11 +77,11 @@ async def test_there_is_a_run_each_minute_as_a_sign_of_life(db: SeatDb, app: Asy
     assert await runs(db) == [("worker", 0)] * 3
 
 
-async def test_a_backlog_is_worked_off_batch_by_batch_with_pauses_for_the_buyers(
+async def test_a_backlog_is_retired_batch_by_batch_with_pauses_for_other_transactions(
     db: SeatDb, show: Show, app: AsyncConnection
 ) -> None:
     clock = Clock()
-    loop = await beaten(app, clock, batch=2, pause_factor=3)
+    loop = await after_first_heartbeat(app, clock, batch=2, pause_factor=3)
     clock.seconds_a_look = 0.5
     for seat in range(1, 6):
         await lapsed(db, show, [seat], f"holder {seat}")
@@ -95,18 +95,20 @@ async def test_a_backlog_is_worked_off_batch_by_batch_with_pauses_for_the_buyers
     assert await db.claims(show) == {}
 
 
-async def test_a_backlog_of_whole_batches_ends_in_a_look(db: SeatDb, show: Show, app: AsyncConnection) -> None:
-    loop = await beaten(app, Clock(), batch=2)
+async def test_a_backlog_of_whole_batches_ends_with_a_look_that_finds_none(
+    db: SeatDb, show: Show, app: AsyncConnection
+) -> None:
+    loop = await after_first_heartbeat(app, Clock(), batch=2)
     for seat in range(1, 3):
         await lapsed(db, show, [seat], f"holder {seat}")
 
     assert [await loop.work(app) for _ in range(2)] == [0.0, 1.0]
 
 
-async def test_holds_that_somebody_has_locked_are_asked_for_less_and_less_often(
+async def test_holds_that_another_transaction_has_locked_are_retried_less_and_less_often(
     db: SeatDb, show: Show, app: AsyncConnection
 ) -> None:
-    loop = await beaten(app, Clock())
+    loop = await after_first_heartbeat(app, Clock())
     hold = await lapsed(db, show, [1], "anna")
 
     async with await AsyncConnection.connect(db.dsns.owner) as other:
@@ -122,23 +124,23 @@ async def test_holds_that_somebody_has_locked_are_asked_for_less_and_less_often(
 
 
 async def test_a_cleanup_that_fails_is_tried_again_later(db: SeatDb, show: Show, app: AsyncConnection) -> None:
-    loop = await beaten(app, Clock())
+    loop = await after_first_heartbeat(app, Clock())
     await lapsed(db, show, [1], "anna")
     await db.owner.execute(
-        "alter table rowlock.seat_reservations add constraint nobody_expires check (status <> 'expired')"
+        "alter table rowlock.seat_reservations add constraint no_expired_status check (status <> 'expired')"
     )
 
     assert await loop.work(app) == 2.0
 
     [newest, *_] = await db.cleanup_runs()
     assert newest["status"] == "failed"
-    await db.owner.execute("alter table rowlock.seat_reservations drop constraint nobody_expires")
+    await db.owner.execute("alter table rowlock.seat_reservations drop constraint no_expired_status")
     assert await loop.work(app) == 1.0
     assert await db.claims(show) == {}
 
 
 async def test_two_loops_share_the_work_and_count_nothing_twice(db: SeatDb, show: Show, app: AsyncConnection) -> None:
-    one, other = await beaten(app, Clock()), await beaten(app, Clock())
+    one, other = await after_first_heartbeat(app, Clock()), await after_first_heartbeat(app, Clock())
     holds = [await lapsed(db, show, [seat], f"holder {seat}") for seat in range(1, 4)]
 
     await one.work(app)

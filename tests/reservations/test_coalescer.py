@@ -68,7 +68,7 @@ def submit(coalescer: Coalescer[str, str, str], *items: str, key: str = "show") 
 
 
 async def results(tasks: Sequence[asyncio.Task[str]]) -> list[Any]:
-    """What came of each: the answer, or the type of the error. Fails when one is still open."""
+    """The answer to each, or the type of its error. Fails when one still waits."""
     assert all(task.done() for task in tasks), "One still waits."
     outcomes = await asyncio.gather(*tasks, return_exceptions=True)
     return [type(outcome) if isinstance(outcome, BaseException) else outcome for outcome in outcomes]
@@ -79,7 +79,7 @@ def batches() -> Batches:
     return Batches()
 
 
-async def test_when_nothing_is_in_flight_an_item_leaves_at_once_and_alone(batches: Batches) -> None:
+async def test_when_no_batch_is_in_flight_an_item_is_sent_at_once_and_alone(batches: Batches) -> None:
     coalescer = Coalescer(batches.send)
     (anna,) = submit(coalescer, "anna")
     await turns()
@@ -88,7 +88,7 @@ async def test_when_nothing_is_in_flight_an_item_leaves_at_once_and_alone(batche
     assert await anna == "anna!"
 
 
-async def test_items_that_arrive_in_the_same_moment_leave_together(batches: Batches) -> None:
+async def test_items_that_arrive_at_the_same_time_are_one_batch(batches: Batches) -> None:
     coalescer = Coalescer(batches.send, in_flight=1)
     tasks = submit(coalescer, "anna", "ben", "cem")
     await turns()
@@ -97,7 +97,7 @@ async def test_items_that_arrive_in_the_same_moment_leave_together(batches: Batc
     assert await results(tasks) == ["anna!", "ben!", "cem!"]
 
 
-async def test_items_that_arrive_during_a_round_trip_travel_together_in_order_of_arrival(batches: Batches) -> None:
+async def test_items_that_arrive_during_a_round_trip_are_one_batch_in_order_of_arrival(batches: Batches) -> None:
     coalescer = Coalescer(batches.send, in_flight=1)
     tasks = submit(coalescer, "anna")
     await turns()
@@ -111,7 +111,7 @@ async def test_items_that_arrive_during_a_round_trip_travel_together_in_order_of
     assert await results(tasks) == ["anna!", "dora!", "ben!", "cem!"]
 
 
-async def test_a_batch_has_its_limit_and_the_rest_travels_in_the_next_batch(batches: Batches) -> None:
+async def test_a_batch_has_a_limit_and_the_rest_is_sent_in_the_next_batch(batches: Batches) -> None:
     coalescer = Coalescer(batches.send, in_flight=1, batch_limit=2)
     tasks = submit(coalescer, "a", "b", "c", "d", "e")
     await turns()
@@ -146,7 +146,7 @@ async def test_no_more_batches_are_in_flight_than_the_limit(batches: Batches, li
     assert await results(tasks) == [f"{item}!" for item in "abcde"]
 
 
-async def test_a_key_has_one_batch_in_flight_and_leaves_the_rest_to_others(batches: Batches) -> None:
+async def test_a_key_has_at_most_one_batch_in_flight(batches: Batches) -> None:
     coalescer = Coalescer(batches.send, in_flight=3)
     tasks = []
     for item in "abc":
@@ -161,8 +161,8 @@ async def test_a_key_has_one_batch_in_flight_and_leaves_the_rest_to_others(batch
     assert await results(tasks) == ["a!", "b!", "c!", "d!"]
 
 
-async def test_whoever_submits_again_right_after_an_answer_is_fetched_too() -> None:
-    # The sender has nothing left to do just when the next item comes: neither may rely on the other to act.
+async def test_an_item_submitted_right_after_an_answer_is_sent_too() -> None:
+    # The sender ends just when the next item is submitted: the item must not be left to a sender that has ended.
     async def send(_: str, items: Sequence[int]) -> list[int]:
         return [item + 1 for item in items]
 
@@ -173,7 +173,7 @@ async def test_whoever_submits_again_right_after_an_answer_is_fetched_too() -> N
             count = await coalescer.submit("show", count)
 
 
-async def test_past_the_bound_an_item_is_refused_at_once_and_a_batch_makes_place(batches: Batches) -> None:
+async def test_past_the_limit_an_item_is_refused_at_once_until_a_batch_is_sent(batches: Batches) -> None:
     coalescer = Coalescer(batches.send, in_flight=1, waiting_limit=2)
     sent = submit(coalescer, "a")
     await turns()
@@ -191,7 +191,7 @@ async def test_past_the_bound_an_item_is_refused_at_once_and_a_batch_makes_place
     assert all("d" not in items for _, items in batches.sent)
 
 
-async def test_an_item_that_waited_too_long_does_not_send(batches: Batches) -> None:
+async def test_an_item_that_waited_too_long_is_refused_and_not_sent(batches: Batches) -> None:
     clock = Clock()
     coalescer = Coalescer(batches.send, in_flight=1, wait_seconds=3.0, clock=clock)
     sent = submit(coalescer, "a")
@@ -207,14 +207,14 @@ async def test_an_item_that_waited_too_long_does_not_send(batches: Batches) -> N
     assert [items for _, items in batches.sent] == [("a",), ("late",)]
 
 
-async def test_an_item_that_waited_too_long_is_told_so_also_while_no_batch_comes_back(batches: Batches) -> None:
+async def test_an_item_that_waited_too_long_is_refused_also_while_no_batch_comes_back(batches: Batches) -> None:
     coalescer = Coalescer(batches.send, in_flight=1, wait_seconds=0.005)
     sent = submit(coalescer, "a")
     await turns()
     waiting = submit(coalescer, "b", key="one show") + submit(coalescer, "c", key="another show")
     assert [type(e) for e in await asyncio.gather(*waiting, return_exceptions=True)] == [BusyError] * 2
     assert not sent[0].done()
-    # The bound counts those who wait, and nobody does.
+    # The limit counts items that wait, and none does.
     again = submit(coalescer, "d")
     assert [type(e) for e in await asyncio.gather(*again, return_exceptions=True)] == [BusyError]
     await batches.answer_all()
@@ -222,7 +222,7 @@ async def test_an_item_that_waited_too_long_is_told_so_also_while_no_batch_comes
     assert batches.sent == [("show", ("a",))]
 
 
-async def test_those_who_are_sent_away_leave_nothing_to_the_garbage_collector(batches: Batches) -> None:
+async def test_a_refusal_leaves_no_cycle_for_the_garbage_collector(batches: Batches) -> None:
     coalescer = Coalescer(batches.send, in_flight=1, wait_seconds=0.005)
     sent = submit(coalescer, "a")
     await turns()
@@ -231,7 +231,9 @@ async def test_those_who_are_sent_away_leave_nothing_to_the_garbage_collector(ba
     try:
         refused = await refusal(coalescer, "b")
         await turns()
-        assert refused() is None, "The error and the frame it came through hold each other."
+        assert refused() is None, (
+            "error -> traceback -> frame -> error is a cycle, freed only by the garbage collector."
+        )
     finally:
         gc.enable()
     await batches.answer_all()
@@ -247,29 +249,29 @@ async def refusal(coalescer: Coalescer[str, str, str], item: str) -> "weakref.re
     raise AssertionError("it was not refused")
 
 
-async def test_an_item_whose_submitter_has_gone_does_not_send(batches: Batches) -> None:
+async def test_an_item_that_was_cancelled_while_it_waited_is_not_sent(batches: Batches) -> None:
     coalescer = Coalescer(batches.send, in_flight=1)
     tasks = submit(coalescer, "a")
     await turns()
-    gone, stays = submit(coalescer, "b", "c")
-    (all_gone,) = submit(coalescer, "d", key="another show")
+    cancelled, stays = submit(coalescer, "b", "c")
+    (also_cancelled,) = submit(coalescer, "d", key="another show")
     await turns()
-    gone.cancel()
-    all_gone.cancel()
+    cancelled.cancel()
+    also_cancelled.cancel()
     await batches.answer_all()
     assert [items for _, items in batches.sent] == [("a",), ("c",)]
     assert await results([*tasks, stays]) == ["a!", "c!"]
-    assert gone.cancelled()
-    assert all_gone.cancelled()
+    assert cancelled.cancelled()
+    assert also_cancelled.cancelled()
 
 
-async def test_a_submitter_who_goes_during_the_round_trip_harms_no_other(batches: Batches) -> None:
+async def test_cancelling_an_item_during_the_round_trip_does_not_affect_the_others(batches: Batches) -> None:
     coalescer = Coalescer(batches.send, in_flight=1)
-    gone, stays = submit(coalescer, "a", "b")
+    cancelled, stays = submit(coalescer, "a", "b")
     await turns()
-    gone.cancel()
+    cancelled.cancel()
     await batches.answer()
-    assert gone.cancelled()
+    assert cancelled.cancelled()
     assert await stays == "b!"
 
 
@@ -293,14 +295,14 @@ async def test_a_bad_item_alone_is_not_repeated(batches: Batches) -> None:
     assert await results(tasks) == [ValueError]
 
 
-async def test_who_has_gone_is_left_out_when_a_failed_batch_is_repeated(batches: Batches) -> None:
+async def test_a_cancelled_item_is_left_out_when_a_failed_batch_is_repeated(batches: Batches) -> None:
     coalescer = Coalescer(batches.send, in_flight=1)
     batches.bad["bad"] = ValueError("no")
-    bad, gone, stays = submit(coalescer, "bad", "gone", "stays")
+    bad, cancelled, stays = submit(coalescer, "bad", "cancelled", "stays")
     await turns()
-    gone.cancel()
+    cancelled.cancel()
     await batches.answer_all()
-    assert [items for _, items in batches.sent] == [("bad", "gone", "stays"), ("bad",), ("stays",)]
+    assert [items for _, items in batches.sent] == [("bad", "cancelled", "stays"), ("bad",), ("stays",)]
     assert await results([bad, stays]) == [ValueError, "stays!"]
 
 
@@ -330,7 +332,7 @@ async def test_a_database_that_becomes_busy_while_a_batch_is_repeated_ends_the_r
 
 
 @pytest.mark.parametrize("answers", [[], ["only one"], ["one", "two", "three"]])
-async def test_a_wrong_number_of_answers_is_an_error_and_nobody_gets_anothers_answer(answers: list[str]) -> None:
+async def test_a_wrong_number_of_answers_is_an_error_and_no_item_gets_the_answer_of_another(answers: list[str]) -> None:
     asked: list[tuple[str, ...]] = []
 
     async def send(_: str, items: Sequence[str]) -> list[str]:
@@ -345,7 +347,7 @@ async def test_a_wrong_number_of_answers_is_an_error_and_nobody_gets_anothers_an
     assert asked == [("a", "b"), ("a",), ("b",)]
 
 
-async def test_a_cancelled_sender_tells_its_batch_that_the_outcome_is_unknown(batches: Batches) -> None:
+async def test_the_outcome_of_a_batch_whose_sender_is_cancelled_is_unknown(batches: Batches) -> None:
     coalescer = Coalescer(batches.send, in_flight=1)
     sent = submit(coalescer, "a", "b")
     await turns()
@@ -356,7 +358,7 @@ async def test_a_cancelled_sender_tells_its_batch_that_the_outcome_is_unknown(ba
     await turns()
     assert await results(sent) == [OutcomeUnknownError] * 2
     assert await results(waiting) == [BusyError]
-    # Life goes on.
+    # The coalescer still works.
     again = submit(coalescer, "d")
     await turns()
     await batches.answer()
@@ -374,7 +376,7 @@ async def test_a_sender_that_is_cancelled_before_it_sends_leaves_nothing_waiting
     assert await results(tasks) == [BusyError]
 
 
-async def test_a_cancelled_sender_leaves_those_who_wait_to_the_other_sender(batches: Batches) -> None:
+async def test_items_that_wait_for_a_cancelled_sender_are_sent_by_the_other_sender(batches: Batches) -> None:
     coalescer = Coalescer(batches.send, in_flight=2)
     first = submit(coalescer, "a")
     await turns()

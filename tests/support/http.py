@@ -1,7 +1,7 @@
 """The application as its clients meet it: in this process over ASGI, or behind a real server on a free port.
 
-Requests go through the whole application, from the front to the database. Nothing of ours is replaced; only the
-access log is kept in memory, so that tests can read it.
+Requests go through the whole application, from the middleware to the database, and no part is replaced; only
+the access log is kept in memory, so that tests can read it.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Message
 
 from rowlock.app import create_app
 from rowlock.base.dsns import Dsns
-from rowlock.cli.server import serve_http
+from rowlock.cli.processes import serve_http
 from rowlock.settings import Settings
 from rowlock.web.access_log import AccessLog
 from tests.support.seatdb import Reserved, Show
@@ -81,7 +81,7 @@ class Application:
     access_log: AccessLog
 
     def client(self, *, browser: bool = False, **options: Any) -> Api:
-        """Somebody new. A browser keeps its cookies."""
+        """A new client. A browser keeps its cookies."""
         jar = CookieJar() if browser else CookieJar(DefaultCookiePolicy(allowed_domains=[]))
         transport = httpx.ASGITransport(self.asgi, raise_app_exceptions=False)
         return Api(transport=transport, base_url="http://rowlock.test", cookies=jar, timeout=30, **options)
@@ -190,7 +190,7 @@ def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
 
 
 def held(show: Show, answer: httpx.Response, by: str) -> Reserved:
-    """A hold made over HTTP, as tests of the database have it: to let it grow older, and to look at its row."""
+    """A hold made over HTTP, in the form that tests of the database use, for SeatDb.age and SeatDb.reservation."""
     made = answer.json()
     assert answer.status_code == 201, answer.text
     return Reserved(show, by, "OK", UUID(made["reservation_id"]), made["seat_ids"], None, None, 0, 3, datetime.now(UTC))

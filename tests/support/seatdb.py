@@ -1,8 +1,8 @@
-"""What tests say to the seat core: each database function as a method, and the state that they look at afterwards.
+"""The seat core for tests: each database function as a method, and queries for the state that a call left behind.
 
-Functions are called as rowlock_app, the role with no right to any seat table. Tests make a catalogue, let time pass
-and look into tables as the owner. What must hold between the tables is written here a second time, apart from the
-product's own auditor, so that neither can hide the other's mistakes.
+Functions are called as rowlock_app, the role with no right to any seat table. Tests make a catalogue, move
+deadlines and read tables as the owner. What must hold between the tables is written here a second time, independent
+of the product's own invariant check, so that a mistake in one does not hide in the other.
 """
 
 import hashlib
@@ -158,13 +158,13 @@ def token(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
 
 
-def nobodys(show: Show) -> Reserved:
-    """A hold that was never made, to compare somebody else's with."""
-    return Reserved(show, "nobody", "OK", uuid4(), [], None, None, None, None, datetime.now(UTC))
+def missing_hold(show: Show) -> Reserved:
+    """A hold that was never made: an answer about another holder's hold must be the same."""
+    return Reserved(show, "no holder", "OK", uuid4(), [], None, None, None, None, datetime.now(UTC))
 
 
 def said(answer: Any) -> dict[str, Any]:
-    """What an answer tells, apart from the id that was asked for and the time."""
+    """What an answer says, apart from the id that was asked for and the time."""
     return {
         name: value
         for name, value in asdict(answer).items()
@@ -222,7 +222,7 @@ class SeatDb:
 
     @asynccontextmanager
     async def another(self) -> AsyncIterator["SeatDb"]:
-        """The same database over an application connection of its own: somebody else, at the same time."""
+        """The same database over an application connection of its own: a second client at the same time."""
         async with await Connection.connect(self.dsns.app, autocommit=True) as app:
             yield SeatDb(self.dsns, app, self.owner)
 
@@ -394,7 +394,7 @@ class SeatDb:
         )
 
     async def age(self, hold: Reserved, *, minutes: float) -> None:
-        """Let a hold have been made so many minutes earlier. Nothing else gets older."""
+        """Move a hold so many minutes into the past. Nothing else is moved."""
         await self.owner.execute(
             """
             with aged as (
@@ -439,7 +439,7 @@ class SeatDb:
     # What tests look at, as the owner.
 
     async def claims(self, show: Show) -> dict[int, str]:
-        """Who has each seat now: the holder, "sold" or "blocked". Claims that ran out do not count."""
+        """The claim of each seat now: its holder, "sold" or "blocked". Claims that ran out do not count."""
         cursor = await self.owner.execute(
             """
             select seat_id, coalesce(reserved_by, status)
@@ -495,9 +495,9 @@ class SeatDb:
         return await self._rows("select * from rowlock.reservation_cleanup_job_status")
 
     async def check(self, show: Show | None = None) -> list[str]:
-        """Everything that is wrong between the tables, in words; nothing is [].
+        """Everything that contradicts between the tables, in words; [] when nothing does.
 
-        Claims of a hold that ran out may be gone already, for others may take them.
+        Claims of a hold that ran out may be missing, because other holders may have taken the seats.
         """
         only = show.show_id if show else None
         async with self.owner.cursor(row_factory=dict_row) as cursor:
@@ -544,7 +544,7 @@ valid_tickets as (
     where (t.show_id = %(show)s or %(show)s::uuid is null) and t.status <> 'void'
 ),
 violations as (
-    select c.show_id, 'seat ' || c.seat_id || ' is reserved for a hold that does not know it' as violation
+    select c.show_id, 'seat ' || c.seat_id || ' is reserved for a hold that does not list it' as violation
     from claims as c
     where c.status = 'reserved' and not exists (
         select from holds as a
@@ -642,7 +642,7 @@ def _array(values: Sequence[int | None] | None) -> list[int | None] | None:
 
 
 def _who(hold: Reserved, holder: str | None, token_hash: bytes | None) -> str | None:
-    """Whoever has a token needs no name."""
+    """A caller with a token needs no holder key."""
     return holder if holder is not None or token_hash is not None else hold.holder
 
 

@@ -1,11 +1,11 @@
-"""Drives sessions through the database functions one named step at a time, so that races happen on purpose.
+"""Runs sessions through the database functions one named step at a time, so that a test decides how they interleave.
 
 A test build of the functions is loaded from their own files: every `-- step: NAME` comment becomes a call that waits
 at a gate, an advisory lock which the test holds. A session that waits for a lock of another session is found in
-pg_locks. So every interleaving can be run, the same way each time, and nothing here depends on how fast anything is.
+pg_locks. So every interleaving can be run, the same way each time, and nothing depends on the speed of the machine.
 
 The test build may also read a clock of the test's own in place of clock_timestamp(), and may have a mistake planted
-in it (a Mutant): a harness that cannot see a planted mistake proves nothing about the absence of others.
+in it (a Mutant): a harness that does not find a planted mistake proves nothing about others.
 """
 
 import asyncio
@@ -51,7 +51,7 @@ create sequence if not exists rowlock_test.gate_6;
 create sequence if not exists rowlock_test.gate_7;
 create sequence if not exists rowlock_test.gate_8;
 
--- Stops a driven session at its next gate; makes any other yield for a moment when it asked to be shaken.
+-- Stops a session that a test drives at its next gate; any other pauses at random when rowlock_test.shaken is set.
 create or replace function rowlock_test.step(p_function text, p_step text) returns boolean
 language plpgsql security definer
 as $$
@@ -71,9 +71,9 @@ begin
 end
 $$;
 
--- Opens a gate, closes a later one in its place, and waits until each session stands at a gate, waits for somebody
--- else's lock or has ended what it began at p_since. What is asked of the server is no single moment, so an answer
--- counts only if it agrees with itself: nobody waits for one who has ended, or for the keeper of the gates but at one.
+-- Opens a gate, closes a later one in its place, and waits until each session stands at a gate, waits for the lock of
+-- another session or has ended what it began at p_since. The server's views are not read at one moment, so a result
+-- counts only if it is consistent: no blocked session waits for one that has ended, or for the session with the gates.
 create or replace function rowlock_test.settle(
     p_open_session integer, p_open_gate integer, p_ahead integer, p_pids integer[], p_since timestamptz[]
 )
@@ -86,7 +86,7 @@ declare
     v_states   text[];
     v_gates    integer[];
     v_ended    integer[];
-    v_waited   integer[];  -- for whom somebody waits
+    v_waited   integer[];  -- the sessions that others wait for
 begin
     if p_open_gate is not null then
         perform pg_advisory_lock(p_open_session, p_open_gate + p_ahead);
@@ -120,13 +120,13 @@ begin
         exit when 'running' <> all(v_states)
             and ('blocked' <> all(v_states) or v_waited is not null)
             and not coalesce(v_waited && (coalesce(v_ended, '{}') || pg_backend_pid()), false)
-            -- Sessions that all wait for each other are the server's to part; then one of them goes on.
+            -- Sessions that all wait for each other are a deadlock: the server aborts one, and another goes on.
             and (v_states && array['at gate', 'ended'] or not v_waited <@ p_pids);
         if clock_timestamp() > v_deadline then
             raise exception 'sessions hang: %, waiting for %', v_states, v_waited;
         end if;
     end loop;
-    -- The name of a step was told before its gate was tried, so now that they stand there it is the right one.
+    -- A session sets the name of its step before it waits at the gate, so for a session at a gate the name is right.
     perform pg_stat_clear_snapshot();
     return query
     select s.pid, s.state, a.application_name, s.gate
@@ -139,7 +139,7 @@ $$;
 
 @dataclass(frozen=True)
 class Mutant:
-    """A mistake to plant: the text `old` of a function, which must be there, becomes `new`."""
+    """A mistake to plant on purpose: the text `old` of a function, which must be there, becomes `new`."""
 
     function: str
     old: str
@@ -175,7 +175,7 @@ def instrument(function: str, *, clock: bool = False, mutants: Sequence[Mutant] 
         if mutant.function == function:
             if mutant.old not in text:
                 raise LookupError(
-                    f"{function}.sql has no text {mutant.old!r} any more, so this mutant plants nothing. "
+                    f"{function}.sql has no text {mutant.old!r} any more, so this mutant changes nothing. "
                     "Write it anew for the present text, or drop it with the rule it was about."
                 )
             text = text.replace(mutant.old, mutant.new)
@@ -198,7 +198,7 @@ async def load_test_build(
 
 @dataclass
 class Session:
-    """A session that is driven: somebody with a connection, who calls one function at a time."""
+    """A session that a test drives: a connection that calls one function at a time."""
 
     number: int
     db: SeatDb
@@ -241,7 +241,7 @@ class Session:
 
 
 class Steps:
-    """The sessions of one test and the gates in their way."""
+    """The sessions of one test and their gates."""
 
     def __init__(self, controller: psycopg.AsyncConnection) -> None:
         self.controller = controller
@@ -307,7 +307,7 @@ Call = Callable[[SeatDb], Awaitable[Any]]
 
 @dataclass(frozen=True)
 class Schedule:
-    """One interleaving that was run: who moved, to where, and what each call returned or raised."""
+    """One interleaving that was run: which session moved to which step, and what each call returned or raised."""
 
     moves: tuple[str, ...]
     results: tuple[Any, ...]
@@ -330,7 +330,7 @@ async def explore(steps: Steps, prepare: Callable[[], Awaitable[Sequence[Call]]]
             if not free:
                 break
             chosen = forced[len(choices)] if len(choices) < len(forced) else 0
-            assert chosen < len(free), "The same moves led to another place: something depends on time."
+            assert chosen < len(free), "The same moves led to another place: something depends on timing."
             choices.append((chosen, len(free)))
             session = free[chosen]
             if session.task is None:
@@ -351,7 +351,7 @@ async def explore(steps: Steps, prepare: Callable[[], Awaitable[Sequence[Call]]]
 
 
 async def wait_until_blocked(asking: psycopg.AsyncConnection, *waiting: psycopg.AsyncConnection) -> None:
-    """Wait until every one of these connections is seen waiting for a lock that somebody holds."""
+    """Wait until every one of these connections is seen waiting for a lock."""
     deadline = time.monotonic() + HANGS_AFTER_SECONDS
     pids = [connection.info.backend_pid for connection in waiting]
     while time.monotonic() < deadline:
@@ -360,4 +360,4 @@ async def wait_until_blocked(asking: psycopg.AsyncConnection, *waiting: psycopg.
         )
         if await cursor.fetchone() == (True,):
             return
-    raise AssertionError(f"{len(waiting)} connections never came to wait for a lock.")
+    raise AssertionError(f"{len(waiting)} connections did not come to wait for a lock in time.")

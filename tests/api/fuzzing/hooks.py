@@ -1,7 +1,8 @@
-"""Steers schemathesis to where the seats are: random ids and tokens alone would meet nothing but 404.
+"""Puts ids of the show, its seats and its holds into the requests of schemathesis: random ones get nothing but 404.
 
-Only requests that are meant to be well formed are steered, and they stay so; malformed ones go out as they were made.
-What a schema cannot say is kept here: the seats of the hall, its categories, and how many seats a hold may have.
+Only requests that are meant to be well formed are changed, and they stay well formed; malformed ones are sent as they
+were generated. What a schema cannot say is kept here: the seats of the hall, its categories, and how many seats a hold
+may have.
 """
 
 import json
@@ -27,7 +28,7 @@ def _is_well_formed(case: Any) -> bool:
 
 
 def _follows_a_link(case: Any) -> bool:
-    """Stateful tests bring tokens of their own along, and check what becomes of just those."""
+    """Stateful tests have tokens of their own, and check the answers for just those."""
     return bool(case.meta.phase.name.value == "stateful")
 
 
@@ -45,7 +46,7 @@ def _steer_body(body: dict[str, Any], *, tokens: bool) -> None:
     if isinstance(body.get("category"), str):
         body["category"] = CATEGORIES[number % len(CATEGORIES)]
     if isinstance(body.get("extension_count"), float):
-        # JSON Schema takes 1.0 for an integer, and we do not: a count is written as a count.
+        # JSON Schema takes 1.0 for an integer, and the API does not.
         body["extension_count"] = int(body["extension_count"])
     for name, most in (("seat_ids", HOLD_MAX_SEATS), ("add", MAX_SEATS - HOLD_MAX_SEATS), ("remove", 1)):
         if isinstance(body.get(name), list):

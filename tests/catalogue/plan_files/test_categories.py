@@ -1,4 +1,4 @@
-"""Categories: unique, declared, and truthful about what they sell."""
+"""Categories: unique, declared, and marked when they are not for sale."""
 
 from collections.abc import Sequence
 
@@ -55,11 +55,11 @@ def test_names_that_are_sold(name: str) -> None:
         ("Stalls", None),
     ],
 )
-def test_names_that_speak_of_a_kind(name: str, kind: str | None) -> None:
+def test_names_that_mean_a_kind_of_seat(name: str, kind: str | None) -> None:
     assert kind_of(name) == kind
 
 
-def test_the_base_of_a_spelled_name() -> None:
+def test_the_name_of_a_category_without_the_kind_in_brackets() -> None:
     assert base_name("Stalls (wheelchair)") == "Stalls"
     assert base_name("Wheelchair") == "Wheelchair"
     assert base_name(" (wheelchair)") == " (wheelchair)"
@@ -84,7 +84,7 @@ def test_a_category_that_is_used_but_not_declared_is_declared() -> None:
     assert "2 seats" in finding.found
 
 
-def test_seats_without_a_category_get_one_that_nobody_has_priced() -> None:
+def test_seats_without_a_category_get_the_category_uncategorized() -> None:
     reading = read(plan_of("Stalls", used=["Stalls", None, ""]))
 
     assert [category.name for category in reading.plan.categories] == ["Stalls", "Uncategorized"]
@@ -105,7 +105,7 @@ def test_a_category_without_a_name_gets_one() -> None:
     assert only(reading.report, "CATEGORY_MISSING").place == "categories[0]"
 
 
-def test_an_unused_category_is_kept_and_told() -> None:
+def test_an_unused_category_is_kept_and_reported() -> None:
     reading = read(plan_of("Stalls", "Box", used=["Stalls"]))
 
     assert len(reading.plan.categories) == 2
@@ -113,7 +113,7 @@ def test_an_unused_category_is_kept_and_told() -> None:
     assert (finding.severity, finding.place) == ("info", "categories[1]")
 
 
-def test_a_category_of_wheelchair_places_makes_them_so() -> None:
+def test_seats_of_a_wheelchair_category_become_wheelchair_places() -> None:
     reading = read(plan_of("Stalls", "Rollstuhl", used=["Stalls", "Rollstuhl"]))
 
     assert [seat.kind for seat in reading.plan.seats] == ["standard", "wheelchair"]
@@ -121,7 +121,7 @@ def test_a_category_of_wheelchair_places_makes_them_so() -> None:
     assert only(reading.report, "KIND_FROM_CATEGORY").severity == "repaired"
 
 
-def test_a_spelled_category_goes_back_into_its_own() -> None:
+def test_a_category_with_a_kind_in_brackets_is_read_as_the_category_and_the_kind() -> None:
     used = ["Stalls", "Stalls (wheelchair)", "Stalls (companion)"]
 
     reading = read(plan_of(*used, used=used))

@@ -1,4 +1,4 @@
-"""CSV in its two dialects: a list under a header, and a grid that pictures the hall."""
+"""CSV in its two dialects: a list under a header, and a grid with a cell for each place in the hall."""
 
 import pytest
 from tests.catalogue.plan_files.builders import numbers, only, read_csv, runs
@@ -93,7 +93,7 @@ def test_a_line_without_a_seat_leaves_an_aisle() -> None:
     assert runs(read_csv("row,seat\nA,1\nA,2\nA,\nA,3\nA,4\n").plan) == [["1", "2"], ["3", "4"]]
 
 
-def test_numbering_never_makes_neighbours() -> None:
+def test_seats_are_neighbours_by_their_order_and_not_by_their_numbers() -> None:
     plan = read_csv("row,seat\nA,7\nA,5\nA,3\nA,1\nA,2\nA,4\nA,6\n").plan
 
     assert runs(plan) == [["7", "5", "3", "1", "2", "4", "6"]]

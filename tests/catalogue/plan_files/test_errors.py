@@ -1,4 +1,4 @@
-"""Errors describe what they found for people, and every code is in the documentation."""
+"""Errors describe what they found in words, and every code is in the documentation."""
 
 from pathlib import Path
 from typing import get_args
@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[3]
         (float("inf"), "a number of an enormous size"),
     ],
 )
-def test_values_are_described_for_people(value: object, words: str) -> None:
+def test_values_are_described_in_words(value: object, words: str) -> None:
     assert describe(value) == words
 
 

@@ -1,4 +1,4 @@
-"""The report: counted truly, listed briefly, readable as JSON and as text."""
+"""The report: exact counts, a bounded list, as JSON and as text."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""What is turned away at the door, and in which words."""
+"""Which files are refused before they are parsed as plans, and with which message."""
 
 import json
 import time
@@ -109,14 +109,14 @@ def test_a_number_of_thousands_of_digits_is_refused() -> None:
     assert (error.code, error.place) == ("OUT_OF_RANGE", "line 2, column 6")
 
 
-def test_a_file_that_is_not_utf8_names_the_line_and_the_way_out() -> None:
+def test_the_error_about_a_file_that_is_not_utf8_names_the_line_and_what_to_do() -> None:
     error = refusal('{\n"name": "Bühne"}'.encode("latin-1"))
 
     assert (error.code, error.place) == ("NOT_UTF8", "line 2, byte 11")
     assert "CSV UTF-8" in error.message
 
 
-def test_a_byte_order_mark_is_no_obstacle() -> None:
+def test_a_byte_order_mark_is_ignored() -> None:
     data = b"\xef\xbb\xbf" + json.dumps(pretix_plan()).encode()
 
     assert len(read_plan(data, name="hall.json").plan.seats) == 4
@@ -134,7 +134,9 @@ def test_a_byte_order_mark_is_no_obstacle() -> None:
         (b"just some words", "neither JSON nor CSV"),
     ],
 )
-def test_an_unknown_format_is_named_as_far_as_it_is_known(content: Json | str | bytes, word: str) -> None:
+def test_the_error_about_an_unknown_format_says_what_the_file_seems_to_be(
+    content: Json | str | bytes, word: str
+) -> None:
     error = refusal(content)
 
     assert error.code == "UNKNOWN_FORMAT"
@@ -217,12 +219,12 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_is_read_by_its_path(tmp_path: Path) -> None:
-    path = tmp_path / "Big room.csv"
+    path = tmp_path / "Big hall.csv"
     path.write_text("row,seat\nA,1\nA,2\n")
 
     reading = read_plan_file(path)
 
-    assert reading.plan.name == "Big room"
+    assert reading.plan.name == "Big hall"
     assert reading.report.format == "csv"
 
 

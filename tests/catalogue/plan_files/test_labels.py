@@ -1,4 +1,4 @@
-"""Labels are made and taken apart, and names never given twice."""
+"""Labels are made and parsed, and names are never given twice."""
 
 import pytest
 
@@ -14,7 +14,7 @@ from rowlock.catalogue.plan_files.labels import DEFAULT_SEAT_TEXT, Names, count_
         (("Bar", "table %s", "3", "seat %s", "1"), "Bar, table 3, seat 1"),
     ],
 )
-def test_labels_are_read_by_people(parts: tuple[str, str, str, str, str], label: str) -> None:
+def test_labels_are_made_of_their_parts(parts: tuple[str, str, str, str, str], label: str) -> None:
     assert seat_label(*parts) == label
 
 
@@ -41,5 +41,5 @@ def test_names_are_never_given_twice() -> None:
     assert [names.take(name) for name in ("A", "B", "A", "B", "A (3)")] == ["A (3)", "B", "A (4)", "B (2)", "A (3) (2)"]
 
 
-def test_seats_are_counted_in_words() -> None:
+def test_a_number_of_seats_is_written_in_singular_or_plural() -> None:
     assert (count_of(1), count_of(1252)) == ("1 seat", "1,252 seats")

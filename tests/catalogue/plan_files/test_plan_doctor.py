@@ -31,7 +31,7 @@ def seats_at(y: float, *places: tuple[int | str, float]) -> list[Json]:
 def test_empty_rows_and_sections_are_left_out() -> None:
     plan = pretix_plan(
         pretix_zone("Hall", pretix_row("A", 50, (50, 75)), pretix_row("B", 80, ())),
-        pretix_zone("Ghost", pretix_row("A", 50, ())),
+        pretix_zone("Empty", pretix_row("A", 50, ())),
     )
 
     reading = read(plan)
@@ -104,10 +104,10 @@ def test_a_curved_row_split_at_its_aisles_is_joined() -> None:
 
 
 def test_rows_of_one_label_behind_each_other_stay_two_rows() -> None:
-    front = {"row_number": "A", "seats": seats_at(0, (1, 50), (2, 75), (3, 100))}
-    back = {"row_number": "A", "position": {"x": 0, "y": 40}, "seats": seats_at(1, (4, 50), (5, 75), (6, 100))}
+    first = {"row_number": "A", "seats": seats_at(0, (1, 50), (2, 75), (3, 100))}
+    second = {"row_number": "A", "position": {"x": 0, "y": 40}, "seats": seats_at(1, (4, 50), (5, 75), (6, 100))}
 
-    reading = read(hall(front, back))
+    reading = read(hall(first, second))
 
     assert len(reading.plan.rows) == 2
     assert "ROW_SPLIT" not in reading.report.counts
@@ -150,7 +150,7 @@ def test_a_block_in_one_row_object_is_a_warning() -> None:
     assert len(reading.plan.rows) == 1
 
 
-def test_descending_numbers_are_kept_and_told() -> None:
+def test_descending_numbers_are_kept_and_reported() -> None:
     reading = read(hall({"row_number": "A", "seats": seats_at(0, (3, 50), (2, 75), (1, 100))}))
 
     assert numbers(reading.plan) == ["3", "2", "1"]

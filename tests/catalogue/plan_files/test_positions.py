@@ -51,7 +51,7 @@ def test_a_section_moves_to_the_side_where_it_already_is(offset: Point, moved: P
     assert min(places(reading.plan, "Second")) == (500 + moved[0], 500 + moved[1])
 
 
-def test_sections_in_a_pile_are_all_separated() -> None:
+def test_eight_sections_that_overlap_are_all_separated() -> None:
     reading = read(pretix_plan(*(block(f"Block {number}", 50 * number, 0) for number in range(8))))
 
     spots = [(seat.x, seat.y) for seat in reading.plan.seats]
@@ -59,7 +59,7 @@ def test_sections_in_a_pile_are_all_separated() -> None:
     assert "SEATS_OVERLAP" not in reading.report.counts
 
 
-def test_a_section_only_in_the_way_of_a_moved_one_is_not_said_to_overlap() -> None:
+def test_a_section_that_has_to_give_way_to_a_moved_one_is_not_reported_as_overlapping() -> None:
     reading = read(pretix_plan(block("A", 0, 0), block("B", 50, 0), block("C", 200, 0)))
 
     found = [finding.found for finding in findings(reading.report, "SECTIONS_OVERLAP")]
@@ -121,7 +121,7 @@ def test_everything_moves_when_seats_lie_left_of_the_plan() -> None:
     assert "everything moved by (85, 35)" in only(reading.report, "OUTSIDE_BOUNDS").done
 
 
-def test_room_for_moved_sections_is_not_blamed_on_the_file() -> None:
+def test_a_size_that_moved_sections_exceed_is_not_reported_as_a_mistake_of_the_file() -> None:
     size = {"width": 300, "height": 300}
 
     reading = read(pretix_plan(block("Left", 10, 10), block("Right", 60, 10), size=size))

@@ -138,7 +138,7 @@ def test_an_area_without_an_outline_is_left_out_with_a_warning(area: Json) -> No
     assert only(reading.report, "SHAPE_UNREADABLE").place == "zones[0].areas[0]"
 
 
-def test_endless_scenery_is_refused() -> None:
+def test_scenery_with_too_many_points_is_refused() -> None:
     points = [{"x": index, "y": index % 2} for index in range(30_000)]
 
     with pytest.raises(PlanError) as caught:
@@ -221,7 +221,7 @@ def test_a_written_plan_reads_back_with_the_same_seats_rows_and_runs() -> None:
     assert again.shapes[0] == plan.shapes[0]
 
 
-def test_special_places_and_unsold_parts_travel_in_category_names() -> None:
+def test_kinds_of_seats_and_what_is_not_for_sale_are_written_into_category_names() -> None:
     document = json.loads(pretix.write(hand_made_plan()))
 
     names = [category["name"] for category in document["categories"]]

@@ -88,7 +88,7 @@ def test_a_plan_that_was_read_is_written_and_read_without_a_change(content: Json
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(PLANS)
-def test_every_plan_keeps_its_promises(content: Json) -> None:
+def test_every_plan_that_was_read_has_dense_ids_and_unique_labels_inside_its_bounds(content: Json) -> None:
     plan = read(content)
 
     seats = plan.seats

@@ -205,14 +205,14 @@ def test_texts_and_shapes_are_scenery() -> None:
     assert reading.plan.focal_point == (40, 10)
 
 
-def test_the_focal_point_of_a_zone_stands_in_for_that_of_the_chart() -> None:
+def test_without_a_focal_point_of_the_chart_that_of_a_zone_is_used() -> None:
     parts = sub_chart(rows=[chart_row("A", 40, (40, 60))], focalPoint=None)
     zones = {"list": [{"key": "a", "label": "A"}, {"key": "b", "label": "B", "focalPoint": {"x": 3, "y": 4}}]}
 
     assert read(chart(subChart=parts, zones=zones)).plan.focal_point == (3, 4)
 
 
-def test_marks_that_are_not_imported_are_told() -> None:
+def test_fields_that_are_not_imported_are_reported() -> None:
     row = chart_row("A", 40, (40, 60))
     row["seats"][1]["restrictedView"] = True
 

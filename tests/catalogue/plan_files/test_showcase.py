@@ -1,4 +1,4 @@
-"""The two halls of our own making: exact numbers, believable rows, nothing for the doctor to repair."""
+"""The two generated halls: exact numbers of seats, plausible rows, nothing for the plan doctor to repair."""
 
 import itertools
 import math

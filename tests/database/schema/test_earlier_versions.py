@@ -1,4 +1,4 @@
-"""From every earlier state of the tables, with data in them, to the present one. Nothing may get lost on the way.
+"""Migrations from every earlier state of the tables, with data in them, to the present one. No row may be lost.
 
 A new migration needs what a database of its version may contain in SEEDS: then all later ones are tried on it.
 """
@@ -79,11 +79,11 @@ async def contents(connection: Connection) -> dict[str, list[dict[str, object]]]
 
 
 def earlier(sql_dir: Path, version: int) -> Path:
-    """Make sql/ what it was when `version` was the newest migration: functions of then are not known any more."""
+    """Make sql/ what it was when `version` was the newest migration: its functions are not kept, so there are none."""
     for file in read_files(sql_dir):
         if file.kind in ("function", "view") or (file.kind == "migration" and file.version > version):
             (sql_dir / file.path).unlink()
-    (sql_dir / "grants.sql").write_text("-- Grants of then.\n")
+    (sql_dir / "grants.sql").write_text("-- The grants of that version.\n")
     return sql_dir
 
 

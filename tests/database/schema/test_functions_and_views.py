@@ -67,7 +67,7 @@ async def test_a_changed_signature_leaves_no_second_function_behind(
     assert await rows(app, "select rowlock.greet('Anna', 2)") == [("Anna",)], "and the application may call it"
 
 
-async def test_a_changed_result_or_argument_name_is_no_obstacle(
+async def test_a_changed_result_or_argument_name_is_applied(
     owner: Connection, app: Connection, sql_dir: Path, greeted: Path
 ) -> None:
     write_greet(greeted, arguments="p_who text", result="integer", body="length(p_who)")
@@ -99,7 +99,9 @@ async def test_a_function_whose_file_is_gone_is_dropped(owner: Connection, sql_d
     assert not (await migrate(owner, sql_dir=sql_dir)).changed
 
 
-async def test_a_function_that_somebody_dropped_comes_back_with_its_grants(owner: Connection, app: Connection) -> None:
+async def test_a_function_that_was_dropped_by_hand_is_made_again_with_its_grants(
+    owner: Connection, app: Connection
+) -> None:
     await owner.execute("drop function rowlock.release_seats_atomic")
     assert {s.path: s.state for s in await status(owner)}["functions/release_seats_atomic.sql"] == "missing"
 
@@ -110,7 +112,9 @@ async def test_a_function_that_somebody_dropped_comes_back_with_its_grants(owner
     assert answer == [("RESERVATION_NOT_FOUND",)]
 
 
-async def test_a_view_that_somebody_dropped_comes_back_with_its_grants(owner: Connection, app: Connection) -> None:
+async def test_a_view_that_was_dropped_by_hand_is_made_again_with_its_grants(
+    owner: Connection, app: Connection
+) -> None:
     await owner.execute("drop view rowlock.seat_states cascade")
 
     await migrate(owner)
@@ -119,7 +123,7 @@ async def test_a_view_that_somebody_dropped_comes_back_with_its_grants(owner: Co
     assert await rows(app, "select * from rowlock.show_listing") == []
 
 
-async def test_a_view_with_other_columns_takes_the_views_built_on_it_along(
+async def test_a_view_with_other_columns_is_replaced_with_the_views_that_depend_on_it(
     owner: Connection, app: Connection, sql_dir: Path
 ) -> None:
     file = sql_dir / "views/seat_states.sql"
@@ -134,7 +138,7 @@ async def test_a_view_with_other_columns_takes_the_views_built_on_it_along(
     assert await rows(app, "select * from rowlock.show_listing") == []
 
 
-async def test_views_that_others_built_on_ours_are_never_dropped(owner: Connection, sql_dir: Path) -> None:
+async def test_views_outside_the_schema_that_depend_on_ours_are_never_dropped(owner: Connection, sql_dir: Path) -> None:
     await owner.execute("create schema reports")
     await owner.execute("create view reports.taken as select * from rowlock.seat_states")
     file = sql_dir / "views/seat_states.sql"

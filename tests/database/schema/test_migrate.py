@@ -184,7 +184,9 @@ async def test_two_migrations_of_one_number_are_refused(empty: Connection, sql_d
         await migrate(empty, sql_dir=sql_dir)
 
 
-async def test_the_error_for_a_user_without_rights_says_what_is_missing(dsns: Dsns, connect: Connect, sql_dir: Path) -> None:
+async def test_the_error_for_a_user_without_rights_says_what_is_missing(
+    dsns: Dsns, connect: Connect, sql_dir: Path
+) -> None:
     (sql_dir / "migrations/9000_widgets.sql").write_text("create table widgets ();\n")
     app = await connect(dsns.app)
 

@@ -24,7 +24,7 @@ async def busy(db: SeatDb, show: Show) -> Show:
     return show
 
 
-async def test_the_quick_way_serves_everybody_with_version_1_and_keeps_version_2(
+async def test_the_quick_rollback_serves_all_sessions_with_version_1_and_keeps_version_2(
     db: SeatDb, busy: Show, owner: Connection, app: Connection
 ) -> None:
     assert await rollout_override(app) is None
@@ -35,14 +35,14 @@ async def test_the_quick_way_serves_everybody_with_version_1_and_keeps_version_2
     assert (await db.reserve(busy, seats=[5], holder="carla")).outcome == "OK"
 
 
-async def test_turning_the_switch_twice_is_fine(owner: Connection, app: Connection) -> None:
+async def test_the_quick_rollback_can_be_repeated(owner: Connection, app: Connection) -> None:
     await rollback.quick(owner)
     await rollback.quick(owner)
 
     assert await rollout_override(app) == 0
 
 
-async def test_the_full_way_drops_every_function_and_keeps_all_data(
+async def test_the_full_rollback_drops_every_function_and_keeps_all_data(
     busy: Show, owner: Connection, app: Connection
 ) -> None:
     before = await contents(owner)
@@ -53,12 +53,12 @@ async def test_the_full_way_drops_every_function_and_keeps_all_data(
     assert await cursor.fetchone() == (0,)
     assert len(dropped) == len([s for s in await status(owner) if s.kind == "function"])
     after = await contents(owner)
-    assert after.pop("runtime_settings") != before.pop("runtime_settings"), "that is the switch"
+    assert after.pop("runtime_settings") != before.pop("runtime_settings"), "the override is a row of it"
     assert after == before
     assert await rollout_override(app) == 0
 
 
-async def test_after_the_full_way_constraints_still_refuse_a_second_claim(
+async def test_after_the_full_rollback_constraints_still_refuse_a_second_claim(
     busy: Show, owner: Connection, dsns: Dsns, connect: Connect
 ) -> None:
     await rollback.full(owner)
@@ -74,7 +74,7 @@ async def test_after_the_full_way_constraints_still_refuse_a_second_claim(
             await v1.execute(claim, [busy.show_id, taken])
 
 
-async def test_after_the_full_way_readers_still_see_the_hall_and_nobody_can_call_version_2(
+async def test_after_the_full_rollback_seats_can_still_be_read_and_version_2_cannot_be_called(
     busy: Show, owner: Connection, app: Connection
 ) -> None:
     await rollback.full(owner)
@@ -85,7 +85,7 @@ async def test_after_the_full_way_readers_still_see_the_hall_and_nobody_can_call
         await app.execute("select * from rowlock.cleanup_expired_seat_reservations()")
 
 
-async def test_after_the_full_way_the_audit_log_still_takes_rows_and_gives_none_up(
+async def test_after_the_full_rollback_rows_can_be_added_to_the_audit_log_and_not_deleted(
     busy: Show, owner: Connection, dsns: Dsns, connect: Connect
 ) -> None:
     await rollback.full(owner)
@@ -98,13 +98,13 @@ async def test_after_the_full_way_the_audit_log_still_takes_rows_and_gives_none_
         await owner.execute("delete from rowlock.seat_reservation_audit_log")
 
 
-async def test_the_full_way_twice_is_fine(owner: Connection) -> None:
+async def test_the_full_rollback_can_be_repeated(owner: Connection) -> None:
     await rollback.full(owner)
 
     assert await rollback.full(owner) == []
 
 
-async def test_the_full_way_leaves_functions_alone_that_are_not_ours(owner: Connection) -> None:
+async def test_the_full_rollback_leaves_functions_alone_that_are_not_ours(owner: Connection) -> None:
     await owner.execute("create function rowlock.seats_of(text) returns integer language sql as 'select 1'")
 
     await rollback.full(owner)
@@ -112,7 +112,7 @@ async def test_the_full_way_leaves_functions_alone_that_are_not_ours(owner: Conn
     assert await (await owner.execute("select rowlock.seats_of('anna')")).fetchone() == (1,)
 
 
-async def test_migrating_brings_the_functions_back_and_leaves_the_switch(
+async def test_migrating_makes_the_functions_again_and_leaves_the_override(
     db: SeatDb, busy: Show, owner: Connection, app: Connection
 ) -> None:
     before = await describe(owner)
@@ -125,7 +125,9 @@ async def test_migrating_brings_the_functions_back_and_leaves_the_switch(
     assert await rollout_override(app) == 0
 
 
-async def test_undo_brings_everything_back(db: SeatDb, busy: Show, owner: Connection, app: Connection) -> None:
+async def test_undo_restores_the_schema_and_the_data(
+    db: SeatDb, busy: Show, owner: Connection, app: Connection
+) -> None:
     schema, data = await describe(owner), await contents(owner)
     dropped = await rollback.full(owner)
 

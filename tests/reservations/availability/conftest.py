@@ -1,7 +1,8 @@
-"""The seat availability of one process over a fresh database, and a clock that passes when the test says so."""
+"""Reservation services on a fresh database, as one process or several have them, and a clock that the test moves."""
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from uuid import UUID
 
 import pytest
@@ -30,7 +31,7 @@ class Clock:
         return self.now
 
     def pass_refresh(self) -> None:
-        """Let what is known become too old to be shown."""
+        """Let every snapshot become too old to be served."""
         self.now += REFRESH_SECONDS * 1.05
 
 
@@ -55,12 +56,12 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def readings(monkeypatch: pytest.MonkeyPatch) -> Readings:
-    """Every reading still happens; it is only counted. None stands for a whole new snapshot."""
+    """Every reading is still made and also counted. None stands for a whole new snapshot."""
     readings, read = Readings(), store.seat_changes
 
     async def counted(connection: object, show_id: UUID, after_id: int | None = None) -> SeatChanges | None:
         readings.asked.append(after_id)
-        return await read(connection, show_id, after_id)  # type: ignore[arg-type] # It is passed on as it came.
+        return await read(connection, show_id, after_id)  # type: ignore[arg-type] # It is passed on unchanged.
 
     monkeypatch.setattr(store, "seat_changes", counted)
     return readings
@@ -78,6 +79,19 @@ def reservations_on(database: PooledDatabase) -> Reservations:
     """A service of its own, as in a process of its own."""
     cells = Cells(database)
     return Reservations(cells, Catalogue(cells))
+
+
+@asynccontextmanager
+async def processes(dsns: Dsns, count: int) -> AsyncIterator[list[Reservations]]:
+    """So many services with pools, queues and snapshots of their own, as in so many processes."""
+    async with AsyncExitStack() as stack:
+        made = []
+        for _ in range(count):
+            database = PooledDatabase(dsns)
+            await database.open()
+            stack.push_async_callback(database.close)
+            made.append(reservations_on(database))
+        yield made
 
 
 @pytest.fixture

@@ -1,4 +1,6 @@
-"""The live picture of a show on a real database: how old it may be, what it costs, and that it never stays wrong."""
+"""The seat availability of a show on a real database: how old it may be, how many queries it costs, and that it is
+what the tables say after each refresh.
+"""
 
 import asyncio
 import random
@@ -30,18 +32,18 @@ RECOVERS_WITHIN_SECONDS = 30.0
 
 
 async def taken(availability: Availability, show: Show, **options: bool) -> dict[int, str]:
-    """The seats that the picture shows as not available, with their status."""
+    """The seats that are not available according to the snapshot, with their status."""
     known = await availability.get(show.show_id, **options)
     assert known is not None
-    board = known.current()
-    assert board.seats_available == show.seats_total - len(board.taken())
-    return {seat: STATUSES[board.status(seat)] for seat in board.taken()}
+    statuses = known.current()
+    assert statuses.seats_available == show.seats_total - len(statuses.taken())
+    return {seat: STATUSES[statuses.status(seat)] for seat in statuses.taken()}
 
 
-async def truth(db: SeatDb, show: Show) -> dict[int, str]:
-    """The same from the tables."""
+async def in_the_tables(db: SeatDb, show: Show) -> dict[int, str]:
+    """The same, from the tables."""
     states = {"sold": "sold", "blocked": "blocked"}
-    return {seat: states.get(who, "reserved") for seat, who in (await db.claims(show)).items()}
+    return {seat: states.get(claim, "reserved") for seat, claim in (await db.claims(show)).items()}
 
 
 @asynccontextmanager
@@ -55,7 +57,7 @@ async def open_transaction(dsns: Dsns) -> AsyncIterator[SeatDb]:
         yield SeatDb(dsns, app, owner)
 
 
-# What others do.
+# Changes by another process.
 
 
 async def _reserves(db: SeatDb, show: Show, hold: Reserved) -> None:
@@ -84,7 +86,7 @@ async def _cleans_up(db: SeatDb, show: Show, hold: Reserved) -> None:
 
 
 async def _takes_over(db: SeatDb, show: Show, hold: Reserved) -> None:
-    """Somebody takes one seat of a hold that has run out."""
+    """Another holder reserves one seat of a hold that has run out."""
     await db.age(hold, minutes=11)
     assert (await db.reserve(show, seats=[2], holder="ben")).outcome == "OK"
     await db.cleanup()
@@ -94,7 +96,7 @@ async def _completes(db: SeatDb, show: Show, hold: Reserved) -> None:
     assert (await db.complete(show, await db.order(hold))).outcome == "OK"
 
 
-OTHERS: list[tuple[Callable[[SeatDb, Show, Reserved], Awaitable[None]], dict[int, str]]] = [
+CHANGES: list[tuple[Callable[[SeatDb, Show, Reserved], Awaitable[None]], dict[int, str]]] = [
     (_reserves, {1: "reserved", 2: "reserved", 10: "reserved", 11: "reserved", 38: "blocked"}),
     (_releases, {38: "blocked"}),
     (_changes, {2: "reserved", 20: "reserved", 38: "blocked"}),
@@ -106,8 +108,8 @@ OTHERS: list[tuple[Callable[[SeatDb, Show, Reserved], Awaitable[None]], dict[int
 ]
 
 
-@pytest.mark.parametrize(("act", "expected"), OTHERS, ids=[act.__name__.strip("_") for act, _ in OTHERS])
-async def test_what_another_process_does_is_seen_as_soon_as_the_picture_is_too_old(
+@pytest.mark.parametrize(("act", "expected"), CHANGES, ids=[act.__name__.strip("_") for act, _ in CHANGES])
+async def test_a_change_by_another_process_is_seen_as_soon_as_the_snapshot_is_too_old(
     db: SeatDb,
     show: Show,
     availability: Availability,
@@ -119,7 +121,7 @@ async def test_what_another_process_does_is_seen_as_soon_as_the_picture_is_too_o
     hold = await db.reserve(show, seats=[1, 2], holder="anna")
     await db.block(show, seats=[38])
     before = {1: "reserved", 2: "reserved", 38: "blocked"}
-    for _ in range(3):  # Until the feed is settled, readings are of everything.
+    for _ in range(3):  # While the events in the change feed are recent, each reading is a whole snapshot.
         assert await taken(availability, show) == before
         clock.pass_refresh()
     await taken(availability, show)
@@ -128,14 +130,14 @@ async def test_what_another_process_does_is_seen_as_soon_as_the_picture_is_too_o
     await act(db, show, hold)
 
     assert await taken(availability, show) == before
-    assert readings.count == read, "Until then nobody asks the database."
+    assert readings.count == read, "Until then there is no query."
     clock.pass_refresh()
-    assert await taken(availability, show) == expected == await truth(db, show)
+    assert await taken(availability, show) == expected == await in_the_tables(db, show)
     assert readings.count == read + 1
-    assert readings.asked[-1] is not None, "It was read from the feed and not all over again."
+    assert readings.asked[-1] is not None, "It was read from the change feed, and not as a whole snapshot."
 
 
-async def test_an_extended_hold_stays_until_its_new_deadline(
+async def test_seats_of_an_extended_hold_are_reserved_until_its_new_deadline(
     db: SeatDb, show: Show, availability: Availability, clock: Clock
 ) -> None:
     hold = await db.reserve(show, seats=[1], holder="anna")
@@ -151,7 +153,7 @@ async def test_an_extended_hold_stays_until_its_new_deadline(
     assert known.current().taken() == []
 
 
-async def test_a_hold_that_runs_out_becomes_available_without_any_cleanup_or_question(
+async def test_seats_of_a_hold_that_runs_out_become_available_without_a_cleanup_or_a_query(
     db: SeatDb, show: Show, availability: Availability, clock: Clock, readings: Readings
 ) -> None:
     await db.reserve(show, seats=[1, 2], holder="anna")
@@ -167,21 +169,21 @@ async def test_a_hold_that_runs_out_becomes_available_without_any_cleanup_or_que
     assert readings.count == 1
 
 
-async def test_a_hold_that_has_run_out_is_available_to_whoever_looks_for_the_first_time(
+async def test_seats_of_a_hold_that_has_run_out_are_available_in_the_first_snapshot(
     db: SeatDb, show: Show, availability: Availability
 ) -> None:
     await db.age(await db.reserve(show, seats=[1, 2], holder="anna"), minutes=11)
     assert await taken(availability, show) == {}
 
 
-# What this process does itself.
+# Changes by this process.
 
 
 def _request(show: Show, *seats: int) -> Intent[SeatIds]:
     return Intent(ReservationToken.mint(show.show_id), Holder(uuid4().hex), seats)
 
 
-async def test_own_reserves_are_seen_at_once_and_cost_no_question(
+async def test_own_reserves_are_seen_at_once_and_cost_no_query(
     show: Show, availability: Availability, reservations: Reservations, readings: Readings
 ) -> None:
     assert await taken(availability, show) == {}
@@ -192,7 +194,7 @@ async def test_own_reserves_are_seen_at_once_and_cost_no_question(
     assert readings.count == 1
 
 
-async def test_an_own_reserve_is_seen_also_when_the_first_look_had_begun_before(
+async def test_an_own_reserve_during_the_first_reading_is_seen_in_its_result(
     show: Show, availability: Availability, reservations: Reservations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held_up = HeldUp(monkeypatch)
@@ -203,7 +205,7 @@ async def test_an_own_reserve_is_seen_also_when_the_first_look_had_begun_before(
     assert await looking == {1: "reserved"}
 
 
-async def test_own_releases_extensions_and_changes_are_read_before_the_next_answer(
+async def test_own_releases_extensions_and_changes_are_read_for_the_next_answer(
     show: Show, availability: Availability, reservations: Reservations, readings: Readings
 ) -> None:
     request = _request(show, 1, 2)
@@ -221,7 +223,7 @@ async def test_own_releases_extensions_and_changes_are_read_before_the_next_answ
     assert await taken(availability, show) == {}
 
 
-async def test_a_picture_that_is_only_looked_at_in_memory_is_renewed_behind_the_back_of_who_looks(
+async def test_a_snapshot_that_is_read_from_memory_only_is_refreshed_in_the_background(
     db: SeatDb, show: Show, availability: Availability, clock: Clock, readings: Readings
 ) -> None:
     assert availability.known(show.show_id) is None
@@ -253,12 +255,12 @@ async def test_a_change_of_any_show_is_read_in_every_show(
 
 
 class HeldUp:
-    """Readings that have their answer from the database and are kept from arriving."""
+    """Readings that have their answer from the database, and return it only when the test lets them."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.answered = asyncio.Event()
         self.go_on = asyncio.Event()
-        read = vars(store)["seat_changes"]  # Which may be counting.
+        read = vars(store)["seat_changes"]  # It may be the counting one.
 
         async def held_up(connection: Any, show_id: UUID, after_id: int | None = None) -> SeatChanges | None:
             changes: SeatChanges | None = await read(connection, show_id, after_id)
@@ -269,7 +271,7 @@ class HeldUp:
         monkeypatch.setattr(store, "seat_changes", held_up)
 
 
-async def test_a_reading_under_way_does_not_undo_what_this_process_wrote_meanwhile(
+async def test_a_reading_in_progress_does_not_undo_what_this_process_wrote_meanwhile(
     db: SeatDb,
     show: Show,
     availability: Availability,
@@ -280,7 +282,7 @@ async def test_a_reading_under_way_does_not_undo_what_this_process_wrote_meanwhi
     first, second = _request(show, 1), _request(show, 2)
     await taken(availability, show)
     await reservations.reserve(first)
-    clock.now += 100  # A whole new picture is due.
+    clock.now += 100  # A whole new snapshot is due.
     held_up = HeldUp(monkeypatch)
     looking = asyncio.create_task(taken(availability, show))
     await held_up.answered.wait()
@@ -292,10 +294,10 @@ async def test_a_reading_under_way_does_not_undo_what_this_process_wrote_meanwhi
 
     assert await looking == {2: "reserved"}
     clock.pass_refresh()
-    assert await taken(availability, show) == {2: "reserved"} == await truth(db, show)
+    assert await taken(availability, show) == {2: "reserved"} == await in_the_tables(db, show)
 
 
-async def test_whoever_looks_after_a_change_does_not_get_a_reading_from_before_it(
+async def test_a_request_after_a_change_does_not_get_a_reading_from_before_it(
     db: SeatDb, show: Show, availability: Availability, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await taken(availability, show)
@@ -315,7 +317,7 @@ async def test_whoever_looks_after_a_change_does_not_get_a_reading_from_before_i
     assert await early in ({}, {7: "blocked"})
 
 
-async def test_a_fresh_look_is_a_look_at_the_database(
+async def test_a_fresh_snapshot_is_read_from_the_database(
     db: SeatDb, show: Show, availability: Availability, readings: Readings
 ) -> None:
     await taken(availability, show)
@@ -323,10 +325,10 @@ async def test_a_fresh_look_is_a_look_at_the_database(
     assert await taken(availability, show) == {}
     looks = await asyncio.gather(*(taken(availability, show, fresh=True) for _ in range(50)))
     assert looks == [{7: "blocked"}] * 50
-    assert readings.count == 2, "One for all who ask together."
+    assert readings.count == 2, "One reading for all requests at the same time."
 
 
-async def test_a_whole_new_picture_mends_what_the_feed_did_not_tell_also_in_the_middle_of_a_rush(
+async def test_a_whole_new_snapshot_corrects_what_is_not_in_the_change_feed_also_during_own_reserves(
     db: SeatDb,
     show: Show,
     availability: Availability,
@@ -353,14 +355,14 @@ async def test_a_whole_new_picture_mends_what_the_feed_did_not_tell_also_in_the_
 # Commits that come late.
 
 
-@pytest.mark.parametrize("warm", [True, False], ids=["the board is old", "the board is new"])
+@pytest.mark.parametrize("warm", [True, False], ids=["the snapshot is old", "there is no snapshot yet"])
 @pytest.mark.parametrize("backup", [False, True], ids=["", "another transaction stays open"])
 async def test_a_transaction_that_commits_late_with_a_lower_audit_id_is_not_missed(
     db: SeatDb, show: Show, dsns: Dsns, availability: Availability, clock: Clock, *, warm: bool, backup: bool
 ) -> None:
-    async with open_transaction(dsns) as somebody:
+    async with open_transaction(dsns) as other:
         if backup:
-            await somebody.app.execute("select pg_current_xact_id()")
+            await other.app.execute("select pg_current_xact_id()")
         for _ in range(4 if warm else 0):
             assert await taken(availability, show) == {}
             clock.pass_refresh()
@@ -380,28 +382,28 @@ async def test_a_transaction_that_commits_late_with_a_lower_audit_id_is_not_miss
     assert ids[1] < ids[2] < ids[3]
 
 
-async def test_a_transaction_that_stays_open_for_long_does_not_make_readings_longer_and_longer(
+async def test_a_transaction_that_stays_open_does_not_make_readings_grow_without_bound(
     db: SeatDb, show: Show, dsns: Dsns, availability: Availability, clock: Clock, readings: Readings
 ) -> None:
-    async with open_transaction(dsns) as somebody:
-        await somebody.block(show, seats=[40])
+    async with open_transaction(dsns) as other:
+        await other.block(show, seats=[40])
         for number in range(1, 31):
             clock.now += 1.0
             await taken(availability, show)
             await db.reserve(show, seats=[number], holder=f"buyer-{number}")
         last = (await db.audit(show))[-1].id
         froms = [after for after in readings.asked if after is not None]
-        assert froms, "Some readings are of the feed."
-        assert last - froms[-1] <= 25, "Readings begin where those of some seconds ago ended."
-    clock.now += 2.0  # What such a transaction commits, the next whole picture shows.
+        assert froms, "Some readings are of the change feed."
+        assert last - froms[-1] <= 25, "A reading begins where those of some seconds ago ended."
+    clock.now += 2.0  # What such a transaction commits is in the next whole snapshot.
     assert (await taken(availability, show))[40] == "blocked"
-    assert await taken(availability, show) == await truth(db, show)
+    assert await taken(availability, show) == await in_the_tables(db, show)
 
 
 # What it costs.
 
 
-async def test_a_thousand_viewers_of_a_cold_show_cost_one_question_and_so_do_a_thousand_more(
+async def test_a_thousand_viewers_cost_one_query_and_so_do_a_thousand_after_a_refresh(
     db: SeatDb, show: Show, availability: Availability, clock: Clock, readings: Readings
 ) -> None:
     await db.reserve(show, seats=[1], holder="anna")
@@ -416,21 +418,21 @@ async def test_a_thousand_viewers_of_a_cold_show_cost_one_question_and_so_do_a_t
     assert readings.count == 2
 
 
-async def test_viewers_who_leave_take_nothing_from_those_who_stay(
+async def test_a_cancelled_viewer_does_not_cancel_the_reading_for_others(
     show: Show, availability: Availability, readings: Readings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held_up = HeldUp(monkeypatch)
-    leaves, stays = asyncio.create_task(taken(availability, show)), asyncio.create_task(taken(availability, show))
+    cancelled, other = asyncio.create_task(taken(availability, show)), asyncio.create_task(taken(availability, show))
     await held_up.answered.wait()
-    leaves.cancel()
+    cancelled.cancel()
     await asyncio.sleep(0)
     held_up.go_on.set()
-    assert await stays == {}
-    assert leaves.cancelled()
+    assert await other == {}
+    assert cancelled.cancelled()
     assert readings.count == 1
 
 
-async def test_an_unknown_show_and_a_draft_have_no_picture(db: SeatDb, availability: Availability) -> None:
+async def test_an_unknown_show_and_a_draft_have_no_snapshot(db: SeatDb, availability: Availability) -> None:
     assert await availability.get(uuid4()) is None
     draft = await db.make_show(status="draft")
     assert await availability.get(draft.show_id) is None
@@ -438,7 +440,7 @@ async def test_an_unknown_show_and_a_draft_have_no_picture(db: SeatDb, availabil
     assert await taken(availability, draft) == {}
 
 
-async def test_pictures_that_nobody_looked_at_for_long_make_room_for_others(
+async def test_the_snapshots_that_were_not_used_for_the_longest_time_are_dropped_first(
     db: SeatDb, availability: Availability, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service, "SHOWS_LIMIT", 2)
@@ -452,7 +454,7 @@ async def test_pictures_that_nobody_looked_at_for_long_make_room_for_others(
     assert await taken(availability, shows[1]) == {2: "blocked"}
 
 
-# Several processes, and one that loses its database.
+# Several processes, and a database that is down.
 
 
 async def test_the_same_state_has_the_same_version_in_two_processes(
@@ -482,7 +484,7 @@ async def test_the_same_state_has_the_same_version_in_two_processes(
     assert empty == after != during
 
 
-async def test_without_a_database_nobody_is_told_anything_and_afterwards_all_is_well_again(
+async def test_without_a_database_requests_are_refused_as_busy_and_afterwards_answered_again(
     db: SeatDb, show: Show, server: TestServer, availability: Availability, database: PooledDatabase, clock: Clock
 ) -> None:
     name = db.app.info.dbname
@@ -511,43 +513,43 @@ async def test_without_a_database_nobody_is_told_anything_and_afterwards_all_is_
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_whatever_others_do_the_picture_is_the_truth_after_each_refresh(
+async def test_after_random_changes_the_snapshot_is_what_the_tables_say_after_each_refresh(
     db: SeatDb, show: Show, dsns: Dsns, availability: Availability, clock: Clock, reservations: Reservations, seed: int
 ) -> None:
-    dice = random.Random(seed)
+    rng = random.Random(seed)
     holds: list[Reserved] = []
     own: list[Intent[SeatIds]] = []
 
     async def act() -> None:
-        match dice.randrange(9):
+        match rng.randrange(9):
             case 0 | 1:
-                seats = dice.sample(range(1, 41), dice.randint(1, 4))
+                seats = rng.sample(range(1, 41), rng.randint(1, 4))
                 hold = await db.reserve(show, seats=seats, holder=f"buyer-{len(holds)}")
                 holds.extend([hold] if hold.outcome == "OK" else [])
             case 2 | 3:
-                request = _request(show, *dice.sample(range(1, 41), dice.randint(1, 4)))
+                request = _request(show, *rng.sample(range(1, 41), rng.randint(1, 4)))
                 own.extend([request] if (await reservations.reserve(request)).outcome == "OK" else [])
             case 4 if holds:
-                await db.release(holds.pop(dice.randrange(len(holds))))
+                await db.release(holds.pop(rng.randrange(len(holds))))
             case 5 if own:
-                request = own.pop(dice.randrange(len(own)))
+                request = own.pop(rng.randrange(len(own)))
                 await reservations.release(request.token, request.holder)
             case 6 if holds:
-                await db.change(dice.choice(holds), add=[dice.randint(1, 40)], remove=[dice.randint(1, 40)])
+                await db.change(rng.choice(holds), add=[rng.randint(1, 40)], remove=[rng.randint(1, 40)])
             case 7:
-                seat = dice.randint(1, 40)
-                await (db.block(show, seats=[seat]) if dice.random() < 0.5 else db.unblock(show, seats=[seat]))
+                seat = rng.randint(1, 40)
+                await (db.block(show, seats=[seat]) if rng.random() < 0.5 else db.unblock(show, seats=[seat]))
             case 8 if own:
-                await reservations.change(dice.choice(own).token, [dice.randint(1, 40)], [], Holder(""))
+                await reservations.change(rng.choice(own).token, [rng.randint(1, 40)], [], Holder(""))
 
     for _ in range(40):
-        for _ in range(dice.randint(0, 3)):
+        for _ in range(rng.randint(0, 3)):
             await act()
-        if dice.random() < 0.3:
+        if rng.random() < 0.3:
             await taken(availability, show)
         clock.pass_refresh()
-        clock.now += dice.choice([0, 0, 2])
-        assert await taken(availability, show) == await truth(db, show)
+        clock.now += rng.choice([0, 0, 2])
+        assert await taken(availability, show) == await in_the_tables(db, show)
     assert await db.check(show) == []
     known = await availability.get(show.show_id)
     assert known is not None

@@ -1,9 +1,8 @@
-"""Reserves that travel together through the service, on a real database: each comes out as if it travelled alone."""
+"""Reserves in one batch through the service, on a real database: each is answered as if it were sent alone."""
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -22,7 +21,7 @@ from rowlock.database.pool import PooledDatabase
 from rowlock.reservations import store
 from rowlock.reservations.model import Intent, ReservationResult, ReservationToken, SeatIds
 from rowlock.reservations.service import Reservations
-from tests.reservations.availability.conftest import reservations_on, until_a_service_waits
+from tests.reservations.availability.conftest import processes, reservations_on, until_a_service_waits
 from tests.support.seatdb import SeatDb, Show
 from tests.support.servers import TestServer
 
@@ -37,7 +36,7 @@ async def at_once(reservations: Reservations, requests: Sequence[Intent[SeatIds]
 
 
 def said(results: Sequence[Any]) -> list[tuple[str, list[int]]]:
-    """What each was told: the outcome, and the seats it was refused for."""
+    """The answer to each: the outcome, and the seats that were unavailable."""
     assert all(isinstance(result, ReservationResult) for result in results), results
     return [(str(result.outcome), list(result.unavailable_seat_ids)) for result in results]
 
@@ -51,20 +50,7 @@ async def transactions(db: SeatDb, show: Show) -> int:
     return int(count)
 
 
-@asynccontextmanager
-async def processes(dsns: Dsns, count: int) -> AsyncIterator[list[Reservations]]:
-    """So many services with pools, queues and pictures of their own, as in so many processes."""
-    async with AsyncExitStack() as stack:
-        made = []
-        for _ in range(count):
-            database = PooledDatabase(dsns)
-            await database.open()
-            stack.push_async_callback(database.close)
-            made.append(reservations_on(database))
-        yield made
-
-
-async def test_requests_for_the_same_seats_in_one_batch_come_out_in_order_of_arrival(
+async def test_requests_for_the_same_seats_in_one_batch_are_decided_in_order_of_arrival(
     db: SeatDb, show: Show, reservations: Reservations
 ) -> None:
     results = await at_once(
@@ -102,7 +88,7 @@ class Wish:
 
 
 class Model:
-    """A show as one buyer after the other finds it."""
+    """The claims of a show when requests are handled one after the other."""
 
     def __init__(self) -> None:
         self.claims: dict[int, str] = {}
@@ -122,9 +108,9 @@ class Model:
         return answer
 
     def reserve_batch(self, wishes: Sequence[Wish]) -> list[tuple[str, list[int]]]:
-        """In the serial order that a batch stands for: first those who are refused anyway, then all others."""
-        hopeless = {number: answer for number, wish in enumerate(wishes) if (answer := self.answer(wish))[0] != "OK"}
-        return [hopeless.get(number) or self.reserve(wish) for number, wish in enumerate(wishes)]
+        """In the serial order that equals a batch: first the requests that are refused in any case, then all others."""
+        refused = {number: answer for number, wish in enumerate(wishes) if (answer := self.answer(wish))[0] != "OK"}
+        return [refused.get(number) or self.reserve(wish) for number, wish in enumerate(wishes)]
 
 
 WISHES = st.lists(
@@ -146,7 +132,7 @@ IN_A_DATABASE = settings(
 
 @IN_A_DATABASE
 @given(before=WISHES, wishes=WISHES)
-async def test_a_batch_full_of_conflicts_comes_out_as_in_a_serial_order(
+async def test_a_batch_full_of_conflicts_is_decided_as_in_a_serial_order(
     db: SeatDb, reservations: Reservations, before: list[Wish], wishes: list[Wish]
 ) -> None:
     show, model = await db.make_show(seats=SEATS), Model()
@@ -162,7 +148,7 @@ async def test_a_batch_full_of_conflicts_comes_out_as_in_a_serial_order(
     assert await transactions(db, show) == len(before) + bool(wishes)
 
 
-# Neighbours.
+# Requests that the database refuses to read.
 
 
 @pytest.mark.parametrize(
@@ -176,7 +162,7 @@ async def test_a_batch_full_of_conflicts_comes_out_as_in_a_serial_order(
     ],
     ids=["NUL in the user agent", "no UTF-8", "NUL in the holder", "no integer", "no number at all"],
 )
-async def test_a_request_that_the_database_cannot_take_never_harms_its_neighbours(
+async def test_a_request_that_the_database_cannot_read_fails_alone(
     db: SeatDb, show: Show, reservations: Reservations, bad: dict[str, Any]
 ) -> None:
     seats, who = bad.get("seats", [5]), {name: value for name, value in bad.items() if name != "seats"}
@@ -196,7 +182,7 @@ async def test_a_request_that_the_database_cannot_take_never_harms_its_neighbour
     assert await db.check(show) == []
 
 
-async def test_texts_arrive_as_they_are(db: SeatDb, show: Show, reservations: Reservations) -> None:
+async def test_texts_are_stored_unchanged(db: SeatDb, show: Show, reservations: Reservations) -> None:
     texts = ['"', "\\", '\\"}', "{a,b}", "NULL", "null", "", " ", "a\nb\tc", "é 🎭", "%s $1 ';--", '","']
     requests = [
         request(show, number, by=f"buyer-{number}", user_agent=text) for number, text in enumerate(texts, start=1)
@@ -212,12 +198,12 @@ async def test_texts_arrive_as_they_are(db: SeatDb, show: Show, reservations: Re
     assert await db.claims(other) == dict(enumerate(holders, start=1))
 
 
-async def test_a_request_that_waits_for_somebodys_lock_keeps_other_shows_waiting_for_nothing(
+async def test_a_request_that_waits_for_a_lock_does_not_delay_other_shows(
     db: SeatDb, show: Show, reservations: Reservations, owner: psycopg.AsyncConnection
 ) -> None:
     other = await db.make_show()
-    async with db.another() as somebody, db.another() as watcher, somebody.app.transaction(force_rollback=True):
-        await somebody.reserve(show, seats=[1], holder="somebody")
+    async with db.another() as holding, db.another() as watcher, holding.app.transaction(force_rollback=True):
+        await holding.reserve(show, seats=[1], holder="other")
         waits = asyncio.create_task(reservations.reserve(request(show, 1, by="anna")))
         await until_a_service_waits(watcher)
         assert said([await reservations.reserve(request(other, 1, by="ben"))]) == [("OK", [])]
@@ -228,7 +214,7 @@ async def test_a_request_that_waits_for_somebodys_lock_keeps_other_shows_waiting
 # Lost connections.
 
 
-async def test_a_connection_cut_during_a_batch_costs_nobody_anything(
+async def test_a_batch_whose_connection_is_cut_before_its_commit_is_repeated(
     db: SeatDb, show: Show, reservations: Reservations, server: TestServer
 ) -> None:
     requests = [
@@ -236,9 +222,9 @@ async def test_a_connection_cut_during_a_batch_costs_nobody_anything(
         request(show, 2, 3, by="ben"),
         request(show, 3, 4, by="cem"),
     ]
-    async with db.another() as somebody:
-        async with somebody.app.transaction(force_rollback=True):
-            await somebody.reserve(show, seats=[4], holder="somebody")
+    async with db.another() as holding:
+        async with holding.app.transaction(force_rollback=True):
+            await holding.reserve(show, seats=[4], holder="other")
             answers = asyncio.create_task(at_once(reservations, requests))
             pid = await until_a_service_waits(db)
             async with await psycopg.AsyncConnection.connect(
@@ -250,7 +236,7 @@ async def test_a_connection_cut_during_a_batch_costs_nobody_anything(
     await assert_each_once(db, show, requests, results)
 
 
-async def test_an_answer_lost_after_the_commit_is_given_once_more(
+async def test_a_batch_whose_answer_is_lost_after_the_commit_is_repeated(
     db: SeatDb, show: Show, database: PooledDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batches: list[list[UUID]] = []
@@ -283,7 +269,7 @@ async def test_an_answer_lost_after_the_commit_is_given_once_more(
 async def assert_each_once(db: SeatDb, show: Show, requests: Sequence[Intent[SeatIds]], results: Sequence[Any]) -> None:
     """Anna and Cem have their seats, each by one reservation of the id that was asked for; Ben has none."""
     assert [outcome for outcome, _ in said(results)] == ["OK", "SEATS_UNAVAILABLE", "OK"]
-    assert 2 in results[1].unavailable_seat_ids  # And seat 3, when he was asked again after Cem's was committed.
+    assert 2 in results[1].unavailable_seat_ids  # And seat 3, when the batch was repeated after Cem's commit.
     assert [result.reservation_id for result in results] == [one.token.reservation_id for one in requests]
     assert await db.claims(show) == {1: "anna", 2: "anna", 3: "cem", 4: "cem"}
     created = [row.reservation_id for row in await db.audit(show) if row.event == "created"]
@@ -292,16 +278,16 @@ async def assert_each_once(db: SeatDb, show: Show, requests: Sequence[Intent[Sea
     assert await db.check(show) == []
 
 
-# Several processes.
+# Several processes on one database.
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_several_processes_before_one_database_never_sell_a_seat_twice(
+async def test_several_processes_on_one_database_never_sell_a_seat_twice(
     db: SeatDb, show: Show, dsns: Dsns, seed: int
 ) -> None:
-    dice = random.Random(seed)
+    rng = random.Random(seed)
     requests = [
-        request(show, *dice.sample(range(1, 41), dice.randint(1, 3)), by=f"buyer-{number}") for number in range(200)
+        request(show, *rng.sample(range(1, 41), rng.randint(1, 3)), by=f"buyer-{number}") for number in range(200)
     ]
     async with processes(dsns, 3) as services:
         results = await asyncio.gather(*(services[number % 3].reserve(one) for number, one in enumerate(requests)))
@@ -315,12 +301,14 @@ async def test_several_processes_before_one_database_never_sell_a_seat_twice(
     assert await db.claims(show) == dict(sorted(owners.items()))
     for one, result in zip(requests, results, strict=True):
         if result.outcome != Outcome.OK:
-            assert set(result.unavailable_seat_ids) <= set(one.wish) & owners.keys(), "refused for nothing"
+            assert set(result.unavailable_seat_ids) <= set(one.wish) & owners.keys(), "refused without a reason"
             assert result.unavailable_seat_ids
     assert await db.check(show) == []
 
 
-async def test_everybody_wants_the_same_ten_seats_from_every_process(db: SeatDb, show: Show, dsns: Dsns) -> None:
+async def test_four_hundred_requests_in_three_processes_for_ten_seats_sell_each_seat_once(
+    db: SeatDb, show: Show, dsns: Dsns
+) -> None:
     requests = [request(show, number % 10 + 1, by=f"buyer-{number}") for number in range(400)]
     async with processes(dsns, 3) as services:
         results = await asyncio.gather(*(services[number % 3].reserve(one) for number, one in enumerate(requests)))
@@ -330,16 +318,16 @@ async def test_everybody_wants_the_same_ten_seats_from_every_process(db: SeatDb,
     assert await db.check(show) == []
 
 
-# A service that cannot keep up.
+# A lock that is held too long.
 
 
 async def test_a_batch_that_waits_too_long_for_a_lock_is_busy_and_nothing_happened(
     db: SeatDb, show: Show, reservations: Reservations, owner: psycopg.AsyncConnection
 ) -> None:
     await owner.execute("alter function rowlock.reserve_seats_batch set lock_timeout = '50ms'")
-    async with db.another() as somebody:
-        async with somebody.app.transaction(force_rollback=True):
-            await somebody.reserve(show, seats=[2], holder="somebody")
+    async with db.another() as holding:
+        async with holding.app.transaction(force_rollback=True):
+            await holding.reserve(show, seats=[2], holder="other")
             results = await at_once(reservations, [request(show, 1, by="anna"), request(show, 2, by="ben")])
         assert [type(result) for result in results] == [BusyError, BusyError]
         assert await db.claims(show) == {}

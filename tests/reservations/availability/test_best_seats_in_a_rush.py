@@ -1,10 +1,8 @@
-"""Best available through the service, on a real database: a rush is served while seats last, by one process or two."""
+"""Best available through the service, on a real database: seats are found as long as enough are left."""
 
 import asyncio
 import random
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime, timedelta
 from functools import cache
 from uuid import UUID
 
@@ -14,18 +12,16 @@ import pytest
 from rowlock.base.dsns import Dsns
 from rowlock.base.holder import Holder
 from rowlock.base.outcomes import Outcome
-from rowlock.catalogue.model import SeatingPlan, ShowDraft
+from rowlock.catalogue.model import SeatingPlan
 from rowlock.catalogue.showcase import stadium, theatre
-from rowlock.database.pool import PooledDatabase
 from rowlock.reservations.hall import Hall
 from rowlock.reservations.model import BestSeats, Intent, ReservationResult, ReservationToken
 from rowlock.reservations.service import Reservations, UnknownCategoryError
-from tests.reservations.availability.conftest import Clock, reservations_on, until_a_service_waits
-from tests.support.halls import services_on
+from tests.reservations.availability.conftest import Clock, processes, until_a_service_waits
+from tests.support.halls import GROUP_SIZES, put_on_sale
 from tests.support.seatdb import SeatDb, Show
 
-PARTIES = (12, 34, 12, 22, 7, 8, 3, 2)
-HERD = 160
+BURST = 160
 
 
 @cache
@@ -33,31 +29,9 @@ def hall_plan(name: str) -> SeatingPlan:
     return theatre() if name == "theatre" else stadium(8_000)
 
 
-async def put_on_sale(owner: psycopg.AsyncConnection, plan: SeatingPlan) -> Show:
-    imported = await services_on(owner).catalogue.import_plan(
-        plan, source_format="test", venue="Playhouse", organization="Moonlight"
-    )
-    prices = {category.name: 1000 for category in plan.categories if category.for_sale}
-    draft = ShowDraft(imported.plan.plan_id, "Swan Lake", datetime.now(UTC) + timedelta(days=30), prices)
-    return Show((await services_on(owner).catalogue.create_show(draft)).show_id, len(imported.plan.plan.seats))
-
-
 @pytest.fixture
 async def theatre_show(owner: psycopg.AsyncConnection) -> Show:
     return await put_on_sale(owner, hall_plan("theatre"))
-
-
-@asynccontextmanager
-async def processes(dsns: Dsns, count: int) -> AsyncIterator[list[Reservations]]:
-    """So many services with pools, queues and snapshots of their own, as in so many processes."""
-    async with AsyncExitStack() as stack:
-        made = []
-        for _ in range(count):
-            database = PooledDatabase(dsns)
-            await database.open()
-            stack.push_async_callback(database.close)
-            made.append(reservations_on(database))
-        yield made
 
 
 @pytest.fixture
@@ -89,24 +63,24 @@ def standard_seats(plan: SeatingPlan) -> set[int]:
 
 
 @pytest.mark.parametrize("count", [1, 2], ids=["one process", "two processes"])
-async def test_a_herd_is_served_while_seats_last(
+async def test_bursts_of_requests_are_served_while_seats_are_left(
     db: SeatDb, owner: psycopg.AsyncConnection, dsns: Dsns, count: int
 ) -> None:
-    """160 parties at once, and as soon as they have their seats the next 160, until 8,000 seats are sold out."""
+    """160 groups at once, and as soon as they have their seats the next 160, until 8,000 seats are sold out."""
     plan = hall_plan("arena")
-    show, dice = await put_on_sale(owner, plan), random.Random(count)
+    show, rng = await put_on_sale(owner, plan), random.Random(count)
     seats, claimed, refused, arrived = standard_seats(plan), set[int](), list[int](), 0
     async with processes(dsns, count) as services:
-        while len(refused) < HERD:
-            herd = dice.choices(range(1, 9), PARTIES, k=HERD)
+        while len(refused) < BURST:
+            burst = rng.choices(range(1, 9), GROUP_SIZES, k=BURST)
             results = await asyncio.gather(
                 *(
-                    best(services[number % count], show, quantity, f"party-{arrived + number}")
-                    for number, quantity in enumerate(herd)
+                    best(services[number % count], show, quantity, f"group-{arrived + number}")
+                    for number, quantity in enumerate(burst)
                 )
             )
-            arrived += HERD
-            for quantity, result in zip(herd, results, strict=True):
+            arrived += BURST
+            for quantity, result in zip(burst, results, strict=True):
                 if result.outcome == Outcome.OK:
                     assert len(result.seat_ids) == quantity
                     assert not claimed & set(result.seat_ids), "sold twice"
@@ -114,18 +88,18 @@ async def test_a_herd_is_served_while_seats_last(
                 else:
                     assert result.outcome == Outcome.SEATS_UNAVAILABLE
                     refused.append(quantity)
-    # Nothing was given back, so whoever was refused found at least as many seats as are left now: too few.
+    # No seat was given back, so each refused group found at least as many free seats as are left now: too few.
     assert min(refused) > len(seats - claimed)
     assert claimed <= seats
     assert set(await db.claims(show)) == claimed
     assert await db.check(show) == []
 
 
-async def test_a_picture_that_is_far_behind_costs_a_look_and_no_refusal(
+async def test_a_snapshot_that_is_far_behind_costs_a_query_and_no_refusal(
     db: SeatDb, theatre_show: Show, service: Reservations
 ) -> None:
     assert (await best(service, theatre_show, 1, "anna")).outcome == Outcome.OK
-    # Another process sells all but the last row while nobody looks here.
+    # Another process sells all but the last row, and this one does not read the change.
     await db.set_show(theatre_show, max_seats_per_reservation=1000)
     left = standard_seats(hall_plan("theatre")) - set(await db.claims(theatre_show))
     last = sorted(left)[-20:]
@@ -137,7 +111,7 @@ async def test_a_picture_that_is_far_behind_costs_a_look_and_no_refusal(
     assert set(result.seat_ids) <= set(last)
 
 
-async def test_seats_that_another_process_gives_back_are_found_before_anybody_is_refused(
+async def test_seats_that_another_process_gives_back_are_found_before_a_request_is_refused(
     db: SeatDb, theatre_show: Show, service: Reservations
 ) -> None:
     await db.set_show(theatre_show, max_seats_per_reservation=1000)
@@ -160,12 +134,12 @@ async def test_an_expired_hold_is_offered_without_any_cleanup(
     assert (await best(service, theatre_show, 2, "anna")).outcome == Outcome.SEATS_UNAVAILABLE
 
     await db.age(lapsed, minutes=11)
-    clock.now += 100  # A deadline that a test moves is no event: only a whole new picture shows it.
+    clock.now += 100  # A deadline that a test moves is not in the change feed: only a whole new snapshot has it.
 
     assert (await best(service, theatre_show, 2, "anna")).outcome == Outcome.OK
 
 
-async def test_seats_on_their_way_to_somebody_who_is_refused_are_offered_to_the_next(
+async def test_seats_chosen_for_a_request_that_is_refused_are_offered_to_the_next(
     db: SeatDb, theatre_show: Show, service: Reservations
 ) -> None:
     await db.set_show(theatre_show, max_seats_per_reservation=1000)
@@ -173,7 +147,7 @@ async def test_seats_on_their_way_to_somebody_who_is_refused_are_offered_to_the_
     await db.reserve(theatre_show, seats=everything[4:], holder="elsewhere")
     assert (await best(service, theatre_show, 2, "anna")).outcome == Outcome.OK
 
-    # Anna asks again, and for a moment the last two seats are held back for her.
+    # Anna's second request is refused, but until then the last two seats are chosen for it.
     again, ben, cem = await asyncio.gather(
         best(service, theatre_show, 2, "anna"),
         best(service, theatre_show, 2, "ben"),
@@ -186,19 +160,19 @@ async def test_seats_on_their_way_to_somebody_who_is_refused_are_offered_to_the_
     assert set((await db.claims(theatre_show)).values()) == {"elsewhere", "anna", "ben"}
 
 
-async def test_explicit_choices_in_the_same_moment_take_nothing_from_a_party(
+async def test_explicit_choices_at_the_same_time_cause_no_refusal_of_a_group(
     db: SeatDb, theatre_show: Show, dsns: Dsns, service: Reservations
 ) -> None:
     first = await best(service, theatre_show, 2, "anna")
 
-    async def take(somebody: SeatDb) -> None:
+    async def take(other: SeatDb) -> None:
         for number in range(6):
             seat = first.seat_ids[1] + number + 1
-            await somebody.reserve(theatre_show, seats=[seat], holder=f"single-{number}")
+            await other.reserve(theatre_show, seats=[seat], holder=f"single-{number}")
 
-    async with db.another() as somebody:
-        taking = asyncio.create_task(take(somebody))
-        results = await asyncio.gather(*(best(service, theatre_show, 2, f"party-{n}") for n in range(20)))
+    async with db.another() as other:
+        taking = asyncio.create_task(take(other))
+        results = await asyncio.gather(*(best(service, theatre_show, 2, f"group-{n}") for n in range(20)))
         await taking
     assert [result.outcome for result in results] == [Outcome.OK] * 20
     assert await db.check(theatre_show) == []
@@ -222,13 +196,13 @@ async def test_a_repeated_request_is_answered_the_same_also_when_all_is_sold(
     assert refused.outcome == Outcome.SEATS_UNAVAILABLE
 
 
-async def test_an_accessible_party_has_a_wheelchair_place_with_its_companion(
+async def test_an_accessible_group_has_a_wheelchair_place_with_its_companion(
     theatre_show: Show, service: Reservations
 ) -> None:
     kinds = {seat.seat_id: seat.kind for seat in hall_plan("theatre").seats}
     hall = Hall(hall_plan("theatre"))
-    for party in range(6):
-        result = await best(service, theatre_show, 2, f"party-{party}", accessible=True)
+    for group in range(6):
+        result = await best(service, theatre_show, 2, f"group-{group}", accessible=True)
         assert sorted(kinds[seat] for seat in result.seat_ids) == ["companion", "wheelchair"]
         (one, other) = (hall.place[seat] for seat in result.seat_ids)
         assert (one[0], abs(one[1] - other[1])) == (other[0], 1)
@@ -241,19 +215,19 @@ async def test_categories_and_shows_that_do_not_exist(theatre_show: Show, servic
     assert await service.reserve_best(Intent(ReservationToken.mint(UUID(int=1)), Holder("anna"), BestSeats(2))) is None
 
 
-async def test_whoever_leaves_while_the_database_decides_leaves_the_seats_to_others(
+async def test_a_request_cancelled_while_the_database_decides_does_not_keep_others_from_their_seats(
     db: SeatDb, theatre_show: Show, service: Reservations
 ) -> None:
     await db.set_show(theatre_show, max_seats_per_reservation=1000)
-    async with db.another() as somebody:
-        async with somebody.app.transaction(force_rollback=True):
-            await somebody.reserve(theatre_show, seats=range(1, theatre_show.seats_total + 1), holder="somebody")
-            leaves = asyncio.create_task(best(service, theatre_show, 8, "leaves"))
+    async with db.another() as other:
+        async with other.app.transaction(force_rollback=True):
+            await other.reserve(theatre_show, seats=range(1, theatre_show.seats_total + 1), holder="other")
+            cancelled = asyncio.create_task(best(service, theatre_show, 8, "cancelled"))
             await until_a_service_waits(db)
-            leaves.cancel()
-            await asyncio.gather(leaves, return_exceptions=True)
-        results = [await best(service, theatre_show, 8, f"party-{number}") for number in range(3)]
+            cancelled.cancel()
+            await asyncio.gather(cancelled, return_exceptions=True)
+        results = [await best(service, theatre_show, 8, f"group-{number}") for number in range(3)]
     assert [result.outcome for result in results] == [Outcome.OK] * 3
-    # The seats of the one who left are claimed, for nobody could tell the database; the hold runs out.
-    assert set((await db.claims(theatre_show)).values()) == {"leaves", "party-0", "party-1", "party-2"}
+    # The seats of the cancelled request are claimed, because it was in flight; its hold will expire.
+    assert set((await db.claims(theatre_show)).values()) == {"cancelled", "group-0", "group-1", "group-2"}
     assert await db.check(theatre_show) == []

@@ -1,4 +1,4 @@
-"""The statuses of a show against a plain dictionary: statuses, deadlines, the packed form and its version."""
+"""The status array of a show compared with a dictionary: statuses, deadlines, the packed form and its version."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -28,13 +28,13 @@ def unpack(packed: bytes, seats_total: int) -> list[int]:
 
 
 class ArrayAndDictionary(RuleBasedStateMachine):
-    """Whatever is done to a statuses, a dictionary of (status, deadline) says the same."""
+    """After every operation the status array equals a dictionary of (status, deadline)."""
 
     @initialize(seats_total=st.integers(1, MOST_SEATS))
-    def hang_up(self, seats_total: int) -> None:
+    def start(self, seats_total: int) -> None:
         self.seats_total = seats_total
-        self.told: set[int] = set()
-        self.statuses = StatusArray(seats_total, self.told.update)
+        self.notified: set[int] = set()
+        self.statuses = StatusArray(seats_total, self.notified.update)
         self.model: dict[int, tuple[int, float | None]] = {}
         self.now = 0.0
 
@@ -44,8 +44,8 @@ class ArrayAndDictionary(RuleBasedStateMachine):
             for seat in range(1, self.seats_total + 1)
             if self.model.get(seat, (AVAILABLE, None))[0] != after.get(seat, (AVAILABLE, None))[0]
         }
-        assert changed == self.told
-        self.told.clear()
+        assert changed == self.notified
+        self.notified.clear()
         self.model = after
 
     @rule(seats=SEATS, status=STATES, until=DEADLINES)
@@ -76,7 +76,7 @@ class ArrayAndDictionary(RuleBasedStateMachine):
         )
 
     @invariant()
-    def says_the_same(self) -> None:
+    def is_equal(self) -> None:
         statuses = [self.model.get(seat, (AVAILABLE, None))[0] for seat in range(1, self.seats_total + 1)]
         taken = [seat for seat, status in enumerate(statuses, start=1) if status != AVAILABLE]
         assert [self.statuses.status(seat) for seat in range(1, self.seats_total + 1)] == statuses
@@ -87,7 +87,7 @@ class ArrayAndDictionary(RuleBasedStateMachine):
         assert len(packed) == (self.seats_total + 3) // 4
         assert packed[-1] >> ((self.seats_total - 1) % 4 + 1) * 2 == 0  # Bits after the last seat are 0.
 
-        # The version is of what is seen, however it came about.
+        # The version depends on the statuses only, and not on how they came about.
         fresh = StatusArray(self.seats_total)
         for seat, status in enumerate(statuses, start=1):
             fresh.put((seat,), status)
@@ -123,8 +123,8 @@ def test_the_example_of_the_documentation() -> None:
     assert statuses.packed() == bytes.fromhex("0900")
 
 
-def test_a_hold_that_is_told_again_and_again_is_kept_once() -> None:
-    # The change feed repeats itself until it is settled; a rush would fill the memory with deadlines.
+def test_a_hold_that_is_put_again_and_again_is_stored_once() -> None:
+    # Recent events are read from the change feed again and again; each must not add a deadline.
     statuses = StatusArray(4)
     for _ in range(1_000):
         statuses.put([1, 2], RESERVED, 10.0)
@@ -133,7 +133,7 @@ def test_a_hold_that_is_told_again_and_again_is_kept_once() -> None:
     assert statuses.seats_available == 4
 
 
-def test_a_hold_that_was_extended_stays_until_its_new_deadline() -> None:
+def test_seats_of_an_extended_hold_are_reserved_until_its_new_deadline() -> None:
     statuses = StatusArray(4)
     statuses.put([1], RESERVED, 10.0)
     statuses.put([1], RESERVED, 20.0)

@@ -34,7 +34,7 @@ async def test_a_blocked_seat_gets_the_new_reason(db: SeatDb, show: Show) -> Non
     assert await reasons(db, show) == {1: "camera", 2: "broken chair", 3: "broken chair"}
 
 
-async def test_all_or_nothing_beside_a_live_hold_and_a_sale(db: SeatDb, show: Show) -> None:
+async def test_a_block_with_a_held_or_sold_seat_is_refused_as_a_whole(db: SeatDb, show: Show) -> None:
     await db.complete(show, await db.order(await db.reserve(show, seats=[1], holder="anna")))
     await db.reserve(show, seats=[3], holder="ben")
     await db.block(show, seats=[4], reason="camera")
@@ -62,7 +62,7 @@ async def test_a_hold_that_ran_out_does_not_keep_a_seat_from_being_blocked(db: S
     ("seats", "reason"),
     [([], "house"), (None, "house"), ([0], "house"), ([1, None], "house"), ([1], ""), ([1], None)],
 )
-async def test_nonsense_is_refused(
+async def test_invalid_arguments_are_refused(
     db: SeatDb, show: Show, seats: Sequence[int | None] | None, reason: str | None
 ) -> None:
     assert (await db.block(show, seats=seats, reason=reason)).outcome == "INVALID_INPUT"
@@ -70,7 +70,7 @@ async def test_nonsense_is_refused(
     assert await db.audit(show) == []
 
 
-async def test_a_missing_show_comes_before_a_missing_seat(db: SeatDb, show: Show) -> None:
+async def test_a_missing_show_is_reported_before_a_missing_seat(db: SeatDb, show: Show) -> None:
     assert (await db.block(Show(uuid4(), 40), seats=[99])).outcome == "SHOW_NOT_FOUND"
     assert (await db.block(show, seats=[1, 41])).outcome == "SEATS_NOT_FOUND"
     assert await db.claim_rows(show) == {}

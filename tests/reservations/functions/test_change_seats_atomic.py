@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.support.seatdb import SeatDb, Show, nobodys, said, token
+from tests.support.seatdb import SeatDb, Show, missing_hold, said, token
 
 
-async def test_seats_are_swapped_without_letting_go_of_the_rest(db: SeatDb, show: Show) -> None:
+async def test_seats_are_swapped_while_the_rest_stays_held(db: SeatDb, show: Show) -> None:
     anna = await db.reserve(show, seats=[1, 2], holder="anna", session="s-1")
 
     changed = await db.change(anna, add=[4, 3], remove=[1])
@@ -62,7 +62,7 @@ INVALID: list[tuple[Sequence[int | None] | None, Sequence[int | None] | None]] =
 
 
 @pytest.mark.parametrize(("add", "remove"), INVALID)
-async def test_nonsense_and_dropping_the_last_seat_are_refused(
+async def test_invalid_arguments_and_dropping_the_last_seat_are_refused(
     db: SeatDb, show: Show, add: Sequence[int | None] | None, remove: Sequence[int | None] | None
 ) -> None:
     anna = await db.reserve(show, seats=[1, 2], holder="anna")
@@ -104,7 +104,7 @@ async def test_every_refusal_in_the_order_of_precedence(db: SeatDb, show: Show) 
     assert await db.check() == []
 
 
-async def test_dropping_seats_needs_no_sale(db: SeatDb, show: Show) -> None:
+async def test_seats_can_be_dropped_when_the_show_is_not_on_sale(db: SeatDb, show: Show) -> None:
     anna = await db.reserve(show, seats=[1, 2], holder="anna")
     await db.set_show(show, status="closed")
 
@@ -120,7 +120,7 @@ async def test_ten_seats_are_counted_after_the_change(db: SeatDb, show: Show) ->
     assert sorted(await db.claims(show)) == list(range(2, 12))
 
 
-async def test_the_expired_seat_of_somebody_else_can_be_added(db: SeatDb, show: Show) -> None:
+async def test_an_expired_seat_of_another_holder_can_be_added(db: SeatDb, show: Show) -> None:
     ben = await db.reserve(show, seats=[3, 4], holder="ben")
     await db.age(ben, minutes=11)
     anna = await db.reserve(show, seats=[1], holder="anna")
@@ -131,7 +131,7 @@ async def test_the_expired_seat_of_somebody_else_can_be_added(db: SeatDb, show: 
     assert await db.check() == []
 
 
-async def test_own_expired_seats_cannot_be_won_back_by_changing(db: SeatDb, show: Show) -> None:
+async def test_an_expired_hold_cannot_be_changed_although_its_seats_are_free(db: SeatDb, show: Show) -> None:
     anna = await db.reserve(show, seats=[1, 2], holder="anna")
     await db.age(anna, minutes=11)
     ben = await db.reserve(show, seats=[1], holder="ben")
@@ -167,20 +167,20 @@ async def test_a_hold_that_has_ended_is_not_changed(db: SeatDb, show: Show, end:
 
 @pytest.mark.parametrize("foreign", [{"holder": "mallory"}, {"token_hash": token("mallory's")}])
 @pytest.mark.parametrize("add", [[2], [99], []])
-async def test_to_somebody_else_the_hold_does_not_exist(
+async def test_to_another_holder_the_hold_does_not_exist(
     db: SeatDb, show: Show, foreign: dict[str, str | bytes], add: list[int]
 ) -> None:
     anna = await db.reserve(show, seats=[1], holder="anna", token_hash=token("anna's"))
 
     to_foreign = await db.change(anna, add=add, **foreign)  # type: ignore[arg-type]  # One of two keywords.
-    to_missing = await db.change(nobodys(show), add=add, **foreign)  # type: ignore[arg-type]  # One of two keywords.
+    to_missing = await db.change(missing_hold(show), add=add, **foreign)  # type: ignore[arg-type]  # One of two keywords.
 
     assert to_foreign.outcome == ("RESERVATION_NOT_FOUND" if add else "INVALID_INPUT")
     assert said(to_foreign) == said(to_missing)
     assert len(await db.audit(show)) == 1
 
 
-async def test_a_token_changes_without_a_name(db: SeatDb, show: Show) -> None:
+async def test_a_token_changes_without_a_holder_key(db: SeatDb, show: Show) -> None:
     anna = await db.reserve(show, seats=[1], holder="anna", token_hash=token("anna's"))
 
     assert (await db.change(anna, add=[2], token_hash=token("anna's"))).outcome == "OK"

@@ -57,7 +57,7 @@ async def test_fifty_holds_that_ran_out_are_retired_and_live_ones_stay(db: SeatD
     assert await db.check() == []
 
 
-async def test_nothing_to_do_is_a_run_as_well(db: SeatDb, show: Show) -> None:
+async def test_a_run_without_expired_holds_is_recorded_too(db: SeatDb, show: Show) -> None:
     await db.reserve(show, seats=[1], holder="anna")
 
     cleaned = await db.cleanup(run_by="cli")
@@ -138,14 +138,16 @@ async def test_a_backlog_is_shared_by_two_connections(db: SeatDb) -> None:
 
     assert (cleaned.reservations_expired, cleaned.seats_released) == (50, 100)
     assert sorted(cleaned.reservation_ids) == sorted(hold.reservation_id for hold in lapsed)
-    assert str(lapsed[0].reservation_id) not in repr(cleaned), "asyncio.run writes it, and there may be 100,000 ids"
+    assert str(lapsed[0].reservation_id) not in repr(cleaned), (
+        "asyncio.run makes the repr of its result, and there may be 100,000 ids"
+    )
     runs = [run["reservations_expired"] for run in await db.cleanup_runs()]
     assert [expired for expired in runs if expired < 4], "each connection ends with a batch that was not full"
     assert await db.claim_rows(show) == {}
     assert await db.check() == []
 
 
-async def test_what_fits_into_a_batch_is_one_run(db: SeatDb, show: Show) -> None:
+async def test_holds_that_fit_into_one_batch_are_one_run(db: SeatDb, show: Show) -> None:
     await holds(db, show, number=2, minutes=11)
 
     assert (await clean_up_all(db, batch=3)).reservations_expired == 2
@@ -153,7 +155,7 @@ async def test_what_fits_into_a_batch_is_one_run(db: SeatDb, show: Show) -> None
     assert len(await db.cleanup_runs()) == 1
 
 
-async def test_a_hold_that_somebody_works_on_is_left_for_the_next_run(db: SeatDb, show: Show) -> None:
+async def test_a_hold_that_another_transaction_has_locked_is_left_for_the_next_run(db: SeatDb, show: Show) -> None:
     one, two = await holds(db, show, number=2, minutes=11)
 
     async with db.owner.transaction():
@@ -196,7 +198,7 @@ async def test_the_status_view_shows_the_last_ten_runs_newest_first(db: SeatDb) 
     assert [run["run_by"] for run in await db.cleanup_runs()] == [f"run {n}" for n in range(11, 1, -1)]
 
 
-async def test_old_runs_are_forgotten(db: SeatDb) -> None:
+async def test_old_runs_are_deleted(db: SeatDb) -> None:
     await db.cleanup()
     await db.owner.execute("select setval(pg_get_serial_sequence('rowlock.reservation_cleanup_runs', 'run_id'), 10001)")
 

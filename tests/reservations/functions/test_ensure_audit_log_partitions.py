@@ -1,4 +1,4 @@
-"""ensure_audit_log_partitions: a partition of the audit log for each month, in time."""
+"""ensure_audit_log_partitions: a partition of the audit log for each month, before the month begins."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -59,7 +59,7 @@ async def test_an_event_of_a_month_without_a_partition_is_kept_all_the_same(db: 
 
 
 @pytest.mark.parametrize("statement", ["update {} set event = 'sold'", "delete from {}", "truncate {}"])
-async def test_nobody_rewrites_a_new_partition(db: SeatDb, statement: str) -> None:
+async def test_not_even_the_owner_can_rewrite_a_new_partition(db: SeatDb, statement: str) -> None:
     await ensure(db, 2)
 
     for table in months(3):

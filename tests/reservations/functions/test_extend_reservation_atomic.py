@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.support.seatdb import SeatDb, Show, nobodys, said, token
+from tests.support.seatdb import SeatDb, Show, missing_hold, said, token
 
 
 async def test_an_extension_moves_the_deadline_of_the_hold_and_its_seats_by_five_minutes(
@@ -23,7 +23,7 @@ async def test_an_extension_moves_the_deadline_of_the_hold_and_its_seats_by_five
     }
     row = await db.reservation(anna)
     assert (row["expires_at"], row["extension_count"], row["status"]) == (extended.expires_at, 1, "active")
-    assert await db.check() == []  # Also that the claims moved along.
+    assert await db.check() == []  # Also that the deadlines of the claims are equal.
     audit = (await db.audit(show))[-1]
     assert (audit.event, audit.seat_ids, audit.session_id, audit.error_code) == ("extended", [1, 2], "s-1", None)
     assert audit.metadata["operation"] == "extend"
@@ -47,7 +47,7 @@ async def test_the_fourth_extension_is_refused(db: SeatDb, show: Show) -> None:
     assert await db.check() == []
 
 
-async def test_no_hold_ever_lives_longer_than_its_show_allows(db: SeatDb) -> None:
+async def test_no_hold_lasts_longer_than_its_show_allows(db: SeatDb) -> None:
     show = await db.make_show(max_extensions=100, hold_seconds=600, extension_seconds=400, max_hold_seconds=1500)
     anna = await db.reserve(show, seats=[1], holder="anna")
 
@@ -98,13 +98,13 @@ async def test_a_hold_that_has_ended_is_not_extended(db: SeatDb, show: Show, end
 
 
 @pytest.mark.parametrize("foreign", [{"holder": "mallory"}, {"token_hash": token("mallory's")}])
-async def test_to_somebody_else_the_hold_does_not_exist(
+async def test_to_another_holder_the_hold_does_not_exist(
     db: SeatDb, show: Show, foreign: dict[str, str | bytes]
 ) -> None:
     anna = await db.reserve(show, seats=[1], holder="anna", token_hash=token("anna's"))
 
     to_foreign = await db.extend(anna, **foreign)  # type: ignore[arg-type]  # One of two keywords.
-    to_missing = await db.extend(nobodys(show), **foreign)  # type: ignore[arg-type]  # One of two keywords.
+    to_missing = await db.extend(missing_hold(show), **foreign)  # type: ignore[arg-type]  # One of two keywords.
 
     assert to_foreign.outcome == "RESERVATION_NOT_FOUND"
     assert said(to_foreign) == said(to_missing)

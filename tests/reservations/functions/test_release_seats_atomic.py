@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.seatdb import SeatDb, Show, nobodys, said, token
+from tests.support.seatdb import SeatDb, Show, missing_hold, said, token
 
 
 async def test_a_released_hold_frees_its_seats_for_others_at_once(db: SeatDb, show: Show) -> None:
@@ -26,7 +26,7 @@ async def test_the_holder_may_reserve_again_after_releasing(db: SeatDb, show: Sh
     assert await db.claims(show) == {1: "anna", 2: "anna"}
 
 
-async def test_a_token_releases_without_a_name(db: SeatDb, show: Show) -> None:
+async def test_a_token_releases_without_a_holder_key(db: SeatDb, show: Show) -> None:
     anna = await db.reserve(show, seats=[1], holder="anna", token_hash=token("anna's"))
 
     assert (await db.release(anna, token_hash=token("anna's"))).outcome == "OK"
@@ -52,11 +52,11 @@ async def test_releasing_again_leaves_the_next_holder_alone(db: SeatDb, show: Sh
 
 
 @pytest.mark.parametrize("foreign", [{"holder": "mallory"}, {"token_hash": token("mallory's")}])
-async def test_to_somebody_else_the_hold_does_not_exist(
+async def test_to_another_holder_the_hold_does_not_exist(
     db: SeatDb, show: Show, foreign: dict[str, str | bytes]
 ) -> None:
     anna = await db.reserve(show, seats=[1], holder="anna", token_hash=token("anna's"))
-    missing = nobodys(show)
+    missing = missing_hold(show)
 
     to_foreign = await db.release(anna, **foreign)  # type: ignore[arg-type]  # One of two keywords.
     to_missing = await db.release(missing, **foreign)  # type: ignore[arg-type]  # One of two keywords.

@@ -1,6 +1,6 @@
-"""release_seats_batch: giving back many holds of one show, each for its owner."""
+"""release_seats_batch: giving back many holds of one show, each for its holder."""
 
-from tests.support.seatdb import SeatDb, Show, nobodys
+from tests.support.seatdb import SeatDb, Show, missing_hold
 
 
 async def test_every_request_gets_its_own_answer(db: SeatDb, show: Show) -> None:
@@ -22,7 +22,7 @@ async def test_every_request_gets_its_own_answer(db: SeatDb, show: Show) -> None
             (carl, "carl"),
             (ben, "mallory"),
             (anna, "anna"),
-            (nobodys(show), "anna"),
+            (missing_hold(show), "anna"),
             (dora, "dora"),
             (emil, "emil"),
             (fred, "fred"),
@@ -48,7 +48,9 @@ async def test_every_request_gets_its_own_answer(db: SeatDb, show: Show) -> None
     assert await db.check() == []
 
 
-async def test_a_hold_named_twice_is_released_once_and_both_are_told_so(db: SeatDb, show: Show) -> None:
+async def test_a_hold_named_twice_is_released_once_and_both_requests_are_answered_with_it(
+    db: SeatDb, show: Show
+) -> None:
     anna = await db.reserve(show, seats=[1, 2], holder="anna")
 
     answers = await db.release_batch(show, [(anna, "mallory"), (anna, "anna"), (anna, "anna")])

@@ -30,7 +30,7 @@ async def test_a_reservation_claims_its_seats_for_ten_minutes(db: SeatDb, show: 
     assert await db.check() == []
 
 
-async def test_the_audit_row_says_who_asked_from_where(db: SeatDb, show: Show) -> None:
+async def test_the_audit_row_has_the_session_the_address_and_the_user_agent(db: SeatDb, show: Show) -> None:
     reserved = await db.reserve(
         show, seats=[2, 1], holder="anna", session="s-1", ip="203.0.113.9", user_agent="Firefox"
     )
@@ -60,7 +60,7 @@ INVALID: list[tuple[str, Sequence[int] | None, str | None]] = [
 
 
 @pytest.mark.parametrize(("seats", "holder"), [case[1:] for case in INVALID], ids=[case[0] for case in INVALID])
-async def test_nonsense_is_refused_and_not_written_down(
+async def test_invalid_arguments_are_refused_and_not_logged(
     db: SeatDb, show: Show, seats: Sequence[int] | None, holder: str | None
 ) -> None:
     assert (await db.reserve(show, seats=seats, holder=holder)).outcome == "INVALID_INPUT"
@@ -107,7 +107,7 @@ async def test_every_refusal_in_the_order_of_precedence(db: SeatDb, show: Show) 
     assert await db.check() == []
 
 
-async def test_a_refusal_tells_no_deadline(db: SeatDb, show: Show) -> None:
+async def test_a_refusal_has_no_deadline(db: SeatDb, show: Show) -> None:
     await db.reserve(show, seats=[1], holder="anna")
 
     refused = await db.reserve(show, seats=[2, 1], holder="ben")
@@ -124,7 +124,7 @@ async def test_a_refusal_tells_no_deadline(db: SeatDb, show: Show) -> None:
 
 
 @pytest.mark.parametrize("status", ["draft", "paused", "closed", "cancelled"])
-async def test_only_a_show_on_sale_is_sold(db: SeatDb, status: str) -> None:
+async def test_seats_of_a_show_that_is_not_on_sale_are_refused(db: SeatDb, status: str) -> None:
     show = await db.make_show(seats=5, status=status)
 
     assert (await db.reserve(show, seats=[1], holder="anna")).outcome == "SHOW_NOT_ON_SALE"
@@ -172,14 +172,14 @@ async def test_sold_and_blocked_seats_are_unavailable(db: SeatDb, show: Show) ->
     assert (refused.outcome, refused.unavailable_seat_ids) == ("SEATS_UNAVAILABLE", [1, 2])
 
 
-async def test_shows_do_not_know_each_other(db: SeatDb, show: Show) -> None:
+async def test_the_claims_of_one_show_do_not_affect_another(db: SeatDb, show: Show) -> None:
     other = await db.make_show()
 
     assert (await db.reserve(show, seats=[1], holder="anna")).outcome == "OK"
     assert (await db.reserve(other, seats=[1], holder="anna")).outcome == "OK"
 
 
-async def test_a_lapsed_hold_of_the_same_holder_is_retired_on_the_way_in(db: SeatDb, show: Show) -> None:
+async def test_a_lapsed_hold_is_retired_by_the_next_request_of_its_holder(db: SeatDb, show: Show) -> None:
     first = await db.reserve(show, seats=[1, 2], holder="anna", session="s-1")
     await db.age(first, minutes=11)
 
@@ -223,10 +223,10 @@ async def test_a_lapsed_hold_that_lost_its_seats_is_retired_without_any(db: Seat
 
 
 async def test_the_same_reservation_id_answers_the_same_once(db: SeatDb, show: Show) -> None:
-    wish = {"seats": [1, 2], "holder": "anna", "reservation_id": uuid4(), "token_hash": token("anna's")}
+    request = {"seats": [1, 2], "holder": "anna", "reservation_id": uuid4(), "token_hash": token("anna's")}
 
-    first = await db.reserve(show, **wish)  # type: ignore[arg-type]  # Keywords of several types.
-    again = await db.reserve(show, **wish)  # type: ignore[arg-type]  # Keywords of several types.
+    first = await db.reserve(show, **request)  # type: ignore[arg-type]  # Keywords of several types.
+    again = await db.reserve(show, **request)  # type: ignore[arg-type]  # Keywords of several types.
 
     assert said(again) == said(first)
     assert await db.events(show) == [("created", [1, 2], None)]
@@ -244,16 +244,16 @@ async def test_a_retry_is_answered_with_the_hold_as_it_is_now(db: SeatDb, show: 
 
 
 @pytest.mark.parametrize("since", ["nothing", "seats taken", "newer hold", "sales closed"])
-@pytest.mark.parametrize("fate", ["released", "retired", "lapsed"])
+@pytest.mark.parametrize("end", ["released", "retired", "lapsed"])
 async def test_a_retry_that_comes_after_the_end_of_its_hold_answers_with_it_and_reserves_nothing(
-    db: SeatDb, show: Show, fate: str, since: str
+    db: SeatDb, show: Show, end: str, since: str
 ) -> None:
     first = await db.reserve(show, seats=[1, 2], holder="anna")
-    if fate == "released":
+    if end == "released":
         await db.release(first)
     else:
         await db.age(first, minutes=11)
-    if fate == "retired":
+    if end == "retired":
         await db.cleanup()
     match since:
         case "seats taken":
@@ -273,7 +273,9 @@ async def test_a_retry_that_comes_after_the_end_of_its_hold_answers_with_it_and_
 
 
 @pytest.mark.parametrize("ended", [False, True])
-async def test_somebody_elses_reservation_id_is_invalid_and_says_nothing(db: SeatDb, show: Show, ended: bool) -> None:
+async def test_the_reservation_id_of_another_holder_is_invalid_and_reveals_nothing(
+    db: SeatDb, show: Show, ended: bool
+) -> None:
     anna = await db.reserve(show, seats=[1, 2], holder="anna", token_hash=token("anna's"))
     if ended:
         await db.release(anna)

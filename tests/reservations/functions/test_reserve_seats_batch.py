@@ -62,15 +62,13 @@ async def test_a_missing_show_refuses_every_request(db: SeatDb) -> None:
     assert await outcomes(db, nowhere, Request([1], "anna"), Request([], "ben")) == ["SHOW_NOT_FOUND", "INVALID_INPUT"]
 
 
-async def test_a_request_refused_for_a_taken_seat_does_not_stand_in_the_way_of_the_next(db: SeatDb, show: Show) -> None:
+async def test_a_request_refused_for_a_taken_seat_does_not_block_the_next(db: SeatDb, show: Show) -> None:
     await db.reserve(show, seats=[1], holder="ida")
 
     assert await outcomes(db, show, Request([1, 2], "anna"), Request([2, 3], "ben")) == ["SEATS_UNAVAILABLE", "OK"]
 
 
-async def test_a_request_refused_by_an_earlier_one_does_not_stand_in_the_way_of_the_next(
-    db: SeatDb, show: Show
-) -> None:
+async def test_a_request_refused_because_of_an_earlier_one_does_not_block_the_next(db: SeatDb, show: Show) -> None:
     requests = [Request([1, 2], "anna"), Request([2, 3], "ben"), Request([3, 4], "carl"), Request([4], "dora")]
 
     assert await outcomes(db, show, *requests) == ["OK", "SEATS_UNAVAILABLE", "OK", "SEATS_UNAVAILABLE"]
@@ -79,7 +77,7 @@ async def test_a_request_refused_by_an_earlier_one_does_not_stand_in_the_way_of_
     assert await db.check() == []
 
 
-async def test_of_two_requests_of_one_holder_the_first_that_can_be_had_wins(db: SeatDb, show: Show) -> None:
+async def test_of_two_requests_of_one_holder_the_first_that_is_possible_succeeds(db: SeatDb, show: Show) -> None:
     assert await outcomes(
         db,
         show,
@@ -138,7 +136,7 @@ async def test_a_retry_of_an_ended_hold_does_not_refuse_its_holders_next_request
     assert await db.check() == []
 
 
-async def test_one_id_for_requests_of_two_holders_is_the_first_ones(db: SeatDb, show: Show) -> None:
+async def test_one_id_in_requests_of_two_holders_belongs_to_the_first_request(db: SeatDb, show: Show) -> None:
     zoe = Request([1], "zoe")
 
     answers = await db.reserve_batch(show, [zoe, Request([2], "anna", zoe.reservation_id)])
@@ -148,7 +146,7 @@ async def test_one_id_for_requests_of_two_holders_is_the_first_ones(db: SeatDb, 
     assert await db.check() == []
 
 
-async def test_one_id_for_two_wishes_of_a_holder_is_the_first_ones(db: SeatDb, show: Show) -> None:
+async def test_one_id_in_two_requests_of_a_holder_belongs_to_the_first_request(db: SeatDb, show: Show) -> None:
     zoe, anna = Request([1], "zoe"), Request([1, 2], "anna")
 
     assert await outcomes(db, show, zoe, anna, replace(anna, seats=[3])) == ["OK", "SEATS_UNAVAILABLE", "INVALID_INPUT"]

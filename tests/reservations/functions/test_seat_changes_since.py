@@ -1,4 +1,4 @@
-"""seat_changes_since: what the seats of a show are now, of those that changed after a position in the audit log."""
+"""seat_changes_since: the present status of the seats of a show that changed after a position in the audit log."""
 
 from typing import Any
 from uuid import uuid4
@@ -13,7 +13,7 @@ async def changes(db: SeatDb, show: Show, after: int | None = None) -> tuple[dic
     return {row["seat_id"]: row["status"] for row in rows if row["seat_id"] is not None}, rows[0]
 
 
-async def test_without_a_position_every_claim_comes(db: SeatDb, show: Show) -> None:
+async def test_without_a_position_every_claim_is_returned(db: SeatDb, show: Show) -> None:
     await db.complete(show, await db.order(await db.reserve(show, seats=[1], holder="anna")))
     await db.reserve(show, seats=[2], holder="ben")
     await db.block(show, seats=[3])
@@ -26,7 +26,9 @@ async def test_without_a_position_every_claim_comes(db: SeatDb, show: Show) -> N
     assert first["last_id"] == (await db.audit(show))[-1].id
 
 
-async def test_after_a_position_only_what_has_changed_since_comes_as_it_is_now(db: SeatDb, show: Show) -> None:
+async def test_after_a_position_the_seats_that_changed_since_are_returned_with_their_present_status(
+    db: SeatDb, show: Show
+) -> None:
     anna = await db.reserve(show, seats=[1, 2], holder="anna")
     _, first = await changes(db, show)
     await db.change(anna, add=[3], remove=[1])
@@ -52,7 +54,7 @@ async def test_an_event_that_commits_late_is_found_by_asking_again_from_a_safe_p
         await db.reserve(show, seats=[2], holder="ben")
         seats, seen = await changes(db, show, safe["last_id"])
         assert seats == {2: "reserved"}
-        # The late one has a lower id than ben's, and is running: what was seen is no safe position yet.
+        # The late event has a lower id than ben's and is not committed: the last id seen is no safe position yet.
         _, later = await changes(db, show, safe["last_id"])
         assert int(later["horizon"]) < int(seen["next_xid"])
         await late.finish()

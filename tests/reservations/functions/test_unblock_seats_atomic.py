@@ -31,7 +31,7 @@ async def test_seats_that_are_not_blocked_are_left_alone(db: SeatDb, show: Show)
     assert (await db.events(show))[-1] == ("unblocked", [3], None)
 
 
-async def test_unblocking_twice_is_fine_and_written_once(db: SeatDb, show: Show) -> None:
+async def test_unblocking_twice_is_allowed_and_logged_once(db: SeatDb, show: Show) -> None:
     await db.block(show, seats=[1])
 
     answers = [await db.unblock(show, seats=[1]) for _ in range(2)]
@@ -41,12 +41,12 @@ async def test_unblocking_twice_is_fine_and_written_once(db: SeatDb, show: Show)
 
 
 @pytest.mark.parametrize("seats", [[], None, [1, None]])
-async def test_nonsense_is_refused(db: SeatDb, show: Show, seats: Sequence[int | None] | None) -> None:
+async def test_invalid_arguments_are_refused(db: SeatDb, show: Show, seats: Sequence[int | None] | None) -> None:
     await db.block(show, seats=[1])
 
     assert (await db.unblock(show, seats=seats)).outcome == "INVALID_INPUT"
     assert await db.claims(show) == {1: "blocked"}
 
 
-async def test_a_missing_show_is_said_to_be_missing(db: SeatDb) -> None:
+async def test_a_missing_show_is_not_found(db: SeatDb) -> None:
     assert (await db.unblock(Show(uuid4(), 40), seats=[1])).outcome == "SHOW_NOT_FOUND"
