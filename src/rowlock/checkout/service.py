@@ -1,4 +1,4 @@
-"""Turns holds into paid orders. Today only for the demonstration, which has no payment provider."""
+"""Turns holds into paid orders. Only the demonstration uses it so far; there is no payment provider."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -14,9 +14,9 @@ class Checkout:
         self._cells = cells
 
     async def sell_holds(self, show_id: UUID, reservation_ids: Sequence[UUID]) -> int:
-        """Turn holds into paid orders at the show's prices, as the owner; the number of orders.
+        """Turn holds into paid orders at the show's prices, as the owner. Returns the number of orders.
 
-        Raises RuntimeError when one cannot be completed; the caller's transaction should then leave nothing behind.
+        Raises RuntimeError when one cannot be completed, so that the caller's transaction is rolled back.
         """
         async with self._cells.of(show_id).owner() as connection:
             return await store.sell_holds(connection, show_id, reservation_ids)

@@ -8,15 +8,15 @@ from rowlock.database.queries import query
 
 
 async def sell_holds(connection: Connection, show_id: UUID, reservation_ids: Sequence[UUID]) -> int:
-    """Turn holds into paid orders at the show's prices; the number of orders.
+    """Turn holds into paid orders at the show's prices. Returns the number of orders.
 
-    Raises RuntimeError when one cannot be completed, so that the caller's transaction leaves nothing behind.
+    Raises RuntimeError when one cannot be completed, so that the caller's transaction is rolled back.
     """
     given = {"show_id": show_id, "reservation_ids": list(reservation_ids)}
     await connection.execute(query("checkout.add_orders"), given)
     cursor = await connection.execute(query("checkout.complete_orders"), {"show_id": show_id})
     row = await cursor.fetchone()
-    assert row is not None, "an aggregate answers with one row"
+    assert row is not None, "an aggregate returns one row"
     completed, orders = row
     if completed != orders or orders != len(reservation_ids):
         raise RuntimeError(f"{completed} of {len(reservation_ids)} demonstration orders were completed in {show_id}")

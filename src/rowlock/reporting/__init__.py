@@ -1,1 +1,1 @@
-"""Reports over what has happened. Nothing here changes anything."""
+"""Reports from the audit log. Reads only."""

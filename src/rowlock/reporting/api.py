@@ -12,7 +12,7 @@ from rowlock.web.openapi import problems
 
 
 class Statistics(BaseModel):
-    """What happened to reservations. avg_hold_time_seconds and expiration_rate (0 to 1) are over holds that ended."""
+    """Counts of reservation events. avg_hold_time_seconds and expiration_rate (0 to 1) cover holds that ended."""
 
     total_created: int
     total_completed: int
@@ -29,16 +29,16 @@ def admin_router(reporting: Reporting, guard: AdminGuard) -> APIRouter:
 
     @routes.get("/statistics", summary="Statistics", responses=problems("UNAUTHORIZED", "FUNCTIONS_MISSING"))
     async def statistics(show_id: UUID | None = None, hours: Annotated[int, Query(ge=1, le=87_600)] = 24) -> Statistics:
-        """What happened to reservations in the last `hours`, of one show or of all."""
-        told = await reporting.statistics(show_id=show_id, hours=hours)
+        """Counts of reservation events in the last `hours`, of one show or of all."""
+        found = await reporting.statistics(show_id=show_id, hours=hours)
         return Statistics(
-            total_created=told.total_created,
-            total_completed=told.total_completed,
-            total_expired=told.total_expired,
-            total_released=told.total_released,
-            total_failed=told.total_failed,
-            avg_hold_time_seconds=_float(told.avg_hold_time_seconds),
-            expiration_rate=_float(told.expiration_rate),
+            total_created=found.total_created,
+            total_completed=found.total_completed,
+            total_expired=found.total_expired,
+            total_released=found.total_released,
+            total_failed=found.total_failed,
+            avg_hold_time_seconds=_float(found.avg_hold_time_seconds),
+            expiration_rate=_float(found.expiration_rate),
         )
 
     return routes

@@ -1,4 +1,4 @@
-"""What happened to reservations, in numbers."""
+"""Statistics of reservations."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -6,9 +6,9 @@ from decimal import Decimal
 
 @dataclass(frozen=True, slots=True)
 class ReservationStatistics:
-    """What happened to reservations in a span of time.
+    """Counts of reservation events in a period.
 
-    avg_hold_time_seconds and expiration_rate (0 to 1) are over holds that ended in it; None when none did.
+    avg_hold_time_seconds and expiration_rate (0 to 1) cover holds that ended in it; None when none did.
     """
 
     total_created: int
@@ -21,5 +21,5 @@ class ReservationStatistics:
 
     @property
     def total_ended(self) -> int:
-        """Holds that ended in the span: completed, expired or released."""
+        """Holds that ended in the period: completed, expired or released."""
         return self.total_completed + self.total_expired + self.total_released

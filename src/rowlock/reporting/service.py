@@ -1,4 +1,4 @@
-"""Answers questions about what has happened."""
+"""Reads statistics from every cell and combines them."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -18,7 +18,7 @@ class Reporting:
         self._cells = cells
 
     async def statistics(self, *, show_id: UUID | None = None, hours: int = 24) -> ReservationStatistics:
-        """What happened to reservations in the last `hours`, of one show or of all."""
+        """Counts of reservation events in the last `hours`, of one show or of all."""
         cells = self._cells.each() if show_id is None else (self._cells.of(show_id),)
         return together([await self._of_cell(cell, show_id, hours) for cell in cells])
 
@@ -33,7 +33,7 @@ class Reporting:
 
 
 def together(parts: Sequence[ReservationStatistics]) -> ReservationStatistics:
-    """The statistics of several cells as one; a mean is weighted with the holds that ended."""
+    """The statistics of several cells as one; means are weighted by the number of holds that ended."""
     if len(parts) == 1:
         return parts[0]
     expired = sum(part.total_expired for part in parts)

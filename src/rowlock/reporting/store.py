@@ -10,7 +10,7 @@ from rowlock.reporting.model import ReservationStatistics
 
 
 async def statistics(connection: Connection, *, show_id: UUID | None = None, hours: int = 24) -> ReservationStatistics:
-    """What happened to reservations in the last `hours`, of one show or of all."""
+    """Counts of reservation events in the last `hours`, of one show or of all."""
     async with connection.cursor(row_factory=class_row(ReservationStatistics)) as cursor:
         await cursor.execute(query("reporting.reservation_statistics"), {"show_id": show_id, "hours": hours})
         row = await cursor.fetchone()

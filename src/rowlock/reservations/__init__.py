@@ -1,1 +1,1 @@
-"""Reservations: holds, the claims they consist of, house seats, and which seats are free."""
+"""Reservations: holds, the claims they consist of, house seats, and seat availability."""

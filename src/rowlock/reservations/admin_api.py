@@ -1,4 +1,4 @@
-"""Endpoints of the operator and the box office, behind X-API-Key: cleanup, and seats kept from sale."""
+"""Endpoints for the operator and the box office, behind X-API-Key: cleanup, and blocking seats."""
 
 from typing import Annotated
 from uuid import UUID
@@ -18,7 +18,7 @@ SeatId = Annotated[int, Field(ge=1, le=2_147_483_647)]
 
 
 class CleanupResult(BaseModel):
-    """What one cleanup retired."""
+    """What one cleanup call retired."""
 
     total_reservations_expired: int
     total_seats_released: int
@@ -39,7 +39,7 @@ class SeatsToUnblock(BaseModel):
 
 
 class BlockedSeats(BaseModel):
-    """The seats that are blocked, or set free, now."""
+    """The seats that were blocked or unblocked."""
 
     success: bool = True
     seat_ids: list[int]
@@ -51,7 +51,7 @@ def admin_router(reservations: Reservations, guard: AdminGuard) -> APIRouter:
 
     @routes.post("/cleanup", summary="Retire expired holds", responses=problems("UNAUTHORIZED", "FUNCTIONS_MISSING"))
     async def cleanup(limit: Annotated[int, Query(ge=1, le=100_000)] = 1000) -> CleanupResult:
-        """Run cleanup_expired_seat_reservations() once. Safe next to every other cleanup."""
+        """Run cleanup_expired_seat_reservations() once. Safe while other cleanups run."""
         done = await reservations.clean_up(limit=limit, run_by="http")
         return CleanupResult(
             total_reservations_expired=done.reservations_expired,
@@ -63,7 +63,7 @@ def admin_router(reservations: Reservations, guard: AdminGuard) -> APIRouter:
 
     @routes.post("/shows/{show_id}/block", summary="Block seats", responses=problems(*codes, Outcome.SEATS_UNAVAILABLE))
     async def block(show_id: ShowId, body: SeatsToBlock, request: Request) -> BlockedSeats:
-        """Keep seats from sale, all or nothing. A live hold or a sale is never overrun."""
+        """Keep seats from sale, all or nothing. A live hold or a sale is never replaced."""
         result = await reservations.block(
             parse_show_id(show_id), body.seat_ids, body.reason, client_address(request.scope)
         )
@@ -79,7 +79,7 @@ def admin_router(reservations: Reservations, guard: AdminGuard) -> APIRouter:
 
     @routes.post("/shows/{show_id}/unblock", summary="Unblock seats", responses=problems(*codes))
     async def unblock(show_id: ShowId, body: SeatsToUnblock, request: Request) -> BlockedSeats:
-        """Put blocked seats back on sale. Seats that are not blocked are left alone."""
+        """Put blocked seats back on sale. Seats that are not blocked are not changed."""
         result = await reservations.unblock(parse_show_id(show_id), body.seat_ids, client_address(request.scope))
         if result.outcome != Outcome.OK:
             raise ProblemError(result.outcome)

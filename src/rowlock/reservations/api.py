@@ -1,4 +1,4 @@
-"""The endpoints of a hold: reserve, best available, look, extend, change and release; version 2 and version 1."""
+"""The endpoints of a hold: reserve, best available, read, extend, change and release; version 2 and version 1."""
 
 import hmac
 from collections.abc import Sequence
@@ -57,13 +57,13 @@ _IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
-    "description": "Made once for each intent. The same key of the same session for the same show answers the same.",
+    "description": "Made once for each intent. The same key of one session for one show gets the same answer.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
 }
 
 
 class ReservationEndpoints:
-    """The handlers, with what they need."""
+    """The handlers of the endpoints."""
 
     def __init__(self, reservations: Reservations, version1: Version1, secret_key: str) -> None:
         self._reservations = reservations
@@ -109,7 +109,7 @@ class ReservationEndpoints:
                 f"{base}/release-v2",
                 self.release,
                 "Release a reservation",
-                "Give back every seat of a hold. Releasing it again answers the same.",
+                "Give back every seat of a hold. Releasing it again gets the same answer.",
                 **release_facts,
             ),
             Endpoint(
@@ -137,7 +137,7 @@ class ReservationEndpoints:
                 f"{base}/{{token}}/seats",
                 self.change,
                 "Change the seats of a reservation",
-                "Add and drop seats of a live hold in one step, without letting go of the rest.",
+                "Add and drop seats of a live hold in one step, without releasing the others.",
                 takes=Annotated[ChangeBody, SOME_SEAT],
                 gives=Reservation,
                 problems=(
@@ -177,7 +177,7 @@ class ReservationEndpoints:
     async def _reserve(self, request: Request, service: Reservations | Version1) -> Reply:
         body: ReserveBody = request.body
         if len(set(body.seat_ids)) < len(body.seat_ids):
-            raise ProblemError("INVALID_INPUT", "A seat stands twice in seat_ids. Name each seat once.")
+            raise ProblemError("INVALID_INPUT", "A seat is listed twice in seat_ids. List each seat once.")
         intent: Intent[SeatIds] = self._intent(request, body, tuple(body.seat_ids))
         return _reservation(201, intent.token, await service.reserve(intent))
 
@@ -231,7 +231,7 @@ class ReservationEndpoints:
             raise ProblemError("INVALID_INPUT", "Name at least one seat to add or to remove.")
         if both := set(body.add) & set(body.remove):
             raise ProblemError(
-                "INVALID_INPUT", f"{_seats(sorted(both))} cannot be added and removed at once. Decide for one."
+                "INVALID_INPUT", f"{_seats(sorted(both))} cannot be added and removed at once. Choose one of the two."
             )
         token = _parse(request.value)
         result = await self._reservations.change(token, body.add, body.remove, request.bearer())
@@ -264,7 +264,7 @@ class ReservationEndpoints:
         return Reply(200, _encoder.encode(Released(released_seat_ids=result.released_seat_ids)))
 
     def _intent(self, request: Request, body: ReserveBody | BestAvailableBody, wish: Wish) -> Intent[Wish]:
-        """What a request wants, made once: its holder, its key, and a new token; for a repeated intent the same one."""
+        """The intent of a request: holder, wish, idempotency key, and token. A repeated request gets the same token."""
         holder = request.holder(body.session_id)
         key = request.idempotency_key()
         if key is None or request.new_cookie is not None:
@@ -288,7 +288,7 @@ def _seats(seat_ids: Sequence[int]) -> str:
 
 
 def _refuse(result: ReservationResult) -> None:
-    """Raise the problem that a refusal is."""
+    """Raise the problem for an outcome that is not OK."""
     if result.outcome == Outcome.OK:
         return
     if result.outcome == Outcome.SEATS_UNAVAILABLE and result.unavailable_seat_ids:

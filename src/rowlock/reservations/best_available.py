@@ -1,7 +1,7 @@
-"""Chooses the best free seats of a hall for a party; docs/explanation/best-available.md tells how and why.
+"""Chooses the best free seats of a hall for a group; docs/explanation/best-available.md describes how and why.
 
-A row of seats that can be taken together is a number with a bit for each free seat, so that looking for neighbours is
-a few operations on integers. Pure: it proposes, and the database decides.
+Each bench (adjacent seats) has an integer with a bit for each free seat, so that a search for neighbours is a few
+integer operations. Without I/O: it proposes seats, and the database decides.
 """
 
 from bisect import bisect_left
@@ -12,15 +12,15 @@ from heapq import heappop, heappush
 
 from rowlock.reservations.hall import Bench, Hall, Point, distance
 
-# How many places a party that must be split is tried at, and how far down the order of merit they may lie.
+# For a group that must be split: how many anchors are tried, and how many benches are searched for them.
 SPLIT_ANCHORS = 6
-SPLIT_LOOKS = 64
+SPLIT_BENCHES = 64
 
 
 class _Search:
-    """Finds the best bench that has a placement of one kind, and forgets benches without one until they change.
+    """Finds the best bench with a placement of one kind, and skips benches without one until they change.
 
-    So a bench is looked at once, and once more after each change, however often somebody asks.
+    So a bench is examined once, and once more after each change, however many requests there are.
     """
 
     __slots__ = ("_again", "_next", "_order", "_queued")
@@ -28,19 +28,19 @@ class _Search:
     def __init__(self, order: Sequence[int]) -> None:
         self._order = order
         self._next = 0
-        # Benches before the next one that have changed since they were looked at: a heap, and what is in it.
+        # Benches before the next one that have changed since they were examined: a heap, and the set of its items.
         self._again: list[int] = []
         self._queued: set[int] = set()
 
     def changed(self, number: int) -> None:
-        """Something about a bench of this order is different."""
+        """Examine a bench of this order again: its free seats have changed."""
         passed = self._next == len(self._order) or number < self._order[self._next]
         if passed and number not in self._queued:
             heappush(self._again, number)
             self._queued.add(number)
 
     def first(self, placements: Callable[[int], int]) -> tuple[int, int] | None:
-        """The best bench for which `placements` is not 0, and what it is; None when there is no such bench."""
+        """The best bench for which `placements` is not 0, with that result; None when there is no such bench."""
         while self._again or self._next < len(self._order):
             number = self._again[0] if self._again else self._order[self._next]
             if found := placements(number):
@@ -54,7 +54,7 @@ class _Search:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """Seats of one bench for a party or a part of it: those of the bits from `start`."""
+    """Seats of one bench for a group or a part of it: those of the bits from `start`."""
 
     number: int
     start: int
@@ -77,7 +77,7 @@ class Chooser:
         self._searches: dict[int | None, dict[tuple[int, bool], _Search]] = defaultdict(dict)
 
     def set_free(self, seat_id: int, free: bool) -> None:
-        """Say whether a seat is free. Seats that are never for sale are not asked for."""
+        """Record whether a seat is free. Seats that are never for sale are ignored."""
         place = self._hall.place.get(seat_id)
         if place is None:
             return
@@ -95,12 +95,12 @@ class Chooser:
             self._special_left[bench.category] += 1 if free else -1
 
     def choose(self, quantity: int, *, category: int | None = None, accessible: bool = False) -> tuple[int, ...] | None:
-        """The best `quantity` free seats, or None when there are not so many. Seat ids come in order.
+        """The ids of the best `quantity` free seats, in order, or None when there are not enough.
 
-        Together in the best row that has them and leaves no single seat alone; if that cannot be, together all the
-        same; if that cannot be either, split over rows near each other. Wheelchair and companion places are left for
-        those who ask (`accessible`): they get at least one wheelchair place, as few more as can be, and the seats
-        beside it; None when no wheelchair place is left.
+        They are together in the best row that has them and leaves no single seat alone; if there is none, together
+        even so; if that is not possible either, split over rows near each other. Wheelchair and companion places are
+        only for `accessible` requests. These get at least one wheelchair place, as few more as possible, and the
+        seats beside it; None when no wheelchair place is left.
         """
         if self._left(category, accessible) < quantity:
             return None
@@ -116,14 +116,14 @@ class Chooser:
         return sum(sum(count.values()) if category is None else count[category] for count in counts)
 
     def _standard(self, number: int) -> int:
-        """The free standard seats of a bench. Every look at a bench for a party goes through here or `_any`."""
+        """The free standard seats of a bench. Every search reads a bench through this method or `_any`."""
         return self._free[number] & self._hall.benches[number].standard
 
     def _any(self, number: int) -> int:
         """The free seats of a bench, whatever their kind."""
         return self._free[number]
 
-    # Standard parties.
+    # Standard groups.
 
     def _together(self, quantity: int, category: int | None) -> list[_Part]:
         for clean in (True, False):
@@ -144,26 +144,26 @@ class Chooser:
         return search.first(lambda number: find(self._standard(number), length))
 
     def _split(self, quantity: int, category: int | None) -> list[_Part]:
-        """Around each of the best benches with the longest free run there is, the nearest others; the best of these."""
+        """Split a group: an anchor in one of the best benches with the longest free run, the rest nearby."""
         length = min(quantity - 1, self._hall.longest)
         while (found := self._first(length, category, clean=False)) is None:
             length -= 1
         order = self._hall.order(category)
         first = bisect_left(order, found[0])
         anchors = []
-        for number in order[first : first + SPLIT_LOOKS]:
+        for number in order[first : first + SPLIT_BENCHES]:
             if starts := _starts(self._standard(number), length):
                 anchors.append((number, _nearest_bit(starts, self._hall.benches[number].middle - (length - 1) / 2)))
                 if len(anchors) == SPLIT_ANCHORS:
                     break
-        parties = []
+        groups = []
         for number, start in anchors:
             taken, offset = _share(length, quantity, _middle_of(length))
             anchor = _Part(number, start + offset, taken)
-            parties.append(self._gather([anchor], quantity - taken, category, self._standard))
-        return min(parties, key=self._discomfort)
+            groups.append(self._gather([anchor], quantity - taken, category, self._standard))
+        return min(groups, key=self._cost)
 
-    # Parties that need an accessible place.
+    # Groups that need an accessible place.
 
     def _accessible_together(self, quantity: int, category: int | None) -> list[_Part]:
         best: tuple[tuple[float, ...], _Part] | None = None
@@ -180,8 +180,8 @@ class Chooser:
         return [] if best is None else [best[1]]
 
     def _accessible_split(self, quantity: int, category: int | None) -> list[_Part]:
-        """A wheelchair place with as many beside it as can be, and the others nearby."""
-        parties = []
+        """A wheelchair place with as many seats beside it as possible, and the others nearby."""
+        groups = []
         for number in self._accessible:
             bench, free = self._hall.benches[number], self._any(number)
             if category not in (None, bench.category) or not free & bench.wheelchair:
@@ -194,26 +194,26 @@ class Chooser:
             anchor = min(windows, key=lambda part: (self._wheelchairs([part]), -part.length))
             rest = quantity - anchor.length
             standard = self._gather([anchor], rest, category, self._standard)
-            parties.append(standard or self._gather([anchor], rest, category, self._any))
-        return min(parties, key=lambda party: (self._wheelchairs(party), self._discomfort(party)), default=[])
+            groups.append(standard or self._gather([anchor], rest, category, self._any))
+        return min(groups, key=lambda group: (self._wheelchairs(group), self._cost(group)), default=[])
 
-    def _wheelchairs(self, party: Sequence[_Part]) -> int:
+    def _wheelchairs(self, group: Sequence[_Part]) -> int:
         benches = self._hall.benches
-        return sum((((1 << p.length) - 1 << p.start) & benches[p.number].wheelchair).bit_count() for p in party)
+        return sum((((1 << p.length) - 1 << p.start) & benches[p.number].wheelchair).bit_count() for p in group)
 
     # Splitting.
 
     def _gather(
-        self, party: list[_Part], quantity: int, category: int | None, free_of: Callable[[int], int]
+        self, group: list[_Part], quantity: int, category: int | None, free_of: Callable[[int], int]
     ) -> list[_Part]:
-        """The party with `quantity` more seats, in few parts near to the first; empty when there are not so many."""
-        home = self._hall.benches[party[0].number].centre(party[0].start, party[0].length)
-        for numbers in (self._hall.near(party[0].number), self._hall.order(category)):
-            gathered, wanted = list(party), quantity
-            pieces = list(self._pieces(numbers, party[0], category, free_of))
+        """The group with `quantity` more seats, in few parts near the first; empty when there are not enough."""
+        home = self._hall.benches[group[0].number].centre(group[0].start, group[0].length)
+        for numbers in (self._hall.near(group[0].number), self._hall.order(category)):
+            gathered, wanted = list(group), quantity
+            pieces = list(self._pieces(numbers, group[0], category, free_of))
             away = {piece: distance(home, self._centre(piece)) for piece in pieces}
             while wanted and pieces:
-                # One piece that seats all who are left, the nearest; else the largest there is.
+                # The nearest piece with enough seats for the rest; else the largest.
                 piece = min(pieces, key=lambda p: (-min(p.length, wanted), away[p]))
                 pieces.remove(piece)
                 taken, offset = _share(piece.length, wanted, self._nearest_start(piece, home))
@@ -249,22 +249,22 @@ class Chooser:
 
         return away
 
-    def _discomfort(self, party: Sequence[_Part]) -> tuple[float, ...]:
-        """What to avoid, the worst first: many parts, somebody alone, far apart, far from the best seats."""
-        home = self._centre(party[0])
+    def _cost(self, group: Sequence[_Part]) -> tuple[float, ...]:
+        """What to minimize, the most important first: parts, persons alone, distances, rank of the first bench."""
+        home = self._centre(group[0])
         return (
-            len(party),
-            sum(part.length == 1 for part in party),
-            sum(distance(home, self._centre(part)) for part in party),
-            party[0].number,
+            len(group),
+            sum(part.length == 1 for part in group),
+            sum(distance(home, self._centre(part)) for part in group),
+            group[0].number,
         )
 
 
 def _accessible_cost(bench: Bench, free: int, window: int) -> tuple[float, ...]:
-    """What taking `window` for an accessible party does to others, and to itself: the less the better.
+    """The cost of assigning `window` to an accessible group: less is better, and the first part decides.
 
-    Wheelchair places used; wheelchair places whose last free companion place goes; standard seats left single;
-    companion places that the party does without.
+    Wheelchair places used; wheelchair places that lose their last free companion place; standard seats left single;
+    less the companion places that the group gets.
     """
     after = free & ~window
     before_pairs = _beside(free & bench.wheelchair, free & bench.companion)
@@ -295,7 +295,7 @@ def _starts(mask: int, quantity: int) -> int:
 
 
 def _begins(bits: int, quantity: int) -> int:
-    """Where `quantity` seats may begin to have one of `bits` among them."""
+    """The bits where `quantity` seats can begin so that one of `bits` is among them."""
     begins = 0
     for back in range(quantity):
         begins |= bits >> back
@@ -344,16 +344,16 @@ def _runs(number: int, mask: int) -> Iterator[_Part]:
 
 
 def _share(run: int, wanted: int, away: Callable[[int, int], float]) -> tuple[int, int]:
-    """How many of a party of `wanted` to put on a free run, and from which of its seats on.
+    """How many of a group of `wanted` to place on a free run, and the offset of the first of them.
 
-    Nobody of the party alone, here or elsewhere; then no seat left single; then as many as can be, where `away`
-    (of an offset and a length) is least.
+    First no person alone, here or in the rest; then no seat left single; then as many as possible, where `away` (of an
+    offset and a length) is least.
     """
 
     def cost(taken: int, offset: int) -> tuple[bool, bool, int, float]:
-        somebody_alone = wanted > 1 and (taken == 1 or wanted - taken == 1)
+        person_alone = wanted > 1 and (taken == 1 or wanted - taken == 1)
         seat_alone = offset == 1 or run - offset - taken == 1
-        return somebody_alone, seat_alone, -taken, away(offset, taken)
+        return person_alone, seat_alone, -taken, away(offset, taken)
 
     return min(
         ((taken, offset) for taken in range(1, min(run, wanted) + 1) for offset in range(run - taken + 1)),
@@ -366,7 +366,7 @@ def _middle_of(run: int) -> Callable[[int, int], float]:
 
 
 def _leftovers(piece: _Part, offset: int, taken: int) -> list[_Part]:
-    """What is free of a piece when seats from `offset` on are taken."""
+    """The free runs of a piece that remain when `taken` seats from `offset` on are taken."""
     left = _Part(piece.number, piece.start, offset)
     after = offset + taken
     right = _Part(piece.number, piece.start + after, piece.length - after)

@@ -1,7 +1,7 @@
-"""The coalescer: requests that arrive while a round trip is in flight travel together in the next one.
+"""The coalescer: requests that arrive while a batch is in flight are sent together in the next one.
 
-There is no timer that holds a request back. When nothing is in flight a request is sent at once, alone; under load the
-batches grow by themselves. docs/explanation/coalescing.md tells what it does to throughput, latency and failures.
+No timer delays a request. When nothing is in flight a request is sent at once, alone; under load the batches become
+larger. docs/explanation/coalescing.md describes the effect on throughput, latency and failures.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 BATCH_LIMIT = 128
 WAITING_LIMIT = 2_000
 WAIT_LIMIT_SECONDS = 3.0
-# What stops one request stops all: repeating these one by one would only add to the load.
+# Errors that concern the whole batch: repeating its items one by one would only add to the load.
 STOPPERS = (BusyError, FunctionsMissingError)
 
 
@@ -38,13 +38,13 @@ class _Waiting(Generic[Item, Answer]):
 class Coalescer(Generic[Key, Item, Answer]):
     """Sends items of one key (a show) together, and gives each its answer. All keys belong to one database.
 
-    send           takes a key and items in order of arrival, gives as many answers in that order. It may be called
-                   again with items that it has answered before, so repeating an item must do no harm.
-    in_flight      batches in flight at once, of different keys; each occupies one database connection. A key has one
-                   batch in flight: a second one would only wait for the locks of the first, or halve its size.
+    send           takes a key and items in order of arrival, returns as many answers in that order. It may be called
+                   again with items that it has answered before, so repeating an item must be safe.
+    in_flight      batches in flight at once, of different keys; each uses one database connection. A key has one
+                   batch in flight: a second one would wait for the locks of the first, or make batches smaller.
     waiting_limit  items that may wait; one more is refused at once with BusyError.
     wait_seconds   how long an item may wait to be sent; then it is refused with BusyError.
-    clock          gives the time in seconds, for tests.
+    clock          returns the time in seconds; tests replace it.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Coalescer(Generic[Key, Item, Answer]):
         self._waiting_limit = waiting_limit
         self._wait_seconds = wait_seconds
         self._clock = clock
-        # Keys take turns: a show in a rush does not keep the others waiting for more than its one batch.
+        # Keys take turns: a show in a rush delays the others by one batch at most.
         self._queues: dict[Key, deque[_Waiting[Item, Answer]]] = {}
         self._waiting = 0
         self._senders: set[asyncio.Task[None]] = set()
@@ -78,8 +78,8 @@ class Coalescer(Generic[Key, Item, Answer]):
     async def submit(self, key: Key, item: Item) -> Answer:
         """The answer to one item.
 
-        Raises BusyError when it was refused, and then it was never sent; OutcomeUnknownError when its batch was lost;
-        or what `send` raises for this item alone.
+        Raises BusyError when it was refused without being sent; OutcomeUnknownError when its batch was lost; or what
+        `send` raises for this item alone.
         """
         if self._closed:
             raise BusyError("the service is shutting down")
@@ -93,8 +93,8 @@ class Coalescer(Generic[Key, Item, Answer]):
         queue.append(_Waiting(item, answer, self._clock() + self._wait_seconds))
         self._waiting += 1
         if len(self._senders) < self._in_flight_limit and key not in self._in_flight:
-            # The task starts after everything that is ready in this turn of the loop, so that requests which
-            # arrived together are sent together.
+            # The task starts after all callbacks that are ready in this iteration of the event loop, so that requests
+            # which arrived together are sent together.
             sender = loop.create_task(self._send_batches())
             self._senders.add(sender)
             sender.add_done_callback(self._sender_ended)
@@ -103,26 +103,26 @@ class Coalescer(Generic[Key, Item, Answer]):
         try:
             return await answer
         finally:
-            # Error → traceback → this frame → answer → error would be a cycle, which only the garbage collector
-            # frees; it stops every request while it looks.
+            # Error → traceback → this frame → answer → error would be a cycle, freed only by the garbage collector,
+            # which stops every request while it runs.
             del answer
 
     async def close(self) -> None:
-        """Refuse whatever waits or comes from now on, and wait for the batches in flight."""
+        """Refuse all waiting and later items, and wait for the batches in flight."""
         self._closed = True
         self._refuse_all()
         await asyncio.gather(*self._senders, return_exceptions=True)
 
     async def _send_batches(self) -> None:
-        """Send batches until nothing waits, or only for keys in flight: their own senders come back for those."""
+        """Send batches until no items wait except for keys in flight, whose senders will send them next."""
         while (key := next((key for key in self._queues if key not in self._in_flight), None)) is not None:
             self._in_flight.add(key)
             try:
                 await self._answer(key, self._take_batch(key))
             finally:
                 self._in_flight.discard(key)
-        # Here and not only in the callback, which runs later: an item that comes in between would find the limit
-        # reached, and would never be sent.
+        # Not only in the callback, which runs later: an item submitted in between would count this sender as active,
+        # and would never be sent.
         sender = asyncio.current_task()
         assert sender is not None
         self._senders.discard(sender)
@@ -132,11 +132,11 @@ class Coalescer(Generic[Key, Item, Answer]):
         if not sender.cancelled() and (error := sender.exception()) is not None:
             log.error("sender_failed", exc_info=error)
         if not self._senders and self._queues:
-            # It was cancelled or failed: one that ends as it should leaves nothing waiting.
+            # The sender was cancelled or failed: one that ends normally leaves no items waiting.
             self._refuse_all()
 
     def _take_batch(self, key: Key) -> list[_Waiting[Item, Answer]]:
-        """Take the next batch of a key from its queue, without items whose caller has given up."""
+        """Take the next batch of a key from its queue, without items whose caller was cancelled."""
         queue = self._queues.pop(key)
         now = self._clock()
         batch: list[_Waiting[Item, Answer]] = []
@@ -146,7 +146,7 @@ class Coalescer(Generic[Key, Item, Answer]):
             if waiting.answer.done():
                 continue
             if waiting.refused_after < now:
-                _fail(waiting, BusyError("the request waited too long for its turn"))
+                _fail(waiting, BusyError("the request waited too long"))
             else:
                 batch.append(waiting)
         if queue:
@@ -162,16 +162,16 @@ class Coalescer(Generic[Key, Item, Answer]):
         except STOPPERS as error:
             for waiting in batch:
                 _fail(waiting, error)
-        except Exception as error:  # noqa: BLE001 - a bad item must not harm its neighbours, whatever is wrong with it.
+        except Exception as error:  # noqa: BLE001 - an invalid item must not make the others of its batch fail.
             if len(batch) == 1:
                 _fail(batch[0], error)
             else:
                 log.warning("batch_repeated_one_by_one", items=len(batch), error=type(error).__name__)
                 await self._answer_one_by_one(key, batch)
         finally:
-            # Without an answer only when this task is being cancelled: what became of the batch is not known.
+            # An item is without an answer only when this task was cancelled: the outcome of the batch is unknown.
             for waiting in batch:
-                _fail(waiting, OutcomeUnknownError("the request was interrupted on its way"))
+                _fail(waiting, OutcomeUnknownError("the call was cancelled before the answer came"))
 
     async def _answer_one_by_one(self, key: Key, batch: Sequence[_Waiting[Item, Answer]]) -> None:
         for number, waiting in enumerate(batch):
@@ -183,7 +183,7 @@ class Coalescer(Generic[Key, Item, Answer]):
                 for left in batch[number:]:
                     _fail(left, error)
                 return
-            except Exception as error:  # noqa: BLE001 - this one is bad; the next one need not be.
+            except Exception as error:  # noqa: BLE001 - the error is that of this item only.
                 _fail(waiting, error)
 
     async def _send_once(self, key: Key, batch: Sequence[_Waiting[Item, Answer]]) -> None:
@@ -195,14 +195,14 @@ class Coalescer(Generic[Key, Item, Answer]):
                 waiting.answer.set_result(answer)
 
     def _refuse_late_items(self) -> None:
-        """Refuse items that have waited too long, also when no batch ends meanwhile."""
+        """Refuse items that have waited too long, independently of the batches in flight."""
         self._timer = None
         now = self._clock()
         earliest: float | None = None
         for key, queue in list(self._queues.items()):
             while queue and (queue[0].answer.done() or queue[0].refused_after <= now):
                 self._waiting -= 1
-                _fail(queue.popleft(), BusyError("the request waited too long for its turn"))
+                _fail(queue.popleft(), BusyError("the request waited too long"))
             if not queue:
                 del self._queues[key]
             elif earliest is None or queue[0].refused_after < earliest:
@@ -212,10 +212,10 @@ class Coalescer(Generic[Key, Item, Answer]):
             self._timer = loop.call_later(earliest - now, self._refuse_late_items)
 
     def _refuse_all(self) -> None:
-        """Refuse everything that waits: it will not be sent."""
+        """Refuse all waiting items."""
         for queue in self._queues.values():
             for waiting in queue:
-                _fail(waiting, BusyError("the request will not be sent any more"))
+                _fail(waiting, BusyError("the request was not sent"))
         self._queues.clear()
         self._waiting = 0
         if self._timer is not None:

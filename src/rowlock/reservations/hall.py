@@ -1,6 +1,6 @@
-"""A hall as choosing seats needs it: which seats sit shoulder to shoulder, and which of these benches are the better.
+"""A hall prepared for choosing seats: benches of adjacent seats, ordered from the best to the worst.
 
-Worked out once for each plan version. Which seats are free is `best_available`'s concern.
+Computed once for each plan version. `best_available` keeps track of which seats are free.
 """
 
 from collections import defaultdict
@@ -12,7 +12,7 @@ from math import hypot
 
 from rowlock.catalogue.model import Seat, SeatingPlan
 
-# The benches around an anchor where the rest of a split party is looked for first.
+# The number of benches around an anchor that are searched first for the rest of a split group.
 NEIGHBOURHOOD = 48
 
 Point = tuple[float, float]
@@ -20,11 +20,11 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """Seats of one category that sit shoulder to shoulder, left to right. Bit i stands for seats[i].
+    """Adjacent seats of one category without an aisle between them, left to right. Bit i stands for seats[i].
 
     standard    the bits of seats that are neither wheelchair nor companion places.
     wheelchair  the bits of wheelchair places; what is in neither is a companion place.
-    middle      the place, counted in seats, that is nearest to the middle of the hall.
+    middle      the index, possibly between two seats, that is nearest to the middle of the hall.
     points      where each seat is, in plan units.
     """
 
@@ -47,7 +47,7 @@ class Bench:
 
 
 class Hall:
-    """What choosing needs to know of a plan version, worked out once: its benches, the best first."""
+    """The benches of a plan version, the best first, and indexes over them."""
 
     def __init__(self, plan: SeatingPlan) -> None:
         self._categories = {category.name: index for index, category in enumerate(plan.categories)}
@@ -119,7 +119,7 @@ def _bench(seats: list[Seat], focal_point: Point) -> Bench:
         seats[0].category,
         sum(1 << bit for bit, seat in enumerate(seats) if seat.kind == "standard"),
         sum(1 << bit for bit, seat in enumerate(seats) if seat.kind == "wheelchair"),
-        # A bench across the middle of the hall is filled around that middle, one at the side from its inner end.
+        # A bench across the middle of the hall is filled from that middle, a bench at the side from its inner end.
         nearest if abs(nearest - middle) > 0.5 else middle,
         tuple((seat.x, seat.y) for seat in seats),
     )

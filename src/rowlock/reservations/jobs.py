@@ -1,6 +1,6 @@
-"""The loops of reservations: retire holds soon after they ran out, and make the audit log's next partitions.
+"""The background loops of reservations: retire expired holds, and make the audit log's next partitions.
 
-No buyer depends on them: a seat whose hold ran out can be bought at once, whether or not a worker runs.
+Sales do not depend on them: the seats of an expired hold can be sold at once, whether or not a worker runs.
 """
 
 import time
@@ -14,12 +14,12 @@ from rowlock.reservations.model import CleanupResult
 
 RUN_BY = "worker"
 
-LOOK_SECONDS = 1.0
+POLL_SECONDS = 1.0
 HEARTBEAT_SECONDS = 60.0
 DAY_SECONDS = 24 * 60 * 60.0
 
-# When a whole hall runs out at once, buyers must not notice that it is written down: small transactions, and pauses
-# that leave the cores and the disk to them for five sixths of the time.
+# When the holds of a whole hall expire at once, cleanup must not slow buyers down: small transactions, and pauses that
+# leave cores and disk unused by cleanup for five sixths of the time.
 BATCH = 100
 PAUSE_FACTOR = 5.0
 
@@ -27,25 +27,25 @@ _log = structlog.get_logger(__name__)
 
 
 class CleanupLoop:
-    """Looks often and cheaply, and cleans up when a hold is due, at the latest each minute as a sign of life.
+    """Looks for expired holds every second with a cheap query, and cleans up when there are some.
 
-    look_seconds       from one look to the next.
-    heartbeat_seconds  how long there may be no cleanup run, so that its record tells whether a worker runs.
-    batch              holds that one transaction retires at most.
-    pause_factor       how long to pause between two batches, in times what the first one took.
+    poll_seconds       how often to look for expired holds.
+    heartbeat_seconds  the longest time without a cleanup run; the recorded runs show that a worker is running.
+    batch              the most holds that one transaction retires.
+    pause_factor       the pause after a batch, as a multiple of the time that the batch took.
     clock              seconds, from any starting point.
     """
 
     def __init__(
         self,
         *,
-        look_seconds: float = LOOK_SECONDS,
+        poll_seconds: float = POLL_SECONDS,
         heartbeat_seconds: float = HEARTBEAT_SECONDS,
         batch: int = BATCH,
         pause_factor: float = PAUSE_FACTOR,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._look_seconds = look_seconds
+        self._poll_seconds = poll_seconds
         self._heartbeat_seconds = heartbeat_seconds
         self._batch = batch
         self._pause_factor = pause_factor
@@ -54,37 +54,37 @@ class CleanupLoop:
         self._more_to_do = False
         self._reservations = 0
         self._seats = 0
-        self._fruitless = 0
+        self._runs_without_progress = 0
 
     async def work(self, connection: Connection) -> float:
-        """One look, and a batch of the cleanup when there is something to do; seconds until the next call."""
+        """Look for expired holds, and retire one batch if there are some. Returns the seconds until the next call."""
         lapsed = self._more_to_do or await store.lapsed_reservations(connection) > 0
         began = self._clock()
         if not lapsed and began < self._next_heartbeat:
-            self._fruitless = 0
-            return self._look_seconds
+            self._runs_without_progress = 0
+            return self._poll_seconds
         result = await store.cleanup_once(connection, run_by=RUN_BY, limit=self._batch)
         ended = self._clock()
         self._next_heartbeat = ended + self._heartbeat_seconds
         self._more_to_do = result.reservations_expired == self._batch
-        self._tell(result)
+        self._log_backlog(result)
         if not result.reservations_expired and lapsed and (left := await store.lapsed_reservations(connection)):
-            return self._fruitless_pause(left)
-        self._fruitless = 0
-        return (ended - began) * self._pause_factor if self._more_to_do else self._look_seconds
+            return self._pause_without_progress(left)
+        self._runs_without_progress = 0
+        return (ended - began) * self._pause_factor if self._more_to_do else self._poll_seconds
 
-    def _tell(self, result: CleanupResult) -> None:
-        """One line in the log for a whole backlog, not one a batch."""
+    def _log_backlog(self, result: CleanupResult) -> None:
+        """Log one line for a whole backlog, not one per batch."""
         self._reservations += result.reservations_expired
         self._seats += result.seats_released
         if self._reservations and not self._more_to_do:
             _log.info("holds_expired", reservations=self._reservations, seats=self._seats)
             self._reservations = self._seats = 0
 
-    def _fruitless_pause(self, left: int) -> float:
-        """These holds are locked by others, or the cleanup failed: each look would write a run for nothing."""
-        self._fruitless += 1
-        pause = min(self._look_seconds * 2.0**self._fruitless, self._heartbeat_seconds)
+    def _pause_without_progress(self, left: int) -> float:
+        """Other transactions lock these holds, or the cleanup failed: pause longer, as each try records a run."""
+        self._runs_without_progress += 1
+        pause = min(self._poll_seconds * 2.0**self._runs_without_progress, self._heartbeat_seconds)
         _log.warning(
             "cleanup_made_no_progress",
             reservations_left=left,
@@ -95,7 +95,7 @@ class CleanupLoop:
 
 
 async def ensure_partitions(connection: Connection) -> float:
-    """Make the audit log's monthly partitions that are missing; seconds until the next time."""
+    """Make the audit log's missing monthly partitions. Returns the seconds until the next call."""
     for name in await store.ensure_partitions(connection):
         _log.info("audit_log_partition_made", partition=name)
     return DAY_SECONDS

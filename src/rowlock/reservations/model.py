@@ -1,7 +1,7 @@
-"""Reservations as the services and the database layer pass them around, and the tokens that prove a holder.
+"""The types of reservations that services and stores exchange, and the tokens that prove a holder.
 
-A token is 48 bytes in base64url: show id, reservation id and a secret of 128 bits. It leads to its show without any
-index of tokens, and only the SHA-256 of the secret is ever stored.
+A token is 48 bytes in base64url: show id, reservation id and a secret of 128 bits. So its show is found without an
+index of tokens, and only the SHA-256 of the secret is stored.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -21,19 +21,19 @@ TOKEN_LENGTH = 64
 
 @dataclass(frozen=True, slots=True)
 class ReservationToken:
-    """The capability to see, extend, change and release one hold."""
+    """Gives the right to see, extend, change and release one hold."""
 
     show_id: UUID
     reservation_id: UUID
     secret: bytes
 
     def __str__(self) -> str:
-        """The text that travels: 64 characters of base64url."""
+        """The token as clients send it: 64 characters of base64url."""
         return urlsafe_b64encode(self.show_id.bytes + self.reservation_id.bytes + self.secret).decode()
 
     @property
     def hash(self) -> bytes:
-        """What the database keeps of the secret: its SHA-256."""
+        """The SHA-256 of the secret, which the database stores."""
         return sha256(self.secret).digest()
 
     @classmethod
@@ -44,12 +44,12 @@ class ReservationToken:
 
     @classmethod
     def derive(cls, show_id: UUID, seed: bytes) -> "ReservationToken":
-        """The token that belongs to `seed` (32 secret bytes): a repeated request gets the same one again."""
+        """The token for `seed` (32 secret bytes): a repeated request gets the same token."""
         return cls(show_id, id_in_show(show_id, int.from_bytes(seed[:16])), seed[16:])
 
     @classmethod
     def parse(cls, text: str) -> "ReservationToken | None":
-        """The token that `text` spells, or None: a malformed token is as unknown as a foreign one."""
+        """The token in `text`, or None when it is malformed."""
         if len(text) != TOKEN_LENGTH or not text.isascii():
             return None
         try:
@@ -78,9 +78,9 @@ Wish = TypeVar("Wish", SeatIds, BestSeats, SeatIds | BestSeats)
 
 @dataclass(frozen=True, slots=True)
 class Intent(Generic[Wish]):
-    """A wish for seats of one show, all or nothing, as it is carried from the request to the database.
+    """A wish for seats of one show, all or nothing, from the request to the database.
 
-    token            minted before anything is asked, so that the intent can be repeated.
+    token            made before the first database call, so that the intent can be repeated.
     wish             the seats, or what kind of seats.
     idempotency_key  as the client sent it: the same intent may have been answered before.
     """
@@ -93,7 +93,7 @@ class Intent(Generic[Wish]):
 
 @dataclass(frozen=True, slots=True)
 class ReservationResult:
-    """What reserve, extend and change come to. Fields that an outcome has no use for are None or empty."""
+    """The result of reserve, extend and change. Fields that do not apply to the outcome are None or empty."""
 
     outcome: Outcome
     reservation_id: UUID
@@ -107,7 +107,7 @@ class ReservationResult:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseRequest:
-    """A wish to give a hold back, by whoever knows its token (`token_hash`) or is its holder (`holder_key`)."""
+    """A request to release a hold, with the hash of its token or the key of its holder as the proof."""
 
     reservation_id: UUID
     token_hash: bytes | None
@@ -117,7 +117,7 @@ class ReleaseRequest:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseResult:
-    """What a release comes to, and the seats it set free."""
+    """The result of a release, and the seats that were released."""
 
     outcome: Outcome
     reservation_id: UUID
@@ -152,7 +152,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class BlockResult:
-    """What blocking or unblocking came to, the seats it is about, and those that could not be had."""
+    """The result of blocking or unblocking, its seats, and those that were not available."""
 
     outcome: Outcome
     seat_ids: tuple[int, ...]
@@ -165,13 +165,13 @@ class CleanupResult:
 
     reservations_expired: int
     seats_released: int
-    # There may be a hundred thousand, and `asyncio.run` writes the repr of its result when it puts Ctrl-C back.
+    # Not in the repr: there may be 100,000 ids, and `asyncio.run` makes the repr of its result when it ends.
     reservation_ids: tuple[UUID, ...] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A place in the audit log. It is safe to continue from once a later horizon has reached `next_xid`."""
+    """A position in the audit log. It is safe to continue from once a later horizon has reached `next_xid`."""
 
     last_id: int
     next_xid: int

@@ -1,7 +1,7 @@
-"""What can be done with seats: reserve, extend, change and release them; keep them from sale; retire what ran out.
+"""The operations on seats: reserve, extend, change, release and block them, and retire expired holds.
 
-The database decides; this service keeps calls short, sends those that arrive together in one batch, and repeats what
-may be repeated. What is written here is shown at once by `availability`.
+The database decides each outcome. This service sends requests that arrive together in one batch, repeats calls where
+that is safe, and updates `availability` after its own writes.
 """
 
 import asyncio
@@ -39,8 +39,8 @@ from rowlock.reservations.model import (
 CLEANUP_BATCH = 2000
 """Holds that one call of a big cleanup retires: some tens of milliseconds of work. A thousand cost a tenth more."""
 
-# Each attempt at the best seats that loses them to another process is followed by a look at what is left, and another
-# buyer has won.
+# Attempts to reserve the best seats. After one that lost its seats to another process, they are chosen again from fresh
+# seat availability; each lost attempt means that another buyer has succeeded.
 BEST_AVAILABLE_ATTEMPTS = 50
 
 
@@ -55,7 +55,7 @@ class Reservations:
         self.availability = Availability(cells)
         self._cells = cells
         self._catalogue = catalogue
-        # Batches belong to a cell.
+        # All requests of a batch go to the same cell.
         self._reserves = {cell: Coalescer(partial(call_batch, cell, store.reserve_batch)) for cell in cells.each()}
         self._releases = {
             cell: Coalescer(partial(call_batch, cell, store.release_batch), in_flight=1) for cell in cells.each()
@@ -63,16 +63,16 @@ class Reservations:
         self._halls: dict[UUID, Hall] = {}
 
     async def close(self) -> None:
-        """Wait for what is in flight, and refuse what still waits."""
+        """Wait for the batches in flight, and refuse waiting requests."""
         await asyncio.gather(*(coalescer.close() for coalescer in self._reserves.values()))
         await asyncio.gather(*(coalescer.close() for coalescer in self._releases.values()))
 
     def is_full(self) -> bool:
-        """Whether so many reserves wait that further ones are refused with BusyError, whatever they wish for."""
+        """Whether so many requests wait that every further reserve is refused with BusyError."""
         return all(coalescer.is_full() for coalescer in self._reserves.values())
 
     async def reserve(self, intent: Intent[SeatIds]) -> ReservationResult:
-        """Reserve all seats of the intent or none. Repeating it answers the same."""
+        """Reserve all seats of the intent or none. Repeating it returns the same."""
         show_id = intent.token.show_id
         result = await self._reserves[self._cells.of(show_id)].submit(show_id, intent)
         if intent.idempotency_key is not None:
@@ -85,17 +85,17 @@ class Reservations:
     async def reserve_best(self, intent: Intent[BestSeats]) -> ReservationResult | None:
         """Choose the best free seats and reserve them; None when there is no such show.
 
-        The choice is made in memory and held back from all other choices of this process until the database has
-        decided, so that a rush is never offered the same seats. Between processes the database decides, and the loser
-        looks again. SEATS_UNAVAILABLE means that there are not so many left. Raises UnknownCategoryError; BusyError
-        when other processes were faster every time.
+        The choice is made in memory. Until the database has decided, no other request of this process is offered the
+        same seats. Of several processes that choose the same seats, the losers choose again. SEATS_UNAVAILABLE means
+        that there are not enough seats left. Raises UnknownCategoryError; BusyError when other processes took the
+        seats in every attempt.
         """
         show_id = intent.token.show_id
         published = await self._catalogue.plan_of(show_id)
         if published is None:
             return None
         choose = self._choice(published, intent.wish)
-        # What is in memory is good enough to propose from; only a refusal is worth a look at the database.
+        # Seats in memory may be out of date; they are read anew only before a refusal.
         seats = self.availability.known(show_id) or await self.availability.get(show_id)
         for _ in range(BEST_AVAILABLE_ATTEMPTS):
             if seats is None:
@@ -103,17 +103,17 @@ class Reservations:
             chosen = choose(seats)
             if chosen is None:
                 seats = await self.availability.get(show_id, fresh=True)
-                chosen = await _last_chance(seats, choose) if seats is not None else None
+                chosen = await _choose_after_decisions(seats, choose) if seats is not None else None
             if seats is None or chosen is None:
                 return await self._best_refusal(intent)
             result = await self._claim(seats, Intent(intent.token, intent.holder, chosen, intent.idempotency_key))
             if result.outcome != Outcome.SEATS_UNAVAILABLE:
                 return result
             seats = await self.availability.get(show_id, fresh=True)
-        raise BusyError("other processes took the seats first, every time")
+        raise BusyError("other processes took the seats in every attempt")
 
     def _choice(self, published: PublishedPlan, wish: BestSeats) -> Callable[[ShowAvailability], SeatIds | None]:
-        """How to choose seats for a wish. Raises UnknownCategoryError."""
+        """A function that chooses seats for a wish. Raises UnknownCategoryError."""
         hall = self._halls.get(published.plan_id)
         if hall is None:
             hall = self._halls[published.plan_id] = Hall(published.plan)
@@ -128,8 +128,8 @@ class Reservations:
         try:
             result = await self.reserve(intent)
             if result.outcome == Outcome.INVALID_INPUT:
-                # This very intent, sent twice at once, was offered other seats each time and sent in one batch.
-                # The first of the two has been decided, and now this one answers the same.
+                # The same request was sent twice at once, with different seats chosen, in one batch. The first has been
+                # decided; repeated now, the second returns the same.
                 result = await self.reserve(intent)
             if result.outcome == Outcome.SEATS_UNAVAILABLE:
                 seats.lost(result.unavailable_seat_ids)
@@ -138,7 +138,7 @@ class Reservations:
             seats.let_go(intent.wish)
 
     async def _best_refusal(self, intent: Intent[BestSeats]) -> ReservationResult:
-        """The answer when nothing is left: an intent that was answered before gets its hold again."""
+        """The result when no seats are left: a repeated intent gets its earlier hold, any other SEATS_UNAVAILABLE."""
         hold = await self.find(intent.token) if intent.idempotency_key is not None else None
         if hold is None:
             return ReservationResult(Outcome.SEATS_UNAVAILABLE, intent.token.reservation_id, datetime.now(UTC))
@@ -181,7 +181,7 @@ class Reservations:
         return await self._release(token.show_id, ReleaseRequest(token.reservation_id, token.hash, None, holder))
 
     async def release_by_id(self, reservation_id: UUID, holder: Holder) -> ReleaseResult:
-        """Release a hold by its id, for its holder. The id leads to its show."""
+        """Release a hold by its id, for its holder. The id contains the key of its show."""
         key = show_key(reservation_id)
         shows = await call(
             self._cells.catalogue.app,
@@ -247,8 +247,10 @@ class Reservations:
         return _sum([await _clean_up_cell(cell, run_by=run_by, batch=batch) for cell in self._cells.each()])
 
 
-async def _last_chance(seats: ShowAvailability, choose: Callable[[ShowAvailability], SeatIds | None]) -> SeatIds | None:
-    """What can be chosen once others have been decided: those who seem to take the last seats may be refused."""
+async def _choose_after_decisions(
+    seats: ShowAvailability, choose: Callable[[ShowAvailability], SeatIds | None]
+) -> SeatIds | None:
+    """Choose when requests in progress have been decided: if some are refused, their seats are available again."""
     while (chosen := choose(seats)) is None:
         if not await seats.decision():
             return None
@@ -256,8 +258,8 @@ async def _last_chance(seats: ShowAvailability, choose: Callable[[ShowAvailabili
 
 
 async def _clean_up_cell(cell: Database, *, run_by: str, batch: int) -> CleanupResult:
-    """Clean up one cell. When there is more than a batch, two connections share the work: it is the server's
-    processor that takes the time, and each skips what the other has locked."""
+    """Clean up one cell. With more than one batch to do, two connections share the work: the limit is the server's
+    processor time, and each call skips the holds that the other has locked."""
     async with cell.app() as one:
         results = [await store.cleanup_once(one, run_by=run_by, limit=batch)]
         if results[0].reservations_expired == batch:

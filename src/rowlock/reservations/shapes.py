@@ -1,4 +1,4 @@
-"""The JSON shapes of reservations: what the endpoints take and what they give. They are also their OpenAPI schemas."""
+"""The JSON types of reservations: request and response bodies, from which their OpenAPI schemas are made too."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -15,7 +15,7 @@ SessionId = Annotated[
         min_length=1,
         max_length=128,
         pattern=r"^[!-~]+(?!\n)$",  # Python's $ alone would let a line break pass behind the last character.
-        description="Who holds, in the words of your system. Without it the session cookie says.",
+        description="The holder, as an id of your system. Without it the session cookie identifies the holder.",
         extra_json_schema={"not": {"pattern": "^web_"}},
     ),
 ]
@@ -53,7 +53,7 @@ class ChangeBody(Struct):
     remove: SeatIds = []
 
 
-# What the types cannot say: at least one seat in all; one way to name the hold, not two.
+# Rules that the types cannot express: at least one seat in all; exactly one of two ways to name the hold.
 SOME_SEAT = Meta(
     extra_json_schema={
         "anyOf": [{"required": [name], "properties": {name: {"minItems": 1}}} for name in ("add", "remove")]
@@ -105,7 +105,7 @@ class Extended(Struct, kw_only=True):
 
 
 class Released(Struct, kw_only=True):
-    """The seats that are free again. A hold that had lapsed gives back what nobody has taken since."""
+    """The seats that were released. Of a lapsed hold, only those that no other hold has claimed since."""
 
     success: bool = True
     released_seat_ids: Sequence[int]

@@ -1,4 +1,4 @@
-"""The SQL of reservations: calls of the functions that claim seats and give them back, and reads of what there is."""
+"""The SQL of reservations: calls of the functions that reserve, change and release seats, and reads."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -64,17 +64,17 @@ async def reserve_batch(
 
 
 def _array(elements: list[str]) -> str:
-    """A PostgreSQL array literal. Writing it ourselves costs a tenth of what the driver takes for a list."""
+    """A PostgreSQL array literal. Making it here takes a tenth of the time that the driver takes for a list."""
     return f"{{{','.join(elements)}}}"
 
 
 def _hex(data: bytes | None) -> str:
-    """Some bytes as an element of an array literal."""
+    """Bytes as an element of an array literal."""
     return "NULL" if data is None else f'"\\\\x{data.hex()}"'
 
 
 def _quoted(text: str | None) -> str:
-    """One text as an element of an array literal."""
+    """A text as an element of an array literal."""
     if text is None:
         return "NULL"
     if "\\" in text or '"' in text:
@@ -203,7 +203,7 @@ async def block(
         query("reservations.block_seats"), (show_id, list(seat_ids), reason, "box office", ip_address, None)
     )
     row = await cursor.fetchone()
-    assert row is not None, "the function answers with one row"
+    assert row is not None, "the function returns one row"
     return BlockResult(Outcome(row[0]), tuple(row[1]), tuple(row[2] or ()))
 
 
@@ -215,7 +215,7 @@ async def unblock(
         query("reservations.unblock_seats"), (show_id, list(seat_ids), "box office", ip_address, None)
     )
     row = await cursor.fetchone()
-    assert row is not None, "the function answers with one row"
+    assert row is not None, "the function returns one row"
     return BlockResult(Outcome(row[0]), tuple(row[1]))
 
 
@@ -236,7 +236,7 @@ async def seat_changes(connection: Connection, show_id: UUID, after_id: int | No
 
 
 async def seat_states(connection: Connection, show_id: UUID) -> SeatChanges | None:
-    """Every claim, from the view that also stays after a rollback; None when there is no such show."""
+    """Every claim, from a view that a rollback to version 1 keeps; None when there is no such show."""
     cursor = await connection.cursor(binary=True).execute(query("reservations.seat_states"), (show_id,))
     rows = await cursor.fetchall()
     if not rows:
@@ -251,7 +251,7 @@ async def cleanup_once(connection: Connection, *, run_by: str, limit: int) -> Cl
     """Retire up to `limit` holds that have run out, oldest first, in one transaction."""
     cursor = await connection.execute(query("reservations.clean_up"), {"limit": limit, "run_by": run_by})
     row = await cursor.fetchone()
-    assert row is not None, "the function answers with one row"
+    assert row is not None, "the function returns one row"
     return CleanupResult(row[0], row[1], tuple(row[2]))
 
 
@@ -272,6 +272,6 @@ async def lapsed_reservations(connection: Connection) -> int:
 
 
 async def ensure_partitions(connection: Connection) -> tuple[str, ...]:
-    """Make the audit log's partitions of this month and the next two; the names of those made."""
+    """Make the audit log's partitions of this month and the next two. Returns the names of those made."""
     cursor = await connection.execute(query("reservations.ensure_partitions"))
     return tuple(name for (name,) in await cursor.fetchall())

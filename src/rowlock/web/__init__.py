@@ -1,1 +1,1 @@
-"""HTTP without a noun: the fast path, the middleware, problems, sessions, and the OpenAPI document."""
+"""HTTP shared by all features: the fast path, the middleware, problems, sessions, and the OpenAPI document."""

@@ -1,4 +1,4 @@
-"""The access log: one JSON line for each request, written in bundles."""
+"""The access log: one JSON line for each request, several lines per write."""
 
 import sys
 from asyncio import get_running_loop
@@ -10,7 +10,7 @@ FLUSH_SECONDS = 0.2
 
 
 class AccessLine(msgspec.Struct):
-    """One line of the access log. `path` is the route, not the address: addresses carry tokens."""
+    """One line of the access log. `path` is the route, not the URL, because URLs contain tokens."""
 
     event: str
     time: float
@@ -22,7 +22,7 @@ class AccessLine(msgspec.Struct):
 
 
 class AccessLog:
-    """Writes access lines in bundles: a write for each line would cost more than the request."""
+    """Writes several access lines at once: a write for each line would cost more than the request."""
 
     def __init__(self, write: Callable[[bytes], object] | None = None) -> None:
         self._write = write or (lambda data: sys.stderr.buffer.write(data) and sys.stderr.buffer.flush())
@@ -30,13 +30,13 @@ class AccessLog:
         self._lines: list[AccessLine] = []
 
     def add(self, line: AccessLine) -> None:
-        """Take a line; it is written within FLUSH_SECONDS."""
+        """Add a line; it is written within FLUSH_SECONDS."""
         self._lines.append(line)
         if len(self._lines) == 1:
             get_running_loop().call_later(FLUSH_SECONDS, self.flush)
 
     def flush(self) -> None:
-        """Write what has gathered."""
+        """Write the lines added since the last write."""
         lines, self._lines = self._lines, []
         if lines:
             self._write(self._encoder.encode_lines(lines))

@@ -1,4 +1,4 @@
-"""The operator's key: what every endpoint under /api/admin asks for."""
+"""The admin key, which every endpoint under /api/admin requires."""
 
 import hmac
 from collections.abc import Callable, Coroutine
@@ -18,7 +18,7 @@ AdminGuard = Callable[[str | None], Coroutine[Any, Any, None]]
 
 
 def admin_guard(key_hash: bytes | None) -> AdminGuard:
-    """A FastAPI dependency that refuses every request without the key of this SHA-256; without a hash, all of them."""
+    """A FastAPI dependency that refuses requests without the key of this SHA-256; without a hash, all requests."""
 
     async def guard(key: Annotated[str | None, Security(_api_key)]) -> None:
         given = sha256((key or "").encode()).digest()

@@ -1,8 +1,8 @@
-"""The fast path: routes of the hot endpoints, straight on ASGI with msgspec.
+"""The fast path: routes of the most used endpoints, directly on ASGI with msgspec.
 
-A route of FastAPI costs more than the database does once requests travel in batches, so the seat endpoints skip it.
-They are described by the same facts (`Endpoint`) that make their OpenAPI entries in `openapi`, and refuse with the
-same problems as everything else.
+With batched requests a FastAPI route costs more than the database call, so the seat endpoints do not use FastAPI.
+`openapi` makes their OpenAPI entries from the same `Endpoint` objects, and they refuse with the same problems as all
+other endpoints.
 """
 
 import re
@@ -31,7 +31,7 @@ Headers = Mapping[bytes, bytes]
 
 @dataclass(slots=True)
 class Reply:
-    """An answer: status, body and headers beyond those that every answer has."""
+    """A response: status, body, and headers in addition to those of every response."""
 
     status: int
     body: bytes
@@ -50,14 +50,14 @@ class Request:
     new_cookie: bytes | None = None
 
     def holder(self, session_id: str | None) -> Holder:
-        """Who asks: the session id in the body, else the session cookie, else a new session."""
+        """The holder: of the session id in the body, else of the session cookie, else of a new session."""
         key = self._session(session_id)
         if key is None:
             key, self.new_cookie = self.sessions.start()
         return self._holder(key)
 
     def bearer(self, session_id: str | None = None) -> Holder:
-        """Who asks, where a token is proof enough: as `holder`, but no session is needed and none is started."""
+        """The holder where a token is the proof: as `holder`, but without a session its key is empty."""
         return self._holder(self._session(session_id))
 
     def _session(self, session_id: str | None) -> str | None:
@@ -88,14 +88,14 @@ class Request:
 
 
 def client_address(scope: Scope) -> str | None:
-    """The client's IP address as PostgreSQL's inet takes it. A Unix socket or a test client has none."""
+    """The client's IP address in a form that PostgreSQL's inet accepts. A Unix socket or a test client has none."""
     client = scope.get("client")
     return _address(client[0]) if client else None
 
 
 @lru_cache(maxsize=10_000)
 def _address(host: str) -> str | None:
-    # A proxy passes on what its client said, which may be anything; and inet knows no zones (fe80::1%eth0).
+    # X-Forwarded-For may contain any text that a client sent; and inet has no zones (fe80::1%eth0).
     try:
         ip_address(host)
     except ValueError:
@@ -108,13 +108,13 @@ Handler = Callable[[Request], Awaitable[Reply]]
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One hot endpoint: how it is found, what it takes and gives. Also the source of its OpenAPI entry.
+    """One endpoint of the fast path: route, handler and types. Also the source of its OpenAPI entry.
 
     path      may have one variable part, written {name}.
     takes     msgspec type of the JSON body, None where there is none; `optional_body` where it may be left out.
     gives     msgspec type of the JSON answer, sent with `status`.
-    problems  codes it may refuse with, beyond those that every endpoint may.
-    is_full   tells whether requests are refused now; asked right after the headers, before the body is read.
+    problems  codes it may refuse with, in addition to those of every endpoint.
+    is_full   whether requests are refused now; called after the headers and before the body is read.
     """
 
     method: str
@@ -134,7 +134,7 @@ class Endpoint:
 
 
 class FastPath:
-    """Finds the endpoint for a path and decodes what it takes."""
+    """Finds the endpoint for a path and decodes the request body."""
 
     def __init__(self, endpoints: Iterable[Endpoint], sessions: Sessions) -> None:
         self.endpoints = tuple(endpoints)
@@ -147,7 +147,7 @@ class FastPath:
             paths.setdefault(endpoint.path, {})[endpoint.method] = endpoint
             if endpoint.takes is not None:
                 self._decoders[endpoint.method + endpoint.path] = msgspec.json.Decoder(endpoint.takes)
-        # One pattern for all paths with a variable part: the number of the group that matched tells which it was.
+        # One pattern for all paths with a variable part: the number of the matching group selects the endpoint.
         self._variable = re.compile("|".join(map(_pattern, variable)))
         self._of_group = tuple(variable.values())
 
@@ -178,7 +178,7 @@ class FastPath:
     ) -> Request:
         """The request as the endpoint's handler takes it.
 
-        Raises ProblemError when it is malformed, and BUSY before anything of the body is read or parsed.
+        Raises ProblemError when it is malformed; BUSY is raised before the body is read.
         """
         if endpoint.is_full is not None and endpoint.is_full():
             raise ProblemError("BUSY")
@@ -210,7 +210,7 @@ async def read_body(headers: Headers, receive: Receive) -> bytes:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            # Half a body may read as a whole one, and no body as consent to extend. No client waits for the answer.
+            # A part of a body could be valid JSON, and an empty one a valid request to extend. The client is gone.
             raise ProblemError("INVALID_INPUT", "The connection ended before the body did.")
         body += message.get("body", b"")
         if len(body) > MAX_BODY_BYTES:

@@ -1,4 +1,4 @@
-"""What FastAPI is taught: to refuse with problems, and to describe the fast path's endpoints beside its own."""
+"""Configures FastAPI: errors become problems, and its OpenAPI document includes the fast path's endpoints."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 
 
 def describe(app: FastAPI, fast_path: FastPath) -> None:
-    """Let the OpenAPI document have the fast path's endpoints as well."""
+    """Add the fast path's endpoints to the OpenAPI document."""
     fastapi_document = app.openapi
 
     def document() -> dict[str, Any]:
@@ -76,7 +76,7 @@ def answer_with_problems(app: FastAPI) -> None:
 
 
 def add_problem_page(app: FastAPI) -> None:
-    """The page that the `type` of every problem leads to."""
+    """Serve the page that the `type` of every problem refers to."""
     page = problem_page()
 
     @app.get("/problems", include_in_schema=False)

@@ -1,6 +1,6 @@
 """The outermost ASGI application: gives every request its id, serves the fast path, and writes the access log.
 
-Everything that is not on the fast path goes on to FastAPI.
+Requests that are not for the fast path are passed to FastAPI.
 """
 
 import re
@@ -25,7 +25,7 @@ MAX_ADMIN_BODY_BYTES = 256 * 1024
 
 
 class RequestMiddleware:
-    """Serves what the fast path knows, and passes everything else to `app`."""
+    """Serves the endpoints of the fast path, and passes all other requests to `app`."""
 
     def __init__(self, fast_path: FastPath, app: ASGIApp, access_log: AccessLog | None) -> None:
         self._fast_path = fast_path
@@ -70,8 +70,8 @@ class RequestMiddleware:
             try:
                 await self._app(scope, _limited(receive), send_with_id)
             except Exception:
-                # Starlette raises a bug again after it was logged and answered. The server would only cut the
-                # connection, and with it the client's next request.
+                # Starlette logs and answers an unexpected exception, then raises it again. uvicorn would close the
+                # connection, and the client's next request on it would fail.
                 if not ended:
                     raise
             finally:
@@ -95,9 +95,9 @@ class RequestMiddleware:
             route = endpoint.path
             request = await self._fast_path.request(endpoint, value, scope, headers, receive)
             reply = await endpoint.handler(request)
-        except Exception as error:  # noqa: BLE001 - whatever went wrong, the client gets an answer.
-            # The problem gets no name in this frame: error → traceback → frame → problem → error would be a cycle of
-            # 40 objects, which only the garbage collector frees. In a rush it stopped all requests for 20 ms at a time.
+        except Exception as error:  # noqa: BLE001 - the client gets a response to every error.
+            # The problem is not bound to a name here: error → traceback → frame → problem → error would be a cycle of
+            # 40 objects, freed only by the garbage collector, which stopped all requests for 20 ms at a time in a rush.
             return _error_reply(error, request_id, route), route
         if request.new_cookie is not None:
             reply.headers.append((b"set-cookie", request.new_cookie))
@@ -126,7 +126,7 @@ def problem_reply(error: ProblemError, request_id: str) -> Reply:
 
 
 def _limited(receive: Receive) -> Receive:
-    """`receive` for FastAPI, which reads bodies before the admin key is checked."""
+    """`receive` with a size limit, for FastAPI, which reads bodies before the admin key is checked."""
     read = 0
 
     async def limited() -> Message:
@@ -134,7 +134,7 @@ def _limited(receive: Receive) -> Receive:
         message = await receive()
         read += len(message.get("body", b""))
         if read > MAX_ADMIN_BODY_BYTES:
-            # FastAPI calls every other exception that comes from here a malformed body.
+            # FastAPI reports any other exception raised here as a malformed body.
             raise HTTPException(413, f"A request body has at most {MAX_ADMIN_BODY_BYTES // 1024} KiB here.")
         return message
 
@@ -144,7 +144,7 @@ def _limited(receive: Receive) -> Receive:
 def _headers(reply: Reply, request_id: str) -> list[tuple[bytes, bytes]]:
     headers = [*reply.headers, (b"x-request-id", request_id.encode()), *_SECURITY_HEADERS]
     if reply.status != 304:
-        # There it would be the length of what was not sent again.
+        # A 304 would have to state the length of the body that it does not send.
         headers.append((b"content-length", str(len(reply.body)).encode()))
     return headers
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document: FastAPI's own routes, and the endpoints of the fast path from the facts they declare."""
+"""The OpenAPI document: adds the endpoints of the fast path to FastAPI's routes."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,7 +8,7 @@ import msgspec
 from rowlock.web.fast_path import Endpoint
 from rowlock.web.problems import MEDIA_TYPE, PROBLEM_TYPES, Problem
 
-# Any request may meet these: a bug, a database that does not answer, a path or a method that is not there.
+# Every endpoint may refuse with these: after a bug, or when the database does not answer.
 COMMON = ("INTERNAL_ERROR", "BUSY")
 _REF = "#/components/schemas/{name}"
 
@@ -56,7 +56,7 @@ def add_fast_endpoints(document: dict[str, Any], endpoints: Iterable[Endpoint]) 
 
 
 def drop_validation_errors(document: dict[str, Any]) -> None:
-    """Replace FastAPI's 422 by the problem that we answer: 400 INVALID_INPUT."""
+    """Replace FastAPI's 422 by the problem that is sent instead: 400 INVALID_INPUT."""
     for path in document["paths"].values():
         for operation in path.values():
             if operation["responses"].pop("422", None) is not None:
@@ -79,7 +79,7 @@ def _responses(endpoint: Endpoint, schema_of: dict[int, Any]) -> dict[str, Any]:
 
 
 def _links_of_a_hold(endpoints: list[Endpoint]) -> dict[str, Any]:
-    """What can be done with the token in an answer."""
+    """The OpenAPI links from the token in a response to the endpoints that take it."""
     from_answer = "$response.body#/reservation_token"
     links = {}
     for endpoint in endpoints:

@@ -1,4 +1,4 @@
-"""Parts of paths that several nouns read."""
+"""Path parameters that several features use."""
 
 from typing import Annotated
 from uuid import UUID
@@ -12,7 +12,7 @@ ShowId = Annotated[str, Path(description="The show's UUID.", max_length=100)]
 
 
 def parse_show_id(text: str) -> UUID:
-    """The show id that `text` spells. Raises ProblemError: an id that cannot be is as unknown as any other."""
+    """The show id in `text`. Raises ProblemError SHOW_NOT_FOUND, also for a text that is not a UUID."""
     try:
         return UUID(text)
     except ValueError as error:

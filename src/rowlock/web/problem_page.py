@@ -1,4 +1,4 @@
-"""The page that the `type` of every problem leads to: what each code means, made from the table in `problems`."""
+"""The page that the `type` of every problem refers to: the meaning of each code, from the table in `problems`."""
 
 from html import escape
 from http import HTTPStatus
@@ -47,7 +47,7 @@ def problem_page() -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<link rel="icon" href="data:,"><style>{_STYLE}</style></head><body><main><h1>Problems</h1>'
         f"<p>Every refusal is sent as <code>{MEDIA_TYPE}</code> with one of these codes. Decide by <code>code</code>, "
-        "show <code>detail</code> to people, and quote <code>request_id</code> when you ask us.</p>"
+        "show <code>detail</code> to people, and quote <code>request_id</code> when you ask for help.</p>"
         f"<pre>{escape(_EXAMPLE)}</pre>{groups}</main></body></html>"
     )
 

@@ -1,7 +1,7 @@
-"""Problems (RFC 9457): the one table from outcome to HTTP status and words, and how a problem is written.
+"""Problems (RFC 9457): the table from outcome to HTTP status and text, and how a problem is encoded.
 
-Every refusal of the API is an `application/problem+json` with a stable `code`. The codes of domain.outcomes come from
-the database; the others are HTTP's own.
+Every refusal of the API is an `application/problem+json` with a stable `code`. The codes of base.outcomes come from
+the database; the others exist only in HTTP.
 """
 
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ MEDIA_TYPE = "application/problem+json"
 
 @dataclass(frozen=True, slots=True)
 class ProblemType:
-    """What one code means. `detail` is said when the place that refuses has nothing more exact to say."""
+    """The meaning of one code. `detail` is sent unless the ProblemError has a more exact one."""
 
     code: str
     status: int
@@ -26,7 +26,7 @@ class ProblemType:
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
-_COME_AGAIN = ((b"retry-after", b"1"),)
+_RETRY_SOON = ((b"retry-after", b"1"),)
 
 PROBLEM_TYPES: dict[str, ProblemType] = {
     problem.code: problem
@@ -107,8 +107,8 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
             "BUSY",
             503,
             "Busy",
-            "The service is too busy to take this request. Nothing happened; send it again in a moment.",
-            _COME_AGAIN,
+            "The service is too busy to take this request. Nothing was changed; send it again in a moment.",
+            _RETRY_SOON,
         ),
         ProblemType(
             "OUTCOME_UNKNOWN",
@@ -116,7 +116,7 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
             "Outcome unknown",
             "The database connection was lost before the answer came. Look at the reservation, or repeat the request "
             "with the same Idempotency-Key.",
-            _COME_AGAIN,
+            _RETRY_SOON,
         ),
         ProblemType(
             "FUNCTIONS_MISSING",
@@ -124,7 +124,7 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
             "Functions missing",
             "The database functions are not installed. Version 1 works; the operator runs `rowlock migrate`.",
         ),
-        ProblemType("NOT_READY", 503, "Not ready", "The service cannot serve requests yet.", _COME_AGAIN),
+        ProblemType("NOT_READY", 503, "Not ready", "The service cannot serve requests yet.", _RETRY_SOON),
     )
 }
 
@@ -144,7 +144,7 @@ class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 @dataclass(slots=True)
 class ProblemError(Exception):
-    """Raised by an endpoint to refuse a request. `extra` are further members of the problem."""
+    """Raised by an endpoint to refuse a request. `extra` has further members of the problem."""
 
     code: str
     detail: str | None = None
@@ -158,7 +158,7 @@ class ProblemError(Exception):
 
 
 def as_problem(error: Exception) -> ProblemError | None:
-    """The problem that an expected exception of a service means; None for a bug."""
+    """The problem for an expected exception of a service; None for any other exception."""
     if isinstance(error, ProblemError):
         return error
     if isinstance(error, BusyError):

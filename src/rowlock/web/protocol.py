@@ -9,7 +9,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 
 class JoiningTransport:
-    """A transport that gathers what is written in one turn of the loop. Everything else is the transport's own."""
+    """A transport that joins all writes of one iteration of the event loop. Other calls go to the wrapped transport."""
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
@@ -17,7 +17,7 @@ class JoiningTransport:
         self._pending: list[bytes] = []
 
     def write(self, data: bytes) -> None:
-        """Write at the end of this turn of the loop."""
+        """Write at the end of this iteration of the event loop."""
         if not self._pending:
             self._loop.call_soon(self._flush)
         self._pending.append(data)
@@ -39,8 +39,8 @@ class JoiningTransport:
 
 
 class SingleWriteProtocol(HttpToolsProtocol):
-    """Give it to `uvicorn.Config(http=…)`."""
+    """The protocol class for `uvicorn.Config(http=…)`."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn's own type.
-        """Take on a connection."""
-        super().connection_made(JoiningTransport(transport, self.loop))  # type: ignore[arg-type] # One in all but name.
+        """Wrap the transport of a new connection."""
+        super().connection_made(JoiningTransport(transport, self.loop))  # type: ignore[arg-type] # It has a transport's methods.

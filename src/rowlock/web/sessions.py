@@ -1,7 +1,7 @@
-"""Who holds: the session cookie of browsers, and the session ids that integrators bring along.
+"""Sessions, which identify holders: cookies for browsers, and session ids that integrators send.
 
 A browser's cookie is a signed random value; the holder's key is a hash of it, so that nothing in the database or the
-log can be used as a cookie. Integrators' own session ids are used as they are and must not look like such a key.
+log can be used as a cookie. Integrators' session ids are used unchanged and must not begin like such a key.
 """
 
 from functools import lru_cache
@@ -21,7 +21,7 @@ class Sessions:
     def __init__(self, secret_key: str, *, secure: bool) -> None:
         self._signer = Signer(secret_key, salt="rowlock.session", digest_method=sha256)
         self._secure = secure
-        # The same browser asks many times within a rush; a signature that was right stays right.
+        # A browser sends the same cookie many times; the result for a cookie never changes.
         self.holder_of = lru_cache(maxsize=10_000)(self._holder_of)
 
     def start(self) -> tuple[str, bytes]:

@@ -1,1 +1,1 @@
-"""Seat availability: which seats of a show are free now, held in memory for viewers and for best-available."""
+"""Seat availability: the state of the seats of shows, in memory, for seat maps and for best-available."""

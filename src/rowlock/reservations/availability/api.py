@@ -1,4 +1,4 @@
-"""The status of every seat of a show: as JSON for people, and as an array of 2 bits a seat for maps."""
+"""The status of every seat of a show: as JSON, or as an array of 2 bits per seat for seat maps."""
 
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -25,7 +25,7 @@ class SeatStatus(Struct):
 
 
 class SeatStatuses(Struct, kw_only=True):
-    """Every seat of a show, in order of seat_id. `version` names this state: the same state, the same version."""
+    """Every seat of a show, in order of seat_id. Equal states have the same `version`."""
 
     show_id: UUID
     version: str
@@ -49,7 +49,7 @@ class SeatStatusEndpoints:
                 "/api/shows/{show_id}/seats",
                 self.seats,
                 "Status of every seat",
-                "JSON, or with `Accept: application/octet-stream` 2 bits a seat by seat_id (0 available, 1 reserved, "
+                "JSON, or with `Accept: application/octet-stream` 2 bits per seat by seat_id (0 available, 1 reserved, "
                 "2 sold, 3 blocked; seat 1 in the lowest bits of the first byte). Send the ETag back in If-None-Match.",
                 gives=SeatStatuses,
                 problems=(Outcome.SHOW_NOT_FOUND,),
@@ -68,7 +68,7 @@ class SeatStatusEndpoints:
             raise ProblemError(Outcome.SHOW_NOT_FOUND)
         statuses = show.current()
         as_bits = OCTETS in request.headers.get(b"accept", b"")
-        etag, caching = _names(statuses.version, as_bits)
+        etag, caching = _etag_and_caching(statuses.version, as_bits)
         if etag in request.headers.get(b"if-none-match", b""):
             return Reply(304, b"", list(caching))
         if as_bits:
@@ -85,9 +85,9 @@ class SeatStatusEndpoints:
 
 
 @lru_cache(maxsize=1_000)
-def _names(version: str, as_bits: bool) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]:
-    """The ETag of a state, and the headers that tell a cache about it."""
-    # The two forms of one state are different bytes, so they need different names.
+def _etag_and_caching(version: str, as_bits: bool) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]:
+    """The ETag of a state, and its caching headers."""
+    # The two representations of a state have different bytes, so they need different ETags.
     etag = f'"{version}{"-b" if as_bits else ""}"'.encode()
     return etag, ((b"etag", etag), *_CACHING)
 

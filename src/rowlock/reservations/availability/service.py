@@ -1,7 +1,7 @@
-"""Keeps the seats of each show that is looked at in memory, current by the change feed and right after own writes.
+"""Keeps the seats of requested shows in memory, updated from the change feed and by this process's own writes.
 
-A thousand viewers cost the database one query: the first that finds them older than REFRESH_SECONDS asks, and all that
-come meanwhile wait for that answer.
+A thousand viewers cost the database one query: the first request that finds the seats older than REFRESH_SECONDS reads
+them, and requests that arrive meanwhile wait for the same reading.
 """
 
 import asyncio
@@ -25,20 +25,20 @@ SHOWS_LIMIT = 200
 
 
 class Availability:
-    """The seats of every show that is looked at. BusyError is raised when the database cannot answer."""
+    """The seats of requested shows, at most SHOWS_LIMIT. Reads raise BusyError when the database cannot answer."""
 
     def __init__(self, cells: Cells) -> None:
         self._cells = cells
         self._shows: dict[UUID, ShowAvailability] = {}
         self._readings = 0
-        # The number of the first reading that will do, of shows that this process has changed since.
+        # For shows that this process has changed: the number of the first reading that includes the change.
         self._wanted: dict[UUID, int] = {}
         self._refreshing: dict[UUID, asyncio.Task[ShowAvailability | None]] = {}
 
     async def get(self, show_id: UUID, *, fresh: bool = False) -> ShowAvailability | None:
         """The seats of a show, at most REFRESH_SECONDS old; None when there is no such show.
 
-        With `fresh` they are read after this call.
+        With `fresh` they are read after the start of this call.
         """
         oldest = monotonic() - REFRESH_SECONDS
         wanted = self._readings + 1 if fresh else 0
@@ -50,28 +50,28 @@ class Availability:
                 return None
 
     def current(self, show_id: UUID) -> ShowAvailability | None:
-        """What `get` gives without waiting, which is what nearly all viewers need; None when it would have to wait."""
+        """What `get` returns without waiting, as for nearly all viewers; None when it would have to wait."""
         show = self._shows.get(show_id)
         if show is not None and self._is_new_enough(show_id, show, monotonic() - REFRESH_SECONDS):
             return show
         return None
 
     def known(self, show_id: UUID) -> ShowAvailability | None:
-        """What is in memory, if anything. When it is too old, a reading begins for the requests that follow."""
+        """The seats in memory, if any, however old. If they are too old, start a reading for later requests."""
         show = self._shows.get(show_id)
         if show is not None and not self._is_new_enough(show_id, show, monotonic() - REFRESH_SECONDS):
             self._reading_of(show_id)
         return show
 
     def claimed(self, show_id: UUID, seat_ids: Sequence[int], until: datetime) -> None:
-        """This process has reserved seats."""
+        """Record that this process has reserved seats."""
         if (show := self._shows.get(show_id)) is not None:
             show.write(seat_ids, RESERVED, until)
         else:
             self.changed(show_id)
 
     def changed(self, show_id: UUID | None) -> None:
-        """This process has changed something in a show, or in any: look before the next answer."""
+        """Record that this process has changed a show (None: any show): read it before the next answer."""
         shown = self._shows.keys() | self._refreshing.keys()
         for changed in shown if show_id is None else shown & {show_id}:
             self._wanted[changed] = self._readings + 1
@@ -80,7 +80,7 @@ class Availability:
         return show.refreshed_at > oldest and show.reading >= self._wanted.get(show_id, 0)
 
     def _reading_of(self, show_id: UUID) -> "asyncio.Task[ShowAvailability | None]":
-        """The reading that is under way, else a new one."""
+        """The reading in progress, else a new one."""
         task = self._refreshing.get(show_id)
         if task is None or task.done():
             task = self._refreshing[show_id] = asyncio.create_task(self._refresh(show_id))
@@ -91,7 +91,7 @@ class Availability:
         if self._refreshing.get(show_id) is done:
             del self._refreshing[show_id]
         if not done.cancelled() and (error := done.exception()) is not None:
-            # The requests that wait for it raise it; a reading in the background has none.
+            # Requests that wait for this reading raise the error; a background reading has no such requests.
             log.debug("seat_status_not_read", error=type(error).__name__)
 
     async def _refresh(self, show_id: UUID) -> ShowAvailability | None:
@@ -111,7 +111,7 @@ class Availability:
                 reads=True,
             )
         except FunctionsMissingError:
-            # After a rollback version 1 goes on selling, so its buyers go on looking: at a whole snapshot each time.
+            # After a rollback version 1 still sells. Without the change feed each reading is a whole snapshot.
             whole = True
             changes = await call(
                 self._cells.of(show_id).app,

@@ -1,6 +1,6 @@
 """Seat availability of one show in memory: a snapshot of its seats, kept current by readings of the change feed.
 
-It may lag behind the database, and nothing is ever sold by it. When a reading is due is decided by `service`.
+It may lag behind the database, which alone decides every sale. `service` decides when a reading is due.
 """
 
 import asyncio
@@ -13,36 +13,36 @@ from rowlock.reservations.best_available import Chooser
 from rowlock.reservations.hall import Hall
 from rowlock.reservations.model import Position, SeatChanges
 
-# A whole new snapshot now and then mends whatever the feed could not tell. It costs in proportion to the hall.
+# A new snapshot at this interval corrects what the feed has missed. Its cost is proportional to the size of the hall.
 RELOAD_SECONDS = 1.0
 RELOAD_SECONDS_PER_SEAT = 0.0005
-# Until a new snapshot knows where the feed is complete, it reads everything again, large halls less often.
+# Until it is known from where the feed is complete, every reading is a whole snapshot, less often for large halls.
 SETTLE_SECONDS_PER_SEAT = 0.00002
-# A transaction of the application ends within the statement timeout. What a longer one commits, a reload will show:
-# reading the feed again and again from where a long report or backup began would cost more and more.
+# A transaction of the application ends within the statement timeout. Changes of a longer one appear with the next
+# snapshot: to read the feed from where a long report or backup began would cost more with every reading.
 SETTLED_AFTER_SECONDS = 10.0
 
 
 class ShowAvailability:
-    """The status of every seat of one show, the chooser of its best seats, and their position in the change feed."""
+    """The status of every seat of one show, the chooser of its best seats, and the position in the change feed."""
 
     def __init__(self, seats_total: int) -> None:
         self.statuses = StatusArray(seats_total, self._changed)
         self._chooser: Chooser | None = None
         self._tentative: set[int] = set()
         self._decision: asyncio.Future[None] | None = None
-        # Everything up to the position has been applied; `ahead` becomes the position once it is settled.
+        # Every event up to `position` has been applied. `ahead` becomes the position once no lower id can be committed.
         self._position: Position | None = None
         self._ahead: Position | None = None
         self._ahead_at = float("-inf")
         self._loaded_at = float("-inf")
-        # Readings of this process are numbered: the last that was asked for, and the one shown, with its time.
+        # Readings of this process are numbered: the last one started, and the last one applied, with its time.
         self.asked = 0
         self.reading = 0
         self.refreshed_at = float("-inf")
-        # Server clock minus ours: deadlines are the database's, whatever this machine's clock says.
+        # The database's clock minus ours: deadlines follow the database's clock.
         self._offset = 0.0
-        # Seats that this process wrote, and the last reading asked for before: that one must not undo them.
+        # Seats that this process wrote, each with the last reading started before, which must not overwrite them.
         self._written: dict[int, int] = {}
 
     def now(self) -> float:
@@ -55,17 +55,17 @@ class ShowAvailability:
         return self.statuses
 
     def write(self, seat_ids: Sequence[int], status: int, until: datetime | None = None) -> None:
-        """Apply what this process has just committed."""
+        """Apply a change that this process has just committed."""
         for seat_id in seat_ids:
             self._written[seat_id] = self.asked
         self.statuses.put(seat_ids, status, until.timestamp() if until is not None else None)
 
     def lost(self, seat_ids: Sequence[int]) -> None:
-        """Another holder has these seats; the feed will say what they are."""
+        """Mark seats that another holder has, until the feed tells their status."""
         self.write([seat_id for seat_id in seat_ids if self.statuses.status(seat_id) == AVAILABLE], RESERVED)
 
     def reads_from(self, now: float) -> int | None:
-        """The audit id to read the feed on from; None when it is time for a whole new snapshot."""
+        """The audit id to continue the feed from; None when a whole new snapshot is due."""
         if self._ahead is None:
             return None
         start, seats = self._position, self.statuses.seats_total
@@ -76,7 +76,7 @@ class ShowAvailability:
         return start.last_id if now - self._loaded_at <= due_after else None
 
     def apply(self, changes: SeatChanges, reading: int, asked_at: float, *, whole: bool) -> None:
-        """Take over a reading: its number, and when it was asked for."""
+        """Apply a reading. `reading` is its number, `asked_at` when it was started."""
         self.reading, self.refreshed_at = reading, asked_at
         self._offset = changes.server_time.timestamp() - monotonic()
         self._written = {seat_id: after for seat_id, after in self._written.items() if after >= reading}
@@ -94,10 +94,10 @@ class ShowAvailability:
         self._move_on(changes, asked_at, whole=whole)
 
     def _move_on(self, changes: SeatChanges, asked_at: float, *, whole: bool) -> None:
-        """Continue from the reading before this one, once nothing with a lower id can still be committed.
+        """Continue from the reading before this one, once no transaction with a lower id can still commit.
 
-        Without a position it has never read what was under way at its first reading; a whole reading makes
-        up for that.
+        Without a position, transactions that ran during the first reading have never been read; only a whole reading
+        includes them.
         """
         settled = self._ahead is not None and (
             changes.horizon >= self._ahead.next_xid or asked_at - self._ahead_at > SETTLED_AFTER_SECONDS
@@ -112,7 +112,7 @@ class ShowAvailability:
     # Choosing seats.
 
     def chooser(self, hall: Hall) -> Chooser:
-        """Chooses among the seats that are free now. `hall` is that of the show."""
+        """The chooser among the seats that are free now. `hall` is that of the show."""
         if self._chooser is None:
             self._chooser = Chooser(hall)
             for seat_id in (*self.statuses.taken(), *self._tentative):
@@ -126,7 +126,7 @@ class ShowAvailability:
         self._changed(seat_ids)
 
     def let_go(self, seat_ids: Sequence[int]) -> None:
-        """The claim has been decided: offer again what is available."""
+        """The claim has been decided: offer those of the seats again that are available."""
         self._tentative.difference_update(seat_ids)
         self._changed(seat_ids)
         if self._decision is not None:

@@ -1,6 +1,6 @@
-"""The status of every seat of one show, in memory: two bits a seat, with holds that free themselves when they run out.
+"""The status of every seat of one show, in memory: two bits per seat, and the deadlines of holds.
 
-It may lag behind the database, and nothing is ever sold by it.
+It may lag behind the database, which alone decides every sale.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -13,9 +13,9 @@ AVAILABLE, RESERVED, SOLD, BLOCKED = range(4)
 
 
 class StatusArray:
-    """Two bits a seat, seat 1 in the lowest bits of the first byte. Instants are seconds of any one clock.
+    """Two bits per seat, seat 1 in the lowest bits of the first byte. Instants are seconds of any one clock.
 
-    `on_change` is told the ids of seats whose availability may have changed.
+    `on_change` is called with the ids of seats whose status has changed.
     """
 
     def __init__(self, seats_total: int, on_change: Callable[[Sequence[int]], None] | None = None) -> None:
@@ -39,7 +39,7 @@ class StatusArray:
         return self.seats_total - self._taken
 
     def put(self, seat_ids: Iterable[int], status: int, until: float | None = None) -> None:
-        """Set the status of seats. Reserved seats become available by themselves at `until`."""
+        """Set the status of seats. `expire` makes reserved seats available from `until` on."""
         changed = []
         bits = self._bits
         for seat_id in seat_ids:
@@ -62,7 +62,7 @@ class StatusArray:
                 self._on_change(changed)
 
     def replace(self, states: Iterable[tuple[int, int, float | None]], keep: Collection[int] = ()) -> None:
-        """Take over a whole snapshot: seats that are not named are available. Seats in `keep` stay as they are."""
+        """Apply a whole snapshot: seats that are not listed are available. Seats in `keep` stay as they are."""
         wanted = {seat_id: (status, until) for seat_id, status, until in states if seat_id not in keep}
         self.put([s for s in self.taken() if s not in wanted and s not in keep], AVAILABLE)
         for seat_id, (status, until) in wanted.items():
@@ -80,7 +80,7 @@ class StatusArray:
         ]
 
     def expire(self, now: float) -> None:
-        """Free every hold that has run out by `now`."""
+        """Make the seats of every hold that has run out by `now` available."""
         deadlines = self._deadlines
         while deadlines and deadlines[0][0] <= now:
             until, seat_id = heappop(deadlines)
@@ -96,6 +96,6 @@ class StatusArray:
 
     @property
     def version(self) -> str:
-        """Names this state: the same state has the same version, in every process."""
+        """Identifies this state: equal states have the same version in every process."""
         self.packed()
         return self._version

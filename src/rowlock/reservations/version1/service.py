@@ -1,4 +1,4 @@
-"""Version 1 of reserve and release, and the rollout that decides which of its callers version 2 serves."""
+"""Version 1 of reserve and release, and the rollout that decides for which sessions version 2 serves its endpoints."""
 
 from asyncio import Lock
 from time import monotonic
@@ -20,17 +20,17 @@ from rowlock.reservations.version1 import store
 
 log = structlog.get_logger(__name__)
 
-OVERRIDE_LIVES_SECONDS = 2.0
+OVERRIDE_CACHED_SECONDS = 2.0
 
 
 def is_served_by_version2(session: str, percent: int) -> bool:
-    """Whether a session belongs to the `percent` that version 2 serves. A session stays where it is while the
-    percentage stands, and raising it moves nobody back."""
+    """Whether a session belongs to the `percent` that version 2 serves. The answer for a session is stable while the
+    percentage is unchanged, and raising it moves no session back to version 1."""
     return crc32(session.encode()) % 100 < percent
 
 
 class Rollout:
-    """The share of version 1's callers that version 2 serves: the setting, unless an operator overrode it."""
+    """The share of version 1 sessions that version 2 serves: the operator's override, else the setting."""
 
     def __init__(self, cells: Cells, default_percent: int) -> None:
         self._cells = cells
@@ -40,16 +40,16 @@ class Rollout:
         self._reading = Lock()
 
     async def percent(self) -> int:
-        """The percentage in force, at most OVERRIDE_LIVES_SECONDS old."""
+        """The percentage in force, at most OVERRIDE_CACHED_SECONDS old."""
         if self._is_old():
-            # Requests that come meanwhile wait too: right after a start an operator's override may not be known yet.
+            # Later requests wait for this read too: right after the start an override is not known yet.
             async with self._reading:
                 if self._is_old():
                     await self._read()
         return self._default if self._override is None else self._override
 
     def _is_old(self) -> bool:
-        return monotonic() - self._read_at > OVERRIDE_LIVES_SECONDS
+        return monotonic() - self._read_at > OVERRIDE_CACHED_SECONDS
 
     async def _read(self) -> None:
         try:

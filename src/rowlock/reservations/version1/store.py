@@ -1,6 +1,6 @@
 """Version 1: reserving and releasing in plain SQL inside one application transaction, without any stored function.
 
-The fallback when the functions are gone, and the baseline of the benchmark. It keeps the contract of the functions:
+The fallback when the functions are missing, and the baseline of the benchmark. It keeps the contract of the functions:
 the same outcomes in the same precedence, the same locks in the same order, the same audit rows.
 """
 
@@ -59,7 +59,7 @@ async def _log(
 
 
 class _RefusedError(Exception):
-    """Ends a reserve: the outcome, and the seats it was refused for."""
+    """Ends a reserve with a refusal: the outcome, and the unavailable seats."""
 
     def __init__(self, outcome: Outcome, unavailable: tuple[int, ...] = ()) -> None:
         self.outcome = outcome
@@ -67,7 +67,7 @@ class _RefusedError(Exception):
 
 
 async def reserve(connection: Connection, intent: Intent[SeatIds]) -> ReservationResult:
-    """Reserve all seats of the request or none. Call it inside a transaction, which it leaves ready to commit."""
+    """Reserve all seats of the request or none. Call it inside a transaction, and commit that in both cases."""
     show_id, reservation_id, holder = intent.token.show_id, intent.token.reservation_id, intent.holder
     seats = sorted(intent.wish)
     try:
@@ -105,7 +105,7 @@ async def _reserve(connection: Connection, intent: Intent[SeatIds], seats: list[
         raise _RefusedError(Outcome.SEATS_NOT_FOUND)
     if taken := await _rows(connection, query("version1.unavailable_seats"), (show_id, seats)):
         if await _row(connection, query("version1.find_reservation"), (show_id, reservation_id)) is not None:
-            # By this very request, which was sent twice and has been committed since the first look.
+            # By this same request, which was sent twice and has been committed since the first check.
             return await _recorded(connection, intent, max_extensions)
         raise _RefusedError(Outcome.SEATS_UNAVAILABLE, tuple(seat for (seat,) in taken))
 
@@ -178,7 +178,7 @@ async def _reserve(connection: Connection, intent: Intent[SeatIds], seats: list[
 
 
 async def _recorded(connection: Connection, intent: Intent[SeatIds], max_extensions: int) -> ReservationResult:
-    """The answer to a request that was committed before: the hold as it is recorded."""
+    """The result for a request that was committed before: the hold as it is recorded."""
     row = await _row(
         connection, query("version1.find_reservation"), (intent.token.show_id, intent.token.reservation_id)
     )
@@ -204,7 +204,7 @@ async def release(
     holder_key: str | None,
     holder: Holder,
 ) -> ReleaseResult:
-    """Release a hold for whoever knows its token or is its holder. Call it inside a transaction."""
+    """Release a hold if the hash of its token or its holder matches. Call it inside a transaction."""
     hold = await _row(
         connection,
         query("version1.lock_reservation"),
