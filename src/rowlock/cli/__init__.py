@@ -1,7 +1,7 @@
-"""The command line: `rowlock up`, and everything an operator or a script does with an installation.
+"""The command line: `rowlock up`, and the commands for operators and scripts.
 
-A module for each group of commands; what they share (options, output, errors, the database) is in `common` and
-`exits`. docs/reference/cli.md describes every command.
+There is a module for each group of commands; `common` and `exits` have the shared options, output, errors and
+database access. docs/reference/cli.md describes every command.
 """
 
 from rowlock.cli.program import app, main

@@ -1,4 +1,4 @@
-"""What commands share: the options that all have, output for people and for programs, and the way to the database."""
+"""Shared by all commands: common options, output as text or JSON, and access to the database."""
 
 import asyncio
 import json
@@ -44,13 +44,13 @@ def load_settings(data_dir: Path | None) -> Settings:
 
 
 def say(text: str) -> None:
-    """Print a line for people on standard output, at once."""
+    """Print a line on standard output and flush it."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 
 def warn(text: str) -> None:
-    """Print a line on standard error, at once."""
+    """Print a line on standard error and flush it."""
     sys.stderr.write(text + "\n")
     sys.stderr.flush()
 
@@ -69,7 +69,7 @@ def _plain(value: object) -> str | float:
 
 
 def with_database(data_dir: Path | None, work: Callable[[Connection], Awaitable[T]]) -> T:
-    """Run `work` on a connection of the owner, in autocommit: for what changes the schema itself."""
+    """Run `work` on a connection of the owner, in autocommit: for commands that change the schema."""
     settings = load_settings(data_dir)
 
     async def run() -> T:
@@ -86,7 +86,7 @@ def with_services(
     role: Literal["owner", "app"] = "owner",
     name: str = APPLICATION_NAME,
 ) -> T:
-    """Run `work` with services that connect as that role. `name` is how PostgreSQL lists the connections."""
+    """Run `work` with services that connect as that role. `name` is the application_name of the connections."""
     settings = load_settings(data_dir)
 
     async def run() -> T:
@@ -112,12 +112,12 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[object]], *, empty: s
 
 
 def local(instant: datetime, time_zone: str) -> str:
-    """An instant in the venue's time, in full."""
+    """An instant in the time zone of the venue, with its offset and the name of the zone."""
     return instant.astimezone(ZoneInfo(time_zone)).isoformat(timespec="minutes") + f" ({time_zone})"
 
 
 def money(amount_minor: int | None, currency: str) -> str:
-    """An amount in minor units, as it is stored: how many of them make a unit differs by currency."""
+    """An amount in minor units, as it is stored. It is not converted, because the minor unit differs by currency."""
     return "no price" if amount_minor is None else f"{amount_minor} {currency} minor"
 
 
@@ -128,5 +128,5 @@ def fields(values: Mapping[str, object]) -> str:
 
 
 def refuse(message: str) -> CommandError:
-    """The error of a command that was understood and cannot be done."""
+    """The error of a valid command that cannot be carried out."""
     return CommandError(ExitCode.REFUSED, message)

@@ -14,7 +14,7 @@ class ExitCode(IntEnum):
     USAGE = 2
     # No database can be reached.
     NO_DATABASE = 3
-    # The file that was given cannot be read as what it should be.
+    # The given file cannot be read in the expected format.
     BAD_FILE = 4
 
 

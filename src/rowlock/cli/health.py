@@ -1,4 +1,4 @@
-"""Commands that look for trouble: check proves the invariants, doctor examines machine and database."""
+"""Commands that look for problems: check tests the invariants, doctor examines machine and database."""
 
 import typer
 
@@ -32,7 +32,7 @@ def check(data_dir: DataDir = None, json: Json = False) -> None:
 
 
 def doctor(data_dir: DataDir = None, json: Json = False) -> None:
-    """Examine this machine and the database, and say what to do about what is not well. Exit 1 on a problem."""
+    """Examine this machine and the database, and give advice for each problem and warning. Exit 1 on a problem."""
     settings = load_settings(data_dir)
     diagnoses = Operations.examine_machine(settings.data_dir)
     try:

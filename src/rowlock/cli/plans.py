@@ -1,4 +1,4 @@
-"""Commands about seating plans: look at a file, publish it, list what is published."""
+"""Commands about seating plans: check a file, publish it, list what is published."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -33,7 +33,7 @@ def check(
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
-    """Read a plan file and say what the plan doctor finds and would repair. Publishes nothing."""
+    """Read a plan file and report what the plan doctor finds and repairs. Publishes nothing."""
     reading = _read(file, plan_format)
     answer(asdict(reading.report), render(reading.report).rstrip(), as_json=json)
 

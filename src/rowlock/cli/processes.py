@@ -1,6 +1,6 @@
-"""Runs the HTTP server and the worker's loops in one event loop, and stops them in good order.
+"""Runs the HTTP server and the worker's loops in one event loop, and stops them in order.
 
-HTTP stops first, so that no request is cut short, then the worker. A database that was started for them is stopped
+HTTP stops first, so that running requests can end, then the worker. A database that was started for them is stopped
 after both.
 """
 
@@ -21,18 +21,18 @@ from rowlock.jobs.loops import run_loops
 from rowlock.services import standard_loops
 from rowlock.web.protocol import SingleWriteProtocol
 
-# Live maps keep their streams open for ever: after this they are cut, and browsers reconnect to the next server.
+# How long running requests may take to end when the server stops; then their connections are closed.
 _DRAIN_SECONDS = 5
 _BACKLOG = 2048
 
-# New objects before the youngest are looked through; and so many looks at one generation before the next older one.
+# For gc.set_threshold: new objects before a collection, and collections of one generation before the next older one.
 _GARBAGE_THRESHOLDS = (20_000, 20, 50)
 
 StopEvent = asyncio.Event
 
 
 class HttpServer(uvicorn.Server):
-    """uvicorn without its own signal handlers: we decide when it stops."""
+    """uvicorn without its own signal handlers: `serve_http` stops it."""
 
     def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
         super().__init__(config)
@@ -40,11 +40,11 @@ class HttpServer(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
-        """Leave signals to us."""
+        """Install no signal handlers."""
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start serving, then say so."""
+        """Start serving, then call `on_ready`."""
         await super().startup(sockets)
         if self.started:
             _collect_garbage_rarely()
@@ -52,10 +52,10 @@ class HttpServer(uvicorn.Server):
 
 
 def _collect_garbage_rarely() -> None:
-    """Look for cycles of garbage seldom, and never among what is there for good.
+    """Run the cyclic garbage collector rarely, and never on the objects that exist at the start.
 
-    Requests leave next to none: they are freed by counting references. In a rush Python would yet walk through
-    thousands of connections and requests under way every few milliseconds, and spend a quarter of a core on it.
+    Requests leave almost no cycles: reference counting frees them. With Python's defaults the collector would visit
+    thousands of connections and running requests every few milliseconds in a rush, and use a quarter of a core.
     """
     gc.collect()
     gc.freeze()
@@ -63,7 +63,7 @@ def _collect_garbage_rarely() -> None:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 takes a free one. Raises CommandError when the address cannot be had."""
+    """A listening socket; port 0 takes a free one. Raises CommandError when the address is not available."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
@@ -71,12 +71,12 @@ def listen(host: str, port: int) -> socket.socket:
         raise CommandError(
             ExitCode.REFUSED,
             f"Cannot listen on {host} port {port}: {error.strerror or error}. Choose another port with --port "
-            "(0 takes a free one), or stop what uses it.",
+            "(0 takes a free one), or stop the process that uses it.",
         ) from error
 
 
 def base_url(listening: socket.socket) -> str:
-    """Where a browser on this machine finds what listens there."""
+    """The URL of a listening socket for a browser on this machine."""
     host, port = listening.getsockname()[:2]
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104 - compared, not bound.
     return f"http://{shown}:{port}"
@@ -113,7 +113,7 @@ async def serve_http(
 
 
 async def serve_all(http: Callable[[StopEvent], Coroutine[Any, Any, None]], worker_dsn: str, stop: StopEvent) -> None:
-    """HTTP with the worker's loops beside it, until `stop` is set or one of them ends with an error."""
+    """Run HTTP and the worker's loops until `stop` is set or one of them ends with an error."""
     worker_stop = asyncio.Event()
     serving = asyncio.create_task(http(stop))
     working = asyncio.create_task(work(worker_dsn, worker_stop))
@@ -129,12 +129,12 @@ async def serve_all(http: Callable[[StopEvent], Coroutine[Any, Any, None]], work
 
 
 async def work(dsn: str, stop: StopEvent) -> None:
-    """The worker's loops until `stop` is set."""
+    """Run the worker's loops until `stop` is set."""
     await run_loops(dsn, standard_loops(), stop)
 
 
 def run_until_signal(main: Callable[[StopEvent], Coroutine[Any, Any, None]]) -> None:
-    """Run `main` in an event loop; the event it is given is set by Ctrl-C and by SIGTERM."""
+    """Run `main` in an event loop, with an event that Ctrl-C and SIGTERM set."""
 
     async def run() -> None:
         stop = asyncio.Event()
@@ -147,17 +147,17 @@ def run_until_signal(main: Callable[[StopEvent], Coroutine[Any, Any, None]]) -> 
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(run())
     finally:
-        # A second signal should not cut short what is being stopped already.
+        # A second signal must not interrupt the stop.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 class StopRequested(BaseException):
-    """SIGTERM while something is started that cannot be waited for in an event loop."""
+    """SIGTERM arrived in a `stoppable` block, outside an event loop."""
 
 
 @contextlib.contextmanager
 def stoppable() -> Generator[None]:
-    """Let SIGTERM end the block as Ctrl-C does, so that whatever it started is stopped again."""
+    """Let SIGTERM end the block as Ctrl-C does, so that what the block has started is stopped."""
 
     def stop(_signal: int, _frame: object) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""Puts the command groups together, and turns whatever a command raises into a message and an exit code."""
+"""Combines the groups of commands, and converts their exceptions to messages and exit codes."""
 
 import sys
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from rowlock.instance import InstanceError, NoDatabaseError
 
 app = typer.Typer(
     name="rowlock",
-    help="Sells reserved seats, and cannot sell one twice. `rowlock up` is all it takes to see it at work.",
+    help="Sells reserved seats, and cannot sell one twice. `rowlock up` starts a demonstration.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -42,7 +42,7 @@ def _options(
         bool, typer.Option("--version", help="Print the version and exit.", callback=_show_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Sells reserved seats, and cannot sell one twice. `rowlock up` is all it takes to see it at work."""
+    """Sells reserved seats, and cannot sell one twice. `rowlock up` starts a demonstration."""
 
 
 for module in (running, schema, plans, shows, upkeep, health):
@@ -55,16 +55,16 @@ def main() -> None:
 
 
 def run(command: Callable[[], object]) -> int:
-    """Run a command and return its exit code; what it raises becomes a message on standard error."""
+    """Run a command and return its exit code; the message of an exception goes to standard error."""
     try:
         command()
     except SystemExit as exit_:
         return exit_.code if isinstance(exit_.code, int) else ExitCode.OK
     except KeyboardInterrupt:
         warn("Interrupted.")
-        return 130  # As shells name a program that SIGINT ended.
+        return 130  # What shells report for a program that SIGINT ended.
     except BrokenPipeError:
-        return ExitCode.OK  # The reader of our output has seen enough, as in `rowlock show list | head -1`.
+        return ExitCode.OK  # The reader of the output has closed the pipe, as in `rowlock show list | head -1`.
     except Exception as error:
         code, message = explain(error)
         if message is None:
@@ -75,7 +75,7 @@ def run(command: Callable[[], object]) -> int:
 
 
 def explain(error: Exception) -> tuple[ExitCode, str | None]:
-    """The exit code for an error and a message for people; None for a bug, which should be seen as it is."""
+    """The exit code for an error and its message; None for a bug, whose traceback is shown."""
     match error:
         case CommandError():
             return error.code, str(error)

@@ -15,7 +15,6 @@ import typer
 
 from rowlock.base.dsns import Dsns
 from rowlock.cli.common import DataDir, load_settings, local, refuse, say, warn
-from rowlock.cli.schema import migration_summary
 from rowlock.cli.processes import (
     StopEvent,
     StopRequested,
@@ -27,6 +26,7 @@ from rowlock.cli.processes import (
     stoppable,
     work,
 )
+from rowlock.cli.schema import migration_summary
 from rowlock.database.access import OneConnection
 from rowlock.database.cells import Cells
 from rowlock.database.connections import connect
@@ -79,7 +79,7 @@ def up(
 
         def announce() -> None:
             if new_key is not None and instance.admin_api_key_hash is not None:
-                # Only now, so that a key which nobody got to see is never the one in force.
+                # Not earlier, so that a key that was not printed is never in force.
                 keep_admin_api_key(settings.data_dir, instance.admin_api_key_hash)
             _announce(base_url(listening), settings, shows, new_key)
 
@@ -94,7 +94,7 @@ def up(
 
 
 def serve(host: Host = DEFAULT_HOST, port: Port = DEFAULT_PORT, data_dir: DataDir = None) -> None:
-    """Serve HTTP only, on a database that is migrated. Start as many as you like behind a load balancer."""
+    """Serve HTTP only, on a migrated database. Any number of processes may run behind a load balancer."""
     settings = _begin(data_dir)
     with contextlib.suppress(StopRequested, KeyboardInterrupt), stoppable(), contextlib.ExitStack() as stack:
         listening = stack.enter_context(listen(host, port))
@@ -129,7 +129,7 @@ def _begin(data_dir: Path | None, *, for_people: bool = False) -> Settings:
     settings = load_settings(data_dir)
     chosen = "log_format" in settings.model_fields_set
     configure_logging(settings.log_format if chosen or not for_people else "console", settings.log_level)
-    # Requests have an access log of their own, and the server's greetings say what we say ourselves.
+    # Requests have a separate access log, and the commands print their own start messages.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     return settings
 
@@ -145,7 +145,7 @@ def _database(settings: Settings, stack: contextlib.ExitStack) -> str:
 
 
 async def _prepare(owner: str, *, demo: bool) -> list[tuple[str, str]]:
-    """Migrate, fill an empty database with the demonstration, and return shows to look at as (id, words)."""
+    """Migrate, fill an empty database with the demonstration, and return some shows as (id, description)."""
     async with await connect(owner, application_name="rowlock up") as connection:
         say("Migrating the database …")
         report: MigrationReport = await migrate(connection)
@@ -165,7 +165,7 @@ async def _prepare(owner: str, *, demo: bool) -> list[tuple[str, str]]:
 
 
 async def _require_migrated(dsn: str) -> None:
-    """Refuse a database whose tables are not ours. Functions may be gone: version 1 does without."""
+    """Refuse a database with pending migrations. Functions may be missing: version 1 does not need them."""
     async with await connect(dsn, application_name="rowlock") as connection:
         pending = [f.path for f in await status(connection) if f.kind == "migration" and f.state == "pending"]
     if pending:
@@ -180,14 +180,14 @@ async def _http(
     stop: StopEvent,
     on_ready: Callable[[], None],
 ) -> None:
-    from rowlock.app import create_app  # Here, because it takes longer to import than most commands run.
+    from rowlock.app import create_app  # Imported here because the import takes longer than most commands.
 
     app = create_app(settings, dsns, secret_key=instance.secret_key, admin_api_key_hash=instance.admin_api_key_hash)
     await serve_http(app, listening, stop, forwarded_allow_ips=settings.forwarded_allow_ips, on_ready=on_ready)
 
 
 def _announce(url: str, settings: Settings, shows: list[tuple[str, str]], admin_key: str | None) -> None:
-    """Say where to go, as the first thing after everything works."""
+    """Print the addresses, the new admin key and how to connect, once everything works."""
     lines = ["", f"Rowlock is ready at {url}", f"  {url}/docs  every call of the API, to try out"]
     lines += [f"  {url}/api/shows/{show_id}  {words}" for show_id, words in shows]
     if admin_key is not None:

@@ -1,4 +1,4 @@
-"""Commands about the database itself: migrate, rollback, and the way in for psql."""
+"""Commands about the database itself: migrate, rollback, and the connection string for psql."""
 
 from typing import Annotated, Any
 
@@ -16,12 +16,14 @@ _DONE = {"applied"}
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.command("migrate", epilog="Example: rowlock migrate --status")(migrate_command)
-    rollback_app = typer.Typer(help="Go back from version 2 to version 1 while shows are on sale, and forward again.")
+    rollback_app = typer.Typer(
+        help="Go back from version 2 to version 1 while shows are on sale, and return to version 2."
+    )
     rollback_app.command("quick", epilog="Example: rowlock rollback quick")(rollback_quick)
     rollback_app.command("full", epilog="Example: rowlock rollback full")(rollback_full)
     rollback_app.command("undo", epilog="Example: rowlock rollback undo")(rollback_undo)
     app.add_typer(rollback_app, name="rollback")
-    db_app = typer.Typer(help="The way to the database.")
+    db_app = typer.Typer(help="How to connect to the database.")
     db_app.callback()(_db)
     db_app.command("url", epilog='Example: psql "$(rowlock db url)"')(db_url)
     app.add_typer(db_app, name="db")
@@ -45,7 +47,7 @@ def migrate_command(
 
 
 def migration_document(report: MigrationReport) -> dict[str, Any]:
-    """A migration for programs."""
+    """A migration report as JSON."""
     return {
         "changed": report.changed,
         "migrations": report.migrations,
@@ -56,7 +58,7 @@ def migration_document(report: MigrationReport) -> dict[str, Any]:
 
 
 def migration_text(report: MigrationReport) -> str:
-    """A migration for people: what was applied, one a line."""
+    """A migration report as text: what was applied, one per line."""
     if not report.changed:
         return "The database is up to date."
     applied = [*report.migrations, *report.objects, *(f"partition {name}" for name in report.partitions)]
@@ -64,7 +66,7 @@ def migration_text(report: MigrationReport) -> str:
 
 
 def migration_summary(report: MigrationReport) -> str:
-    """A migration for people, in one line."""
+    """A migration report in one line."""
     if not report.changed:
         return "The database is up to date."
     functions = sum(path.startswith("functions/") for path in report.objects)
@@ -91,31 +93,31 @@ def _show_status(files: list[ObjectStatus], *, as_json: bool) -> None:
 
 
 def rollback_quick(data_dir: DataDir = None, json: Json = False) -> None:
-    """Serve everybody who calls version 1 with version 1. A switch: servers see it within seconds."""
+    """Serve all calls of version 1 with version 1. Servers apply it within seconds."""
     with_database(data_dir, rollback.quick)
     answer(
         {"v2_rollout_percent": 0},
-        "Whoever calls version 1 is served by version 1 from now on. `rowlock rollback undo` goes forward again.",
+        "Version 1 serves all calls of version 1 from now on. `rowlock rollback undo` returns to version 2.",
         as_json=json,
     )
 
 
 def rollback_full(data_dir: DataDir = None, json: Json = False) -> None:
-    """Turn the switch of `quick`, and drop Rowlock's functions. Tables, constraints and data stay."""
+    """Do what `quick` does, and drop Rowlock's functions. Tables, constraints and data stay."""
     functions = with_database(data_dir, rollback.full)
     text = [f"dropped {function}" for function in functions]
-    text.append("Version 1 serves what version 1 can. `rowlock rollback undo` goes forward again.")
+    text.append("Only version 1 is served now. `rowlock rollback undo` returns to version 2.")
     answer({"v2_rollout_percent": 0, "dropped": functions}, "\n".join(text), as_json=json)
 
 
 def rollback_undo(data_dir: DataDir = None, json: Json = False) -> None:
-    """Bring the functions back, and let ROWLOCK_V2_ROLLOUT_PERCENT count again."""
+    """Restore the functions, and apply ROWLOCK_V2_ROLLOUT_PERCENT again."""
     report = with_database(data_dir, rollback.undo)
     answer(migration_document(report), migration_text(report), as_json=json)
 
 
 def _db() -> None:
-    """The way to the database."""
+    """How to connect to the database."""
 
 
 def db_url(data_dir: DataDir = None, json: Json = False) -> None:

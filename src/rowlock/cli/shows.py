@@ -74,7 +74,7 @@ def parse_prices(texts: Sequence[str]) -> dict[str, int]:
     """
     prices: dict[str, int] = {}
     for text in texts:
-        category, _, amount = text.rpartition("=")  # A category's name may contain the sign itself.
+        category, _, amount = text.rpartition("=")  # A category's name may contain an equals sign.
         if "=" in text and not category.strip():
             raise CommandError(
                 ExitCode.USAGE, f"--price {text} names no category. Write CATEGORY=2500, or 2500 for all."
@@ -111,7 +111,7 @@ def _document(created: ShowCreated) -> dict[str, Any]:
 
 def _text(created: ShowCreated) -> str:
     zone = created.plan.time_zone
-    told: dict[str, object] = {
+    values: dict[str, object] = {
         "show": created.show_id,
         "title": created.title,
         "venue": f"{created.plan.venue}, {created.plan.name} v{created.plan.version}",
@@ -124,8 +124,8 @@ def _text(created: ShowCreated) -> str:
         "seats": f"{created.plan.seats_total:,}",
     }
     if created.blocked:
-        told["not for sale"] = ", ".join(f"{count:,} {name}" for name, count in created.blocked.items())
-    return fields(told)
+        values["not for sale"] = ", ".join(f"{count:,} {name}" for name, count in created.blocked.items())
+    return fields(values)
 
 
 def list_(data_dir: DataDir = None, json: Json = False) -> None:

@@ -1,4 +1,4 @@
-"""Commands that keep a database tidy and tell what happened in it: cleanup, stats."""
+"""Commands for maintenance and statistics: cleanup, stats."""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -18,8 +18,7 @@ def register(app: typer.Typer) -> None:
 
 
 def cleanup(data_dir: DataDir = None, json: Json = False) -> None:
-    """Retire holds that have run out. Their seats could be bought before, too; this writes it down."""
-
+    """Retire holds that have run out. Bookkeeping only: their seats can be sold without it."""
     result = with_services(
         data_dir,
         lambda services: services.reservations.clean_up_all(run_by=RUN_BY),
@@ -43,23 +42,22 @@ def stats(
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
-    """Count what happened to reservations lately."""
-
-    told = with_services(
+    """Count reservation events of the last hours."""
+    found = with_services(
         data_dir, lambda services: services.reporting.statistics(show_id=show, hours=hours), role="app"
     )
-    rate = "no hold ended" if told.expiration_rate is None else f"{told.expiration_rate:.1%}"
-    average = "no hold ended" if told.avg_hold_time_seconds is None else f"{told.avg_hold_time_seconds} s"
+    rate = "no hold ended" if found.expiration_rate is None else f"{found.expiration_rate:.1%}"
+    average = "no hold ended" if found.avg_hold_time_seconds is None else f"{found.avg_hold_time_seconds} s"
     text = fields(
         {
             "last hours": hours,
-            "created": told.total_created,
-            "completed": told.total_completed,
-            "expired": told.total_expired,
-            "released": told.total_released,
-            "refused": told.total_failed,
+            "created": found.total_created,
+            "completed": found.total_completed,
+            "expired": found.total_expired,
+            "released": found.total_released,
+            "refused": found.total_failed,
             "average hold": average,
             "expiration rate": rate,
         }
     )
-    answer({"show_id": show, "hours": hours, **asdict(told)}, text, as_json=json)
+    answer({"show_id": show, "hours": hours, **asdict(found)}, text, as_json=json)

@@ -1,1 +1,1 @@
-"""Operations: is everything as it has to be, and can it serve? The invariants, the doctor, logs and probes."""
+"""Operations: the invariant check, the doctor, logs and health probes."""

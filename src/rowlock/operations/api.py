@@ -1,4 +1,4 @@
-"""Probes: is the process alive, and can it serve."""
+"""Health probes: whether the process responds, and whether it can serve."""
 
 import msgspec
 from fastapi import APIRouter
@@ -12,7 +12,7 @@ from rowlock.web.problems import ProblemError
 
 
 class Health(BaseModel):
-    """How the process is."""
+    """The state of the process."""
 
     status: str
 
@@ -27,7 +27,7 @@ _ALIVE = msgspec.json.encode(Alive())
 
 
 def endpoints() -> list[Endpoint]:
-    """The probe for life, on the fast path: it has to answer also when everything else is slow."""
+    """The liveness probe, on the fast path so that it responds also when other routes are slow."""
     return [
         Endpoint(
             "GET",

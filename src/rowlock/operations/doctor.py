@@ -1,4 +1,4 @@
-"""Says whether this machine and this database are fit to sell seats, and what to do about what is not."""
+"""Examines whether this machine and this database are fit to sell seats, with advice for each problem."""
 
 import shutil
 import sys
@@ -14,7 +14,7 @@ OLDEST_PYTHON = (3, 11)
 OLDEST_POSTGRES = 15
 NEWEST_POSTGRES = 18
 
-# Holds are decided by the database's clock alone, so a skew of ours only makes countdowns on pages wrong.
+# Only the database's clock decides about holds. A skew of this machine's clock makes countdowns on pages wrong.
 _CLOCK_SKEW_SECONDS = 2.0
 _DISK_PROBLEM_BYTES = 200 * 1024**2
 _DISK_WARNING_BYTES = 2 * 1024**3
@@ -23,12 +23,12 @@ _CLEANUP_OVERDUE = timedelta(minutes=10)
 
 
 def examine_machine(data_dir: Path) -> list[Diagnosis]:
-    """Look at Python, PostgreSQL's programs, time zone data and the disk of the data folder."""
+    """Examine Python, PostgreSQL's programs, time zone data and the disk of the data folder."""
     return [_python(), _programs(), _time_zone_data(), _disk(data_dir)]
 
 
 def examine(where: str, facts: Inspection, *, pool_size: int) -> list[Diagnosis]:
-    """Judge the facts of a database. `where` says which one it is, without secrets."""
+    """Derive diagnoses from the facts of a database. `where` names the database, without secrets."""
     return [
         Diagnosis("connection", "ok", f"{where}, {facts.round_trip_seconds * 1000:.1f} ms away"),
         *_server(facts.server, pool_size),
@@ -40,13 +40,13 @@ def examine(where: str, facts: Inspection, *, pool_size: int) -> list[Diagnosis]
 
 
 def unreachable(where: str, error: Exception) -> Diagnosis:
-    """A database that cannot be looked at is a diagnosis too."""
+    """The diagnosis of a database that cannot be examined."""
     reason = str(error).strip() or type(error).__name__
     return Diagnosis(
         "connection",
         "problem",
         f"{where} cannot be examined: {reason}",
-        "Check DATABASE_URL, the server and what lies between.",
+        "Check DATABASE_URL, the server and the network between.",
     )
 
 
@@ -98,9 +98,9 @@ def _disk(data_dir: Path) -> Diagnosis:
     free = shutil.disk_usage(folder).free
     what = f"{free / 1024**3:.1f} GiB free for {data_dir}"
     if free < _DISK_PROBLEM_BYTES:
-        return Diagnosis("disk", "problem", what, "PostgreSQL stops when the disk is full. Make room now.")
+        return Diagnosis("disk", "problem", what, "PostgreSQL stops when the disk is full. Free disk space now.")
     if free < _DISK_WARNING_BYTES:
-        return Diagnosis("disk", "warning", what, "Make room, or move the data folder with --data-dir.")
+        return Diagnosis("disk", "warning", what, "Free disk space, or move the data folder with --data-dir.")
     return Diagnosis("disk", "ok", what)
 
 
@@ -149,7 +149,7 @@ def _durability(server: ServerFacts) -> Diagnosis:
         return Diagnosis(
             "durability",
             "problem",
-            "synchronous_commit is off: a crash can take back sales that buyers were told of",
+            "synchronous_commit is off: a crash can lose sales that buyers have had confirmed",
             "Switch it on, at least for Rowlock's roles: alter role … set synchronous_commit = on.",
         )
     return Diagnosis("durability", "ok", "fsync, full_page_writes and synchronous_commit are on")
@@ -182,7 +182,7 @@ def _session_defaults(server: ServerFacts) -> Diagnosis:
 
 
 def _connections(server: ServerFacts, pool_size: int) -> Diagnosis:
-    # A process has its pool, a few connections of the version 1 fallback, and the worker's.
+    # A process has a pool for the application, one for version 1, the worker's connections and some spare.
     needed = 2 * pool_size + 4
     what = f"{server.connections_free} of {server.max_connections} free, a process may use up to {needed}"
     if server.connections_free < needed:
@@ -190,7 +190,7 @@ def _connections(server: ServerFacts, pool_size: int) -> Diagnosis:
             "connections",
             "warning",
             what,
-            "Raise max_connections, lower ROWLOCK_POOL_SIZE, or stop what else is connected.",
+            "Raise max_connections, lower ROWLOCK_POOL_SIZE, or close other connections.",
         )
     return Diagnosis("connections", "ok", what)
 
@@ -203,7 +203,7 @@ def _clock(facts: Inspection) -> Diagnosis:
             "clocks",
             "warning",
             f"the database's clock differs from this machine's by {skew:.1f} seconds",
-            "Holds are safe, they follow the database's clock. Let both machines keep time by NTP.",
+            "Holds follow the database's clock and are not affected. Synchronize both machines by NTP.",
         )
     return Diagnosis("clocks", "ok", f"{skew * 1000:.0f} ms apart")
 
@@ -256,7 +256,7 @@ def _partitions(schema: SchemaFacts) -> Diagnosis:
             "the default partition holds rows from a time when there was no partition",
             "Nothing is lost, and there is nothing to repair: docs/runbooks/audit-log-partitions.md says why.",
         )
-    return Diagnosis("audit log partitions", "ok", "this month and the next are there")
+    return Diagnosis("audit log partitions", "ok", "this month and the next have one")
 
 
 def _cleanup(schema: SchemaFacts) -> Diagnosis:
@@ -266,7 +266,7 @@ def _cleanup(schema: SchemaFacts) -> Diagnosis:
             "cleanup",
             "warning",
             f"the last run failed: {schema.last_cleanup_error}",
-            "Look into rowlock.reservation_cleanup_job_status.",
+            "Read the view rowlock.reservation_cleanup_job_status.",
         )
     if schema.last_cleanup_at is None:
         return Diagnosis("cleanup", "warning", "has never run", advice)

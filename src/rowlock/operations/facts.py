@@ -1,4 +1,4 @@
-"""What the doctor reads of a database: the facts, without a verdict."""
+"""The facts about a database that the doctor judges."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,9 +9,9 @@ from rowlock.database.schema.roles import RoleReport
 
 @dataclass(frozen=True, slots=True)
 class ServerFacts:
-    """A server and the session we have there, as they are.
+    """The settings and state of a server and of the session on it.
 
-    connections_free         of max_connections less those kept for superusers, how many nobody uses now.
+    connections_free         max_connections less those reserved for superusers and those in use now.
     knows_time_zones         whether the server has the IANA time zone data.
     """
 
@@ -38,10 +38,10 @@ class SchemaFacts:
 
     missing_partitions       months, as YYYY_MM, that the audit log has no partition for: this one and the next.
     rows_in_default          whether the audit log's default partition holds rows.
-    last_cleanup_at          when the last cleanup run that succeeded had finished; None for never.
+    last_cleanup_at          when the last successful cleanup run finished; None for never.
     last_cleanup_error       the error of the newest run, None when it succeeded or there was none.
     lapsed                   holds that have run out and wait for cleanup.
-    oldest_lapsed_at         since when the oldest of them waits.
+    oldest_lapsed_at         the deadline of the oldest of them.
     """
 
     missing_partitions: list[str]
@@ -55,7 +55,7 @@ class SchemaFacts:
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """Everything the doctor wants to know of a database; `schema` is None before the first migration.
+    """All facts about a database; `schema` is None before the first migration.
 
     clock_skew_seconds  the server's clock less ours, give or take half of `round_trip_seconds`.
     """

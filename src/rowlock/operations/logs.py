@@ -1,4 +1,4 @@
-"""How this process writes its log: one JSON object a line for programs, or readable lines for people."""
+"""The log format of this process: one JSON object per line, or lines for people."""
 
 import logging
 import re
@@ -9,12 +9,12 @@ from typing import Literal, TextIO
 import structlog
 from structlog.typing import ExcInfo
 
-# Where PostgreSQL quotes the contents of rows: holders, addresses, names.
+# The line of an error message in which PostgreSQL quotes the contents of rows: holders, addresses, names.
 _DETAIL = re.compile(r"^DETAIL: .*$", re.MULTILINE)
 
 
 def configure_logging(log_format: Literal["json", "console"], level: str) -> None:
-    """Send every log line of ours and of libraries to standard error, at `level` (DEBUG … ERROR) and above."""
+    """Write the log lines of Rowlock and of libraries to standard error, at `level` (DEBUG … ERROR) and above."""
     number = logging.getLevelNamesMapping()[level]
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -49,7 +49,7 @@ def configure_logging(log_format: Literal["json", "console"], level: str) -> Non
 
 
 def _traceback(exc_info: ExcInfo) -> str:
-    """A traceback without the values of variables, which are tokens and names, and without the contents of rows."""
+    """A traceback without the values of variables, which may be tokens or names, and without the contents of rows."""
     return _DETAIL.sub("DETAIL: (left out)", "".join(traceback.format_exception(*exc_info))).rstrip()
 
 

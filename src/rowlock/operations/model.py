@@ -1,4 +1,4 @@
-"""The invariants that `rowlock check` proves, the diagnoses of `rowlock doctor`, and how both read."""
+"""The invariants of `rowlock check`, the diagnoses of `rowlock doctor`, and both as JSON and text."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -9,12 +9,12 @@ from uuid import UUID
 Verdict = Literal["ok", "warning", "problem"]
 
 LISTED_PER_INVARIANT = 100
-"""Violations listed for one invariant; the rest are counted. A broken database repeats itself."""
+"""Violations listed for one invariant; the rest are counted. One defect often causes many violations."""
 
 
 @dataclass(frozen=True, slots=True)
 class Invariant:
-    """A stable code, and the sentence that has to be true. The query is named as the code, in lower case."""
+    """A stable code, and the sentence that must be true. The query has the code as its name, in lower case."""
 
     code: str
     sentence: str
@@ -37,14 +37,14 @@ INVARIANTS: tuple[Invariant, ...] = (
     Invariant("SOLD_WITHOUT_TICKET", "Every sold seat must have exactly one live ticket."),
     Invariant("ORDER_WITHOUT_SEAT", "Every seat of a paid order must be sold to it."),
     Invariant("TICKET_WITHOUT_SEAT", "The seat of every live ticket must be sold to the ticket's order."),
-    Invariant("AUDIT_LOG_DISAGREES", "The audit log, read from its beginning, must lead to the claims that there are."),
+    Invariant("AUDIT_LOG_DISAGREES", "The audit log, read from its beginning, must result in the current claims."),
     Invariant(
         "RESERVATION_EVENT_MISSING",
         "Every reservation must be created once in the audit log and, once it has ended, ended once.",
     ),
-    Invariant("AUDIT_ID_REPEATED", "Every id of the audit log must be there once."),
+    Invariant("AUDIT_ID_REPEATED", "Every id of the audit log must occur once."),
     Invariant("AUDIT_LOG_CHANGEABLE", "No role may have the right to change or delete what was logged."),
-    Invariant("PLAN_CHANGED", "Published plans must be as they were published."),
+    Invariant("PLAN_CHANGED", "Published plans must be unchanged."),
     Invariant(
         "SEAT_COUNT_WRONG", "The seat counts of plans and shows must be right, and seats numbered without a gap."
     ),
@@ -53,7 +53,7 @@ INVARIANTS: tuple[Invariant, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One thing that contradicts an invariant. Ids that do not apply are None."""
+    """One violation of an invariant. Ids that do not apply are None."""
 
     code: str
     what: str
@@ -63,7 +63,7 @@ class Violation:
     order_id: UUID | None
 
     def __str__(self) -> str:
-        """The violation as one line for people."""
+        """The violation as one line of text."""
         named = (("show", self.show_id), ("seat", self.seat_id), ("reservation", self.reservation_id))
         where = ", ".join(f"{noun} {id_}" for noun, id_ in (*named, ("order", self.order_id)) if id_ is not None)
         return f"{where}: {self.what}" if where else self.what
@@ -71,7 +71,7 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class InvariantResult:
-    """What was found of one invariant: how many violations in all, and the first of them."""
+    """The result for one invariant: the number of violations, and the first of them."""
 
     invariant: Invariant
     violations_total: int
@@ -80,19 +80,19 @@ class InvariantResult:
 
 @dataclass(frozen=True, slots=True)
 class InvariantReport:
-    """What was found of every invariant, in the database as it was at `checked_at`."""
+    """The results for all invariants, in the database as of `checked_at`."""
 
     checked_at: datetime
     results: tuple[InvariantResult, ...]
 
     @property
     def violations_total(self) -> int:
-        """How many violations there are in all."""
+        """The number of violations of all invariants."""
         return sum(result.violations_total for result in self.results)
 
 
 def together(reports: Sequence[InvariantReport]) -> InvariantReport:
-    """The reports on several cells as one, as old as the oldest."""
+    """The reports on several cells as one, with the earliest `checked_at`."""
     if len(reports) == 1:
         return reports[0]
     results = tuple(
@@ -107,7 +107,7 @@ def together(reports: Sequence[InvariantReport]) -> InvariantReport:
 
 
 def report_as_json(found: InvariantReport) -> dict[str, Any]:
-    """The report for programs: `ok`, `violations_total`, and each invariant with its violations."""
+    """The report as JSON: `ok`, `violations_total`, and each invariant with its violations."""
     return {
         "ok": found.violations_total == 0,
         "checked_at": found.checked_at.isoformat(),
@@ -134,7 +134,7 @@ def report_as_json(found: InvariantReport) -> dict[str, Any]:
 
 
 def report_as_text(found: InvariantReport) -> str:
-    """The report for people: violations first, by invariant, and a sentence at the end."""
+    """The report as text: violations by invariant, then a summary."""
     lines: list[str] = []
     for result in found.results:
         if not result.violations:
@@ -159,7 +159,7 @@ def _count(number: int, noun: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """One thing that was looked at: what was found, and for anything but ok what to do."""
+    """The result for one examined item: what was found, and advice unless the verdict is ok."""
 
     name: str
     verdict: Verdict
@@ -168,18 +168,18 @@ class Diagnosis:
 
 
 def worst(diagnoses: list[Diagnosis]) -> Verdict:
-    """The verdict on the whole."""
+    """The worst verdict of all diagnoses."""
     verdicts = {diagnosis.verdict for diagnosis in diagnoses}
     return "problem" if "problem" in verdicts else "warning" if "warning" in verdicts else "ok"
 
 
 def diagnoses_as_json(diagnoses: list[Diagnosis]) -> dict[str, Any]:
-    """The diagnoses for programs."""
+    """The diagnoses as JSON."""
     return {"verdict": worst(diagnoses), "diagnoses": [asdict(diagnosis) for diagnosis in diagnoses]}
 
 
 def diagnoses_as_text(diagnoses: list[Diagnosis]) -> str:
-    """The diagnoses for people, one a line, with what to do below."""
+    """The diagnoses as text, one per line, each with its advice below."""
     lines = []
     for diagnosis in diagnoses:
         lines.append(f"{diagnosis.verdict:8} {diagnosis.name}: {diagnosis.found}")

@@ -1,4 +1,4 @@
-"""What an operator or a probe asks: do the invariants hold, is the database fit, can this process serve?"""
+"""Checks for operators and probes: the invariants, the doctor's diagnoses, and readiness."""
 
 from pathlib import Path
 
@@ -11,13 +11,13 @@ from rowlock.operations.model import Diagnosis, InvariantReport, together
 
 
 class Operations:
-    """Looks, and changes nothing."""
+    """The checks. They read only."""
 
     def __init__(self, cells: Cells) -> None:
         self._cells = cells
 
     async def check_invariants(self) -> InvariantReport:
-        """Check every invariant, each cell on one snapshot, as the owner, while sales go on."""
+        """Check every invariant, each cell on one snapshot, as the owner, while shows are on sale."""
         return together([await self._check(cell) for cell in self._cells.each()])
 
     @staticmethod
@@ -27,11 +27,11 @@ class Operations:
 
     @staticmethod
     def examine_machine(data_dir: Path) -> list[Diagnosis]:
-        """Look at Python, PostgreSQL's programs, time zone data and the disk of the data folder."""
+        """Examine Python, PostgreSQL's programs, time zone data and the disk of the data folder."""
         return doctor.examine_machine(data_dir)
 
     async def examine_database(self, where: str, *, pool_size: int) -> list[Diagnosis]:
-        """Look at each cell as its owner. `where` names the database, without secrets."""
+        """Examine each cell as its owner. `where` names the database, without secrets."""
         diagnoses: list[Diagnosis] = []
         for cell in self._cells.each():
             try:
@@ -42,7 +42,7 @@ class Operations:
         return diagnoses
 
     async def why_not_ready(self) -> str | None:
-        """Why no request should come here now, or None when all is well."""
+        """The reason why this process cannot serve requests now, or None when it can."""
         for cell in self._cells.each():
             try:
                 present = await call(cell.app, store.functions_present, repeatable=True, reads=True)

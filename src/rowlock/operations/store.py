@@ -1,4 +1,4 @@
-"""The SQL of operations: one query for each invariant, all asked of one snapshot, and the facts of server and schema.
+"""The SQL of operations: one query for each invariant, all on one snapshot, and the facts of server and schema.
 
 An invariant's query returns one row for each violation: show_id, seat_id, reservation_id, order_id (each null where
 it does not apply) and what is wrong.
@@ -40,9 +40,9 @@ _LISTED = "select v.*, count(*) over () as total from ({}) as v order by v.show_
 
 
 async def check_invariants(connection: Connection) -> InvariantReport:
-    """Check every invariant on one snapshot, as the owner, while sales go on. Needs a connection in autocommit.
+    """Check every invariant on one snapshot, as the owner, while shows are on sale. Needs a connection in autocommit.
 
-    It delays no other transaction: it takes no lock but those of a reader.
+    It does not delay other transactions: it takes only the locks of a reader.
     """
     async with connection.transaction():
         await connection.execute("set transaction isolation level repeatable read, read only")
@@ -54,7 +54,7 @@ async def check_invariants(connection: Connection) -> InvariantReport:
 
 
 async def find_violations(connection: Connection) -> list[Violation]:
-    """What `check_invariants` lists, as one list; empty when all is well."""
+    """The violations that `check_invariants` lists, as one list; empty when every invariant holds."""
     found = await check_invariants(connection)
     return [violation for result in found.results for violation in result.violations]
 
@@ -73,7 +73,7 @@ async def _run(connection: Connection, invariant: Invariant) -> InvariantResult:
 
 
 async def inspect(connection: Connection) -> Inspection:
-    """Look at the database of an owner's connection without changing anything."""
+    """Read the facts about the database of an owner's connection, without changing anything."""
     async with connection.cursor(row_factory=class_row(ServerFacts)) as cursor:
         await cursor.execute(query("operations.server_facts"))
         server = await cursor.fetchone()
@@ -90,7 +90,7 @@ async def inspect(connection: Connection) -> Inspection:
 
 
 async def _clock_skew(connection: Connection) -> tuple[float, float]:
-    """The smallest of a few round trips tells the most."""
+    """The clock skew and the round trip, in seconds: of the shortest of five round trips, which is the most exact."""
     best = (0.0, float("inf"))
     for _ in range(5):
         before = time.time()
