@@ -106,7 +106,7 @@ def test_negative_control_postgresql_itself_refuses_such_a_pid_file(
     server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, end_other_process = stale_pid_file_with_the_id_of_another_process(server)
-    monkeypatch.setattr(postmaster, "disown_stale_pid", lambda *_: None)
+    monkeypatch.setattr(postmaster, "replace_stale_pid", lambda *_: None)
     try:
         with pytest.raises(StartError, match=r'lock file "postmaster\.pid" already exists'):
             server.start()

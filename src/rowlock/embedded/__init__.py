@@ -1,7 +1,7 @@
 """A private PostgreSQL server for installations that have no DATABASE_URL.
 
-This package finds PostgreSQL's programs, runs one server on a data folder of its own and makes Rowlock's
-roles and its empty database there. Tables, functions and their grants belong to `rowlock.db`.
+This package finds PostgreSQL's programs, runs one server on its own data folder, and creates Rowlock's roles and its
+empty database there. `rowlock.database.schema` creates tables, functions and grants.
 """
 
 from rowlock.embedded.binaries import Binaries, PostgresVersion, find_binaries, version_of

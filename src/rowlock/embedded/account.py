@@ -1,7 +1,7 @@
-"""Under which operating-system user PostgreSQL's programs run, and how they are started as that user.
+"""The operating-system user that runs PostgreSQL's programs, and starting programs as that user.
 
-PostgreSQL refuses to run as root, so a root process hands them to an existing unprivileged user. Users are
-never created.
+PostgreSQL refuses to run as root, so a root process starts them as an existing unprivileged user. Users are never
+created.
 """
 
 import os
@@ -15,14 +15,14 @@ from rowlock.embedded.errors import EmbeddedError
 
 _SERVICE_USERS = ("postgres", "nobody")
 
-# PostgreSQL gets nothing else of our environment: it would put the application's secrets into the process of
-# another user, and PGDATA, PGPORT or PGOPTIONS of the caller would change what the server does.
+# The only variables that PostgreSQL inherits. Others could expose the application's secrets in a process of another
+# user, and PGDATA, PGPORT or PGOPTIONS of the caller would change the server's behaviour.
 _PASSED_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR")
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The user that runs PostgreSQL; with `switch`, programs must be started as another user than ours."""
+    """The user that runs PostgreSQL. `switch` is true when it is not the user of this process."""
 
     name: str
     uid: int
@@ -33,8 +33,8 @@ class Account:
 def service_account(owner_uid: int) -> Account:
     """The user to run PostgreSQL as, for data that belongs to `owner_uid`.
 
-    An ordinary user runs it as itself. Root uses the owner of the data, so that a person who tried `sudo`
-    once can go on without it; for data of its own it uses `postgres`, or else `nobody`. Raises EmbeddedError
+    An ordinary user runs it as itself. Root uses the owner of the data, so that after a start with `sudo` later starts
+    work without it; for data that root owns it uses the system user `postgres`, or else `nobody`. Raises EmbeddedError
     when root finds none of them.
     """
     uid = os.geteuid()
@@ -45,7 +45,7 @@ def service_account(owner_uid: int) -> Account:
             entry = pwd.getpwuid(owner_uid)
             return Account(entry.pw_name, entry.pw_uid, entry.pw_gid, switch=True)
         except KeyError:
-            pass  # A bare number, as on a container volume: initdb insists on a user with a name.
+            pass  # An id without a name, as on a container volume: initdb requires a user with a name.
     for name in _SERVICE_USERS:
         try:
             entry = pwd.getpwnam(name)
@@ -68,7 +68,7 @@ def _name_of(uid: int) -> str:
 def run(
     account: Account, command: Sequence[str | Path], *, text_input: str = "", timeout_seconds: float = 30
 ) -> subprocess.CompletedProcess[str]:
-    """Run a short program as `account` and return its exit code and output, whatever they are.
+    """Run a short program as `account` and return its exit code and output.
 
     Raises OSError when it cannot be executed and subprocess.TimeoutExpired when it takes too long.
     """
@@ -80,7 +80,7 @@ def run(
         errors="replace",
         timeout=timeout_seconds,
         check=False,
-        cwd="/",  # Our own working directory may be closed to the account, which initdb does not survive.
+        cwd="/",  # The account may have no access to our working directory, and initdb fails then.
         env=_environment(),
         start_new_session=True,
         user=account.uid if account.switch else None,
@@ -92,7 +92,7 @@ def run(
 def spawn(account: Account, command: Sequence[str | Path], *, stdin: int, output: int) -> subprocess.Popen[bytes]:
     """Start a long-running program as `account`; `output` receives both of its output streams.
 
-    It gets a session of its own, so that Ctrl-C in the terminal reaches only us and we stop it in good order.
+    It gets its own session, so that Ctrl-C in the terminal signals only this process, which then stops the program.
     """
     return subprocess.Popen(  # noqa: S603 - a list, never a shell line; the programs are PostgreSQL's own.
         [str(part) for part in command],
@@ -109,7 +109,7 @@ def spawn(account: Account, command: Sequence[str | Path], *, stdin: int, output
 
 
 def can_enter(account: Account, folder: Path) -> bool:
-    """Whether `account` can reach `folder`: asked of the kernel, which also knows about ACLs and mounts."""
+    """Whether `account` can enter `folder`. It is tried out, so that ACLs and mount options count too."""
     return run(account, ["/bin/sh", "-c", 'cd -- "$1"', "sh", folder]).returncode == 0
 
 

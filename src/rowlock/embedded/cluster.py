@@ -1,4 +1,4 @@
-"""Makes PostgreSQL's data directory, once, and writes its configuration files, at each start."""
+"""Creates PostgreSQL's data directory once, and writes its configuration files at each start."""
 
 import os
 import secrets
@@ -16,7 +16,7 @@ _BUILTIN_LOCALES_SINCE = 17  # PostgreSQL major version.
 
 
 def major_of(home: Home) -> int | None:
-    """The PostgreSQL major version the cluster was made with, None while there is no cluster.
+    """The PostgreSQL major version that created the cluster, None while there is no cluster.
 
     Raises EmbeddedError when the folder holds something else.
     """
@@ -35,7 +35,7 @@ def major_of(home: Home) -> int | None:
 def create(home: Home, account: Account, binaries: Binaries, password: str) -> None:
     """Make an empty cluster owned by `account`, with `password` for its superuser. Raises StartError.
 
-    It is made under a scratch name that only a finished one loses, so a crash leaves nothing half-made.
+    It is created under a temporary name and renamed when complete, so a crash leaves no incomplete cluster.
     """
     for unfinished in home.path.glob("cluster-*.new"):
         shutil.rmtree(unfinished)
@@ -57,7 +57,7 @@ def create(home: Home, account: Account, binaries: Binaries, password: str) -> N
 def _initdb(scratch: Path, account: Account, binaries: Binaries, password_file: Path) -> None:
     fixed = ["--encoding=UTF8", "--auth=scram-sha-256", "--data-checksums", "--username=postgres"]
     if binaries.version.major >= _BUILTIN_LOCALES_SINCE:
-        # Case mapping and sort order of the server's own, the same on every machine and after every upgrade.
+        # The server's built-in case mapping and sort order, the same on every machine and after every upgrade.
         locales = [["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]]
     else:
         locales = [["--locale=C.UTF-8"], ["--locale=C"]]  # The second where the system has no C.UTF-8.
@@ -73,7 +73,7 @@ def _initdb(scratch: Path, account: Account, binaries: Binaries, password_file: 
             break
     raise StartError(
         f"initdb of PostgreSQL {binaries.version} could not make a database in {scratch.parent}:\n{problem}\n"
-        "Put right what it complains about, most often a full disk or the permissions of the folder, then "
+        "Correct what it reports, most often a full disk or the permissions of the folder, then "
         "start again."
     )
 
@@ -83,6 +83,6 @@ def configure(home: Home, account: Account, binaries: Binaries) -> None:
     probe = ["-C", "wal_compression", "-c", "wal_compression=lz4"]
     has_lz4 = run(account, [binaries.bin_dir / "postgres", "-D", home.cluster, *probe]).returncode == 0
     lines = configuration.settings(memory_bytes=configuration.memory_bytes(), has_lz4=has_lz4)
-    # Kept outside the cluster: root does not write where the service user may have put links.
+    # Outside the cluster: root must not write where the service user could have placed symbolic links.
     data_folder.write_file(home.config, configuration.render(lines), mode=0o644)
     data_folder.write_file(home.access_rules, configuration.ACCESS_RULES, mode=0o644)

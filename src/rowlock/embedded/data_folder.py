@@ -1,7 +1,7 @@
-"""Which files and folders the embedded server has, who owns them, and who may use them at a time.
+"""The files and folders of the embedded server, their owners, and the lock that one process holds.
 
-Everything lives in one folder, the *home*. That is the data folder itself, or, when root starts a server in a
-place the service user cannot enter, a folder below /var/lib/rowlock to which the data folder holds a pointer.
+All are in one folder, the *home*. It is the data folder itself or, when root starts a server in a folder that the
+service user cannot enter, a folder below /var/lib/rowlock, whose path is stored in the data folder.
 """
 
 import fcntl
@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """The folder with everything the server needs, by name."""
+    """The folder with all files of the server, and their paths."""
 
     path: Path
 
@@ -46,7 +46,7 @@ class Home:
 
     @property
     def log(self) -> Path:
-        """What the server writes: starts, stops, errors, slow statements, never parameter values."""
+        """The server's log: starts, stops, errors, slow statements, never parameter values."""
         return self.path / "postgres.log"
 
     @property
@@ -56,7 +56,7 @@ class Home:
 
     @property
     def state(self) -> Path:
-        """Where the running server can be reached; exists between a finished start and the stop."""
+        """The address of the running server; exists from the end of the start until the stop."""
         return self.path / "server.json"
 
     @property
@@ -71,14 +71,14 @@ class Home:
 
 
 class FolderLock:
-    """An exclusive lock on one folder, which the kernel releases when our process ends, however it ends."""
+    """An exclusive lock on one folder. The kernel releases it when the process ends, also after a crash."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._descriptor: int | None = None
 
     def acquire(self) -> None:
-        """Take the lock. Raises AlreadyRunningError, or EmbeddedError when the folder is not ours to use."""
+        """Take the lock. Raises AlreadyRunningError, or EmbeddedError without access to the folder."""
         try:
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         except PermissionError as error:
@@ -98,7 +98,7 @@ class FolderLock:
         self._descriptor = descriptor
 
     def release(self) -> None:
-        """Give the lock back. The file stays, or two processes could lock two files of one name."""
+        """Release the lock. The file stays: otherwise two processes could lock two files of the same name."""
         if self._descriptor is not None:
             os.ftruncate(self._descriptor, 0)
             os.close(self._descriptor)
@@ -106,7 +106,7 @@ class FolderLock:
 
 
 def _living(recorded: bytes) -> int | None:
-    # The lock of a dead process may live on in a child that it forked.
+    # A child of a dead process can still hold its lock.
     if not recorded.isdigit():
         return None
     try:
@@ -114,12 +114,12 @@ def _living(recorded: bytes) -> int | None:
     except ProcessLookupError:
         return None
     except PermissionError:
-        pass  # Alive, and somebody else's.
+        pass  # It exists and belongs to another user.
     return int(recorded)
 
 
 def make_data_dir(data_dir: Path) -> None:
-    """Create the data folder if need be. Others may pass through it to the socket, and can list nothing."""
+    """Create the data folder if needed. Other users may reach the socket in it, but cannot list it."""
     try:
         data_dir.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -135,12 +135,12 @@ def make_data_dir(data_dir: Path) -> None:
 
 
 def make_system_dir(system_dir: Path) -> Path:
-    """Create root's folder for relocated homes and copied programs; refuse one others could tamper with."""
+    """Create root's folder for relocated homes and copied programs; refuse one that other users can write to."""
     system_dir.mkdir(parents=True, exist_ok=True)
     status = system_dir.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != 0 or status.st_mode & 0o022:
         raise EmbeddedError(
-            f"{system_dir} must be a folder that belongs to root and that nobody else can write to: "
+            f"{system_dir} must be a folder that belongs to root and that no other user can write to: "
             "PostgreSQL's programs are run from there. Check what is in it, then correct owner and mode or "
             "remove it."
         )
@@ -150,7 +150,7 @@ def make_system_dir(system_dir: Path) -> Path:
 
 
 def find_home(data_dir: Path, system_dir: Path = SYSTEM_DIR) -> Home:
-    """The home an existing data folder uses. Raises EmbeddedError when its pointer leads nowhere."""
+    """The home that a data folder uses. Raises EmbeddedError when it names a home that does not exist."""
     pointer = data_dir / "location"
     try:
         target = Path(pointer.read_text(encoding="utf-8").strip())
@@ -158,7 +158,7 @@ def find_home(data_dir: Path, system_dir: Path = SYSTEM_DIR) -> Home:
         return Home(data_dir)
     except PermissionError as error:
         raise not_ours(data_dir) from error
-    # The pointer of a folder that is not root's must not make root write just anywhere.
+    # Another user's data folder must not be able to make root write to any other place.
     if target.parent != system_dir or not target.is_dir():
         raise EmbeddedError(
             f"{pointer} says that the database is in {target}, but there is no such folder in {system_dir}. "
@@ -168,10 +168,10 @@ def find_home(data_dir: Path, system_dir: Path = SYSTEM_DIR) -> Home:
 
 
 def settle_home(data_dir: Path, account: Account, system_dir: Path) -> Home:
-    """The home for a server about to start as `account`, made and pointed to if need be.
+    """The home for a server that is to start as `account`, created and recorded in the data folder if needed.
 
     The caller holds the lock of `data_dir`. Raises EmbeddedError when a database is already in the data
-    folder and `account` cannot get there any more.
+    folder and `account` can no longer enter it.
     """
     home = find_home(data_dir, system_dir)
     if home.path != data_dir or not account.switch or can_enter(account, data_dir):
@@ -199,7 +199,7 @@ def _new_folder(parent: Path, name: str) -> Path:
         try:
             folder.mkdir()
         except FileExistsError:
-            # A data folder deleted on purpose must not come back with its old contents.
+            # A new data folder must not get the contents of a deleted one of the same path.
             attempt += 1
         else:
             return folder
@@ -211,10 +211,10 @@ def short_hash(data_dir: Path) -> str:
 
 
 def socket_dir(home: Home, account: Account, port: int, system_dir: Path) -> Path:
-    """A folder for the Unix socket, made for `account`: below the home if the name fits, else a short one.
+    """A folder for the Unix socket, made for `account`: below the home if the path is short enough, else elsewhere.
 
-    A socket address holds about a hundred characters, libpq takes a comma for a list of hosts, and not every
-    file system can keep a socket.
+    A socket address holds about a hundred characters, libpq reads a comma as a list of hosts, and not every file
+    system supports sockets.
     """
     preferred = home.path / "run"
     if _socket_name_fits(preferred, port):
@@ -237,7 +237,7 @@ def _socket_name_fits(folder: Path, port: int) -> bool:
 
 
 def _sockets_work(folder: Path) -> bool:
-    # Network and shared folders of virtual machines often keep files and cannot keep sockets.
+    # Network file systems and shared folders of virtual machines often do not support sockets.
     probe = folder / ".probe"
     with socket.socket(socket.AF_UNIX) as unused:
         try:
@@ -250,14 +250,14 @@ def _sockets_work(folder: Path) -> bool:
 
 
 def make_folder_for(account: Account, folder: Path, mode: int) -> Path:
-    """Make `folder` for `account` alone to write to, or check that it is just that."""
+    """Make `folder` so that only `account` can write to it, or check that it is such a folder."""
     try:
         folder.mkdir(mode=0o700)
     except FileExistsError:
         status = folder.lstat()
         if not stat.S_ISDIR(status.st_mode) or status.st_uid != account.uid or status.st_mode & 0o022:
             raise EmbeddedError(
-                f"{folder} must be a folder of the user {account.name} that nobody else can write to. "
+                f"{folder} must be a folder of the user {account.name} that no other user can write to. "
                 "Check who made it, then remove it and start again."
             ) from None
         return folder
@@ -268,8 +268,7 @@ def make_folder_for(account: Account, folder: Path, mode: int) -> Path:
 
 
 def write_file(path: Path, text: str, *, mode: int = 0o600) -> None:
-    """Replace `path` in one step by a file that belongs to the owner of its folder; survives a power "
-    "failure."""
+    """Replace `path` atomically and durably by a file that belongs to the owner of its folder."""
     scratch = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
@@ -287,8 +286,7 @@ def write_file(path: Path, text: str, *, mode: int = 0o600) -> None:
 
 
 def open_log(home: Home, *, keep_bytes: int = 16 * 1024 * 1024) -> int:
-    """A descriptor to append to the server's log. A log over `keep_bytes` is set aside first, as the only "
-    "old one."""
+    """A descriptor to append to the server's log. A log over `keep_bytes` first replaces postgres.log.1."""
     if home.log.exists() and home.log.stat().st_size > keep_bytes:
         home.log.replace(home.log.with_name("postgres.log.1"))
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -298,7 +296,7 @@ def open_log(home: Home, *, keep_bytes: int = 16 * 1024 * 1024) -> int:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make new names in `folder` durable."""
+    """Make new directory entries of `folder` durable."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -313,8 +311,7 @@ def _give_to_owner_of(folder: Path, descriptor: int) -> None:
 
 
 def ensure_passwords(home: Home) -> dict[str, str]:
-    """The passwords of all roles, by role: the stored ones, or new ones for a home that has no database "
-    "yet."""
+    """The passwords of all roles, by role: the stored ones, or new ones for a home without a database."""
     if not home.passwords.exists():
         if home.cluster.exists():
             raise EmbeddedError(
@@ -328,7 +325,7 @@ def ensure_passwords(home: Home) -> dict[str, str]:
 
 
 def read_passwords(home: Home) -> dict[str, str]:
-    """The stored passwords by role. Raises EmbeddedError when we may not read them or they are damaged."""
+    """The stored passwords by role. Raises EmbeddedError when they cannot be read or are damaged."""
     try:
         stored = json.loads(home.passwords.read_text(encoding="utf-8"))
         return {role: str(stored[role]) for role in ROLES}
@@ -342,7 +339,7 @@ def read_passwords(home: Home) -> dict[str, str]:
 
 
 def not_ours(folder: Path) -> EmbeddedError:
-    """The error for a folder that belongs to somebody else."""
+    """The error for a folder that belongs to another user."""
     try:
         owner = f"belongs to the user with id {folder.stat().st_uid}"
     except OSError:

@@ -1,4 +1,4 @@
-"""What can go wrong with the embedded server, as far as a caller can do something about it."""
+"""The errors of the embedded server that a caller can handle."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ class EmbeddedError(RuntimeError):
 
 
 class BinariesNotFoundError(EmbeddedError):
-    """No usable PostgreSQL programs were found; the message lists every place that was looked at."""
+    """No usable PostgreSQL programs were found; the message lists every place that was searched."""
 
 
 class StartError(EmbeddedError):

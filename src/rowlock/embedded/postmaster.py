@@ -1,7 +1,7 @@
-"""What PostgreSQL's pid file and the process table say about the server of one cluster, and how to end it.
+"""Finds the server process of a cluster by pid file and process table, and stops it.
 
-Pid files outlive their servers and process ids are used again, so a process counts as ours only when it was
-started as `postgres -D <this cluster>`.
+Pid files can remain after their servers and process ids are reused, so a process counts as the server only if its
+command line is `postgres -D <this cluster>`.
 """
 
 import contextlib
@@ -17,9 +17,8 @@ from rowlock.embedded.errors import EmbeddedError
 
 IMMEDIATE_STOP_SECONDS = 15
 
-# The watchdog ends when it is told that the server has stopped. When its standard input just closes, our
-# process has died, so it asks the server for a fast shutdown. A new server may not have written its pid file
-# yet.
+# The watchdog ends when it reads a line: the server has stopped. If its standard input closes without a line, this
+# process has died, so it requests a fast shutdown of the server. The loop waits for a new server to write its pid file.
 _WATCHDOG = """
 trap '' HUP INT QUIT TERM
 read -r word && exit 0
@@ -34,21 +33,21 @@ done
 
 
 class Watchdog:
-    """A small process that shuts the server down once its standard input closes without a line: when we die.
+    """A small process that shuts the server down when this process dies, which closes its standard input.
 
-    Linux could signal a child by itself (PR_SET_PDEATHSIG), but does so when the thread ends that started it.
+    PR_SET_PDEATHSIG of Linux is no alternative: it signals the child when the thread that started it ends.
     """
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
 
     def begin(self, account: Account, cluster: Path, pid: int) -> None:
-        """Start watching for our own death."""
+        """Start the watchdog of this process."""
         command = ["/bin/sh", "-c", _WATCHDOG, "rowlock-watchdog", str(cluster), str(pid)]
         self._process = spawn(account, command, stdin=subprocess.PIPE, output=subprocess.DEVNULL)
 
     def end(self, *, server_has_stopped: bool) -> None:
-        """Send it home; when the server still runs, leave it to make one more attempt at stopping that."""
+        """End the watchdog; if the server still runs, the watchdog first tries once more to stop it."""
         if self._process is None or self._process.stdin is None:
             return
         with contextlib.suppress(BrokenPipeError):
@@ -60,7 +59,7 @@ class Watchdog:
 
 
 def command_line(pid: int) -> list[str]:
-    """The words a process was started with; empty when there is none, or only a zombie."""
+    """The command line of a process; empty when there is none, or only a zombie."""
     if sys.platform == "linux":
         try:
             raw = Path(f"/proc/{pid}/cmdline").read_bytes()
@@ -78,12 +77,12 @@ def is_postmaster(pid: int, cluster: Path) -> bool:
     words = command_line(pid)
     if not words or Path(words[0]).name != "postgres":
         return False
-    # Without /proc the words of a path with spaces are not kept apart.
+    # Without /proc a path with spaces is split into several words.
     return f"-D {cluster} " in " ".join([*words[1:], ""])
 
 
 def recorded_pid(cluster: Path) -> int | None:
-    """The process id in postmaster.pid, None without a readable one. Says nothing about whether it lives."""
+    """The process id in postmaster.pid, None without a readable one. The process may have ended."""
     try:
         first_line = (cluster / "postmaster.pid").read_text(encoding="utf-8", errors="replace").partition("\n")[0]
     except FileNotFoundError:
@@ -91,10 +90,10 @@ def recorded_pid(cluster: Path) -> int | None:
     return int(first_line) if first_line.strip().isdigit() else None
 
 
-def stop_left_behind(cluster: Path, stop_seconds: float) -> int | None:
-    """Shut down a server of `cluster` whose parent was killed; its process id, None when there was none.
+def stop_orphan(cluster: Path, stop_seconds: float) -> int | None:
+    """Shut down a server of `cluster` whose parent was killed. Returns its process id, None when there was none.
 
-    The caller holds the lock, so nobody else is in charge of that server. Raises EmbeddedError when it stays.
+    The caller holds the lock, so no other process controls that server. Raises EmbeddedError when it does not stop.
     """
     pid = recorded_pid(cluster)
     if pid is None or not is_postmaster(pid, cluster):
@@ -104,7 +103,7 @@ def stop_left_behind(cluster: Path, stop_seconds: float) -> int | None:
             os.kill(pid, number)
         except ProcessLookupError:
             return pid
-        if _wait_until_gone(pid, cluster, seconds):
+        if _wait_for_end(pid, cluster, seconds):
             return pid
     raise EmbeddedError(
         f"A PostgreSQL server of an earlier run (process {pid}) still uses {cluster} and does not stop. "
@@ -112,7 +111,7 @@ def stop_left_behind(cluster: Path, stop_seconds: float) -> int | None:
     )
 
 
-def _wait_until_gone(pid: int, cluster: Path, seconds: float) -> bool:
+def _wait_for_end(pid: int, cluster: Path, seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     while is_postmaster(pid, cluster):
         if time.monotonic() > deadline:
@@ -121,22 +120,22 @@ def _wait_until_gone(pid: int, cluster: Path, seconds: float) -> bool:
     return True
 
 
-def disown_stale_pid(cluster: Path, account: Account) -> None:
-    """Make a pid file harmless that a killed server left; the caller knows that no server of `cluster` runs.
+def replace_stale_pid(cluster: Path, account: Account) -> None:
+    """Replace the process id in the pid file of a killed server; the caller knows that no server of `cluster` runs.
 
-    Its process id may belong to some other program by now, or to a zombie, and PostgreSQL would take either
-    for a server and refuse to start. Deleting the file would also delete the number of the old shared memory,
-    by which PostgreSQL finds out whether old backends are still at work. So only the process id is replaced,
-    by ours: PostgreSQL knows that its parent is no server.
+    The id may belong to another program by now, or to a zombie; PostgreSQL would take either for a server and refuse
+    to start. Deleting the file would also delete the id of the old shared memory, by which PostgreSQL detects old
+    backends that still run. So only the process id is replaced, by that of this process: PostgreSQL ignores the id
+    of its parent.
     """
     path = cluster / "postmaster.pid"
     pid = recorded_pid(cluster)
     if pid == os.getpid() or not path.exists():
         return
     if pid is None:
-        script, text = 'rm -f -- "$1"', ""  # Cut short by a power failure: nothing in it is worth keeping.
+        script, text = 'rm -f -- "$1"', ""  # Truncated by a power failure: it contains nothing useful.
     else:
         script = 'cat > "$1.new" && mv -f -- "$1.new" "$1"'
         text = f"{os.getpid()}\n" + path.read_text(encoding="utf-8", errors="replace").partition("\n")[2]
-    # Done by the service user itself, because root must not follow what that user may have put there.
+    # Run as the service user, because root must not follow symbolic links that this user may have placed.
     run(account, ["/bin/sh", "-c", script, "sh", path], text_input=text)

@@ -1,7 +1,7 @@
-"""Runs one PostgreSQL server on a data folder of its own: the first start, every other start, and the stop.
+"""Runs one PostgreSQL server on its own data folder: the first start, later starts, and the stop.
 
 The server is a direct child of this process and ends with it: on `stop`, at normal exit, and by a watchdog
-when this process is killed. Which tables the database has is left to the migrations.
+when this process is killed. The migrations create the tables.
 """
 
 import atexit
@@ -25,7 +25,7 @@ from psycopg.pq import PGconn, Ping
 from rowlock.base.dsns import Dsns
 from rowlock.embedded import cluster, configuration, data_folder, postmaster
 from rowlock.embedded.account import Account, service_account, spawn
-from rowlock.embedded.binaries import Binaries, find_binaries, version_of, within_reach
+from rowlock.embedded.binaries import Binaries, executable_by, find_binaries, version_of
 from rowlock.embedded.bootstrap import DATABASE, bootstrap
 from rowlock.embedded.data_folder import FolderLock, Home
 from rowlock.embedded.errors import EmbeddedError, StartError
@@ -39,13 +39,13 @@ _log = logging.getLogger(__name__)
 
 
 class EmbeddedServer:
-    """A private PostgreSQL server with its data in `data_dir`, which is made if it does not exist.
+    """A private PostgreSQL server with its data in `data_dir`, which is created if it does not exist.
 
     bin_dir        folder of PostgreSQL's programs; searched for by default, see `find_binaries`.
     settings       overrides of single server settings, for tests and benchmarks.
     start_seconds  how long the server may take to become ready, crash recovery included.
-    stop_seconds   how long a shutdown may take before it is cut short; committed data is safe either way.
-    system_dir     where root keeps what the service user could not reach in `data_dir`.
+    stop_seconds   how long a fast shutdown may take before an immediate one; committed data is safe either way.
+    system_dir     root's folder for a home that the service user could not enter in `data_dir`.
 
     Usable as a context manager. Methods block. One object belongs to one process and one thread at a time; a
     forked child cannot stop its parent's server.
@@ -101,7 +101,7 @@ class EmbeddedServer:
 
     @property
     def home(self) -> Path:
-        """The folder with cluster, passwords and log: the data folder, or root's substitute for it."""
+        """The folder with cluster, passwords and log: the data folder, or the relocated home of root."""
         return self._started().home.path
 
     @property
@@ -111,19 +111,19 @@ class EmbeddedServer:
 
     @property
     def binaries(self) -> Binaries:
-        """The programs this server runs on."""
+        """The programs that run this server."""
         return self._started().binaries
 
     def is_alive(self) -> bool:
-        """Whether the server process that `start` made is still there."""
+        """Whether the server process that `start` started is still running."""
         return self._run is not None and self._run.process.poll() is None
 
     def start(self) -> Dsns:
-        """Start the server, at first with an empty database, and return once it accepts every role.
+        """Start the server, the first time with an empty database, and return once every role can connect.
 
-        Does nothing while it runs; starts it again when it died. Raises AlreadyRunningError when another
-        process runs one on this folder, BinariesNotFoundError, StartError, or EmbeddedError for everything
-        else that the caller can put right.
+        Does nothing while it runs; starts it again after it has died. Raises AlreadyRunningError when another
+        process runs one on this folder, BinariesNotFoundError, StartError, or EmbeddedError for other problems
+        that the caller can correct.
         """
         if self.is_alive():
             return self.dsns
@@ -138,7 +138,7 @@ class EmbeddedServer:
     def stop(self) -> None:
         """Shut the server down and wait for its end; open transactions are rolled back. Repeatable.
 
-        Raises EmbeddedError when the server does not end in time, not even when told to drop everything.
+        Raises EmbeddedError when the server does not end in time, even after an immediate shutdown.
         """
         if self._run is None or self._starter_pid != os.getpid():
             return
@@ -159,9 +159,9 @@ class EmbeddedServer:
             # A copied data folder points to the same home as its original.
             _take(FolderLock(home.lock), undo)
         binaries = self._choose_binaries(home, account)
-        left_behind = postmaster.stop_left_behind(home.cluster, self._stop_seconds)
-        if left_behind is not None:
-            _log.warning("stopped PostgreSQL process %d, which an earlier run left behind", left_behind)
+        orphan = postmaster.stop_orphan(home.cluster, self._stop_seconds)
+        if orphan is not None:
+            _log.warning("stopped PostgreSQL process %d, which an earlier run left behind", orphan)
         passwords = data_folder.ensure_passwords(home)
         if not home.cluster.exists():
             cluster.create(home, account, binaries, passwords["postgres"])
@@ -170,7 +170,7 @@ class EmbeddedServer:
         if sockets.parent != home.path:
             undo.callback(_remove_if_empty, sockets)
         for stale in sockets.glob(".s.PGSQL.*"):
-            # Nobody listens there: we hold the lock, and the old server is gone.
+            # A socket without a listener: this process holds the lock, and the old server has ended.
             stale.unlink(missing_ok=True)
         log = data_folder.open_log(home)
         undo.callback(os.close, log)
@@ -204,17 +204,17 @@ class EmbeddedServer:
         if major is not None and found.version.major != major:
             raise EmbeddedError(
                 f"The database in {home.cluster} was made by PostgreSQL {major}, and {found.bin_dir} is "
-                f"{found.version}. Use programs of version {major}, or move the data over with pg_dump or "
+                f"{found.version}. Use programs of version {major}, or transfer the data with pg_dump or "
                 "pg_upgrade."
             )
-        return within_reach(found, account, self._system_dir)
+        return executable_by(found, account, self._system_dir)
 
     def _server_command(self, home: Home, binaries: Binaries, sockets: Path) -> list[str]:
         fixed = {
             "config_file": str(home.config),
             "hba_file": str(home.access_rules),
-            "unix_socket_directories": f'"{sockets}"',  # A list, in which quotes keep spaces in.
-            "logging_collector": "off",  # The log file is our own descriptor.
+            "unix_socket_directories": f'"{sockets}"',  # A list, so a path with spaces needs quotes.
+            "logging_collector": "off",  # The server writes to the descriptor that it inherits.
         }
         options = [f"{name}={value}" for name, value in {**self._settings, **fixed}.items()]
         flags = [word for option in options for word in ("-c", option)]
@@ -225,7 +225,7 @@ class EmbeddedServer:
     ) -> subprocess.Popen[bytes]:
         deadline = time.monotonic() + self._start_seconds
         while True:
-            postmaster.disown_stale_pid(home.cluster, account)
+            postmaster.replace_stale_pid(home.cluster, account)
             log_start = os.fstat(log).st_size
             with contextlib.ExitStack() as attempt:
                 process = spawn(account, command, stdin=subprocess.DEVNULL, output=log)
@@ -237,7 +237,7 @@ class EmbeddedServer:
                     return process
                 exited = process.poll() is not None
             written = _log_since(home.log, log_start)
-            # Backends of a killed server may need a moment to notice, and PostgreSQL refuses until they end.
+            # PostgreSQL refuses to start until the backends of a killed server have ended, which may take a moment.
             if "shared memory block" not in written or time.monotonic() > deadline:
                 raise self._start_error(home, written, exited=exited)
             time.sleep(_POLL_SECONDS * 5)
@@ -249,7 +249,7 @@ class EmbeddedServer:
         return StartError(
             f"PostgreSQL {what} in {home.path}. The last lines of {home.log}:\n"
             + "\n".join(f"  {line}" for line in lines or ["(nothing was written)"])
-            + "\nPut right what they complain about, most often a full disk, the permissions of the folder "
+            + "\nCorrect what they report, most often a full disk, the permissions of the folder "
             "or a setting, then start again; recovery after a crash may need a larger start_seconds."
         )
 
@@ -273,7 +273,7 @@ class EmbeddedServer:
 
 
 class _Run:
-    """What is known while the server runs."""
+    """The state of a running server."""
 
     def __init__(
         self,
@@ -291,10 +291,10 @@ class _Run:
 
 
 def running(data_dir: Path, *, system_dir: Path = data_folder.SYSTEM_DIR) -> Dsns | None:
-    """Connection strings of the server that some process runs on `data_dir`, None when none answers there.
+    """Connection strings of the server that a process runs on `data_dir`, None when none answers there.
 
-    What files say is believed only when the server process is alive and answers on its socket. Raises
-    EmbeddedError when one runs but its passwords are not ours to read.
+    The state file counts only if the server process is alive and answers on its socket. Raises EmbeddedError when
+    one runs but its passwords cannot be read.
     """
     home = data_folder.find_home(data_dir.expanduser().resolve(), system_dir)
     try:
@@ -329,7 +329,7 @@ def _wait_until_ready(process: subprocess.Popen[bytes], dsn: str, deadline: floa
 
 
 def _answers(dsn: str) -> bool:
-    """Whether a server accepts connections there. No session is made, so a full server answers too."""
+    """Whether a server accepts connections there. No session is opened, so a server without free ones answers too."""
     return PGconn.ping(make_conninfo(dsn, connect_timeout=2).encode()) == Ping.OK
 
 
