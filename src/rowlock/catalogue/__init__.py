@@ -1,1 +1,1 @@
-"""The catalogue: organizations, venues, seating plans, shows and prices. Rarely written, often read."""
+"""The catalogue: organizations, venues, seating plans, shows and prices. It is read often and written rarely."""

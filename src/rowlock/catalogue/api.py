@@ -1,4 +1,4 @@
-"""Shows as buyers see them: the listing, one show with its prices, and the seat map of its plan."""
+"""The shows for buyers: the list, one show with its prices, and the seat map of its plan."""
 
 import gzip
 from datetime import datetime
@@ -42,7 +42,7 @@ class Show(BaseModel):
 
 
 class ShowPrice(BaseModel):
-    """What a seat of a category costs for a price type."""
+    """The price of a category for one price type."""
 
     category: str
     price_type: str
@@ -50,7 +50,7 @@ class ShowPrice(BaseModel):
 
 
 class ShowWithPrices(Show):
-    """One show and what its seats cost."""
+    """One show with its prices."""
 
     prices: list[ShowPrice]
 
@@ -92,7 +92,7 @@ class MapShape(BaseModel):
 
 
 class MapSeat(BaseModel):
-    """One seat. `row` and `category` are indexes; seats with one `run` sit shoulder to shoulder."""
+    """One seat. `row` and `category` are indexes; seats with the same `run` have no aisle between them."""
 
     seat_id: int
     row: int
@@ -154,7 +154,7 @@ def router(catalogue: Catalogue) -> APIRouter:
         if_none_match: Annotated[str | None, Header()] = None,
         accept_encoding: Annotated[str | None, Header()] = None,
     ) -> Response:
-        """Geometry, categories and labels. It is immutable: keep it for as long as the show has this plan version."""
+        """Geometry, categories and labels. It is immutable: cache it for as long as the show has this plan version."""
         published = await catalogue.plan_of(parse_show_id(show_id))
         if published is None:
             raise ProblemError(Outcome.SHOW_NOT_FOUND)

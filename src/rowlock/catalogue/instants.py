@@ -1,4 +1,4 @@
-"""Times as people write them, read in the time zone of a venue."""
+"""Parses time zones, and dates and times in the time zone of a venue."""
 
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -7,7 +7,7 @@ from rowlock.catalogue.model import CatalogueError
 
 
 def check_time_zone(name: str) -> ZoneInfo:
-    """The time zone of that IANA name. Raises CatalogueError."""
+    """The time zone of an IANA name. Raises CatalogueError."""
     try:
         return ZoneInfo(name)
     except (ValueError, OSError, KeyError) as error:
@@ -17,9 +17,9 @@ def check_time_zone(name: str) -> ZoneInfo:
 
 
 def read_instant(text: str, time_zone: str) -> datetime:
-    """The instant that an ISO 8601 text means; without a zone of its own it is read in `time_zone`.
+    """The instant of an ISO 8601 text; a text without an offset is read in `time_zone`.
 
-    Raises CatalogueError, also for a time that the clocks skip there when summer time starts.
+    Raises CatalogueError, also for a time that does not exist there because summer time starts.
     """
     try:
         read = datetime.fromisoformat(text)

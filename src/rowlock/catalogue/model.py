@@ -1,7 +1,7 @@
-"""Seating plans, venues, shows and prices, as readers of plan files make them and all other parts use them.
+"""The types of the catalogue: seating plans, venues, shows and prices.
 
-A published plan version never changes. Coordinates are plan units with x to the right and y downwards;
-neighbours and aisles are facts of the coordinates, never of the numbering (`plan_files.geometry` derives them).
+A published plan version never changes. Coordinates are plan units with x to the right and y downwards. Neighbours and
+aisles follow from the coordinates, never from the numbering (`plan_files.geometry` derives them).
 """
 
 from collections.abc import Mapping
@@ -12,11 +12,11 @@ from uuid import UUID
 
 DEFAULT_CURRENCY = "USD"
 ALL_CATEGORIES = ""
-"""The key of a price that holds for every category without one of its own."""
+"""The key of the price of every category without its own price."""
 
 
 class CatalogueError(ValueError):
-    """What was asked for cannot be done; the message says what was wrong, what is allowed and what to do."""
+    """A request cannot be carried out; the message says what was wrong, what is allowed and what to do."""
 
 
 SeatKind = Literal["standard", "wheelchair", "companion"]
@@ -27,7 +27,7 @@ ShapeKind = Literal["rectangle", "ellipse", "polygon", "text"]
 class Category:
     """A part of the hall with one price.
 
-    `for_sale=False` marks seats that exist but are never sold: crew, camera, broken.
+    `for_sale=False` is for seats that exist but are never sold: for the crew, for a camera, broken.
     """
 
     name: str
@@ -57,13 +57,13 @@ class Seat:
     seat_id    dense from 1 within the plan, in reading order (section, row, left to right), so that a
                show's state fits an array.
     row        index into `SeatingPlan.rows`.
-    run        number of the seat's run, dense from 0 within the plan: the seats of one run sit shoulder
-               to shoulder; an aisle starts a new run.
+    run        number of the seat's run, dense from 0 within the plan: the seats of a run are adjacent; an aisle
+               starts a new run.
     position   order within the row from 0, left to right by coordinates, counted across aisles.
-    number     what is printed on the chair ("12").
+    number     the number on the chair ("12").
     label      unique in the plan and readable by people ("Balcony, row C, seat 12").
     category   index into `SeatingPlan.categories`.
-    source_id  the seat's id in the file it came from, unique in the plan: integrators find seats by it.
+    source_id  the seat's id in its plan file, unique in the plan: integrators refer to seats by it.
     """
 
     seat_id: int
@@ -112,7 +112,7 @@ class SeatingPlan:
 
 @dataclass(frozen=True, slots=True)
 class Organization:
-    """Who sells."""
+    """The seller of shows."""
 
     organization_id: UUID
     name: str
@@ -131,7 +131,7 @@ class Venue:
 
 @dataclass(frozen=True, slots=True)
 class PublishedPlan:
-    """A plan version and what it contains; `checksum` (SHA-256 in hex) names its content for ever."""
+    """A plan version with its content; `checksum` (SHA-256 in hex) identifies the content."""
 
     plan_id: UUID
     version: int
@@ -150,7 +150,7 @@ class PlanVersion:
 
 @dataclass(frozen=True, slots=True)
 class PlanImported:
-    """A plan as it was published, and where."""
+    """A plan that was published, with its organization and venue."""
 
     organization: Organization
     venue: Venue
@@ -159,7 +159,7 @@ class PlanImported:
 
 @dataclass(frozen=True, slots=True)
 class PlanListing:
-    """A plan version with where it belongs."""
+    """A plan version with its venue and organization."""
 
     plan_id: UUID
     name: str
@@ -174,7 +174,7 @@ class PlanListing:
 
 @dataclass(frozen=True, slots=True)
 class PlanOfShow:
-    """What a new show needs to know of its plan; a category's place in `categories` is its number."""
+    """What a new show needs of its plan; a category's position in `categories` is its number."""
 
     plan_id: UUID
     name: str
@@ -187,7 +187,7 @@ class PlanOfShow:
 
 @dataclass(frozen=True, slots=True)
 class ShowListing:
-    """One show as buyers see it. Durations are seconds, prices minor units of `currency`."""
+    """One show in the list for buyers. Durations are seconds, prices minor units of `currency`."""
 
     show_id: UUID
     slug: str
@@ -212,7 +212,7 @@ class ShowListing:
 
 @dataclass(frozen=True, slots=True)
 class ShowSummary:
-    """A show as its organizer sees it in a list, drafts included."""
+    """One show in the list for organizers, which includes drafts."""
 
     show_id: UUID
     slug: str
@@ -233,7 +233,7 @@ class ShowSummary:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What a seat of a category (index into the plan's categories) costs for a price type."""
+    """The price of a category (index into the plan's categories) for one price type."""
 
     category: int
     price_type: str
@@ -242,7 +242,7 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class NewShow:
-    """A show to be made. Instants carry a zone; `prices_minor` has an amount in minor units for each category."""
+    """A show to be created. Instants have a zone; `prices_minor` has an amount in minor units for each category."""
 
     plan_id: UUID
     title: str
@@ -259,9 +259,9 @@ Instant = datetime | str
 
 @dataclass(frozen=True, slots=True)
 class ShowDraft:
-    """A show as an organizer asks for it.
+    """An organizer's input for a new show.
 
-    prices_minor  category name → amount in minor units of `currency`; ALL_CATEGORIES stands for the rest.
+    prices_minor  category name → amount in minor units of `currency`; ALL_CATEGORIES is the key for the rest.
     """
 
     plan_id: UUID
@@ -275,7 +275,7 @@ class ShowDraft:
 
 @dataclass(frozen=True, slots=True)
 class ShowCreated:
-    """A show that is in the database. `blocked` has the number of seats of each category that is not for sale."""
+    """A show that was created. `blocked` has the number of seats of each category that is not for sale."""
 
     show_id: UUID
     slug: str

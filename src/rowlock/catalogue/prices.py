@@ -1,4 +1,4 @@
-"""Which price each category of a show has."""
+"""Determines the price of each category of a show."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,7 +1,7 @@
-"""What buyers may know of shows, and what an organizer puts on sale.
+"""Reads shows and plans for buyers, and publishes plans and shows for organizers.
 
-Decides what is missing or contradictory before anything is written, and writes each thing in one transaction. Who
-has which seat is left to `reservations`.
+Input is checked before anything is written, and each operation is one transaction. `reservations` has the state of
+seats.
 """
 
 import re
@@ -37,7 +37,7 @@ from rowlock.database.connections import Connection
 
 
 class Catalogue:
-    """Reads for buyers, which raise database.calls.BusyError; and an organizer's work, as the owner."""
+    """Reads for buyers, which raise database.calls.BusyError; and operations of organizers, as the owner."""
 
     def __init__(self, cells: Cells) -> None:
         self._cells = cells
@@ -97,9 +97,9 @@ class Catalogue:
         organization: str | None = None,
         time_zone: str | None = None,
     ) -> PlanImported:
-        """Publish a plan in a venue; organization and venue are made when they are new.
+        """Publish a plan in a venue; organization and venue are created when they do not exist.
 
-        Without `organization` it is the only one there is; in an empty database one is made with the venue's name.
+        Without `organization` the only existing one is used, or one with the venue's name is created.
         Raises CatalogueError.
         """
         if not venue.strip():
@@ -145,7 +145,7 @@ class Catalogue:
         )
 
     async def lock_if_empty(self) -> bool:
-        """Whether nothing was ever published; others who ask wait until this transaction ends."""
+        """Whether nothing was ever published. Other transactions that call it wait until this one ends."""
         async with self._cells.catalogue.owner() as connection:
             await store.lock_catalogue(connection)
             return await store.is_empty(connection)
@@ -160,7 +160,7 @@ async def _ensure_organization(connection: Connection, name: str | None, *, fall
     found = await store.find_organizations(connection, name)
     if name is None and len(found) > 1:
         raise CatalogueError(
-            "There are several organizations here, so say which one sells: "
+            "There are several organizations. Name the one that sells: "
             + ", ".join(organization.name for organization in found)
         )
     if found:
@@ -176,7 +176,7 @@ async def _ensure_organization(connection: Connection, name: str | None, *, fall
 
 
 def _new_show(draft: ShowDraft, plan: PlanOfShow) -> NewShow:
-    """The show that a draft means, with its slug still to be found. Raises CatalogueError."""
+    """The show for a draft, without its slug. Raises CatalogueError."""
     title = draft.title.strip()
     if not title:
         raise CatalogueError("The show has no title.")
@@ -210,14 +210,14 @@ async def _add_show(connection: Connection, show: NewShow) -> tuple[UUID, str]:
 
 
 async def _block_not_for_sale(connection: Connection, plan: PlanOfShow, show_id: UUID) -> Mapping[str, int]:
-    """Block the seats of each category that the plan does not sell; how many they are."""
+    """Block the seats of each category that the plan does not sell. Returns their number by category."""
     blocked = {}
     for index, category in enumerate(plan.categories):
         if not category.for_sale:
             outcome, seats = await store.block_category(
                 connection, show_id, plan.plan_id, index, f"not for sale: {category.name}"
             )
-            assert not seats or outcome is Outcome.OK, "nobody else knows of this show yet"
+            assert not seats or outcome is Outcome.OK, "the new show is not visible to other transactions yet"
             if seats:
                 blocked[category.name] = seats
     return blocked

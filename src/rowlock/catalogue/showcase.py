@@ -1,7 +1,7 @@
-"""Two halls of our own making, for demonstrations, tests and load: a theatre of 600 seats and a large stadium.
+"""Two generated halls for demonstrations, tests and benchmarks: a theatre of 600 seats and a large stadium.
 
-Both are drawn as drafts and go through the same doctor and geometry as files do, so that rows, runs and ids
-are made in one way only. Both are invented; units are 2.2 cm in the theatre and 2 cm in the stadium.
+Both are made as drafts and processed by the plan doctor like plan files, so that there is one way to make rows, runs
+and ids. Neither exists in reality; a plan unit is 2.2 cm in the theatre and 2 cm in the stadium.
 """
 
 import math
@@ -31,9 +31,9 @@ _PITCH = 25.0
 
 # The theatre --------------------------------------------------------------------------------------
 
-_STALLS_LETTERS = "ABCDEFGHJKLMNPQR"  # No I and no O: on a chair they look like numbers.
-# Seats left of, between and right of the two aisles. The middle block changes by one from row to row, so that
-# everybody looks between two heads.
+_STALLS_LETTERS = "ABCDEFGHJKLMNPQR"  # Without I and O, which look like digits.
+# Seats left of, between and right of the two aisles. The middle block changes by one seat from row to row, so that each
+# seat looks between two seats of the row ahead.
 _STALLS_BLOCKS = (
     (5, 10, 5),
     (5, 11, 5),
@@ -71,23 +71,23 @@ _WHEELCHAIR_STRETCH = 1.4
 class _Level:
     """The curve of one level of the theatre: rows are circles around one point behind the stage.
 
-    front        y of the first row on the hall's axis.
+    first_y      y of the first row on the hall's axis.
     radius       of the first row.
     spacing      from row to row.
-    aisle        from the axis to the first seat behind the aisle, along the first row.
+    aisle        from the axis to the first seat beyond the aisle, along the first row.
     aisle_slope  how much that grows from row to row.
     """
 
     prefix: str
-    front: float
+    first_y: float
     radius: float
     spacing: float
     aisle: float
     aisle_slope: float
 
 
-_STALLS = _Level("S", front=300.0, radius=820.0, spacing=38.0, aisle=186.0, aisle_slope=3.2)
-_BALCONY = _Level("B", front=1010.0, radius=1100.0, spacing=40.0, aisle=186.0, aisle_slope=0.0)
+_STALLS = _Level("S", first_y=300.0, radius=820.0, spacing=38.0, aisle=186.0, aisle_slope=3.2)
+_BALCONY = _Level("B", first_y=1010.0, radius=1100.0, spacing=40.0, aisle=186.0, aisle_slope=0.0)
 
 
 def theatre() -> SeatingPlan:
@@ -139,7 +139,7 @@ def _curved_row(
     special: dict[int, SeatKind],
 ) -> DraftRow:
     radius = level.radius + index * level.spacing
-    centre_y = level.front - level.radius
+    centre_y = level.first_y - level.radius
     row = DraftRow(letter, f"{level.prefix}-{letter}")
     for position, distance in enumerate(_arc_distances(level.aisle + index * level.aisle_slope, blocks, special)):
         angle = distance / radius
@@ -196,7 +196,7 @@ _CORNER_SECTORS = 3
 
 @dataclass(frozen=True, slots=True)
 class _Stretch:
-    """The part of the bowl that one sector takes, on every row: a straight piece, or a wedge of a corner.
+    """The part of the bowl that one sector covers, on every row: a straight piece, or a wedge of a corner.
 
     start    the first point on the innermost row, or the corner's centre.
     along    the direction of a straight piece.
@@ -320,7 +320,7 @@ def _shortened(stretches: list[_Stretch], last_row: float, surplus: int) -> dict
     """Return how many seats each sector keeps on the outermost row when `surplus` seats are left out evenly."""
     kept = [stretch.places(last_row) for stretch in stretches]
     for turn in range(surplus):
-        # Round after round, a seat from each sector that still has one.
+        # In turn, one seat from each sector that still has some.
         sector = turn % len(kept)
         while not kept[sector]:
             sector = (sector + 1) % len(kept)
@@ -365,7 +365,7 @@ _STADIUM_SPECIAL: dict[int, SeatKind] = {0: "wheelchair", 1: "companion", 2: "wh
 
 
 def _stadium_category(tier: int, sector: int) -> str:
-    """Long sides are dearer than short ones and corners, lower tiers dearer than upper ones."""
+    """Return a sector's category: long sides cost more than short sides and corners, lower tiers more than upper."""
     half = _LONG_SECTORS + 2 * _CORNER_SECTORS + _SHORT_SECTORS
     on_long_side = sector % half < _LONG_SECTORS
     if on_long_side:
@@ -386,9 +386,9 @@ def _stadium_scenery() -> Iterator[DraftShape]:
 
 
 def _fit(draft: Draft, last_row: float) -> None:
-    """Move everything so that the whole bowl has positive coordinates, with some room around it."""
-    room = _RUN_OFF + last_row + 4 * _PITCH
-    dx, dy = math.ceil(_FIELD[0] / 2 + room), math.ceil(_FIELD[1] / 2 + room)
+    """Move everything so that the whole bowl has positive coordinates, with a margin around it."""
+    margin = _RUN_OFF + last_row + 4 * _PITCH
+    dx, dy = math.ceil(_FIELD[0] / 2 + margin), math.ceil(_FIELD[1] / 2 + margin)
     for seat in draft.seats():
         seat.x, seat.y = to_unit(seat.x + dx), to_unit(seat.y + dy)
     for shape in draft.shapes:

@@ -1,6 +1,6 @@
-"""The SQL of the catalogue: reads for buyers, and what an organizer writes.
+"""The SQL of the catalogue: reads for buyers, and writes for organizers.
 
-Which prices a show needs and what is not for sale is decided by the service.
+The service decides which prices a show needs and what is not for sale.
 """
 
 from dataclasses import asdict
@@ -32,7 +32,7 @@ from rowlock.catalogue.model import (
 from rowlock.database.connections import Connection
 from rowlock.database.queries import query
 
-# COPY in binary takes every value in exactly the type of its column.
+# Binary COPY needs every value in the exact type of its column.
 _SEAT_TYPES = (
     "uuid", "int4", "int4", "int4", "int4", "text", "text", "float8", "float8", "int4", "text", "text",
 )  # fmt: skip
@@ -130,7 +130,7 @@ async def find_venue(connection: Connection, organization_id: UUID, name: str) -
 
 
 async def ensure_venue(connection: Connection, organization_id: UUID, name: str, time_zone: str) -> Venue:
-    """The venue of that name; `time_zone` counts only when it has to be made."""
+    """The venue of that name; `time_zone` is used only when it is created."""
     given = {"organization_id": organization_id, "name": name, "time_zone": time_zone}
     async with connection.cursor(row_factory=class_row(Venue)) as cursor:
         await cursor.execute(query("catalogue.add_venue"), given)
@@ -145,7 +145,7 @@ async def publish_plan(
 ) -> PublishedPlan:
     """Publish `plan` as the next version of the plan of that name in this venue, in one transaction.
 
-    A published version never changes: what uses an older one keeps it. Publishing the same plan twice makes two
+    A published version never changes, and shows with an older one keep it. Publishing the same plan twice makes two
     versions. Raises LookupError when there is no such venue.
     """
     async with connection.transaction(), connection.cursor() as cursor:
@@ -163,7 +163,7 @@ async def publish_plan(
             },
         )
         row = await cursor.fetchone()
-        assert row is not None, "insert … returning answers with the row"
+        assert row is not None, "insert … returning returns the row"
         plan_id, version = row
         async with cursor.copy(query("catalogue.copy_seats")) as copy:
             copy.set_types(_SEAT_TYPES)
@@ -191,7 +191,7 @@ async def publish_plan(
 
 
 def _layout(plan: SeatingPlan) -> dict[str, Any]:
-    """Everything of a plan but its seats, in the shape that the comment on seating_plans.layout gives."""
+    """A plan without its seats, in the form that the comment on seating_plans.layout describes."""
     return {
         "width": plan.width,
         "height": plan.height,
@@ -211,7 +211,7 @@ async def list_plans(connection: Connection) -> list[PlanListing]:
 
 
 async def find_plan(connection: Connection, plan_id: UUID) -> PlanOfShow | None:
-    """What a new show needs to know of a plan version, or None when there is none."""
+    """What a new show needs of a plan version, or None when there is none."""
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(query("catalogue.find_plan"), (plan_id,))
         row = await cursor.fetchone()
@@ -277,5 +277,5 @@ async def is_empty(connection: Connection) -> bool:
 
 
 async def lock_catalogue(connection: Connection) -> None:
-    """Wait until nobody else fills an empty catalogue, and keep others from it until this transaction ends."""
+    """Take a lock until this transaction ends, so that only one transaction at a time fills an empty catalogue."""
     await connection.execute(query("catalogue.lock_catalogue"))

@@ -21,8 +21,8 @@ ROOT = Path(__file__).resolve().parents[3]
         ([1, 2], "a list of 2"),
         ({}, "an object"),
         (12.5, "the number 12.5"),
-        (10**400, "a number of an enormous size"),
-        (float("inf"), "a number of an enormous size"),
+        (10**400, "a number that is far too large"),
+        (float("inf"), "a number that is far too large"),
     ],
 )
 def test_values_are_described_in_words(value: object, words: str) -> None:

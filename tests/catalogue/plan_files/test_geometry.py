@@ -10,10 +10,10 @@ from rowlock.catalogue.plan_files.geometry import (
     SeatGrid,
     is_one_line,
     order_along_row,
+    path_length,
     run_breaks,
     sharpest_turn,
     typical_pitch,
-    walk_length,
 )
 
 
@@ -70,7 +70,7 @@ def test_chairs_around_a_table_are_ordered_around_it(chairs: int) -> None:
     order = order_along_row(random.Random(1).sample(points, chairs))
 
     side = 2 * 30 * math.sin(math.pi / chairs)
-    assert walk_length(random.Random(1).sample(points, chairs), order) == pytest.approx(side * (chairs - 1))
+    assert path_length(random.Random(1).sample(points, chairs), order) == pytest.approx(side * (chairs - 1))
 
 
 def test_the_order_of_a_table_does_not_depend_on_where_it_stands() -> None:
@@ -137,7 +137,7 @@ def test_the_grid_finds_seats_nearer_than_its_distance() -> None:
     grid = SeatGrid(10.0)
     grid.keep(0.0, 0.0, 7)
 
-    assert grid.beneath(9.9, 0.0) == 7
-    assert grid.beneath(-6.0, -6.0) == 7
-    assert grid.beneath(10.0, 0.0) is None
-    assert grid.beneath(8.0, 8.0) is None
+    assert grid.overlapped_by(9.9, 0.0) == 7
+    assert grid.overlapped_by(-6.0, -6.0) == 7
+    assert grid.overlapped_by(10.0, 0.0) is None
+    assert grid.overlapped_by(8.0, 8.0) is None

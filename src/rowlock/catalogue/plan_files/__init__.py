@@ -1,7 +1,7 @@
-"""Reads seating plans from other tools' files and treats them: pretix, seats.io and CSV in, SeatingPlan out.
+"""Reads plan files (pretix, seats.io, CSV), repairs them with the plan doctor, and returns a SeatingPlan.
 
-`read_plan` is the way in. Every file that cannot be read raises PlanError, with the place and the way out;
-every oddity that can be repaired is repaired and told in the report. Publishing a plan is left to others.
+`read_plan` is the entry point. A file that cannot be read raises PlanError, with the place in the file and what to do;
+what can be repaired is repaired and listed in the report. `catalogue.store` publishes plans.
 """
 
 from dataclasses import dataclass
@@ -38,19 +38,19 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class PlanReading:
-    """A plan that was read, and what the plan doctor found and did on the way."""
+    """A plan that was read, and the plan doctor's report on it."""
 
     plan: SeatingPlan
     report: DoctorReport
 
 
-def read_plan(data: bytes, *, name: str, format: PlanFormat | None = None) -> PlanReading:  # noqa: A002  # The word users know.
+def read_plan(data: bytes, *, name: str, format: PlanFormat | None = None) -> PlanReading:  # noqa: A002  # The name of the command's option.
     """Return the plan in a file's bytes, and the doctor's report.
 
-    name    the file's name; it tells CSV by its ending, and names a plan that has no name itself.
+    name    the file's name; its ending identifies CSV, and it is the name of a plan without one.
     format  None detects it from the contents.
 
-    Raises PlanError for anything that cannot become a plan, and nothing else.
+    Raises PlanError, and no other exception, for data that is not a usable plan.
     """
     text = intake.decode(data)
     tree, found = _open(name, text)
@@ -66,7 +66,7 @@ def read_plan(data: bytes, *, name: str, format: PlanFormat | None = None) -> Pl
     return _finish(draft, findings, found)
 
 
-def read_plan_file(path: Path, format: PlanFormat | None = None) -> PlanReading:  # noqa: A002  # The word users know.
+def read_plan_file(path: Path, format: PlanFormat | None = None) -> PlanReading:  # noqa: A002  # The name of the command's option.
     """Return the plan in a file; the file's size is checked before it is read. Raises PlanError."""
     return read_plan(intake.load_file(path), name=path.name, format=format)
 

@@ -1,4 +1,4 @@
-"""Makes the immutable SeatingPlan out of a treated draft: numbers seats, rows and sections, and nothing else."""
+"""Converts a repaired draft to an immutable SeatingPlan: only numbers its seats, rows and sections."""
 
 from rowlock.catalogue.model import Category, Row, Seat, SeatingPlan, Section, Shape
 from rowlock.catalogue.plan_files.categories import DEFAULT_COLOR
@@ -10,7 +10,7 @@ _SCENERY_COLOR = "#cbd5e1"
 def assemble(draft: Draft) -> SeatingPlan:
     """Return the plan of a draft that the doctor has treated.
 
-    Sections and rows keep the order of the file, seats stand left to right; seat_id counts through them.
+    Sections and rows keep the order of the file, seats go from left to right; seat_id counts all seats in this order.
     """
     category_index = {category.key: index for index, category in enumerate(draft.categories)}
     rows: list[Row] = []
@@ -36,7 +36,7 @@ def assemble(draft: Draft) -> SeatingPlan:
             ]
             rows.append(Row(section_index, draft_row.label))
     if draft.size is None or draft.focal_point is None:
-        raise ValueError("assemble() needs a draft that plan_doctor.treat() has been through")
+        raise ValueError("assemble() needs a draft that plan_doctor.treat() has repaired")
     return SeatingPlan(
         name=draft.name,
         width=draft.size[0],

@@ -1,8 +1,7 @@
-"""What the name of a category says: seats that are never sold, wheelchair places, companion seats.
+"""The part of the plan doctor for categories, and the meaning of their names: not for sale, wheelchair, companion.
 
-No plan format has a field for "not for sale", and pretix has none for wheelchair places, so organizers say
-it in the category's name. The rules are here, both for reading such names and for writing them, and so is the
-part of the plan doctor that treats categories.
+No plan format has a field for "not for sale", and pretix has none for wheelchair places, so organizers write it into
+the category's name. This module has the rules for reading and for writing such names.
 """
 
 import re
@@ -43,7 +42,7 @@ NOT_FOR_SALE_PHRASES = (
 
 WHEELCHAIR_WORDS = ("wheelchair", "rollstuhl")
 COMPANION_WORDS = ("companion", "carer", "begleit")
-"""A name speaks of a kind when one of its words begins so: "Rollstuhlplätze"."""
+"""A name means a kind of seat when one of its words begins with one of these: "Rollstuhlplätze"."""
 
 _KIND_SUFFIXES: dict[SeatKind, str] = {"wheelchair": " (wheelchair)", "companion": " (companion)"}
 _NOT_FOR_SALE_SUFFIX = " (not for sale)"
@@ -57,7 +56,7 @@ def is_for_sale(name: str) -> bool:
 
 
 def kind_of(name: str) -> SeatKind | None:
-    """Return the kind of seat that a category's name speaks of; None if of none, or of both."""
+    """Return the kind of seat that a category's name means; None if it means none, or both."""
     words = _words(name)
     wheelchair = any(word.startswith(WHEELCHAIR_WORDS) for word in words)
     companion = any(word.startswith(COMPANION_WORDS) for word in words)
@@ -78,8 +77,8 @@ def _words(name: str) -> list[str]:
     return _WORD.findall(name.casefold())
 
 
-class Spelling:
-    """The category names under which a plan's seats are written to a format that has nothing but names."""
+class WrittenNames:
+    """The category names under which a plan's seats are written to a format without fields for kind and sale."""
 
     def __init__(self, plan: SeatingPlan) -> None:
         self._names = [
@@ -94,7 +93,7 @@ class Spelling:
         return self._name(seat.category, seat.kind)
 
     def declared(self) -> Iterator[tuple[str, str]]:
-        """Yield name and color of every category to declare, those of special places after their own."""
+        """Yield name and color of every category to declare; those for special kinds of seats follow their base."""
         for index, (name, color) in enumerate(zip(self._names, self._colors, strict=True)):
             yield name, color
             for kind in _KIND_SUFFIXES:
@@ -109,7 +108,7 @@ class Spelling:
 
 
 def treat(draft: Draft, findings: Findings) -> None:
-    """Make every category unique, declared, and truthful about what it sells. Raises PlanError beyond the limit."""
+    """Make categories unique and declared, and mark those not for sale. Raises PlanError for too many categories."""
     _merge_categories(draft, findings)
     _declare_categories(draft, findings)
     _fold_kinds(draft, findings)
@@ -139,7 +138,7 @@ def treat(draft: Draft, findings: Findings) -> None:
 
 
 def _merge_categories(draft: Draft, findings: Findings) -> None:
-    """Merge categories with the same key, and tell apart those with the same name."""
+    """Merge categories with the same key, and rename those with the same name."""
     by_key: dict[str, DraftCategory] = {}
     names = Names()
     for category in draft.categories:
@@ -167,7 +166,7 @@ def _merge_categories(draft: Draft, findings: Findings) -> None:
 
 
 def _declare_categories(draft: Draft, findings: Findings) -> None:
-    """Declare what seats refer to, and give seats without a category one of their own."""
+    """Declare the categories that seats refer to, and one for seats without a category."""
     declared = {category.key for category in draft.categories}
     names = Names({category.name for category in draft.categories})
     first: dict[str, DraftSeat] = {}
@@ -196,7 +195,7 @@ def _declare_categories(draft: Draft, findings: Findings) -> None:
 
 
 def _fold_kinds(draft: Draft, findings: Findings) -> None:
-    """Take the kind of seats from category names; "Stalls (wheelchair)" goes back into "Stalls"."""
+    """Set the kind of seats from category names; seats of "Stalls (wheelchair)" go into "Stalls"."""
     by_name = {category.name: category for category in draft.categories}
     kinds: dict[str, SeatKind] = {}
     folded: dict[str, str] = {}
@@ -217,7 +216,7 @@ def _fold_kinds(draft: Draft, findings: Findings) -> None:
             seat.category = folded.get(key, key)
     for category in draft.categories:
         if changed[category.key]:
-            # "Stalls (wheelchair)" is how pretix plans spell it; any other name is our interpretation.
+            # "Stalls (wheelchair)" is the form that `pretix.write` uses; any other name is an interpretation.
             spelled = category.key in folded
             of_base = f' of the category "{base_name(category.name)}"' if spelled else ""
             findings.add(

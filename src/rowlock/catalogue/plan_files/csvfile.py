@@ -1,4 +1,4 @@
-"""Reads seating plans from CSV, in two dialects: a list with a header line, and a grid that pictures the hall.
+"""Reads seating plans from CSV, in two dialects: a list with a header line, and a grid in the form of the hall.
 
 The list is Rowlock's own (columns section, row, seat, category, x, y, kind, id). The grid is the one of
 Audience1st: a cell `res:A12` is seat A12 of category res, a trailing + makes it a wheelchair place, an empty
@@ -81,7 +81,7 @@ def _lines(text: str, delimiter: str) -> Iterator[_Line]:
             "FILE_TOO_LARGE",
             "",
             f"the file has more than {limits.MAX_LINES:,} lines; a plan of at most {limits.MAX_SEATS:,} seats needs "
-            "one a seat",
+            "one per seat",
         )
     rows = text.splitlines(keepends=True)
     for number, row in enumerate(rows, 1):
@@ -104,7 +104,7 @@ def _lines(text: str, delimiter: str) -> Iterator[_Line]:
 
 
 class _ListReader:
-    """Reads the list dialect: one line a seat, under a header line."""
+    """Reads the list dialect: a header line, then one line per seat."""
 
     def __init__(self, first: _Line, header: list[str], delimiter: str, findings: Findings) -> None:
         self._first = first
@@ -133,7 +133,7 @@ class _ListReader:
         line = self._first
         for column, title in enumerate(self._header):
             if title and self._header.index(title) != column:
-                raise PlanError("NOT_CSV", line.place(column), f'the column "{title}" is there twice')
+                raise PlanError("NOT_CSV", line.place(column), f'the column "{title}" occurs twice')
             if title not in _COLUMNS:
                 self._findings.unknown_key(f"line {line.number}", clean_text(title, line.place(column), self._findings))
         missing = [title for title in _REQUIRED if title not in self._header]
@@ -156,7 +156,7 @@ class _ListReader:
         x, y = self._xy(line) if positioned else (self._next_x.get(key, 0.0), 0.0)
         self._next_x[key] = x + PITCH
         if not number and not positioned:
-            return  # A line with no seat leaves one place free: an aisle.
+            return  # A line without a seat is an aisle as wide as a seat.
         self._counter.seats(1, f"line {line.number}")
         row.seats.append(
             DraftSeat(
@@ -171,7 +171,7 @@ class _ListReader:
         )
 
     def _source_id(self, line: _Line, section: str, row: str, number: str) -> str:
-        """Return the id of the file, or one made of the labels in a file that gives none."""
+        """Return the id in the file, or one made of the labels when the file has no ids."""
         if "id" in self._header:
             return self._text(line, "id")
         return "-".join(part for part in (section, row, number) if part) if number else ""
@@ -201,7 +201,7 @@ class _ListReader:
 
     def _number(self, line: _Line, title: str) -> float:
         cell = self._cell(line, title).strip()
-        # Where the comma does not separate cells, it is the decimal mark of half of Europe.
+        # If the comma does not separate cells, it can be a decimal mark.
         number = parse_number(cell if self._delimiter == "," else cell.replace(",", "."))
         if number is None:
             raise wrong_type(self._place(line, title), "a number", cell or None)
@@ -214,7 +214,7 @@ class _ListReader:
         return _KINDS[cell]
 
     def _stack_rows(self) -> None:
-        """Lay rows out below each other in the order of the file, with a free row between sections."""
+        """Place rows below each other in the order of the file, with an empty row between sections."""
         y = 0.0
         for section in self._sections.values():
             for row in section.rows:
@@ -225,7 +225,7 @@ class _ListReader:
 
 
 def _read_grid(lines: Iterable[_Line], name: str, findings: Findings) -> Draft:
-    """Read the grid dialect: one line a row, one cell a place; blank lines leave a cross-aisle."""
+    """Read the grid dialect: one line per row, one cell per place; a blank line is a cross-aisle."""
     counter = SeatCounter()
     section = DraftSection("", "line 1")
     for line in lines:
@@ -264,7 +264,7 @@ def _grid_seats(line: _Line, findings: Findings) -> Iterator[DraftSeat]:
 
 
 def _grid_row(line: _Line, seats: list[DraftSeat]) -> DraftRow:
-    """Take "A" as the row's label if all its seats are called A1, A2, …; else rows are counted by their line."""
+    """Return a row with the label "A" if its seats are called A1, A2, …; otherwise its label is the line number."""
     parts = [_ROW_AND_NUMBER.fullmatch(seat.number) for seat in seats]
     letters = {part.group(1) for part in parts if part}
     if not all(parts) or len(letters) != 1:

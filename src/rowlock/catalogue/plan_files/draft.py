@@ -1,7 +1,7 @@
-"""The loosely typed plan between the readers and the doctor.
+"""The mutable plan that readers pass to the plan doctor.
 
-Readers fill a draft with what the file says, however odd; the doctor repairs it in place. Coordinates are
-already absolute and every text is already clean, but ids may repeat, rows may be empty, nothing is counted.
+Readers fill a draft with the contents of the file; the doctor repairs it in place. Coordinates are absolute and texts
+are cleaned, but ids may repeat, rows may be empty, and seats have no seat_id yet.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ RowWord = Literal["row", "table", "booth"]
 
 @dataclass(slots=True)
 class DraftSeat:
-    """A seat as the file has it. `category` is a DraftCategory key, or "" when the file names none."""
+    """A seat of the file. `category` is a DraftCategory key, or "" when the file names none."""
 
     number: str
     x: float
@@ -34,7 +34,7 @@ class DraftSeat:
 class DraftRow:
     """A row object of the file; the doctor may join several into one physical row.
 
-    row_text and seat_text are what tickets say, with "%s" for the label and the number.
+    row_text and seat_text are the texts on tickets, with "%s" for the label and the number.
     """
 
     label: str
@@ -57,7 +57,7 @@ class DraftShape:
 
 @dataclass(slots=True)
 class DraftSection:
-    """A part of the hall, with the scenery that moves when it moves."""
+    """A part of the hall, with the scenery that is moved together with it."""
 
     name: str
     place: str
@@ -83,7 +83,7 @@ class DraftCategory:
 
 @dataclass(slots=True)
 class Draft:
-    """A whole file. `has_size` says whether the format has a size at all; CSV has none."""
+    """A whole file. `has_size` says whether the format has a size; CSV has none."""
 
     name: str
     has_size: bool = True
@@ -119,7 +119,7 @@ class SeatCounter:
             raise PlanError(
                 "TOO_MANY_SEATS",
                 place,
-                f"this is where the file passes {limits.MAX_SEATS:,} seats, the most one plan may have. "
+                f"here the file exceeds {limits.MAX_SEATS:,} seats, the most one plan may have. "
                 "Split the venue into several plans",
             )
 
@@ -130,11 +130,11 @@ class SeatCounter:
             raise PlanError(
                 "TOO_MANY_SHAPES",
                 place,
-                f"this is where the file passes {limits.MAX_SHAPE_POINTS:,} points of scenery, the most one "
+                f"here the file exceeds {limits.MAX_SHAPE_POINTS:,} points of scenery, the most one "
                 "plan may have. Simplify the drawing, or leave it out",
             )
 
 
 def to_unit(value: float) -> float:
-    """Round a coordinate to a thousandth of a plan unit, so that sums of offsets have one spelling."""
+    """Round a coordinate to a thousandth of a plan unit, so that equal sums of offsets are written in the same way."""
     return round(value, 3) + 0.0  # Adding zero turns -0.0 into 0.0.

@@ -1,4 +1,4 @@
-"""The one exception of the plan readers: a file that cannot be read, with the place and the way out."""
+"""The exception of the plan readers: a file that cannot be read, with the place in it and what to do."""
 
 from typing import Literal
 
@@ -42,17 +42,17 @@ class PlanError(Exception):
         self.message = message
 
     def finding(self) -> Finding:
-        """Return the error in the shape of a doctor's finding, for pages that show both."""
+        """Return the error as a finding, for pages that show both."""
         return Finding(self.code, "error", self.place, self.message, "The file was refused.")
 
 
 def wrong_type(place: str, expected: str, found: object) -> PlanError:
-    """Return the error for a value of the wrong type; `expected` reads like "a number"."""
+    """Return the error for a value of the wrong type; `expected` is a phrase such as "a number"."""
     return PlanError("WRONG_TYPE", place, f"expected {expected}, found {describe(found)}")
 
 
 def describe(value: object) -> str:
-    """Name a JSON value for people: `text "abc"`, `a list of 3`, `nothing`."""
+    """Describe a JSON value in a message: `text "abc"`, `a list of 3`, `nothing`."""
     match value:
         case None:
             return "nothing"
@@ -68,4 +68,4 @@ def describe(value: object) -> str:
         case int() | float() if abs(value) < 1e15:
             return f"the number {value}"
         case _:
-            return "a number of an enormous size"
+            return "a number that is far too large"

@@ -1,7 +1,6 @@
-"""Typed access to the untyped JSON of a plan file.
+"""Typed access to the JSON of a plan file, for all JSON formats.
 
-Every error names its JSON path; every harmless deviation (a number written as text) becomes a finding.
-Knows nothing of any format.
+Every error has its JSON path; every harmless deviation (a number written as text) becomes a finding.
 """
 
 import re
@@ -48,7 +47,7 @@ class Fields:
                 self._findings.unknown_key(self.path, clean(key)[:40])
 
     def is_text(self, key: str) -> bool:
-        """Say whether the member is text, for members that were once text and are objects now."""
+        """Say whether the member is text, for members that are text in old files and objects in new ones."""
         return isinstance(self._members.get(key), str)
 
     def text(self, key: str) -> str:
@@ -68,7 +67,7 @@ class Fields:
         return self.text(key)
 
     def number(self, key: str) -> float | None:
-        """Return a finite number, None when missing; text that spells a number is read and reported."""
+        """Return a finite number, None when missing; a number written as text is read and reported."""
         value = self._members.get(key)
         if value is None:
             return None
@@ -153,7 +152,7 @@ class Fields:
 
 
 def parse_number(text: str) -> float | None:
-    """Return the number that a text spells in plain digits, or None."""
+    """Return the number in a text of digits, sign, point and exponent, or None."""
     text = text.strip()
     return float(text) if len(text) <= limits.MAX_TEXT and _NUMBER.fullmatch(text) else None
 
@@ -176,7 +175,7 @@ def clean(text: str) -> str:
 
 
 def clean_text(text: str, place: str, findings: Findings) -> str:
-    """Return `clean(text)`, with a finding if more than outer blanks went; raises PlanError TEXT_TOO_LONG."""
+    """Return `clean(text)`, with a finding if it removed more than outer blanks; raises PlanError TEXT_TOO_LONG."""
     if len(text) > limits.MAX_TEXT:
         raise PlanError(
             "TEXT_TOO_LONG",
@@ -196,7 +195,7 @@ def clean_text(text: str, place: str, findings: Findings) -> str:
 
 
 def safe_color(text: str) -> str:
-    """Return a CSS color (hex, or a plain name), or "" when the text is none."""
+    """Return a CSS color (hex, or a plain name), or "" when the text is not a color."""
     if _HEX_COLOR.fullmatch(text) or _NAMED_COLOR.fullmatch(text):
         return text
     if match := _RGB_COLOR.fullmatch(text):

@@ -1,7 +1,6 @@
-"""What the plan doctor tells: findings, the report that holds them, and its plain-text rendering.
+"""The findings about a plan file, the report that lists them, and the report as text.
 
-Nothing here inspects a plan; readers and the doctor add findings, and add them only for what they really
-found or changed.
+Readers and the plan doctor add findings, only for what they have found or changed.
 """
 
 import re
@@ -48,7 +47,7 @@ FindingCode = Literal[
 ]
 
 LISTED_PER_CODE = 20
-"""How many findings of one code a report lists; the rest are counted. A broken export repeats itself."""
+"""How many findings of one code a report lists; the rest are counted. A faulty export often repeats one fault."""
 
 _MAX_KEY_PATTERNS = 500
 _SEVERITY_ORDER: dict[Severity, int] = {"error": 0, "repaired": 1, "warning": 2, "info": 3}
@@ -61,7 +60,7 @@ class Finding:
     code      a FindingCode; for severity "error" the code of the PlanError.
     severity  "repaired" if and only if the plan differs from the file because of it.
     place     a JSON path, or "line 4, column 7"; "" for the whole file.
-    found     what was there.
+    found     what is in the file.
     done      what was done about it.
     """
 
@@ -113,15 +112,15 @@ class Findings:
         self.add(code, "repaired", place, found, done)
 
     def warn(self, code: FindingCode, place: str, found: str, done: str) -> None:
-        """Record what a person should look at, and that nothing was changed."""
+        """Record something that a person should check; the plan was not changed."""
         self.add(code, "warning", place, found, done)
 
     def info(self, code: FindingCode, place: str, found: str, done: str) -> None:
-        """Record what is worth knowing."""
+        """Record a fact about the file that needs no action."""
         self.add(code, "info", place, found, done)
 
     def unknown_key(self, path: str, key: str) -> None:
-        """Record a key that the format does not have; the same key in a thousand seats is one finding."""
+        """Record a key that the format does not have; the same key in many seats is one finding."""
         place = f"{path}.{key}" if path else key
         pattern = re.sub(r"\[\d+\]", "[]", place)
         if pattern not in self._unknown and len(self._unknown) >= _MAX_KEY_PATTERNS:

@@ -1,7 +1,7 @@
-"""Rows, neighbours and aisles as facts of the coordinates.
+"""Derives the order of seats in rows, neighbours and aisles from coordinates.
 
-Pure functions on points `(x, y)`, x to the right and y downwards. Numbering never matters here: real halls
-count odd and even seats apart, start in the middle, or count downwards.
+Pure functions on points `(x, y)`, x to the right and y downwards. They ignore seat numbers: real halls number odd and
+even seats separately, start in the middle, or count downwards.
 """
 
 import math
@@ -11,18 +11,17 @@ from itertools import groupby, pairwise
 Point = tuple[float, float]
 
 AISLE_FACTOR = 1.6
-"""A gap wider than this many seat pitches is an aisle. A left-out seat makes a gap of 2 pitches."""
+"""A gap wider than this many seat pitches is an aisle. One omitted seat makes a gap of 2 pitches."""
 
 WIDE_SEAT_FACTOR = 1.2
-"""A row's own pitch counts up to this many pitches of its section: a row of wheelchair places is wider than
-others, but two lone seats with a gap between them are not neighbours. 1.2 × 1.6 stays below the 2 pitches of
-a left-out seat."""
+"""A row's own pitch is used up to this many pitches of its section: wheelchair places are wider than other seats, but
+two single seats with a gap between them are not neighbours. 1.2 × 1.6 is less than the 2 pitches of an omitted seat."""
 
 OVERLAP_FACTOR = 0.4
-"""Two seats nearer than this many pitches cannot both be there."""
+"""Two seats nearer than this many pitches overlap."""
 
 DEFAULT_PITCH = 25.0
-"""The distance of neighbours when a plan has no two of them."""
+"""The distance between neighbours in a plan without two of them."""
 
 _EPSILON = 1e-6
 _MAX_TURN_COSINE = math.cos(math.radians(45))
@@ -32,8 +31,8 @@ def order_along_row(points: Sequence[Point]) -> list[int]:
     """Return the indices of a row's seats, left to right along the row's own direction.
 
     Two orders are tried: along the principal axis, which suits straight, tilted and gently curved rows, and
-    around the centre of the fitted circle, which suits horseshoes and tables. The shorter walk wins.
-    A row that runs steeply is ordered from top to bottom.
+    around the centre of a fitted circle, which suits horseshoes and tables. The shorter path is used.
+    A steep row is ordered from top to bottom.
     """
     if len(points) < 2:
         return list(range(len(points)))
@@ -41,14 +40,14 @@ def order_along_row(points: Sequence[Point]) -> list[int]:
     centre = _circle_centre(points)
     if centre is not None:
         around = _order_around(points, centre)
-        # The axis wins ties, so that the noise of the last digits never decides.
-        if walk_length(points, around) < walk_length(points, order) * 0.999:
+        # The axis is preferred when both are about equal, so that rounding errors never decide.
+        if path_length(points, around) < path_length(points, order) * 0.999:
             order = around
-    return _in_file_order_on_one_spot(points, _left_to_right(points, order))
+    return _in_file_order_at_one_point(points, _left_to_right(points, order))
 
 
-def walk_length(points: Sequence[Point], order: Sequence[int]) -> float:
-    """Return the length of the walk from seat to seat in this order."""
+def path_length(points: Sequence[Point], order: Sequence[int]) -> float:
+    """Return the length of the path from seat to seat in this order."""
     return math.fsum(steps(points, order))
 
 
@@ -60,7 +59,7 @@ def steps(points: Sequence[Point], order: Sequence[int]) -> list[float]:
 def typical_pitch(distances: Iterable[float]) -> float | None:
     """Return the lower median of the distances that are not zero, or None when there is none.
 
-    The lower one, because a row of seat, seat, aisle, seat, seat has pitches and gaps in equal number.
+    The lower one, because in rows of pairs with aisles between them almost half of the distances are gaps.
     """
     real = sorted(distance for distance in distances if distance > _EPSILON)
     return real[(len(real) - 1) // 2] if real else None
@@ -73,7 +72,7 @@ def run_breaks(distances: Sequence[float], section_pitch: float) -> list[bool]:
 
 
 def sharpest_turn(points: Sequence[Point], order: Sequence[int]) -> float:
-    """Return the cosine of the sharpest turn on the walk: 1 for a straight line, below 0 for turning back."""
+    """Return the cosine of the sharpest turn on the path: 1 for a straight line, below 0 beyond a right angle."""
     sharpest = 1.0
     heading: Point | None = None
     for a, b in pairwise(order):
@@ -94,16 +93,16 @@ def is_one_line(points: Sequence[Point]) -> bool:
 
 
 class SeatGrid:
-    """Finds seats that lie upon each other, in time linear in the number of seats.
+    """Finds overlapping seats, in time linear in the number of seats.
 
-    Only seats that lie on no other are kept, so a cell never holds more than a few, however hostile the plan.
+    Only seats that do not overlap a kept one are kept, so each cell has only a few, whatever the plan.
     """
 
     def __init__(self, distance: float) -> None:
         self._distance = distance
         self._cells: dict[tuple[int, int], list[tuple[float, float, int]]] = {}
 
-    def beneath(self, x: float, y: float) -> int | None:
+    def overlapped_by(self, x: float, y: float) -> int | None:
         """Return the key of a kept seat nearer than the distance, or None."""
         column, row = self._cell(x, y)
         for across in (column - 1, column, column + 1):
@@ -114,7 +113,7 @@ class SeatGrid:
         return None
 
     def keep(self, x: float, y: float, key: int) -> None:
-        """Keep a seat that lies on no other."""
+        """Keep a seat that overlaps no kept one."""
         self._cells.setdefault(self._cell(x, y), []).append((x, y, key))
 
     def _cell(self, x: float, y: float) -> tuple[int, int]:
@@ -137,7 +136,7 @@ def _order_along_axis(points: Sequence[Point]) -> list[int]:
 
     def key(index: int) -> tuple[float, float, float, int]:
         x, y = points[index]
-        # Rounding makes equal projections equal, whatever the last digits say.
+        # Rounded, so that rounding errors do not make equal projections different.
         along = round((x - centre_x) * along_x + (y - centre_y) * along_y, 3)
         return along, x, y, index
 
@@ -175,7 +174,7 @@ def _order_around(points: Sequence[Point], centre: Point) -> list[int]:
     order = sorted(range(len(points)), key=lambda index: (angles[index], points[index], index))
     gaps = [(angles[order[position]] - angles[order[position - 1]]) % (2 * math.pi) for position in range(len(order))]
     widest = max(gaps)
-    # Of equally wide gaps, as around a table, coordinates decide, never noise.
+    # Of equally wide gaps, as around a table, coordinates decide, not rounding errors.
     start = min(
         (position for position, gap in enumerate(gaps) if gap >= widest - 1e-4),
         key=lambda position: (points[order[position]], position),
@@ -191,7 +190,7 @@ def _left_to_right(points: Sequence[Point], order: list[int]) -> list[int]:
     return order[::-1] if backwards else order
 
 
-def _in_file_order_on_one_spot(points: Sequence[Point], order: list[int]) -> list[int]:
+def _in_file_order_at_one_point(points: Sequence[Point], order: list[int]) -> list[int]:
     return [index for _, spot in groupby(order, key=points.__getitem__) for index in sorted(spot)]
 
 

@@ -1,6 +1,6 @@
-"""The door of the plan readers: size, encoding, JSON syntax and depth, and which format a file has.
+"""Checks a plan file before a reader gets it: size, encoding, JSON syntax and depth; and detects its format.
 
-Everything hostile is turned away here, before a reader sees it. Knows the outside of each format only.
+Malformed and malicious files are refused here. Only the outermost keys of each format are known here.
 """
 
 import json
@@ -22,8 +22,8 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"\xd0\xcf\x11\xe0", "an old Excel workbook. In Excel, save it as CSV UTF-8"),
     (b"%PDF", "a PDF"),
     (b"\x1f\x8b", "a gzip archive. Unpack it first"),
-    (b"\x89PNG", "a PNG picture"),
-    (b"\xff\xd8\xff", "a JPEG picture"),
+    (b"\x89PNG", "a PNG image"),
+    (b"\xff\xd8\xff", "a JPEG image"),
 )
 _STRING_OR_BRACKET = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
 _STRING_OR_CONSTANT = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|(-?Infinity|NaN)', re.DOTALL)
@@ -79,7 +79,7 @@ def decode(data: bytes) -> str:
 
 
 def looks_like_json(text: str) -> bool:
-    """Say whether the text can only be meant as JSON."""
+    """Say whether the text begins like JSON."""
     return text.lstrip()[:1] in {"{", "["}
 
 
@@ -111,7 +111,7 @@ def parse_json(text: str) -> dict[str, Any]:
 
 
 def format_of_json(tree: dict[str, Any]) -> PlanFormat:
-    """Tell a pretix plan from a seats.io chart by its outermost keys. Raises PlanError."""
+    """Return the format of a JSON file, by its outermost keys. Raises PlanError."""
     if "subChart" in tree or "subChartFloors" in tree:
         return "seatsio"
     if "zones" in tree:
@@ -124,7 +124,7 @@ def format_of_json(tree: dict[str, Any]) -> PlanFormat:
 
 
 def check_csv(name: str, text: str) -> None:
-    """Raise PlanError UNKNOWN_FORMAT when a text that is no JSON cannot be meant as CSV either."""
+    """Raise PlanError UNKNOWN_FORMAT when a text that is not JSON does not look like CSV either."""
     start = text.lstrip()
     if start.startswith("<"):
         raise PlanError("UNKNOWN_FORMAT", "", f"the file looks like XML, SVG or HTML. {_FORMATS_ALLOWED}")

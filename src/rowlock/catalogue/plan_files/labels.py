@@ -1,6 +1,6 @@
-"""How a seat is called on tickets and in mails: "Balcony, row C, seat 12", and how names are kept apart.
+"""Seat labels for tickets and mails, such as "Balcony, row C, seat 12", and unique names.
 
-Labels are made here and taken apart here, so that the writer can undo what the doctor did.
+This module makes labels and splits them again, so that `pretix.write` can restore their parts.
 """
 
 import re
@@ -12,7 +12,7 @@ _REPETITION = re.compile(r" \([0-9]+\)$")
 
 
 def default_row_text(word: str) -> str:
-    """Return what a ticket says of a row, a table or a booth, with "%s" for its label."""
+    """Return the text on tickets for a row, a table or a booth, with "%s" for its label."""
     return f"{word} %s"
 
 
@@ -29,7 +29,7 @@ def seat_label(section: str, row_text: str, row_label: str, seat_text: str, numb
 
 
 def texts_of(label: str, section: str, row_label: str, number: str) -> tuple[str, str]:
-    """Return the row text and seat text that made this label, the usual ones if that cannot be told."""
+    """Return the row text and seat text that made this label, the default ones if they cannot be derived."""
     single = _REPETITION.sub("", label)
     for word in _WORDS:
         text = default_row_text(word)
@@ -48,7 +48,7 @@ def count_of(seats: int) -> str:
 
 
 class Names:
-    """Hands out names that nobody else has: "Block A", then "Block A (2)", in constant time each."""
+    """Makes unique names: "Block A", then "Block A (2)", in constant time each."""
 
     def __init__(self, taken: set[str] | None = None, pattern: str = "{} ({})") -> None:
         self._taken = set(taken or ())

@@ -1,16 +1,16 @@
-"""What a plan file may hold at most. A file beyond one of these limits is refused, never cut short."""
+"""The limits of a plan file. A file beyond one of them is refused, never truncated."""
 
 MAX_BYTES = 64 * 1024 * 1024
 """Checked before a file is read. Indented pretix files need about 340 bytes a seat."""
 
 MAX_SEATS = 200_000
-"""Twice the largest stadiums there are."""
+"""Twice the number of the largest existing stadiums."""
 
 MAX_DEPTH = 64
 """Levels of nested JSON. A seats.io chart with floors, sections and shapes needs about 12."""
 
 MAX_CONTAINERS = 2_500_000
-"""JSON objects and lists in one file, counted before parsing: each costs far more memory than its two bytes."""
+"""JSON objects and lists in one file, counted before parsing: each takes far more memory than two bytes."""
 
 MAX_COORDINATE = 1_000_000.0
 """Plan units, in both directions."""

@@ -1,8 +1,8 @@
-"""The plan doctor: finds and repairs what real plan files get wrong, and says so.
+"""The plan doctor: finds, repairs and reports common faults of plan files.
 
 Works on a draft, in place and in a fixed order: categories, empty parts, names, rows, ids, runs, overlaps,
-bounds, labels, focal point. Categories and layout have modules of their own, arithmetic is in `geometry`, and
-`assemble` makes the finished plan. docs/explanation/plan-doctor.md gives the reason for each rule.
+bounds, labels, focal point. Categories and positions have their own modules, the arithmetic is in `geometry`, and
+`assemble` makes the plan. docs/explanation/plan-doctor.md gives the reason for each rule.
 """
 
 from collections import defaultdict
@@ -83,11 +83,11 @@ def _treat_rows(section: DraftSection, findings: Findings) -> None:
             findings.warn(
                 "ROW_NOT_A_LINE",
                 row.place,
-                f'the seats of row "{row.label}" do not stand in one line',
+                f'the seats of row "{row.label}" are not in one line',
                 "Kept as one row. If it is several rows, give each its own in the file.",
             )
         row.seats = [row.seats[index] for index in order]
-        _numbercount_of(row, findings)
+        _number_seats(row, findings)
         _report_descending(row, findings)
 
 
@@ -114,7 +114,7 @@ def _join_split_rows(section: DraftSection, findings: Findings) -> list[DraftRow
 
 
 def _join_pieces(pieces: list[DraftRow], absorbed: set[int], findings: Findings) -> None:
-    """Join all pieces if together they make one line, else each piece to the first one that it continues."""
+    """Join all pieces if together they form one line, else each piece to the first group that it continues."""
     if _is_one_row(pieces):
         groups = [pieces]
     elif len(pieces) <= _MAX_PIECES:
@@ -150,7 +150,7 @@ def _is_one_row(pieces: list[DraftRow]) -> bool:
     return geometry.is_one_line([(seat.x, seat.y) for piece in pieces for seat in piece.seats])
 
 
-def _numbercount_of(row: DraftRow, findings: Findings) -> None:
+def _number_seats(row: DraftRow, findings: Findings) -> None:
     names = Names({seat.number for seat in row.seats})
     for position, seat in enumerate(row.seats, 1):
         if not seat.number:
@@ -177,7 +177,7 @@ def _report_descending(row: DraftRow, findings: Findings) -> None:
 
 
 def _treat_source_ids(draft: Draft, findings: Findings) -> None:
-    """Give every seat an id of its own; of several seats with one id the first in reading order keeps it."""
+    """Give every seat a unique id; of several seats with the same id the first in reading order keeps it."""
     ids = Names({seat.source_id for seat in draft.seats()}, "{}~{}")
     seen: set[str] = set()
     for section in draft.sections:
@@ -187,7 +187,7 @@ def _treat_source_ids(draft: Draft, findings: Findings) -> None:
                 if not given:
                     seat.source_id = ids.take(f"{section.name}-{row.label}-{seat.number}")
                     findings.repaired(
-                        "SEAT_ID_MISSING", seat.place, "the seat has no id", f'It got the id "{seat.source_id}".'
+                        "SEAT_ID_MISSING", seat.place, "the seat has no id", f'It gets the id "{seat.source_id}".'
                     )
                 elif given in seen:
                     seat.source_id = ids.take(given)
@@ -195,7 +195,7 @@ def _treat_source_ids(draft: Draft, findings: Findings) -> None:
                         "SEAT_ID_DUPLICATE",
                         seat.place,
                         f'the id "{given}" belongs to another seat too',
-                        f'The seat got the id "{seat.source_id}".',
+                        f'The seat gets the id "{seat.source_id}".',
                     )
                 seen.add(given)
 
@@ -241,7 +241,7 @@ def _set_labels(draft: Draft, findings: Findings) -> None:
 
 
 def _treat_focal_point(draft: Draft, findings: Findings) -> None:
-    """Guess where the audience looks: at the stage if one is drawn, else at the middle of the upper edge."""
+    """Set the focal point if the file has none: the middle of the stage if one is drawn, else of the upper edge."""
     if draft.focal_point is not None or draft.size is None:
         return
     stages = (shape for shape in draft.all_shapes() if _STAGE_WORDS & set(shape.text.casefold().split()))

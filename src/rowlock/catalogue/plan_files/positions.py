@@ -1,7 +1,7 @@
-"""The part of the plan doctor that treats where seats are: sections on top of each other, seats out of bounds.
+"""The part of the plan doctor for positions: overlapping sections and seats outside the plan's size.
 
-A section that lies upon others is moved as a whole, because its own shape is right; a single seat is never
-moved, because only the file's author knows where it belongs.
+A section that overlaps others is moved as a whole, because its own shape is right; a single seat is never moved,
+because only the author of the file knows where it belongs.
 """
 
 import math
@@ -15,18 +15,18 @@ from rowlock.catalogue.plan_files.geometry import OVERLAP_FACTOR, Point, SeatGri
 from rowlock.catalogue.plan_files.labels import count_of
 
 MOVE_SHARE = 0.1
-"""A section moves when more than this share of its seats lie upon other sections; fewer are only reported."""
+"""A section is moved when more than this share of its seats overlap other sections; fewer are only reported."""
 
-_MAX_PUSHES = 8
+_MAX_MOVES = 8
 _Box = tuple[float, float, float, float]
 
 
 def treat(draft: Draft, pitch: float, findings: Findings) -> None:
-    """Separate sections, report seats that still lie upon others, and make the plan's size hold every seat.
+    """Separate sections, report seats that still overlap others, and make the plan's size include every seat.
 
-    pitch  the typical distance of neighbours in this plan. Raises PlanError for a plan beyond all bounds.
+    pitch  the typical distance of neighbours in this plan. Raises PlanError for a plan that is too large.
     """
-    # Counted before anything moves: the report tells what the file says, not what the doctor made of it.
+    # Counted before anything is moved: the report is about the file, not about the repaired plan.
     outside = _outside(draft)
     if overlaps := _overlaps(draft, pitch):
         if len(draft.sections) > 1:
@@ -37,7 +37,7 @@ def treat(draft: Draft, pitch: float, findings: Findings) -> None:
 
 
 class _Separator:
-    """Places the sections one by one, each where it is or, if it lies upon earlier ones, pushed off them."""
+    """Places the sections one by one, each where it is or, if it overlaps earlier ones, beside them."""
 
     def __init__(self, sections: list[DraftSection], pitch: float, findings: Findings) -> None:
         self._sections = sections
@@ -66,20 +66,20 @@ class _Separator:
             _keep(self._grid, [(seat.x, seat.y) for seat in section.seats()], index)
 
     def _free_offset(self, index: int, points: list[Point], right: float) -> Point:
-        """Push the section off what it lies upon, towards the side where its middle already is."""
+        """Return an offset without overlaps: away from the most overlapped section, in the direction of its middle."""
         box = self._original[index]
         x = y = 0.0
-        for _ in range(_MAX_PUSHES):
+        for _ in range(_MAX_MOVES):
             covered = _covered(self._grid, points, (x, y))
             if not covered:
                 return x, y
             other = covered.most_common(1)[0][0]
             across, down = _from_middle_to_middle(self._original[other], box)
-            obstacle, room = self._placed[other], 2 * self._pitch
+            obstacle, gap = self._placed[other], 2 * self._pitch
             if abs(across) >= abs(down):
-                x = obstacle[2] - box[0] + room if across >= 0 else obstacle[0] - box[2] - room
+                x = obstacle[2] - box[0] + gap if across >= 0 else obstacle[0] - box[2] - gap
             else:
-                y = obstacle[3] - box[1] + room if down >= 0 else obstacle[1] - box[3] - room
+                y = obstacle[3] - box[1] + gap if down >= 0 else obstacle[1] - box[3] - gap
             x, y = to_unit(x), to_unit(y)
         return to_unit(right - box[0] + 2 * self._pitch), 0.0
 
@@ -95,24 +95,24 @@ class _Separator:
 
 
 def _covered(grid: SeatGrid, points: list[Point], offset: Point) -> Counter[int]:
-    """Count, for each section in the grid, how many of these seats lie upon its seats."""
-    beneath = (grid.beneath(x + offset[0], y + offset[1]) for x, y in points)
-    return Counter(index for index in beneath if index is not None)
+    """Count, for each section in the grid, how many of these seats overlap its seats."""
+    overlapped = (grid.overlapped_by(x + offset[0], y + offset[1]) for x, y in points)
+    return Counter(index for index in overlapped if index is not None)
 
 
 def _keep(grid: SeatGrid, points: list[Point], index: int) -> None:
     for x, y in points:
-        if grid.beneath(x, y) is None:
+        if grid.overlapped_by(x, y) is None:
             grid.keep(x, y, index)
 
 
 def _overlaps(draft: Draft, pitch: float) -> list[tuple[DraftSeat, DraftSeat]]:
-    """Return each seat that lies upon an earlier one, with that one."""
+    """Return each seat that overlaps an earlier one, with that one."""
     grid = SeatGrid(pitch * OVERLAP_FACTOR)
     seats = list(draft.seats())
     overlaps = []
     for key, seat in enumerate(seats):
-        other = grid.beneath(seat.x, seat.y)
+        other = grid.overlapped_by(seat.x, seat.y)
         if other is None:
             grid.keep(seat.x, seat.y, key)
         else:
@@ -131,7 +131,7 @@ def _report_overlaps(overlaps: list[tuple[DraftSeat, DraftSeat]], findings: Find
 
 
 def _outside(draft: Draft) -> int:
-    """Count the seats outside the plan's size, 0 when it gives none."""
+    """Count the seats outside the plan's size, 0 when it has none."""
     if draft.size is None:
         return 0
     width, height = draft.size
@@ -139,7 +139,7 @@ def _outside(draft: Draft) -> int:
 
 
 def _treat_bounds(draft: Draft, pitch: float, outside: int, findings: Findings) -> None:
-    """Give the plan a size that holds all its seats, moving everything when some lie left of or above it."""
+    """Give the plan a size that includes all its seats; move everything when some have negative coordinates."""
     left, top, right, bottom = bounding_box((seat.x, seat.y) for seat in draft.seats())
     width, height = draft.size or (0.0, 0.0)
     if draft.size is not None and not _outside(draft):

@@ -1,8 +1,8 @@
 """Reads and writes pretix seating plans (JSON).
 
-Field names follow pretix's published `seating-plan.schema.json`; what that strict schema forbids but real
-files have is accepted here and reported. What it cannot say (wheelchair places, parts that are never sold)
-is written into category names, which `plan_doctor` understands.
+Field names follow pretix's published `seating-plan.schema.json`. What that schema forbids but real files contain is
+accepted and reported. What it has no field for (wheelchair places, seats that are never sold) is written into
+category names, which the plan doctor reads.
 """
 
 import json
@@ -126,7 +126,7 @@ def _read_seat(seat: Fields, start: tuple[float, float]) -> DraftSeat:
         category=seat.text("category"),
         source_id=seat.text("seat_guid"),
         place=seat.path,
-        # Not in the published schema, but in files of organizers who extended it.
+        # Not in the published schema, but some organizers' files have it.
         kind="wheelchair" if seat.flag("wheelchair") else "standard",
     )
 
@@ -134,7 +134,7 @@ def _read_seat(seat: Fields, start: tuple[float, float]) -> DraftSeat:
 def _read_area(
     area: Fields, origin: tuple[float, float], counter: SeatCounter, findings: Findings
 ) -> DraftShape | None:
-    """Return an area as scenery; areas have changed their shape between versions of the format."""
+    """Return an area as scenery; versions of the format describe areas differently."""
     x, y = area.point("position") or (0.0, 0.0)
     shape = _area_outline(area, (origin[0] + x, origin[1] + y))
     if shape is None:
@@ -200,10 +200,10 @@ def _turned(x: float, y: float, turn: float, at: tuple[float, float]) -> tuple[f
 def write(plan: SeatingPlan) -> bytes:
     """Return the plan as a pretix seating plan that satisfies the strict schema, UTF-8 without indentation.
 
-    Reading it again gives the same seats, rows, runs and sections, for every plan that came through the doctor.
-    The focal point is not in the format.
+    Reading it again gives the same seats, rows, runs and sections, for every plan that the doctor has processed. The
+    format has no focal point.
     """
-    spelling = categories.Spelling(plan)
+    names = categories.WrittenNames(plan)
     zones: list[dict[str, Any]] = []
     if plan.shapes:
         areas = [_write_shape(shape) for shape in plan.shapes]
@@ -216,10 +216,10 @@ def write(plan: SeatingPlan) -> bytes:
     for row, seats in zip(plan.rows, _seats_by_row(plan), strict=True):
         if seats:
             section_name = labels.section_text(plan.sections[row.section].name, len(plan.sections))
-            zones[first_section + row.section]["rows"].append(_write_row(row, seats, section_name, spelling))
+            zones[first_section + row.section]["rows"].append(_write_row(row, seats, section_name, names))
     document = {
         "name": plan.name,
-        "categories": [{"name": name, "color": color} for name, color in spelling.declared()],
+        "categories": [{"name": name, "color": color} for name, color in names.declared()],
         "zones": zones,
         "size": {"width": math.ceil(plan.width), "height": math.ceil(plan.height)},
     }
@@ -233,7 +233,7 @@ def _seats_by_row(plan: SeatingPlan) -> list[list[Seat]]:
     return [sorted(seats, key=lambda seat: seat.position) for seats in rows]
 
 
-def _write_row(row: Row, seats: list[Seat], section: str, spelling: categories.Spelling) -> dict[str, Any]:
+def _write_row(row: Row, seats: list[Seat], section: str, names: categories.WrittenNames) -> dict[str, Any]:
     start = seats[0]
     written: dict[str, Any] = {
         "row_number": row.label,
@@ -244,7 +244,7 @@ def _write_row(row: Row, seats: list[Seat], section: str, spelling: categories.S
                 "seat_guid": seat.source_id,
                 "seat_number": seat.number,
                 "position": _position(to_unit(seat.x - start.x), to_unit(seat.y - start.y)),
-                "category": spelling.of(seat),
+                "category": names.of(seat),
             }
             for seat in seats
         ],
@@ -273,7 +273,7 @@ def _write_shape(shape: Shape) -> dict[str, Any]:
             size = {"width": int(right - left), "height": int(bottom - top)}
             area |= {"shape": "rectangle", "position": _position(left, top), "rectangle": size}
         case _:
-            # The schema wants whole sizes of rectangles, so any other rectangle travels as a polygon.
+            # The schema requires whole numbers for the size of a rectangle, so other rectangles become polygons.
             points = [_position(to_unit(px - x), to_unit(py - y)) for px, py in _corners(shape)]
             area |= {"shape": "polygon", "position": _position(x, y), "polygon": {"points": points}}
     if shape.text:
@@ -289,7 +289,7 @@ def _corners(shape: Shape) -> Iterable[tuple[float, float]]:
 
 
 def _text_offset(shape: Shape) -> dict[str, float]:
-    """Return where the text stands, from the area's position: in the middle of the shape."""
+    """Return the position of the text relative to the area's position: the middle of the shape."""
     if shape.kind in {"text", "ellipse"}:
         return _position(0, 0)
     left, top, right, bottom = bounding_box(shape.points)

@@ -1,7 +1,7 @@
 """Reads seats.io charts (JSON, as the designer exports them): rows, tables and booths become seats.
 
-Coordinates within a section are relative to its `topLeft`. General admission areas have no numbered seats:
-they stay on the map as scenery and are reported. Field names come from charts of versions 17 to 21.
+Coordinates within a section are relative to its `topLeft`. General admission areas have no numbered seats: they become
+scenery and are reported. Field names are those of charts of versions 17 to 21.
 """
 
 import math
@@ -148,7 +148,7 @@ def read(tree: dict[str, Any], findings: Findings) -> Draft:
 
 
 class _ChartReader:
-    """Walks one chart; sections of the chart become sections of the plan, loose rows share a nameless one."""
+    """Reads one chart. Its sections become sections of the plan; rows outside sections form one without a name."""
 
     def __init__(self, chart: Fields, findings: Findings) -> None:
         self._chart = chart
@@ -177,7 +177,7 @@ class _ChartReader:
         for category in self._chart.child("categories").children("list"):
             category.report_unknown(_CATEGORY_KEYS)
             name = category.text("label")
-            # Keys are numbers or texts by the format's own rules, so a number is no finding here.
+            # The format allows numbers and texts as keys, so a number is not a finding.
             key = category.key("key") or name
             self._category_of_label.setdefault(name, key)
             if category.flag("accessible"):
@@ -191,18 +191,18 @@ class _ChartReader:
                 "FIELD_IGNORED",
                 "sectionScaleFactor",
                 f"sections have a scale of {scale:g} %",
-                "Ignored: sections are read at 100 %. Look at the map before you publish the plan.",
+                "Ignored: sections are read at 100 %. Check the map before you publish the plan.",
             )
 
     def _focal_point_of_zones(self) -> Point | None:
-        """Return the focal point of the first zone that has one; charts with zones have none of their own."""
+        """Return the focal point of the first zone that has one; charts with zones have no other."""
         if not self._chart.has("zones"):
             return None
         points = (zone.point("focalPoint") for zone in self._chart.child("zones").children("list"))
         return next((point for point in points if point is not None), None)
 
     def _read_floors(self) -> None:
-        """Put floors below each other: in the file they have the same coordinates."""
+        """Place floors below each other: in the file they have the same coordinates."""
         width = top = 0.0
         floors = list(self._chart.children("subChartFloors"))
         if not floors:
@@ -226,18 +226,18 @@ class _ChartReader:
 
     def _read_sub_chart(self, chart: Fields, origin: Point, floor: str) -> None:
         chart.report_unknown(_SUB_CHART_KEYS)
-        home = _Home(DraftSection(floor, chart.path), "", "", origin)
-        self._read_rows(chart, home)
+        target = _Target(DraftSection(floor, chart.path), "", "", origin)
+        self._read_rows(chart, target)
         sections = [self._read_section(section, origin, floor) for section in chart.children("sections")]
         by_name = {section.name: section for section in sections}
-        for label, stray in home.strays.items():
-            stray.name = _section_name(floor, label)
-            if stray.name in by_name:
-                by_name[stray.name].rows += stray.rows
+        for label, named in target.by_label.items():
+            named.name = _section_name(floor, label)
+            if named.name in by_name:
+                by_name[named.name].rows += named.rows
             else:
-                sections.append(stray)
-        if home.section.rows or home.section.shapes:
-            sections.insert(0, home.section)
+                sections.append(named)
+        if target.section.rows or target.section.shapes:
+            sections.insert(0, target.section)
         self._draft.sections += sections
         self._read_scenery(chart, origin, self._draft.shapes)
 
@@ -255,32 +255,32 @@ class _ChartReader:
             inner = section.child("subChart")
             inner.report_unknown(_SUB_CHART_KEYS)
             start = origin[0] + corner[0], origin[1] + corner[1]
-            self._read_rows(inner, _Home(draft, label, self._category(section), start))
+            self._read_rows(inner, _Target(draft, label, self._category(section), start))
             self._read_scenery(inner, start, draft.shapes)
             for nested in inner.children("sections"):
                 self._draft.sections.append(self._read_section(nested, start, draft.name))
         return draft
 
-    def _read_rows(self, chart: Fields, home: "_Home") -> None:
+    def _read_rows(self, chart: Fields, target: "_Target") -> None:
         """Read everything with numbered places: rows, tables, booths."""
         for row in chart.children("rows"):
             row.report_unknown(_ROW_KEYS)
-            self._read_seats(row, home, "row")
+            self._read_seats(row, target, "row")
         for table in chart.children("tables"):
             table.report_unknown(_TABLE_KEYS)
-            self._read_seats(table, home, "table")
-            self._add_shape(home.section.shapes, _outline(table, home.origin), table.path)
+            self._read_seats(table, target, "table")
+            self._add_shape(target.section.shapes, _outline(table, target.origin), table.path)
         for booth in chart.children("booths"):
             booth.report_unknown(_BOOTH_KEYS)
-            self._read_booth(booth, home)
+            self._read_booth(booth, target)
 
-    def _read_seats(self, row: Fields, home: "_Home", word: RowWord) -> None:
+    def _read_seats(self, row: Fields, target: "_Target", word: RowWord) -> None:
         self._counter.seats(row.length("seats"), row.place("seats"))
-        section, section_label = home.of(row)
+        section, section_label = target.of(row)
         label = row.text("label")
-        category = self._category(row) or home.category
+        category = self._category(row) or target.category
         parents = section_label, label
-        seats = [self._read_seat(seat, home.origin, parents, category) for seat in row.children("seats")]
+        seats = [self._read_seat(seat, target.origin, parents, category) for seat in row.children("seats")]
         section.rows.append(DraftRow(row.text("displayLabel") or label, row.path, seats, word))
 
     def _read_seat(self, seat: Fields, origin: Point, parents: tuple[str, str], category: str) -> DraftSeat:
@@ -308,19 +308,19 @@ class _ChartReader:
                 )
         return draft
 
-    def _read_booth(self, booth: Fields, home: "_Home") -> None:
-        """A booth is one place that is booked as a whole."""
+    def _read_booth(self, booth: Fields, target: "_Target") -> None:
+        """Read a booth as one seat, because it is booked as a whole."""
         self._counter.seats(1, booth.path)
-        section, section_label = home.of(booth)
+        section, section_label = target.of(booth)
         label = booth.text("label")
         centre = booth.point("center")
         if centre is None:
             raise PlanError("FIELD_MISSING", booth.place("center"), "expected the booth's x and y, found nothing")
         seat = DraftSeat(
             number="1",
-            x=to_unit(home.origin[0] + centre[0]),
-            y=to_unit(home.origin[1] + centre[1]),
-            category=self._category(booth) or home.category,
+            x=to_unit(target.origin[0] + centre[0]),
+            y=to_unit(target.origin[1] + centre[1]),
+            category=self._category(booth) or target.category,
             source_id=_object_label(section_label, label),
             place=booth.path,
         )
@@ -359,28 +359,28 @@ class _ChartReader:
 
 
 @dataclass(slots=True)
-class _Home:
-    """Where the rows of one (sub)chart go.
+class _Target:
+    """Where the rows of one (sub)chart are added.
 
-    strays  sections named by rows that lie outside every section, by label.
+    by_label  sections that rows outside every section name, by label.
     """
 
     section: DraftSection
     label: str
     category: str
     origin: Point
-    strays: dict[str, DraftSection] = field(default_factory=dict)
+    by_label: dict[str, DraftSection] = field(default_factory=dict)
 
     def of(self, row: Fields) -> tuple[DraftSection, str]:
-        """Return the section of a row, and its label in seats.io's own names of seats."""
+        """Return the section of a row, and its label as a part of seats.io's seat ids."""
         own = row.text("sectionLabel")
         if self.label or not own:
             return self.section, self.label
-        return self.strays.setdefault(own, DraftSection(own, row.path)), own
+        return self.by_label.setdefault(own, DraftSection(own, row.path)), own
 
 
 def _object_label(*labels: str) -> str:
-    """Return the name by which seats.io's own API finds a seat: "Balcony-C-12"; "" if it has no label itself."""
+    """Return a seat's id in the API of seats.io: "Balcony-C-12"; "" if the seat has no label."""
     return "-".join(label for label in labels if label) if labels[-1] else ""
 
 
