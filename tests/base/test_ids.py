@@ -4,7 +4,11 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from itertools import pairwise
+from time import sleep
+from types import FrameType
+from typing import Any
 from uuid import RFC_4122, UUID
 
 import pytest
@@ -98,18 +102,39 @@ def test_a_draw_across_the_end_of_a_block_is_whole_and_comes_from_the_next_block
     assert draws == [bytes([block]) * size for block, size in zip((1, 1, 2, 2, 3), sizes, strict=True)]
 
 
+def drawn_by_threads(source: RandomBytes) -> list[bytes]:
+    """The draws of four threads, 500 each, with a change of threads possible at each line of `take`."""
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        if event == "line":
+            sleep(0)
+        return trace if frame.f_code is RandomBytes.take.__code__ else None
+
+    def draw(_: int) -> list[bytes]:
+        sys.settrace(trace)
+        try:
+            return [source.take(DRAW_BYTES) for _ in range(500)]
+        finally:
+            sys.settrace(None)
+
+    with ThreadPoolExecutor(4) as threads:
+        return [each for of_thread in threads.map(draw, range(4)) for each in of_thread]
+
+
 def test_draws_of_several_threads_never_repeat() -> None:
-    source, switch_seconds = RandomBytes(), sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        with ThreadPoolExecutor(8) as threads:
-            drawn = threads.map(lambda _: [source.take(DRAW_BYTES) for _ in range(5_000)], range(8))
-            draws = [draw for of_thread in drawn for draw in of_thread]
-    finally:
-        sys.setswitchinterval(switch_seconds)
+    draws = drawn_by_threads(RandomBytes())
 
     assert {len(draw) for draw in draws} == {DRAW_BYTES}
-    assert len(set(draws)) == len(draws) == 40_000
+    assert len(set(draws)) == len(draws) == 2_000
+
+
+def test_negative_control_without_the_lock_draws_of_several_threads_repeat() -> None:
+    source = RandomBytes()
+    source._lock = nullcontext()  # type: ignore[assignment] # It has what `with` needs.
+
+    draws = drawn_by_threads(source)
+
+    assert len(set(draws)) < len(draws)
 
 
 # Prints what the parent drew before the fork, and what parent and child drew after it.

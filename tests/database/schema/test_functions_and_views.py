@@ -144,7 +144,7 @@ async def test_views_outside_the_schema_that_depend_on_ours_are_never_dropped(ow
     file = sql_dir / "views/seat_states.sql"
     file.write_text(file.read_text().replace("select show_id, seat_id,", "select seat_id, show_id,"))
 
-    with pytest.raises(MigrationError, match=r"(?s)dropping .*seat_states.*reports.taken.*make it again"):
+    with pytest.raises(MigrationError, match=r"(?s)dropping .*seat_states.*reports.taken.*make them again"):
         await migrate(owner, sql_dir=sql_dir)
 
     assert await rows(owner, "select * from reports.taken") == []
