@@ -186,7 +186,10 @@ def settle_home(data_dir: Path, account: Account, system_dir: Path) -> Home:
     digest = short_hash(data_dir)
     target = _new_folder(make_system_dir(system_dir), digest)
     if target.name != digest:
-        _log.warning("%s is of an earlier data folder in that place; delete it if that is gone", system_dir / digest)
+        _log.warning(
+            "%s belongs to an earlier data folder of this path; delete it if that folder no longer exists",
+            system_dir / digest,
+        )
     target.chmod(0o711)
     write_file(data_dir / "location", f"{target}\n")
     return Home(target)

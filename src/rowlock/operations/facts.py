@@ -57,7 +57,7 @@ class SchemaFacts:
 class Inspection:
     """All facts about a database; `schema` is None before the first migration.
 
-    clock_skew_seconds  the server's clock less ours, give or take half of `round_trip_seconds`.
+    clock_skew_seconds  the server's clock minus this machine's, within half of `round_trip_seconds`.
     """
 
     server: ServerFacts

@@ -95,7 +95,7 @@ class Reservations:
         if published is None:
             return None
         choose = self._choice(published, intent.wish)
-        # Seats in memory may be out of date; they are read anew only before a refusal.
+        # Seats in memory may be out of date; they are read again only before a refusal.
         seats = self.availability.known(show_id) or await self.availability.get(show_id)
         for _ in range(BEST_AVAILABLE_ATTEMPTS):
             if seats is None:

@@ -210,7 +210,7 @@ async def read_body(headers: Headers, receive: Receive) -> bytes:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            # A part of a body could be valid JSON, and an empty one a valid request to extend. The client is gone.
+            # A partial body could be valid JSON, and an empty one a valid extend. The client no longer waits.
             raise ProblemError("INVALID_INPUT", "The connection ended before the body did.")
         body += message.get("body", b"")
         if len(body) > MAX_BODY_BYTES:

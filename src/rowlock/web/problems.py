@@ -79,7 +79,7 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
             Outcome.RESERVATION_EXPIRED,
             410,
             "Reservation expired",
-            "This reservation has run out and its seats are free again. Reserve them anew.",
+            "This reservation has run out and its seats are free again. Reserve them again.",
         ),
         ProblemType(
             Outcome.MAX_EXTENSIONS_REACHED,

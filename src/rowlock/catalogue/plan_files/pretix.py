@@ -76,7 +76,7 @@ def _read_size(plan: Fields, findings: Findings) -> tuple[float, float] | None:
         findings.repaired(
             "SIZE_NOT_WHOLE",
             size.path,
-            f"the size is {width:g} × {height:g}, and the format wants whole numbers",
+            f"the size is {width:g} × {height:g}, and the format requires whole numbers",
             f"Rounded up to {whole[0]:g} × {whole[1]:g}.",
         )
     return whole
