@@ -1,154 +1,146 @@
-"""The PostgreSQL server under test: the embedded one with its production settings, and fresh databases on it.
+"""The PostgreSQL server under test, with its production settings, and databases that are checked after every load."""
 
-Each measurement gets a database of its own, cloned from a template. When it is done with it, the ledger is checked.
-"""
-
-import asyncio
 import contextlib
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from bench import invariants
-from bench.invariants import Ledger
-from rowlock.db.migrate import migrate
-from rowlock.db.pool import connect
-from rowlock.domain.database import Dsns
-from rowlock.embedded import EmbeddedServer
+from bench.product import Dsns, EmbeddedServer, violations
 
-_MOST_CONNECTIONS = 120
+SEATS_PER_RESERVATION = 2
 
-Connection = psycopg.Connection[tuple[object, ...]]
+_COUNTS = """
+    select
+        (select count(*) from seat_reservation_audit_log where event = 'created'),
+        (select count(*) from seat_reservations),
+        (select count(*) from show_seats)
+"""
+# Neither access rights nor settings of a database come along with its clone.
+_CREATE = (
+    "create database {0} owner rowlock_owner template {1} strategy file_copy",
+    "revoke all on database {0} from public",
+    "grant connect on database {0} to rowlock_app, rowlock_v1",
+    "alter database {0} set search_path = rowlock, public",
+)
+
+
+class BrokenInvariantError(Exception):
+    """`rowlock check` or the load generators' accounts found a fault: whatever was measured is worth nothing."""
+
+
+class Counts(NamedTuple):
+    """What a database holds: created events, reservations and claims."""
+
+    created: int
+    reservations: int
+    claims: int
+
+
+@dataclass(slots=True)
+class Ledger:
+    """What the load generators know about one database.
+
+    before     what was there when the load began.
+    in_pairs   every reservation has two seats that it still holds.
+    confirmed  reservations that a client was told to have.
+    cut_off    requests whose answer is unknown, most of them because a generator stopped: served or not.
+    """
+
+    before: Counts
+    in_pairs: bool = True
+    confirmed: int = 0
+    cut_off: int = 0
+
+    def add(self, confirmed: int, cut_off: int = 0) -> None:
+        """Enter what one run of a generator came to."""
+        self.confirmed += confirmed
+        self.cut_off += cut_off
+
+    def differences(self, after: Counts) -> list[str]:
+        """What the generators' account and the database's disagree about, as sentences; empty when all is well."""
+        created, reservations, claims = (now - then for now, then in zip(after, self.before, strict=True))
+        found = []
+        if not self.confirmed <= reservations <= self.confirmed + self.cut_off:
+            told = f"{self.confirmed} reservations were confirmed and {self.cut_off} requests cut off"
+            found.append(f"{told}, but the database has {reservations} reservations")
+        if created != reservations:
+            found.append(f"there are {reservations} reservations, but {created} created events")
+        if self.in_pairs and claims != SEATS_PER_RESERVATION * reservations:
+            found.append(f"{reservations} reservations of two seats hold {claims} seats")
+        return found
 
 
 @dataclass(slots=True)
 class Database:
-    """One database and what was done to it. `superuser` is for checkpoints and vacuum, never for load."""
+    """One database and what is done to it. `superuser` is for checkpoints and vacuum, never for load."""
 
     name: str
     dsns: Dsns
     superuser: str = field(repr=False)
-    ledger: Ledger = field(default_factory=Ledger)
+    ledger: Ledger = field(default_factory=lambda: Ledger(Counts(0, 0, 0)))
 
-    def owner(self) -> Connection:
+    def owner(self) -> psycopg.Connection[tuple[object, ...]]:
         """A connection of the owner in autocommit."""
         return psycopg.connect(self.dsns.owner, autocommit=True, options="-c search_path=rowlock,public")
 
-    def settle(self) -> None:
-        """Write out what earlier work has left in memory, and let the planner know of it, as autovacuum would.
+    def counts(self, query: str = _COUNTS) -> list[int]:
+        """The row of numbers that a query answers with; by default what `Counts` has."""
+        with self.owner() as connection:
+            return [int(str(number)) for row in connection.execute(query.encode()) for number in row]
 
-        Autovacuum looks every 10 seconds, and a round may be shorter.
-        """
+    def settle(self, first: str = "analyze rowlock.show_seats, rowlock.seat_reservations") -> None:
+        """Write out what earlier work left in memory, and let the planner know of it, sooner than autovacuum would."""
         with psycopg.connect(self.superuser, autocommit=True) as connection:
-            connection.execute("analyze rowlock.show_seats, rowlock.seat_reservations")
+            connection.execute(first.encode())
             connection.execute("checkpoint")
 
-    def vacuum(self) -> None:
-        """Leave a database that was filled in one go as autovacuum would leave it after a while."""
-        with psycopg.connect(self.superuser, autocommit=True) as connection:
-            connection.execute("vacuum analyze")
-            connection.execute("checkpoint")
+    @contextlib.contextmanager
+    def checked(self, *, in_pairs: bool = True) -> Iterator[None]:
+        """A measurement with a ledger of its own; at its end it is checked. Raises BrokenInvariantError."""
+        self.ledger = Ledger(Counts(*self.counts()), in_pairs)
+        yield
+        if found := self.ledger.differences(Counts(*self.counts())) + violations(self.dsns.owner):
+            raise BrokenInvariantError("; ".join(found))
 
 
 class Cluster:
-    """A running server. `folder` is removed by whoever made it."""
+    """The server, which others start and stop, and its databases. `folder` is removed by whoever made it."""
 
     def __init__(self, folder: Path) -> None:
-        self._embedded = EmbeddedServer(folder / "data")
+        self.server = EmbeddedServer(folder / "data")
         self._templates: dict[str, str] = {}
 
-    def __enter__(self) -> "Cluster":
-        self._embedded.start()
-        # The HTTP servers of all rows keep their connections while they wait for their turns.
-        with psycopg.connect(self.superuser, autocommit=True) as connection:
-            connection.execute(sql.SQL("alter system set max_connections = {}").format(_MOST_CONNECTIONS))
-        self._embedded.stop()
-        self._embedded.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._embedded.stop()
-
-    @property
-    def pid(self) -> int:
-        """Process id of the server; its children are the backends."""
-        return self._embedded.pid
-
-    @property
-    def bin_dir(self) -> Path:
-        """PostgreSQL's programs, pgbench among them."""
-        return self._embedded.binaries.bin_dir
-
-    @property
-    def home(self) -> Path:
-        """The folder that the data is in."""
-        return self._embedded.home
-
-    @property
-    def superuser(self) -> str:
-        """The superuser's connection string."""
-        return self._embedded.superuser_dsn
-
-    def template(self, name: str, fill: Callable[[Database], None], *, base: str | None = None) -> str:
-        """The template called `name`, made from `base` or anew when it is first asked for."""
+    def template(self, name: str, fill: Callable[[Database], None], *, base: str = "template0") -> str:
+        """The template called `name`, made from `base` when it is first asked for."""
         if name not in self._templates:
-            database = self._create(f"bench_{name}", base or self._migrated())
+            database = self._create(f"bench_{name}", base)
             fill(database)
-            database.vacuum()
+            database.settle("vacuum analyze")  # As autovacuum would leave it after a while.
             self._templates[name] = database.name
         return self._templates[name]
 
-    def _migrated(self) -> str:
-        if "" not in self._templates:
-            database = self._create("bench_migrated", "template0")
-            asyncio.run(_migrate(database.dsns.owner))
-            self._templates[""] = database.name
-        return self._templates[""]
-
     @contextlib.contextmanager
-    def database(self, template: str, *, audited: bool = True, checked: bool = True) -> Iterator[Database]:
-        """A fresh database for a measurement. At the end its invariants are checked, then it is dropped.
-
-        audited  False for a database whose functions write no audit log on purpose.
-        checked  False for one that is changed behind the back of the functions.
-
-        Raises BrokenInvariantError.
-        """
+    def database(self, template: str) -> Iterator[Database]:
+        """A fresh database, which is dropped at the end."""
         database = self._create(f"bench_{secrets.token_hex(4)}", template)
         try:
             yield database
-            if checked:
-                invariants.check(database.dsns.owner, database.ledger, audited=audited)
         finally:
-            with psycopg.connect(self.superuser, autocommit=True) as connection:
-                connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(database.name)))
+            self._execute("drop database {0} with (force)", database.name)
 
     def _create(self, name: str, template: str) -> Database:
-        identifier = sql.Identifier(name)
-        with psycopg.connect(self.superuser, autocommit=True) as connection:
-            connection.execute(
-                sql.SQL("create database {} owner rowlock_owner template {} strategy file_copy").format(
-                    identifier, sql.Identifier(template)
-                )
-            )
-            # Neither access rights nor settings of a database come along with its clone.
-            connection.execute(sql.SQL("revoke all on database {} from public").format(identifier))
-            connection.execute(sql.SQL("grant connect on database {} to rowlock_app, rowlock_v1").format(identifier))
-            connection.execute(sql.SQL("alter database {} set search_path = rowlock, public").format(identifier))
-        base = self._embedded.dsns
-        dsns = Dsns(
-            owner=make_conninfo(base.owner, dbname=name),
-            app=make_conninfo(base.app, dbname=name),
-            v1=make_conninfo(base.v1, dbname=name),
-        )
-        return Database(name, dsns, make_conninfo(self.superuser, dbname=name))
+        for statement in _CREATE:
+            self._execute(statement, name, template)
+        base = self.server.dsns
+        dsns = Dsns(*(make_conninfo(dsn, dbname=name) for dsn in (base.owner, base.app, base.v1)))
+        return Database(name, dsns, make_conninfo(self.server.superuser_dsn, dbname=name))
 
-
-async def _migrate(owner_dsn: str) -> None:
-    async with await connect(owner_dsn, application_name="rowlock bench") as connection:
-        await migrate(connection)
+    def _execute(self, statement: str, *names: str) -> None:
+        with psycopg.connect(self.server.superuser_dsn, autocommit=True) as connection:
+            connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))

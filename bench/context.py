@@ -1,275 +1,152 @@
-"""What every measurement needs: the server, the tools, the scale of this run, and the peak that others relate to."""
+"""One run of the benchmark: what every measurement needs, and what becomes of the measurements.
+
+A group of rows is a module or more in bench/rows, whose measurements are functions with the decorator `measures`.
+"""
 
 import contextlib
 import sys
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+import traceback
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from statistics import mean, median
+from typing import NamedTuple
 
-from bench.cluster import Cluster, Database
-from bench.cpu import CpuSeconds, cpu_seconds
-from bench.generators.openloop import OpenLoopResult, Plan, run_open_loop
-from bench.generators.pgbench import Pgbench, PgbenchResult
-from bench.generators.wrk import RESERVE_V2, Wrk, WrkResult
-from bench.halls import SEATS_OF_THE_HALL, SHOWS_OF_THE_HALL, hall_template
-from bench.scale import Scale
-from bench.server import Server, rowlock_server
-from bench.tools import Tools
-from bench.turns import interleave, without_a_break
-from bench.wishes import Supply
-
-# More than this machine class can sell in a second, so that a run never comes to the end of its shows.
-_MOST_PER_SECOND = 40_000
-
-_OPEN_LOOP_CONNECTIONS = 1_000
-"""Requests that may be under way in the open loop; whoever finds none left is a drop."""
-
-_REST_SECONDS = 0.1
-_LONGEST_REST_SECONDS = 15.0
-_AT_REST = 0.2  # The share of a core that a server without requests uses at most.
+from bench.cluster import Cluster
+from bench.figures import Figure
+from bench.halls import halls
+from bench.loads import Sale
+from bench.machine import Tools
+from bench.processes import rowlock_server
+from bench.report import Row, RowKind
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
-    """One round over HTTP: what wrk saw, and what the server used, in all and after the ramp."""
+class Scale:
+    """Sizes of one kind of run; the defaults are those of the full one.
 
-    wrk: WrkResult
-    cpu: CpuSeconds
-    late_cpu: CpuSeconds
-
-    @property
-    def microseconds(self) -> float:
-        """Processor time of application and PostgreSQL for each reservation."""
-        return self.cpu.total / self.wrk.successes * 1e6
-
-
-@dataclass(frozen=True, slots=True)
-class Calls:
-    """One round of pgbench, and what PostgreSQL used."""
-
-    pgbench: PgbenchResult
-    cpu: CpuSeconds
-
-    @property
-    def microseconds(self) -> float:
-        """Processor time of PostgreSQL for each call."""
-        return self.cpu.postgres / self.pgbench.transactions * 1e6
-
-
-@dataclass(frozen=True, slots=True)
-class Peak:
-    """Where HTTP and pgbench are at their best, as a sweep found it: connections, clients and about how fast.
-
-    The highest of many rates is partly luck, so what is compared is measured afterwards, in rounds of its own.
-
-    thrifty_clients  the clients with which pgbench's calls are cheapest for PostgreSQL. They are few, while many
-                     counts are about equally fast, so that which of those is best is luck, and their costs differ.
+    shared            loads that begin in empty halls have one database and server together, not a fresh one each.
+    rounds            of most rows; long_rounds: where one takes many seconds; latency_rounds: of 99th percentiles.
+    seconds           of a round of most loads; rush_seconds: with hundreds of connections; twice that with thousands.
+    http_connections  connection counts tried for the best rate over HTTP; pgbench_clients: client counts likewise.
+    seats             of the small hall and of the stadium.
+    grown             shows in the stadium, live claims and audit rows of the database that has grown.
+    expired_holds     holds that run out together.
+    samples           requests of one client for each side and round, where single answers are timed.
+    seasons           sold-out seasons of the theatre and of the stadium whose seating is judged.
     """
 
-    http_sweep: Mapping[int, Sequence[Load]]
-    pgbench_sweep: Mapping[int, Sequence[Calls]]
+    name: str = "full"
+    shared: bool = False
+    rounds: int = 4
+    long_rounds: int = 3
+    latency_rounds: int = 6
+    seconds: int = 2
+    rush_seconds: int = 3
+    http_connections: tuple[int, ...] = (64, 128, 256)
+    pgbench_clients: tuple[int, ...] = (2, 4, 8)
+    seats: tuple[int, int] = (8_000, 100_000)
+    grown: tuple[int, int, int] = (5_000, 500_000, 2_000_000)
+    expired_holds: int = 100_000
+    samples: int = 200
+    seasons: tuple[int, int] = (10, 1)
 
-    @property
-    def connections(self) -> int:
-        """The best number of connections over HTTP."""
-        return max(self.http_sweep, key=lambda n: mean(load.wrk.per_second for load in self.http_sweep[n]))
 
-    @property
-    def clients(self) -> int:
-        """The best number of clients of pgbench."""
-        sweep = self.pgbench_sweep
-        return max(sweep, key=lambda n: mean(calls.pgbench.per_second for calls in sweep[n]))
+FULL = Scale()
+QUICK = Scale(
+    name="quick", shared=True, rounds=1, long_rounds=1, latency_rounds=1, seconds=1, rush_seconds=1,
+    http_connections=(128,), pgbench_clients=(4,), seats=(2_000, 20_000), grown=(200, 20_000, 40_000),
+    expired_holds=10_000, samples=40, seasons=(2, 0),
+)  # fmt: skip
 
-    @property
-    def thrifty_clients(self) -> int:
-        """The number of clients with which pgbench's calls are cheapest."""
-        return min(self.pgbench_sweep, key=lambda n: median(calls.microseconds for calls in self.pgbench_sweep[n]))
 
-    @property
-    def http_per_second(self) -> float:
-        """Reservations a second over HTTP."""
-        return median(load.wrk.per_second for load in self.http_sweep[self.connections])
+class Peak(NamedTuple):
+    """About where HTTP and pgbench are at their best: connections, clients, and reservations a second."""
 
-    @property
-    def pgbench_per_second(self) -> float:
-        """Reservations a second by pgbench."""
-        return median(calls.pgbench.per_second for calls in self.pgbench_sweep[self.clients])
+    connections: int
+    http_per_second: float
+    clients: int
+    pgbench_per_second: float
 
 
 @dataclass(slots=True)
 class Bench:
-    """One run of the benchmark. `known_peak` is filled by whoever measures it first."""
+    """One run. `peak` is filled by the measurement that finds it; what runs share is stopped with `shared`."""
 
     scale: Scale
     cluster: Cluster
     tools: Tools
     folder: Path
     began: float = field(default_factory=time.monotonic)
-    known_peak: Peak | None = None
+    peak: Peak | None = None
+    shared: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    _shared_sale: Sale | None = None
 
     def say(self, text: str) -> None:
         """Tell whoever waits how far we are."""
         sys.stderr.write(f"[{time.monotonic() - self.began:4.0f} s] {text}\n")
         sys.stderr.flush()
 
+    def halls(self) -> str:
+        """The template with empty halls."""
+        return halls(self.cluster, self.scale.seats)
+
     @contextlib.contextmanager
-    def onsale(self) -> Iterator["OnSale"]:
-        """A fresh database with the plain hall, and an HTTP server on it."""
-        with (
-            self.cluster.database(hall_template(self.cluster)) as database,
-            rowlock_server(database, self.folder) as server,
-        ):
-            yield OnSale(self, database, server)
+    def sale(self, *, in_pairs: bool = True) -> Iterator[Sale]:
+        """Empty halls with an HTTP server; at the end their invariants are checked. Raises BrokenInvariantError.
+
+        in_pairs  whether each reservation still holds its two seats at the end.
+        """
+        with contextlib.ExitStack() as own:
+            if self.scale.shared:
+                self._shared_sale = sale = self._shared_sale or self._start(self.shared)
+            else:
+                sale = self._start(own)
+            with sale.database.checked(in_pairs=in_pairs):
+                yield sale
+                sale.rest()  # What a generator left behind is written before it is counted.
+
+    def _start(self, stack: contextlib.ExitStack) -> Sale:
+        database = stack.enter_context(self.cluster.database(self.halls()))
+        server = stack.enter_context(rowlock_server(database, self.folder))
+        return Sale(database, server, self.tools, self.cluster.server.pid)
 
 
-class OnSale:
-    """A database and an HTTP server with thousands of shows on sale, and the loads that can be put on them.
-
-    Every load begins in an empty hall, is entered in the ledger, and is preceded by a checkpoint.
-    """
-
-    def __init__(self, bench: Bench, database: Database, server: Server) -> None:
-        self.bench = bench
-        self.database = database
-        self.server = server
-        self.wrk = Wrk(bench.tools.wrk, server)
-        self.pgbench = Pgbench(bench.tools.pgbench, database.dsns.app)
-        self.supply = Supply(SHOWS_OF_THE_HALL, SEATS_OF_THE_HALL)
-
-    def rest(self) -> None:
-        """Wait until the server has done with what an earlier load left in its queues, and write out what is dirty."""
-        deadline = time.monotonic() + _LONGEST_REST_SECONDS
-        used = self.cpu()
-        while time.monotonic() < deadline:
-            time.sleep(_REST_SECONDS)
-            used, before = self.cpu(), used
-            if (used - before).app <= _REST_SECONDS * _AT_REST:
-                break
-        self.database.settle()
-
-    def cpu(self) -> CpuSeconds:
-        """What server and database have used until now."""
-        return cpu_seconds(app_pid=self.server.pid, postgres_pid=self.bench.cluster.pid)
-
-    def http(
-        self,
-        connections: int,
-        seconds: int,
-        *,
-        path: str = RESERVE_V2,
-        at_once: int = 1,
-        pause_seconds: float = 0,
-        count_statuses: bool = False,
-        ramp_seconds: float = 0,
-        most_per_second: int = _MOST_PER_SECOND,
-        yielding: bool = False,
-    ) -> Load:
-        """Reserve over HTTP in a closed loop."""
-        wishes = self.supply.take(seconds * most_per_second, at_once=at_once)
-        self.rest()
-        before = after_ramp = self.cpu()
-
-        def look() -> None:
-            nonlocal after_ramp
-            after_ramp = self.cpu()
-
-        timer = threading.Timer(ramp_seconds, look)
-        if ramp_seconds:
-            timer.start()
-        result = self.wrk.reserve(
-            wishes,
-            connections=connections,
-            seconds=seconds,
-            pause_seconds=pause_seconds,
-            count_statuses=count_statuses,
-            ramp_seconds=ramp_seconds,
-            path=path,
-            yielding=yielding,
-        )
-        timer.cancel()
-        ended = self.cpu()
-        self.database.ledger.add(result.successes, cut_off=connections + result.broken)
-        return Load(result, ended - before, ended - after_ramp)
-
-    def calls(
-        self,
-        clients: int,
-        seconds: int,
-        *,
-        rate: float | None = None,
-        latencies: bool = False,
-        ramp_seconds: float = 0,
-    ) -> Calls:
-        """Call the function with pgbench."""
-        wishes = self.supply.take(seconds * _MOST_PER_SECOND)
-        self.rest()
-        before = self.cpu()
-        result = self.pgbench.run(
-            wishes, clients=clients, seconds=seconds, rate=rate, latencies=latencies, ramp_seconds=ramp_seconds
-        )
-        used = self.cpu() - before
-        self.database.ledger.add(result.transactions)
-        return Calls(result, used)
-
-    def offer(
-        self,
-        rate: float,
-        seconds: int,
-        *,
-        ramp_seconds: float = 0,
-        beside: AbstractContextManager[None] | None = None,
-    ) -> OpenLoopResult:
-        """Reserve over HTTP in an open loop, while `beside` is entered."""
-        wishes = self.supply.take(int(rate * seconds * 1.2) + 10_000)
-        self.rest()
-        plan = Plan(
-            port=self.server.port,
-            path=RESERVE_V2,
-            rate=rate,
-            seconds=seconds,
-            connections=_OPEN_LOOP_CONNECTIONS,
-            first_show=wishes.first_show,
-            pairs=wishes.pairs,
-            ramp_seconds=ramp_seconds,
-        )
-        with beside or contextlib.nullcontext():
-            result = run_open_loop(plan)
-        unknown = result.statuses.get("none", 0) + result.statuses.get("503", 0)
-        self.database.ledger.add(result.statuses.get("201", 0), cut_off=unknown)
-        return result
+Measure = Callable[[Bench], Mapping[str, Figure]]
 
 
-def find_peak(bench: Bench) -> Peak:
-    """The best connections and clients of a closed loop; found once a run, before anything that relates to them."""
-    if bench.known_peak is None:
-        with bench.onsale() as onsale:
-            bench.known_peak = _sweep(bench, onsale)
-    return bench.known_peak
+class Measurement(NamedTuple):
+    """Rows that are measured together, and the function that does it: a figure for the id of each."""
+
+    group: str
+    rows: tuple[RowKind, ...]
+    measure: Measure
+
+    def take(self, bench: Bench) -> list[Row]:
+        """Measure. When that fails, also by a broken invariant, the rows say so, and the others are still measured."""
+        began = time.monotonic()
+        figures: Mapping[str, Figure] = {}
+        error = None
+        try:
+            figures = self.measure(bench)
+        except Exception as failure:  # noqa: BLE001 - whatever went wrong with one row, the others are still wanted.
+            error = f"{type(failure).__name__}: {failure}"
+            traceback.print_exc()
+        rows = [Row(kind, self.group, figures.get(kind.id), error) for kind in self.rows]
+        told = (f"{row.kind.id} {'FAILED' if row.figure is None else f'{row.figure.value:.4g}'}" for row in rows)
+        bench.say(f"{', '.join(told)} ({time.monotonic() - began:.1f} s)")
+        return rows
 
 
-def _sweep(bench: Bench, onsale: OnSale) -> Peak:
-    scale = bench.scale
-    bench.say("peak: warming up")
-    onsale.http(scale.http_connections[0], scale.warm_up_seconds)
-    onsale.calls(scale.pgbench_clients[0], scale.warm_up_seconds)
+MEASUREMENTS: list[Measurement] = []
+"""Every measurement, in the order in which they are taken."""
 
-    def http(connections: int) -> None:
-        load = onsale.http(connections, scale.sweep_seconds)
-        bench.say(f"peak: HTTP, {connections} connections: {load.wrk.per_second:,.0f}/s")
-        loads[connections].append(load)
 
-    def pgbench(clients: int) -> None:
-        result = onsale.calls(clients, scale.sweep_seconds)
-        bench.say(f"peak: pgbench, {clients} clients: {result.pgbench.per_second:,.0f}/s")
-        calls[clients].append(result)
+def measures(group: str, *rows: RowKind) -> Callable[[Measure], Measure]:
+    """Enter the function as the measurement of these rows of a group."""
 
-    loads = {n: list[Load]() for n in scale.http_connections}
-    calls = {n: list[Calls]() for n in scale.pgbench_clients}
-    sides = {f"http {n}": partial(http, n) for n in loads} | {f"pgbench {n}": partial(pgbench, n) for n in calls}
-    without_a_break(interleave(sides, scale.sweep_rounds))
-    return Peak(loads, calls)
+    def enter(measure: Measure) -> Measure:
+        MEASUREMENTS.append(Measurement(group, rows, measure))
+        return measure
+
+    return enter

@@ -1,208 +1,170 @@
-"""The halls and shows that are on sale in the benchmark, and databases that look as if they had sold for years.
+"""The halls and shows that are on sale, holds made before the measurement, and which seats its n-th request asks for.
 
-Plans are published through the product. Shows and old reservations are written in SQL by the hundred thousand, in the
-state that the functions would have left: the auditor checks them together with what the load adds.
+Plans are published through the product. Shows and old holds are written in SQL by the hundred thousand, in the state
+that the functions would have left: the auditor checks them together with what the load adds.
 """
 
-import asyncio
+import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass
+from random import Random
 
-from bench.cluster import Cluster, Database
-from bench.wishes import SEATS_PER_RESERVATION, SHOW_NUMBERS_FROM
-from rowlock.db.pool import connect
-from rowlock.domain.plan import Category, Row, Seat, SeatingPlan, Section
-from rowlock.plans.showcase import stadium
-from rowlock.services.programme import import_plan
+from bench.cluster import SEATS_PER_RESERVATION, Cluster, Database
+from bench.product import migrate_and_publish, stadium
 
-SHOWS_OF_THE_HALL = 2_000
+SHOW_NUMBERS_FROM = 100_000_000_000
+SESSIONS_FROM = 4_000_000_000_000
 SEATS_OF_THE_HALL = 20_000
-SEATS_OF_THE_STADIUM = 100_000
-HERD_SEATS = 8_000
-GROWN_FROM = 100
-_SEATS_A_ROW = 100
+SHOWS_OF_THE_HALL = 4_000
+# Numbers of the first show of each kind.
+HOT_SHOW, SMALL_HALL, STADIUM, GROWN = 10_000, 20_000, 30_000, 40_000
+_HOT_SHOW_HOLD_SECONDS = 1
+
+_GROUP_SIZES = {1: 10, 2: 40, 3: 14, 4: 20, 5: 6, 6: 6, 7: 2, 8: 2}
+"""Groups of each size that come to a show, in percent: an assumption, with couples first and families second."""
 
 _ADD_SHOWS = """
-    insert into rowlock.shows
-        (show_id, plan_id, slug, title, starts_at, currency, seats_total, hold_seconds, max_hold_seconds)
-    select
-        ('00000000-0000-4000-8000-' || n.number)::uuid, p.plan_id, 'show-' || n.number, 'Show ' || n.number,
-        clock_timestamp() + interval '30 days', 'USD', p.seats_total, %(hold_seconds)s, greatest(1500, %(hold_seconds)s)
-    from rowlock.seating_plans as p, generate_series(%(first)s::bigint, %(first)s::bigint + %(shows)s - 1) as n (number)
-"""
-_ADD_PRICES = """
+    with added as (
+        insert into rowlock.shows
+            (show_id, plan_id, slug, title, starts_at, currency, seats_total, hold_seconds, max_hold_seconds)
+        select
+            ('00000000-0000-4000-8000-' || n.number)::uuid, p.plan_id, 'show-' || n.number, 'Show ' || n.number,
+            clock_timestamp() + interval '30 days', 'USD', p.seats_total, %(hold_seconds)s,
+            greatest(1500, %(hold_seconds)s)
+        from rowlock.seating_plans as p,
+            generate_series(%(first)s::bigint, %(first)s::bigint + %(shows)s - 1) as n (number)
+        where p.seats_total = %(seats)s
+        returning show_id, plan_id
+    )
     insert into rowlock.show_prices (show_id, category, amount_minor)
-    select s.show_id, c.number - 1, 2500
-    from rowlock.shows as s
+    select a.show_id, c.number - 1, 2500
+    from added as a
     join rowlock.seating_plans as p using (plan_id),
         lateral generate_series(1, jsonb_array_length(p.layout -> 'categories')) as c (number)
-    on conflict do nothing
 """
-
-# Holds number first … first + holds - 1, two seats each, dealt out to the shows in turn.
-_DEAL = """
-    create temporary table dealt as
-    select
-        ('00000000-0000-4000-8000-' || (%(first_show)s + n.number %% %(shows)s))::uuid as show_id,
-        md5(%(word)s || n.number)::uuid as reservation_id,
-        %(word)s || n.number as reserved_by,
-        array[
-            (2 * (%(first_pair)s + n.number / %(shows)s) + 1)::integer,
-            (2 * (%(first_pair)s + n.number / %(shows)s) + 2)::integer
-        ] as seat_ids,
-        clock_timestamp() - make_interval(secs => %(age_seconds)s) as created_at
-    from generate_series(0::bigint, %(holds)s - 1) as n (number)
-"""
-_ADD_RESERVATIONS = """
-    insert into rowlock.seat_reservations
-        (show_id, reservation_id, token_hash, reserved_by, session_id, seat_ids, status, created_at, expires_at,
-        ended_at)
-    select
-        d.show_id, d.reservation_id, sha256(d.reserved_by::bytea), d.reserved_by, d.reserved_by, d.seat_ids,
-        case when %(ended)s then 'released' else 'active' end, d.created_at,
-        d.created_at + make_interval(secs => s.hold_seconds), case when %(ended)s then d.created_at end
-    from dealt as d
-    join rowlock.shows as s using (show_id)
-"""
-_ADD_CLAIMS = """
-    insert into rowlock.show_seats (show_id, seat_id, status, reservation_id, reserved_by, reserved_until)
-    select r.show_id, c.seat_id, 'reserved', r.reservation_id, r.reserved_by, r.expires_at
-    from dealt as d
-    join rowlock.seat_reservations as r using (show_id, reservation_id),
-        lateral unnest(d.seat_ids) as c (seat_id)
-    order by r.show_id, c.seat_id
-"""
-_ADD_EVENTS = """
+# Holds number 0 … holds - 1, two seats each, dealt out to the shows in turn. Of failed ones there is the event alone.
+_ADD_PAST = """
+    with dealt as materialized (
+        select
+            s.show_id, md5(%(word)s || n.number)::uuid as reservation_id, %(word)s || n.number as holder,
+            array[2 * (n.number / %(shows)s) + 1, 2 * (n.number / %(shows)s) + 2]::integer[] as seat_ids,
+            now() - make_interval(secs => %(age_seconds)s) as created_at,
+            now() - make_interval(secs => %(age_seconds)s - s.hold_seconds) as expires_at
+        from generate_series(0::bigint, %(holds)s - 1) as n (number)
+        join rowlock.shows as s
+            on s.show_id = ('00000000-0000-4000-8000-' || (%(first_show)s + n.number %% %(shows)s))::uuid
+    ), reserved as (
+        insert into rowlock.seat_reservations
+            (show_id, reservation_id, token_hash, reserved_by, session_id, seat_ids, status, created_at, expires_at)
+        select
+            show_id, reservation_id, sha256(holder::bytea), holder, holder, seat_ids, 'active', created_at, expires_at
+        from dealt
+        where not %(failed)s
+    ), claimed as (
+        insert into rowlock.show_seats (show_id, seat_id, status, reservation_id, reserved_by, reserved_until)
+        select d.show_id, c.seat_id, 'reserved', d.reservation_id, d.holder, d.expires_at
+        from dealt as d, lateral unnest(d.seat_ids) as c (seat_id)
+        where not %(failed)s
+        order by d.show_id, c.seat_id
+    )
     insert into rowlock.seat_reservation_audit_log
         (at, show_id, reservation_id, event, seat_ids, session_id, ip_address, user_agent, error_code)
     select
-        d.created_at, d.show_id, d.reservation_id, e.event, d.seat_ids, d.reserved_by, '127.0.0.1', 'rowlock-bench',
-        case when e.event = 'failed' then 'SEATS_UNAVAILABLE' end
-    from dealt as d
-    cross join unnest(%(events)s::text[]) with ordinality as e (event, place)
-    order by d.created_at, d.reservation_id, e.place
+        created_at, show_id, reservation_id, case when %(failed)s then 'failed' else 'created' end, seat_ids, holder,
+        '127.0.0.1', 'rowlock-bench', case when %(failed)s then 'SEATS_UNAVAILABLE' end
+    from dealt
+    order by reservation_id
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Past:
-    """Holds that were made before the measurement, two seats each, dealt out to `shows` shows from `first_show` on.
-
-    word        makes their holders different from those of other pasts.
-    first_pair  the first pair of seats of each show that they take.
-    kind        "live" holds; "released" ones, which left two events and no claims; "failed" attempts: one event each.
-    """
-
-    word: str
-    kind: str
-    holds: int
-    shows: int
-    first_show: int = 0
-    first_pair: int = 0
-    age_seconds: int = 0
+def show_id(number: int) -> str:
+    """The id of a show. Its number has decimal digits only, which are also hexadecimal: SQL and Lua just append it."""
+    return f"00000000-0000-4000-8000-{SHOW_NUMBERS_FROM + number}"
 
 
-def hall_template(cluster: Cluster) -> str:
-    """A plain hall of 20,000 seats with thousands of shows: the on-sale."""
-    return cluster.template("hall", lambda database: _fill(database, grid(SEATS_OF_THE_HALL), SHOWS_OF_THE_HALL))
-
-
-def herd_template(cluster: Cluster) -> str:
-    """A plain hall of 8,000 seats."""
-    return cluster.template("herd", lambda database: _fill(database, grid(HERD_SEATS), 10))
-
-
-def stadium_template(cluster: Cluster) -> str:
-    """A stadium of 100,000 seats with a few shows."""
-    return cluster.template("stadium", lambda database: _fill(database, stadium(SEATS_OF_THE_STADIUM), 10))
-
-
-def grown_template(cluster: Cluster, shows: int) -> str:
-    """The stadium with very many shows more, from number GROWN_FROM on, whose holds live for a day."""
+def halls(cluster: Cluster, seats: tuple[int, int]) -> str:
+    """The template with shows on sale: thousands of the hall, some of a small one and a stadium with so many seats."""
+    small, large = seats
 
     def fill(database: Database) -> None:
-        add_shows(database, GROWN_FROM, shows, hold_seconds=86_400)
+        migrate_and_publish(database.dsns.owner, [stadium(size) for size in {SEATS_OF_THE_HALL, small, large}])
+        add_shows(database, 0, SHOWS_OF_THE_HALL, SEATS_OF_THE_HALL)
+        add_shows(database, HOT_SHOW, 2, SEATS_OF_THE_HALL, hold_seconds=_HOT_SHOW_HOLD_SECONDS)
+        add_shows(database, SMALL_HALL, 10, small)
+        add_shows(database, STADIUM, 10, large)
 
-    return cluster.template("grown", fill, base=stadium_template(cluster))
-
-
-def grid(seats: int) -> SeatingPlan:
-    """A plain hall: straight rows of 100 seats, one category."""
-    rows = seats // _SEATS_A_ROW
-    return SeatingPlan(
-        name=f"Hall of {seats}",
-        width=_SEATS_A_ROW * 25.0,
-        height=rows * 40.0 + 200.0,
-        focal_point=(_SEATS_A_ROW * 12.5, 0.0),
-        categories=(Category("Seats"),),
-        sections=(Section("Hall"),),
-        rows=tuple(Row(0, str(row + 1)) for row in range(rows)),
-        seats=tuple(
-            Seat(
-                seat_id=row * _SEATS_A_ROW + place + 1,
-                row=row,
-                run=row,
-                position=place,
-                number=str(place + 1),
-                label=f"Row {row + 1}, seat {place + 1}",
-                x=place * 25.0,
-                y=200.0 + row * 40.0,
-                category=0,
-                source_id=f"{row + 1}-{place + 1}",
-            )
-            for row in range(rows)
-            for place in range(_SEATS_A_ROW)
-        ),
-    )
+    return cluster.template("halls", fill)
 
 
-def _fill(database: Database, plan: SeatingPlan, shows: int) -> None:
-    asyncio.run(_publish(database.dsns.owner, plan))
-    add_shows(database, 0, shows)
-
-
-async def _publish(owner_dsn: str, plan: SeatingPlan) -> None:
-    async with await connect(owner_dsn, application_name="rowlock bench") as connection:
-        await import_plan(connection, plan, source_format="rowlock", venue="Bench")
-
-
-def add_shows(database: Database, first: int, shows: int, *, hold_seconds: int = 600) -> None:
-    """Put shows number `first` and following on sale in the database's one plan."""
+def add_shows(database: Database, first: int, shows: int, seats: int, *, hold_seconds: int = 600) -> None:
+    """Put shows number `first` and following on sale, in the hall that has so many seats."""
+    values = {"first": SHOW_NUMBERS_FROM + first, "shows": shows, "seats": seats, "hold_seconds": hold_seconds}
     with database.owner() as connection:
-        connection.execute(
-            _ADD_SHOWS, {"first": SHOW_NUMBERS_FROM + first, "shows": shows, "hold_seconds": hold_seconds}
-        )
-        connection.execute(_ADD_PRICES)
+        connection.execute(_ADD_SHOWS, values)
 
 
-def add_past(database: Database, past: Past) -> None:
-    """Write a past into the database, with the events that belong to it."""
-    events = {"live": ["created"], "released": ["created", "released"], "failed": ["failed"]}[past.kind]
+def add_past(
+    database: Database, holds: int, shows: int, first_show: int = 0, *, age_seconds: int = 0, failed: bool = False
+) -> None:
+    """Write holds of two seats, dealt out to so many shows, and their events; of `failed` attempts the events alone."""
+    values = {"holds": holds, "shows": shows, "first_show": SHOW_NUMBERS_FROM + first_show, "failed": failed}
     with database.owner() as connection, connection.transaction():
         connection.execute("set local work_mem = '256MB'")
-        connection.execute(
-            _DEAL,
-            {
-                "word": past.word,
-                "first_show": SHOW_NUMBERS_FROM + past.first_show,
-                "shows": past.shows,
-                "holds": past.holds,
-                "first_pair": past.first_pair,
-                "age_seconds": past.age_seconds,
-            },
-        )
-        if past.kind != "failed":
-            connection.execute(_ADD_RESERVATIONS, {"ended": past.kind == "released"})
-        if past.kind == "live":
-            connection.execute(_ADD_CLAIMS)
-        connection.execute(_ADD_EVENTS, {"events": events})
-        connection.execute("drop table dealt")
+        connection.execute(_ADD_PAST, values | {"age_seconds": age_seconds, "word": secrets.token_hex(4)})
 
 
-def pairs_needed(holds: int, shows: int) -> int:
-    """How many pairs of each show `holds` holds take when they are dealt out to `shows` shows."""
-    return -(-holds // shows)
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """An endless series of requests for two seats each that no other asks for, so that each can succeed.
+
+    generators/reserve.lua and reserve.sql repeat the rule; the ledger finds out when they do not agree.
+
+    first_show  number of the show it begins with.
+    pairs       pairs of neighbouring seats a show has to give; then the next shows follow.
+    at_once     shows that take turns: 1 is an on-sale in which everyone wants the same show.
+    skip        requests of the series that were made before.
+    """
+
+    first_show: int
+    pairs: int
+    at_once: int = 1
+    skip: int = 0
+
+    def get(self, number: int) -> tuple[str, tuple[int, int], str]:
+        """Show id, seat ids and session id of request `number`, counted from 0."""
+        number += self.skip
+        lap, place = divmod(number, self.at_once * self.pairs)
+        show = self.first_show + lap * self.at_once + place % self.at_once
+        pair = place // self.at_once
+        return show_id(show), (2 * pair + 1, 2 * pair + 2), str(SESSIONS_FROM + number)
 
 
-def shows_needed(holds: int) -> int:
-    """How many shows of the hall so many holds of two seats fill."""
-    return -(-holds * SEATS_PER_RESERVATION // SEATS_OF_THE_HALL)
+class Supply:
+    """Hands out shows that no run has asked for yet, so that each begins in an empty hall."""
+
+    def __init__(self, shows: int, seats: int) -> None:
+        self._shows = shows
+        self._pairs = seats // SEATS_PER_RESERVATION
+        self._next = 0
+
+    def take(self, requests: int, *, at_once: int = 1) -> Wishes:
+        """Wishes for so many requests. Raises ValueError when the shows that were made do not last."""
+        wishes = Wishes(self._next, self._pairs, at_once)
+        self._next += -(-requests // (self._pairs * at_once)) * at_once
+        if self._next > self._shows:
+            raise ValueError(f"{self._shows} shows were made, and {self._next} are needed. Make more in halls.py.")
+        return wishes
+
+
+def groups(chance: Random) -> Iterator[int]:
+    """Sizes of groups as they arrive, without end."""
+    while True:
+        yield from chance.choices(list(_GROUP_SIZES), list(_GROUP_SIZES.values()), k=1_000)
+
+
+def groups_for(seats: int, chance: Random) -> Iterator[int]:
+    """Sizes of groups that want exactly `seats` seats together: the last one is as small as it has to be."""
+    arriving = groups(chance)
+    while seats:
+        yield (size := min(next(arriving), seats))
+        seats -= size

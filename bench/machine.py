@@ -1,168 +1,88 @@
-"""What the figures were measured on: the machine, the versions, and how durable a commit was.
-
-Without these a figure means nothing: a database that does not wait for its disk is several times as fast.
-"""
+"""What the figures are measured with and on: the load generators, the machine, and how durable a commit is."""
 
 import os
 import platform
 import re
-import statistics
+import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import psycopg
 
-from bench.tools import Tools
+WRK_VARIABLE = "ROWLOCK_BENCH_WRK"
+_ROOT = Path(__file__).resolve().parent.parent
+_PACKAGES = ("rowlock", "fastapi", "httptools", "msgspec", "psycopg", "starlette", "uvicorn", "uvloop")
+_REQUIRED_ON = ("fsync", "synchronous_commit", "full_page_writes", "autovacuum")
+_SETTINGS = (*_REQUIRED_ON, "wal_sync_method", "commit_delay", "shared_buffers", "max_wal_size", "server_version")
+_FSYNCS, _BLOCK_BYTES = 100, 8192
 
-_PACKAGES = ("rowlock", "fastapi", "httptools", "msgspec", "psycopg", "pydantic", "starlette", "uvicorn", "uvloop")
-_SETTINGS = (
-    "fsync", "synchronous_commit", "full_page_writes", "wal_sync_method", "wal_level", "wal_compression",
-    "commit_delay", "autovacuum", "shared_buffers", "max_wal_size", "checkpoint_timeout", "data_checksums",
-)  # fmt: skip
-REQUIRED_ON = ("fsync", "synchronous_commit", "full_page_writes", "autovacuum")
-_FSYNCS = 200
-_WAKE_UPS = 300
-_ECHO = "import os\nwhile (byte := os.read(0, 1)):\n    os.write(1, byte)"
-_BLOCK_BYTES = 8192
-_BUSY_LOAD = 0.5
+Tools = tuple[str, str]
+"""The programs of wrk and pgbench."""
 
 
-class NotDurableError(Exception):
-    """The server would lose commits in a power failure; figures of such a server are not wanted here."""
+class UnfitMachineError(Exception):
+    """A load generator is not here, or the server would lose commits in a power failure: there is nothing to run."""
 
 
-def describe_machine(data_folder: Path) -> dict[str, Any]:
-    """The hardware, the file system and how busy the machine was before we began."""
-    load = os.getloadavg()[0]
-    return {
-        "cpu": _cpu_model(),
+def find_tools(postgres_bin: Path) -> Tools:
+    """pgbench comes with the embedded PostgreSQL; wrk is fetched if there is none. Raises UnfitMachineError."""
+    pgbench = postgres_bin / "pgbench"
+    if not pgbench.is_file():
+        raise UnfitMachineError(f"No pgbench in {postgres_bin}. Run `make setup`, or set ROWLOCK_PG_BIN.")
+    setup = _ROOT / "scripts" / "setup_bench_tools.py"
+    wrk = os.environ.get(WRK_VARIABLE) or shutil.which("wrk") or _output(sys.executable, str(setup))
+    if shutil.which(wrk) is None:
+        raise UnfitMachineError(f"There is no wrk at {wrk!r}. Install it, or let {WRK_VARIABLE} name the program.")
+    return wrk, str(pgbench)
+
+
+def describe(data_folder: Path, superuser_dsn: str, tools: Tools) -> dict[str, dict[str, Any]]:
+    """The machine and how busy it is, the commit and the versions of everything that takes part, and durability: the
+    settings that decide what a commit is worth, and how long this disk takes to flush a block of 8 KiB.
+
+    Raises UnfitMachineError.
+    """
+    with psycopg.connect(superuser_dsn) as connection:
+        query = "select name, current_setting(name) from pg_settings where name = any(%s)"
+        settings: dict[str, str] = dict(connection.execute(query, [list(_SETTINGS)]).fetchall())
+    if off := [name for name in _REQUIRED_ON if settings[name] != "on"]:
+        raise UnfitMachineError(f"{', '.join(off)} must be on. Leave PostgreSQL's settings as Rowlock writes them.")
+    model = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
+    machine = {
+        "cpu": model[1] if model else platform.machine(),
         "cores": len(os.sched_getaffinity(0)),
         "memory_gib": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1),
-        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "file_system": _file_system(data_folder),
-        "load_before": round(load, 2),
-        "idle_before": load < _BUSY_LOAD,
-        "wake_up_microseconds": wake_up_microseconds(),
+        "system": platform.platform(),
+        "file_system": _output("stat", "--file-system", "--format=%T", str(data_folder)),  # A tmpfs makes fsync free.
+        "load_before": round(os.getloadavg()[0], 2),
     }
-
-
-def describe_versions(superuser_dsn: str, tools: Tools) -> dict[str, Any]:
-    """Versions of everything that takes part."""
-    with psycopg.connect(superuser_dsn) as connection:
-        row = connection.execute("select current_setting('server_version')").fetchone()
-    assert row is not None, "a select without from answers with one row"
-    packages = {name: version(name) for name in _PACKAGES}
-    return {
-        "postgresql": row[0],
+    versions = {
+        "commit": _output("git", "-C", str(_ROOT), "describe", "--always", "--dirty") or "unknown",
+        "postgresql": settings.pop("server_version"),
         "python": platform.python_version(),
-        "pgbench": tools.pgbench_version,
-        "wrk": tools.wrk_version,
-        "commit": _commit(),
-        **packages,
+        "pgbench": _output(tools[1], "--version"),
+        "wrk": _output(tools[0], "--version").partition(" [")[0],
+        **{name: version(name) for name in _PACKAGES},
     }
-
-
-def describe_durability(superuser_dsn: str, data_folder: Path) -> dict[str, Any]:
-    """The settings that decide what a commit is worth, and what a flush costs here.
-
-    Raises NotDurableError when one of REQUIRED_ON is not on.
-    """
-    with psycopg.connect(superuser_dsn) as connection:
-        rows = connection.execute(
-            "select name, current_setting(name) from pg_settings where name = any(%s)", [list(_SETTINGS)]
-        ).fetchall()
-    settings: dict[str, str] = dict(rows)
-    off = [name for name in REQUIRED_ON if settings.get(name) != "on"]
-    if off:
-        raise NotDurableError(f"{', '.join(off)} must be on. Leave PostgreSQL's settings as Rowlock writes them.")
-    return {**settings, "fdatasync_ms": fdatasync_milliseconds(data_folder)}
-
-
-def fdatasync_milliseconds(folder: Path) -> dict[str, float]:
-    """How long it takes to write one block of 8 KiB and have it on disk: median and 99th percentile."""
-    path = folder / "fdatasync.probe"
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
     times = []
-    try:
-        os.write(descriptor, bytes(_BLOCK_BYTES))
-        os.fsync(descriptor)
+    with (data_folder / "fdatasync.probe").open("wb", buffering=0) as file:
         for _ in range(_FSYNCS):
             began = time.perf_counter()
-            os.pwrite(descriptor, os.urandom(_BLOCK_BYTES), 0)
-            os.fdatasync(descriptor)
+            os.pwrite(file.fileno(), os.urandom(_BLOCK_BYTES), 0)
+            os.fdatasync(file.fileno())
             times.append((time.perf_counter() - began) * 1000)
-    finally:
-        os.close(descriptor)
-        path.unlink()
-    return _median_and_p99(times, 3)
+    durability = {**settings, "fdatasync_ms": round(median(times), 3), "fdatasync_slowest_ms": round(max(times), 3)}
+    return {"machine": machine, "versions": versions, "durability": durability}
 
 
-def wake_up_microseconds() -> dict[str, float]:
-    """How long it takes to wake a process on another core and be woken by its answer: median and 99th percentile.
-
-    Every round trip of a single request pays it a few times. A virtual machine that is given its cores late makes
-    rows of small round trips slow and unsteady, and leaves those of large batches alone.
-    """
-    cores = os.sched_getaffinity(0)
-    command = [sys.executable, "-c", _ECHO]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as echo:  # noqa: S603 - our own.
-        assert echo.stdin is not None, "it was asked for"
-        assert echo.stdout is not None, "it was asked for"
-        there, back = echo.stdin.fileno(), echo.stdout.fileno()
-        os.sched_setaffinity(echo.pid, {max(cores)})
-        os.sched_setaffinity(0, {min(cores)})
-        times = []
-        try:
-            for _ in range(_WAKE_UPS):
-                time.sleep(0.001)  # So that both cores are at rest.
-                began = time.perf_counter()
-                os.write(there, b"?")
-                os.read(back, 1)
-                times.append((time.perf_counter() - began) * 1e6)
-        finally:
-            os.sched_setaffinity(0, cores)
-    return _median_and_p99(times[1:], 1)  # For the first one, Python has to start.
-
-
-def _median_and_p99(times: Sequence[float], digits: int) -> dict[str, float]:
-    p99 = statistics.quantiles(times, n=100)[98]
-    return {"median": round(statistics.median(times), digits), "p99": round(p99, digits)}
-
-
-def _cpu_model() -> str:
+def _output(*command: str) -> str:
+    """What a program prints, whatever its exit code: wrk tells its version with 1. Empty when there is no program."""
     try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+        return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False).stdout.strip()  # noqa: S603 - ours.
     except OSError:
-        return platform.processor()
-    found = re.search(r"^model name\s*: (.+)$", text, re.MULTILINE)
-    return found[1] if found else platform.machine()
-
-
-def _file_system(folder: Path) -> str:
-    """The type of the file system that a folder is on: a tmpfs would make fsync free."""
-    device = folder.stat().st_dev
-    wanted = f"{os.major(device)}:{os.minor(device)}"
-    for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines():
-        fields, _, rest = line.partition(" - ")
-        if fields.split()[2] == wanted:
-            return rest.split()[0]
-    return "unknown"
-
-
-def _commit() -> str:
-    try:
-        done = subprocess.run(
-            ["git", "describe", "--always", "--dirty"],  # noqa: S607 - whichever git there is may answer.
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    except OSError:
-        return "unknown"
-    return done.stdout.strip() or "unknown"
+        return ""

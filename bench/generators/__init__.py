@@ -1,1 +1,1 @@
-"""Load generators: pgbench and wrk with their scripts, and our own for what those two cannot do."""
+"""The load generators: wrk (closed loop), pgbench, and our own clients, one or many."""

@@ -1,9 +1,9 @@
--- One reservation a transaction, by the rule of bench/wishes.py; k is each client's own counter, from -1.
+-- One reservation a transaction, by the rule of Wishes in bench/halls.py; k is each client's own counter, from -1.
 \set k :k + 1
 \set n :skip + :k * :clients + :client_id
 \set lap :at_once * :pairs
 \set show :first_show + (:n / :lap) * :at_once + :n % :at_once
-\set pair :first_pair + (:n % :lap) / :at_once
+\set pair (:n % :lap) / :at_once
 \set a 2 * :pair + 1
 \set b 2 * :pair + 2
 \set session 4000000000000 + :n

@@ -1,123 +1,129 @@
-"""Best available over HTTP: what choosing costs in a big hall, and whether a herd gets every seat there is."""
+"""Best available: what choosing costs in a big hall, whether a crowd gets every seat, and how well halls are filled."""
 
-import random
-import time
-from collections import Counter
-from collections.abc import Callable
+from collections import defaultdict, deque
+from collections.abc import Mapping
 from contextlib import closing
-from functools import partial
+from random import Random
+from typing import NamedTuple
 
-from bench.context import Bench
-from bench.generators.crowd import CrowdAnswer, run_crowd
-from bench.generators.http import Address, Connection, best_available_request, reserve_request
-from bench.generators.wrk import RESERVE_V2
-from bench.halls import HERD_SEATS, SEATS_OF_THE_STADIUM, herd_template, stadium_template
-from bench.histogram import Histogram
-from bench.measuring import figures, ratio
-from bench.parties import sizes_for
-from bench.report import Row
-from bench.server import rowlock_server
-from bench.single import ask, time_in_turns
-from bench.wishes import Wishes, show_id
+from bench.context import Bench, measures
+from bench.figures import Figure, exact, figure, medians_in_turns, percentile, ratio
+from bench.generators.http import Client, best_available_request, reserve_request, run_clients
+from bench.halls import SMALL_HALL, STADIUM, Wishes, groups, groups_for, show_id
+from bench.product import SeatingPlan, chooser, stadium, theatre
+from bench.report import RowKind
 
-_HERD = 160
-_BEST_SHOW, _NAMED_SHOW = 0, 1
+_AT_ONCE = 160
+_BEST_SHOW, _NAMED_SHOW = STADIUM + 2, STADIUM + 3
+_RESTLESS_SHARE = 0.2
+_HOLD_LASTS = 0.05
+"""How long a hold lasts before it runs out: until so many more seats, as a share of the hall, have been asked for."""
 
 
-def measure_choice(bench: Bench) -> list[Row]:
-    """best_available_vs_explicit: one client asks in turns for the best two seats, and for two seats by name."""
-    scale = bench.scale
-    best, named = [], []
-    with (
-        bench.cluster.database(stadium_template(bench.cluster)) as database,
-        rowlock_server(database, bench.folder) as server,
-        closing(Connection(("127.0.0.1", server.port))) as connection,
-    ):
-        address = ("127.0.0.1", server.port)
-        # The first choice in a hall reads its plan and its claims: a second's work, once for each process.
-        began = time.perf_counter()
-        ask(connection, best_available_request(address, show_id(_BEST_SHOW), 2, "first"), expect=201)
-        first_seconds = time.perf_counter() - began
-        database.ledger.add(1)
-        wishes = Wishes(_NAMED_SHOW, SEATS_OF_THE_STADIUM // 2)
-        for number in range(scale.steady_rounds + 1):
-            numbers = range(number * scale.samples, (number + 1) * scale.samples)
-            sides = time_in_turns(_asking(connection, address, wishes, numbers))
-            database.ledger.add(2 * scale.samples)
-            if number:  # The first round warms up.
-                best.append(sides[0])
-                named.append(sides[1])
-    value, spread = ratio(_medians(best), _medians(named))
-    bench.say(f"best available: p50 {value:.2f} × that of named seats")
-    detail = {
-        **spread,
-        "best_available_p50_ms": figures(_medians(best), 3),
-        "named_seats_p50_ms": figures(_medians(named), 3),
-        "best_available_p99_ms": figures([side.percentile(99) * 1000 for side in best], 3),
-        "named_seats_p99_ms": figures([side.percentile(99) * 1000 for side in named], 3),
-        "first_choice_in_the_hall_ms": round(first_seconds * 1000, 1),
-        "seats": SEATS_OF_THE_STADIUM,
-        "clients": 1,
-    }
-    return [Row("best_available_vs_explicit", value, detail)]
+@measures(
+    "seats", RowKind("best_available_vs_explicit", "ratio", "≤ 1.2", "p50: best two of 100,000 ÷ two named seats")
+)
+def measure_choice(bench: Bench) -> Mapping[str, Figure]:
+    """One client asks in turns for the best two seats, and for two seats by name."""
+    wishes = Wishes(_NAMED_SHOW, bench.scale.seats[1] // 2)
+    samples, rounds = bench.scale.samples, bench.scale.rounds
+    with bench.sale() as sale, closing(Client(sale.server.port)) as client:
+        sides = {  # The first choice in a hall reads its plan, a second's work; the round that warms up has it.
+            "best": lambda n: client.ask(best_available_request(show_id(_BEST_SHOW), 2, f"best-{n}"), expect=201),
+            "named": lambda n: client.ask(reserve_request(wishes, n), expect=201),
+        }
+        p50 = medians_in_turns(sides, samples, rounds)
+        sale.database.ledger.add(2 * samples * (rounds + 1))
+    best, named = ("best_available_p50_ms", p50["best"]), ("named_seats_p50_ms", p50["named"])
+    return {"best_available_vs_explicit": ratio(best, named)}
 
 
-def _asking(
-    connection: Connection, address: Address, wishes: Wishes, numbers: range
-) -> list[list[Callable[[], object]]]:
-    best = [best_available_request(address, show_id(_BEST_SHOW), 2, f"best-{number}") for number in numbers]
-    named = [reserve_request(address, RESERVE_V2, wishes, number) for number in numbers]
-    return [[partial(ask, connection, request, expect=201) for request in side] for side in (best, named)]
+@measures("seats", RowKind("best_available_herd", "%", "≥ 100", "groups served while seats last, 160 at once"))
+def measure_burst(bench: Bench) -> Mapping[str, Figure]:
+    """Groups that together want exactly the seats there are, many at once: none may be refused, and afterwards all."""
+    # Wheelchair and companion places wait for those who need them.
+    seats = sum(seat.kind == "standard" for seat in stadium(bench.scale.seats[0]).seats)
+    sizes = list(groups_for(seats, Random(160)))  # noqa: S311 - groups have to be mixed, not secret.
+    show = show_id(SMALL_HALL)
+    asked = [(None, best_available_request(show, size, f"group-{number}")) for number, size in enumerate(sizes)]
+    late = [(None, best_available_request(show, 1, f"late-{number}")) for number in range(_AT_ONCE)]
+    with bench.sale(in_pairs=False) as sale:
+        served, latencies = run_clients(sale.server.port, asked, _AT_ONCE)
+        late_ones, _ = run_clients(sale.server.port, late, _AT_ONCE)
+        sale.database.ledger.add(served["201"] + late_ones["201"])
+    detail = {"seats": seats, "answers": served, "answers_after_the_last_seat": late_ones}
+    share = 100 * served["201"] / len(sizes)
+    return {"best_available_herd": exact(share, p99_ms=percentile(latencies, 99), **detail)}
 
 
-def _medians(histograms: list[Histogram]) -> list[float]:
-    return [histogram.percentile(50) * 1000 for histogram in histograms]
+class Season(NamedTuple):
+    """A hall at the close: seats sold, how many are for sale to all, and single seats left."""
+
+    sold: int
+    capacity: int
+    orphans: int
 
 
-def measure_herd(bench: Bench) -> list[Row]:
-    """best_available_herd: parties that together want exactly the seats there are, 160 at once.
+@measures(
+    "seats",
+    RowKind("best_available_quality", "ratio", "≥ 0.99", "seats sold at close ÷ capacity, groups of 1 to 8"),
+    RowKind("best_available_orphans", "per 1,000", "≤ 3", "single seats left alone, per 1,000 seats"),
+)
+def measure_quality(bench: Bench) -> Mapping[str, Figure]:
+    """Nothing is timed and no server runs: the product's own chooser seats one group after the other.
 
-    Nobody may be refused, because there is a seat for each; afterwards everybody has to be.
+    In a steady season everyone pays; in a restless one a fifth of the holds run out, and their seats come back. The
+    worse hall and kind of season counts; the range is that of its seasons.
     """
-    parties = sizes_for(HERD_SEATS, random.Random(160))  # noqa: S311 - parties have to be mixed, not secret.
-    with bench.cluster.database(herd_template(bench.cluster)) as database:
-        database.ledger.in_pairs = False
-        with rowlock_server(database, bench.folder) as server:
-            address = ("127.0.0.1", server.port)
-            requests = [
-                best_available_request(address, show_id(0), quantity, f"party-{number}")
-                for number, quantity in enumerate(parties)
-            ]
-            began = time.perf_counter()
-            answers = run_crowd(address, requests, _HERD)
-            seconds = time.perf_counter() - began
-            late = [best_available_request(address, show_id(0), 1, f"late-{number}") for number in range(_HERD)]
-            refusals = Counter(answer.status for answer in run_crowd(address, late, _HERD))
-        served = [answer for answer in answers if answer.status == 201]
-        database.ledger.add(len(served) + refusals[201])
-    value = 100 * len(served) / len(parties)
-    bench.say(f"herd: {value:.1f} % of {len(parties)} parties served in {seconds:.2f} s")
-    return [Row("best_available_herd", value, _herd_detail(answers, parties, served, refusals, seconds))]
-
-
-def _herd_detail(
-    answers: list[CrowdAnswer],
-    parties: list[int],
-    served: list[CrowdAnswer],
-    refusals: Counter[int],
-    seconds: float,
-) -> dict[str, object]:
-    histogram = Histogram()
-    for answer in answers:
-        histogram.add(answer.seconds)
+    sold, orphans = [], []
+    for make, seasons in zip((theatre, stadium), bench.scale.seasons, strict=True):
+        if not seasons:
+            continue  # A stadium takes seconds to draw.
+        plan = make()
+        for share in (0, _RESTLESS_SHARE):
+            played = [play(plan, seed, restless_share=share) for seed in range(seasons)]
+            told = {"seats": played[0].capacity, "restless_share": share, "seasons": seasons}
+            sold.append(figure([each.sold / each.capacity for each in played], **told))
+            orphans.append(figure([each.orphans / each.capacity * 1000 for each in played], **told))
     return {
-        "parties": len(parties),
-        "at_once": _HERD,
-        "seats": HERD_SEATS,
-        "seats_sold": sum(parties[answer.number] for answer in served),
-        "parties_per_s": round(len(parties) / seconds, 1),
-        "p50_ms": round(histogram.percentile(50) * 1000, 2),
-        "p99_ms": round(histogram.percentile(99) * 1000, 2),
-        "answers": {str(status): number for status, number in Counter(a.status for a in answers).items()},
-        "answers_after_the_last_seat": {str(status): number for status, number in refusals.items()},
+        "best_available_quality": min(sold, key=lambda each: each.value),
+        "best_available_orphans": max(orphans, key=lambda each: each.value),
     }
+
+
+def play(plan: SeatingPlan, seed: int, *, restless_share: float = 0) -> Season:
+    """Seat groups until those who pay have asked for as many seats as the hall has."""
+    choose, chance = chooser(plan), Random(seed)  # noqa: S311 - groups have to be mixed, not secret.
+    free = {seat.seat_id for seat in plan.seats if seat.kind == "standard"}
+    capacity = len(free)
+    leaving: deque[tuple[float, tuple[int, ...]]] = deque()
+    asked = paying = 0
+
+    def mark(seat_ids: tuple[int, ...], *, is_free: bool) -> None:
+        for seat_id in seat_ids:
+            choose.set_free(seat_id, free=is_free)
+        (free.update if is_free else free.difference_update)(seat_ids)
+
+    arriving = groups(chance)
+    while paying < capacity:
+        size = min(next(arriving), capacity - paying)
+        while leaving and leaving[0][0] <= asked:
+            mark(leaving.popleft()[1], is_free=True)
+        restless = chance.random() < restless_share
+        asked, paying = asked + size, paying + (0 if restless else size)
+        chosen = choose.choose(size)
+        mark(chosen or (), is_free=False)
+        if restless and chosen:
+            leaving.append((asked + _HOLD_LASTS * capacity, chosen))
+    for _, seat_ids in leaving:
+        mark(seat_ids, is_free=True)
+    return Season(capacity - len(free), capacity, count_orphans(plan, free))
+
+
+def count_orphans(plan: SeatingPlan, free: set[int]) -> int:
+    """Free seats whose neighbours on both sides are taken, or are the end of the row, an aisle or another category."""
+    runs: dict[tuple[int, int], list[bool]] = defaultdict(lambda: [False])
+    for seat in sorted(plan.seats, key=lambda seat: seat.position):
+        runs[seat.run, seat.category].append(seat.seat_id in free)
+    triples = (triple for run in runs.values() for triple in zip(run, run[1:], [*run[2:], False], strict=False))
+    return sum(here and not left and not right for left, here, right in triples)

@@ -1,83 +1,62 @@
 """The pure parts of the benchmark: a wrong formula there would be believed for years."""
 
 import json
-from math import exp, inf
+from collections.abc import Callable, Mapping
+from math import inf
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from bench.__main__ import choose, exit_code
-from bench.context import Bench
-from bench.halls import grid, pairs_needed, shows_needed
-from bench.histogram import Histogram
-from bench.invariants import BrokenInvariantError, Counts, Ledger, differences
-from bench.measurement import Measurement, take_turns
-from bench.measuring import NothingToCompareError, figures, ratio
-from bench.parties import arrivals, sizes_for
-from bench.report import ROWS, Row, at_least, at_most, results, table
-from bench.rows import FAMILIES, Family
-from bench.rows.audit_cost import FunctionChangedError, without_audit
-from bench.rows.quality import count_orphans, play
-from bench.scale import FULL, QUICK
-from bench.turns import Turns, interleave, without_a_break
-from bench.wishes import SoldOutError, Supply, Wishes, show_id
-
-from rowlock.catalogue.showcase import theatre
-from rowlock.database.queries import SQL
-from rowlock.reservations.hall import Hall
+from bench.cluster import BrokenInvariantError, Counts, Ledger
+from bench.context import FULL, MEASUREMENTS, QUICK, Bench, Measurement, measures
+from bench.figures import Figure, exact, figure, interleave, medians_in_turns, percentile, ratio, spread
+from bench.halls import Supply, Wishes, groups, groups_for, show_id
+from bench.product import SeatingPlan, theatre
+from bench.report import Row, RowKind, comparison, noise, read_earlier, results, table, worse, write
+from bench.rows import GROUPS
+from bench.rows.best_available import count_orphans, play
 
 ROOT = Path(__file__).resolve().parents[2]
+MORE_IS_BETTER = RowKind("hot_show", "ratio", "≥ 0.8", "reservations/s")
+LESS_IS_BETTER = RowKind("growth", "ratio", "≤ 1.15", "p50 of a reserve")
+ROWS = {kind.id: kind for measurement in MEASUREMENTS for kind in measurement.rows}
 
 
-def histogram(*seconds: float) -> Histogram:
-    made = Histogram()
-    for duration in seconds:
-        made.add(duration)
-    return made
+def row(kind: RowKind, *rounds: float) -> Row:
+    return Row(kind, "seats", figure(rounds))
 
 
-def test_a_percentile_is_right_within_one_percent() -> None:
-    durations = [number / 10_000 for number in range(1, 1_001)]
-    made = histogram(*durations)
+@pytest.mark.parametrize(
+    ("percent", "value"), [(0.1, 1), (1, 10), (50, 500), (90, 900), (99, 990), (99.9, 999), (100, 1000)]
+)
+def test_a_percentile_is_the_smallest_value_that_so_many_are_not_above(percent: float, value: float) -> None:
+    values = list(range(1, 1001))
+    Random(1).shuffle(values)
 
-    for percent in (1, 50, 90, 99, 100):
-        exact = durations[10 * percent - 1]
-        assert exact <= made.percentile(percent) <= exact * 1.0101
+    assert percentile(values, percent) == value
 
 
 def test_requests_that_failed_are_the_slowest() -> None:
-    made = histogram(0.001, 0.001, 0.001, inf)
-
-    assert made.percentile(75) < 0.0011
-    assert made.percentile(76) == inf
+    assert percentile([0.001, inf, 0.001, 0.001], 75) == 0.001
+    assert percentile([0.001, inf, 0.001, 0.001], 76) == inf
 
 
-def test_a_histogram_without_durations_has_no_percentile() -> None:
-    with pytest.raises(ValueError, match="nothing was counted"):
-        Histogram().percentile(50)
-
-
-def test_a_histogram_survives_json_and_adds_up() -> None:
-    made = histogram(0.002, 0.5, inf)
-    read = Histogram.from_json(json.loads(json.dumps(made.as_json())))
-    read.merge(histogram(0.001))
-
-    assert len(read) == 4
-    assert read.percentile(50) == made.percentile(33)
-    assert read.percentile(100) == inf
+def test_when_nothing_came_back_the_percentile_is_infinite() -> None:
+    assert percentile([], 50) == inf
 
 
 @pytest.mark.parametrize("at_once", [1, 7])
 def test_no_two_requests_want_the_same_seat_or_come_from_the_same_session(at_once: int) -> None:
-    wishes = Wishes(first_show=3, pairs=50, at_once=at_once, first_pair=10)
+    wishes = Wishes(first_show=3, pairs=50, at_once=at_once)
     seen = [wishes.get(number) for number in range(1_000)]
     seats = [(show, seat) for show, pair, _ in seen for seat in pair]
 
     assert len(set(seats)) == 2_000
     assert len({session for _, _, session in seen}) == 1_000
-    assert {seat for _, seat in seats} == set(range(21, 121))
+    assert {seat for _, seat in seats} == set(range(1, 101))
 
 
 def test_an_on_sale_fills_one_show_before_the_next() -> None:
@@ -90,6 +69,15 @@ def test_a_series_can_be_continued() -> None:
     assert Wishes(0, 50, skip=70).get(5) == Wishes(0, 50).get(75)
 
 
+def test_a_series_goes_on_behind_old_holds_that_were_dealt_out_to_the_same_shows() -> None:
+    shows, holds = 10, 103  # Old hold n has pair n // shows of show n % shows.
+    old = {(show_id(number % shows), 2 * (number // shows) + 1) for number in range(holds)}
+    new = {(show, seats[0]) for show, seats, _ in (Wishes(0, 50, shows, skip=holds).get(n) for n in range(50))}
+
+    assert len(new) == 50
+    assert not old & new
+
+
 def test_show_ids_are_what_sql_makes_of_a_number() -> None:
     assert show_id(12) == "00000000-0000-4000-8000-100000000012"
 
@@ -97,11 +85,11 @@ def test_show_ids_are_what_sql_makes_of_a_number() -> None:
 def test_a_supply_gives_every_run_shows_of_its_own() -> None:
     supply = Supply(shows=300, seats=200)
 
-    first, second, spread = supply.take(250), supply.take(1), supply.take(150, at_once=100)
+    first, second, spread_out = supply.take(250), supply.take(1), supply.take(150, at_once=100)
 
-    assert (first.first_show, second.first_show, spread.first_show) == (0, 3, 4)
-    assert spread.at_once == 100
-    with pytest.raises(SoldOutError):
+    assert (first.first_show, second.first_show, spread_out.first_show) == (0, 3, 4)
+    assert spread_out.at_once == 100
+    with pytest.raises(ValueError, match="300 shows were made"):
         supply.take(20_000)
 
 
@@ -112,112 +100,51 @@ def test_sides_take_turns_and_no_side_always_comes_last() -> None:
         order.append(name)
         return len(order)
 
-    samples = without_a_break(interleave({"a": lambda: side("a"), "b": lambda: side("b")}, 3))
+    samples = interleave({"a": lambda: side("a"), "b": lambda: side("b")}, 3)
 
     assert order == ["a", "b", "b", "a", "a", "b"]
     assert samples == {"a": [1, 4, 5], "b": [2, 3, 6]}
 
 
-class Families:
-    """Families of the benchmark whose rounds only write down their names."""
+def test_single_requests_take_turns_and_the_first_round_is_not_counted() -> None:
+    asked: list[tuple[str, int]] = []
 
-    def __init__(self) -> None:
-        self.order: list[str] = []
-        self.open: set[str] = set()
+    def side(name: str) -> Callable[[int], None]:
+        return lambda number: asked.append((name, number))
 
-    def measurement(self, name: str, rounds: int, *, fails_in: int | None = None) -> Measurement:
-        def measure(_bench: Bench) -> Turns[list[Row]]:
-            self.open.add(name)
-            try:
-                yield from interleave({"": lambda: self._round(name, fails_in)}, rounds)
-            finally:
-                self.open.remove(name)
-            return [Row(name, 1.0)]
+    medians = medians_in_turns({"a": side("a"), "b": side("b")}, samples=20, rounds=2)
 
-        return Measurement(cast("Bench", SimpleNamespace(say=lambda _: None)), Family((name,), measure))
-
-    def _round(self, name: str, fails_in: int | None) -> None:
-        self.order.append(name)
-        if self.order.count(name) == fails_in:
-            raise BrokenInvariantError("a seat is claimed twice")
+    assert {name: len(rounds) for name, rounds in medians.items()} == {"a": 2, "b": 2}
+    assert [number for _, number in asked] == [number for number in range(60) for _ in "ab"]
+    assert {asked[i][0] for i in range(0, 120, 2)} == {"a", "b"}, "neither side always comes first"
 
 
-def test_the_rounds_of_all_families_are_spread_over_the_whole_run() -> None:
-    families = Families()
-
-    take_turns([families.measurement("growth", 6), families.measurement("hot_show", 3)])
-
-    assert "".join(name[0] for name in families.order) == "ghgghgghg"
-    assert not families.open
+def test_a_figure_is_the_median_and_the_range_of_its_rounds() -> None:
+    assert figure([3.0, 1.0, 2.0], seats=5) == Figure(2.0, 1.0, 3.0, {"rounds": [3.0, 1.0, 2.0], "seats": 5})
+    assert figure([4.0, 1.0])[:3] == (2.5, 1.0, 4.0)
+    assert spread([3.0, 1.0, 2.0]) == {"median": 2.0, "low": 1.0, "high": 3.0, "rounds": [3.0, 1.0, 2.0]}
 
 
-def test_a_family_that_fails_says_so_and_the_others_are_measured_all_the_same() -> None:
-    families = Families()
-    broken, whole = families.measurement("growth", 3, fails_in=2), families.measurement("hot_show", 3)
+def test_a_ratio_is_the_median_of_the_ratios_of_its_rounds() -> None:
+    made = ratio(("http", [2.0, 8.0, 9.0]), ("pgbench", [2.0, 2.0, 4.0]), clients=4)
 
-    take_turns([broken, whole])
-
-    assert [row.value for row in (*broken.rows, *whole.rows)] == [None, 1.0]
-    assert "claimed twice" in broken.rows[0].detail["error"]
-    assert whole.rows[0].detail["seconds"] >= 0
-
-
-def test_a_run_that_is_broken_off_leaves_nothing_open() -> None:
-    families = Families()
-    measurement = families.measurement("growth", 3)
-    measurement.go_on()
-    assert families.open
-
-    measurement.close()
-
-    assert not families.open
-
-
-def test_a_ratio_is_the_median_of_the_geometric_means_of_all_pairs_of_rounds() -> None:
-    value, detail = ratio([2.0, 8.0, 9.0], [2.0, 2.0, 4.0])
-
-    # The rounds came to 1, 4 and 2.25, and their pairs to 1, 1.5, 2, 2.25, 3 and 4: the middle is between 2 and 2.25.
-    assert value == pytest.approx((2.0 * 2.25) ** 0.5)
-    assert (detail["ratio_median"], detail["ratio_min"], detail["ratio_max"]) == (2.25, 1.0, 4.0)
-    assert figures([3.0, 1.0, 2.0]) == {"median": 2.0, "min": 1.0, "max": 3.0, "rounds": [3.0, 1.0, 2.0]}
-
-
-def test_a_ratio_tells_how_far_it_may_be_off() -> None:
-    _, detail = ratio([1.0, exp(0.2)], [1.0, 1.0])
-
-    # Two logarithms that are 0.2 apart have a standard deviation of 0.1 √2, and their mean a standard error of 0.1.
-    assert detail["ratio_error"] == pytest.approx(0.1)
-    assert "ratio_error" not in ratio([1.0], [1.0])[1], "one round tells nothing of the next"
-    assert "±" in table([Row("hot_show", 2.0, detail)])
-    assert "10.0%" in table([Row("hot_show", 2.0, detail)])
-
-
-def test_a_ratio_and_its_reciprocal_tell_the_same() -> None:
-    one, other = [1.0, 3.0, 2.0, 8.0], [2.0, 2.0, 5.0, 2.0]
-
-    assert ratio(one, other)[0] == pytest.approx(1 / ratio(other, one)[0])
-
-
-def test_a_side_that_came_to_nothing_in_some_rounds_is_still_compared() -> None:
-    value, detail = ratio([0.0, 0.0, 0.0, 4.0], [1.0, 1.0, 0.0, 1.0])
-
-    assert value == pytest.approx(0.0)
-    assert detail["ratio_min"] == 0.0
-    assert detail["ratio_max"] == inf
-    assert "ratio_error" not in detail
+    assert made[:3] == (2.25, 1.0, 4.0)
+    assert made.detail["rounds"] == [1.0, 4.0, 2.25]
+    assert made.detail["http"]["median"] == 8.0
+    assert made.detail["pgbench"]["rounds"] == [2.0, 2.0, 4.0]
+    assert made.detail["clients"] == 4
 
 
 @pytest.mark.parametrize("yardstick", [[1.0, inf], [0.0, 0.0]])
 def test_nothing_looks_well_beside_a_broken_yardstick(yardstick: list[float]) -> None:
-    with pytest.raises(NothingToCompareError):
-        ratio([1.0, 1.0], yardstick)
+    with pytest.raises(ValueError, match="pgbench came to"):
+        ratio(("http", [1.0, 1.0]), ("pgbench", yardstick))
 
 
 def test_one_broken_round_makes_the_range_infinite() -> None:
-    value, detail = ratio([1.0, 1.0, 1.0, 1.0], [1.0, 0.0, 1.0, 2.0])
+    made = ratio(("http", [1.0, 1.0, 1.0, 1.0]), ("pgbench", [1.0, 0.0, 1.0, 2.0]))
 
-    assert value == 1.0
-    assert detail["ratio_max"] == inf
+    assert made[:3] == (1.0, 0.5, inf)
 
 
 @pytest.mark.parametrize(
@@ -232,159 +159,317 @@ def test_one_broken_round_makes_the_range_infinite() -> None:
     ],
 )
 def test_the_ledger_finds_what_was_lost_invented_or_not_logged(after: Counts, words: list[str]) -> None:
-    ledger = Ledger()
+    ledger = Ledger(Counts(0, 0, 0))
     ledger.add(10, cut_off=2)
 
-    found = differences(ledger, Counts(0, 0, 0), after, audited=True)
+    found = ledger.differences(after)
 
     assert len(found) == len(words)
     assert all(word in sentence for word, sentence in zip(words, found, strict=True))
 
 
 def test_what_was_there_before_is_not_counted() -> None:
-    ledger = Ledger(confirmed=1)
-
-    assert not differences(ledger, Counts(5, 4, 8), Counts(6, 5, 10), audited=True)
+    assert not Ledger(Counts(5, 4, 8), confirmed=1).differences(Counts(6, 5, 10))
 
 
-def test_the_audit_insert_can_be_cut_out_of_the_function_as_it_is() -> None:
-    definition = (SQL / "functions" / "reserve_seats_batch.sql").read_text(encoding="utf-8")
+def test_seats_that_change_hands_are_no_measure_of_reservations() -> None:
+    ledger = Ledger(Counts(0, 0, 0), in_pairs=False, confirmed=10)
 
-    silent = without_audit(definition)
-
-    removed = len(definition) - len(silent)
-    assert 300 < removed < 1_000
-    assert "'failed'" in definition
-    assert "'failed'" not in silent
+    assert not ledger.differences(Counts(created=10, reservations=10, claims=4))
+    assert ledger.differences(Counts(created=9, reservations=10, claims=4))
 
 
-@pytest.mark.parametrize("inserts", [0, 2])
-def test_another_function_is_not_cut(inserts: int) -> None:
-    with pytest.raises(FunctionChangedError, match=f"has {inserts} audit inserts"):
-        without_audit("begin\n" + "    insert into seat_reservation_audit_log\n    values (1);\n" * inserts + "end\n")
+def measurement(measure: Callable[[Bench], Mapping[str, Figure]]) -> list[Row]:
+    bench = cast("Bench", SimpleNamespace(say=lambda _: None))
+    return Measurement("seats", (MORE_IS_BETTER, LESS_IS_BETTER), measure).take(bench)
 
 
-def test_every_row_belongs_to_one_family_and_every_family_to_the_table() -> None:
-    listed = [name for family in FAMILIES for name in family.ids]
+def test_a_measurement_gives_a_row_for_each_of_its_figures() -> None:
+    rows = measurement(lambda _: {"growth": figure([1.0]), "hot_show": figure([2.0])})
 
-    assert sorted(listed) == sorted(ROWS)
+    assert [(each.kind.id, each.group, each.figure and each.figure.value) for each in rows] == [
+        ("hot_show", "seats", 2.0),
+        ("growth", "seats", 1.0),
+    ]
+
+
+@pytest.mark.parametrize("error", [BrokenInvariantError("a seat is claimed twice"), RuntimeError("a seat is gone")])
+def test_a_measurement_that_fails_says_so_in_each_of_its_rows(error: Exception) -> None:
+    def fails(_: Bench) -> Mapping[str, Figure]:
+        raise error
+
+    rows = measurement(fails)
+
+    assert [each.figure for each in rows] == [None, None]
+    assert all(each.error == f"{type(error).__name__}: {error}" for each in rows)
+    assert exit_code(rows) == 1
+
+
+def test_later_nouns_bring_rows_under_a_group_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    kind = RowKind("page_view", "ms", "≤ 5", "a page")
+    monkeypatch.setattr("bench.context.MEASUREMENTS", made := list[Measurement]())
+
+    @measures("web", kind)
+    def measure_page(_: Bench) -> Mapping[str, Figure]:
+        return {"page_view": exact(3)}
+
+    assert made == [Measurement("web", (kind,), measure_page)]
+    monkeypatch.setattr("bench.__main__.MEASUREMENTS", [*MEASUREMENTS, *made])
+    assert choose(None, "web") == (made, {"page_view"})
+    assert "page_view" in choose(None, None)[1]
+    assert choose(None, "seats")[0] == MEASUREMENTS
+    with pytest.raises(ValueError, match="no row 'hot_show' in the group web"):
+        choose("hot_show", "web")
+
+
+def test_every_row_belongs_to_one_measurement_and_has_a_goal_that_can_be_read() -> None:
+    listed = [kind for measurement in MEASUREMENTS for kind in measurement.rows]
+
+    assert GROUPS == ["seats"]
+    assert len(ROWS) == len(listed)
+    for kind in listed:
+        bound = float(kind.goal.split()[1])
+        assert kind.goal[:2] in ("≥ ", "≤ ")
+        assert kind.is_met_by(bound)
 
 
 def test_single_rows_can_be_chosen() -> None:
-    chosen = choose("hot_show, expire_100k_p99")
+    chosen, wanted = choose("hot_show, expire_100k_p99, status_bytes", None)
 
-    assert [names for _, names in chosen] == [("hot_show",), ("expire_100k_p99",)]
+    assert wanted == {"hot_show", "expire_100k_p99", "status_bytes"}
+    assert {kind.id for each in chosen for kind in each.rows} == {
+        *wanted, "status_vs_plaintext_200", "status_vs_plaintext_304",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("only", ["", "hot_shoe", "hot_show,nothing"])
 def test_an_unknown_row_is_refused_with_the_list_of_rows(only: str) -> None:
     with pytest.raises(ValueError, match="best_available_herd"):
-        choose(only)
+        choose(only, None)
 
 
 @pytest.mark.parametrize(
-    ("goal", "value", "met"),
-    [(at_least(1.5), 1.5, True), (at_least(1.5), 1.49, False), (at_most(2), 2.0, True), (at_most(2), 2.01, False)],
+    ("goal", "value", "met"), [("≥ 1.5", 1.5, True), ("≥ 1.5", 1.49, False), ("≤ 2", 2.0, True), ("≤ 2", 2.01, False)]
 )
-def test_a_goal_is_reached_at_its_bound(goal: object, value: float, met: bool) -> None:
-    assert goal.is_met_by(value) is met  # type: ignore[attr-defined]
+def test_a_goal_is_reached_at_its_bound(goal: str, value: float, met: bool) -> None:
+    assert RowKind("hot_show", "ratio", goal, "").is_met_by(value) is met
 
 
 def test_a_missed_goal_is_marked_and_does_not_fail_the_command() -> None:
-    rows = [Row("hot_show", 0.5, {}), Row("open_loop", 3.0, {})]
+    rows = [row(MORE_IS_BETTER, 0.5), row(LESS_IS_BETTER, 1.0)]
 
-    assert "MISSED" in table(rows)
-    assert [row.met for row in rows] == [False, None]
+    assert [each.met for each in rows] == [False, True]
+    assert ["MISSED" in line for line in table(rows).splitlines()[2:]] == [True, False]
     assert exit_code(rows) == 0
 
 
 def test_a_row_that_could_not_be_measured_fails_the_command() -> None:
-    row = Row("hot_show", None, {"error": "broken invariant: a seat is claimed twice"})
+    failed = Row(MORE_IS_BETTER, "seats", None, "BrokenInvariantError: a seat is claimed twice")
 
-    assert exit_code([Row("open_loop", 3.0, {}), row]) == 1
-    assert row.met is False
-    assert "failed" in table([row])
+    assert exit_code([row(LESS_IS_BETTER, 1.0), failed]) == 1
+    assert failed.met is False
+    assert "failed" in table([failed])
+    assert results([failed], {})["rows"][0]["detail"] == {"error": "BrokenInvariantError: a seat is claimed twice"}
 
 
-def test_a_row_without_a_value_is_no_failure_when_there_was_nothing_to_measure() -> None:
-    row = Row("overload_refusal_cost", None, {"note": "nothing was refused"})
+def test_the_table_has_the_range_of_rows_with_rounds() -> None:
+    lines = table([row(MORE_IS_BETTER, 2.0, 1.5, 3.25), Row(LESS_IS_BETTER, "seats", exact(25_000))]).splitlines()
 
-    assert row.met is None
-    assert exit_code([row]) == 0
-    assert "failed" not in table([row])
-    assert "MISSED" not in table([row])
+    assert [cell.strip() for cell in lines[2].split("|")[2:4]] == ["2", "1.5 to 3.25"]
+    assert [cell.strip() for cell in lines[3].split("|")[2:4]] == ["25,000", ""]
 
 
 def test_results_have_the_agreed_shape_and_are_json_even_when_nothing_came_back() -> None:
-    facts: dict[str, object] = {"machine": {}, "versions": {}, "durability": {}}
-    document = results([Row("open_loop", inf, {"p99_ms": [1.0, inf]})], facts)
+    facts: dict[str, Any] = {"machine": {"cores": 2}, "versions": {}, "durability": {}}
+    document = results([Row(MORE_IS_BETTER, "seats", figure([1.0, inf, 1.23456]))], facts)
 
     read = json.loads(json.dumps(document, allow_nan=False))
 
-    assert read.keys() >= {"machine", "versions", "durability", "rows"}
-    assert read["rows"][0].keys() >= {"id", "value", "unit", "goal", "detail"}
-    assert read["rows"][0]["value"] is None
-    assert read["rows"][0]["detail"] == {"p99_ms": [1.0, None]}
+    assert read.keys() == {"machine", "versions", "durability", "rows"}
+    assert read["rows"] == [
+        {
+            "id": "hot_show",
+            "group": "seats",
+            "value": 1.2346,
+            "unit": "ratio",
+            "goal": "≥ 0.8",
+            "met": True,
+            "low": 1.0,
+            "high": None,
+            "detail": {"rounds": [1.0, None, 1.2346]},
+        }
+    ]
+
+
+def test_what_is_written_tells_commit_and_machine_and_can_be_compared_with_later(tmp_path: Path) -> None:
+    facts: dict[str, Any] = {"mode": "full", "started_at": "2026-11-28T18:00:00+00:00", "seconds": 400.0}
+    facts |= {"machine": {"cpu": "EPYC"}, "versions": {"commit": "abc1234"}, "durability": {"fsync": "on"}}
+
+    write([row(MORE_IS_BETTER, 2.0, 2.1)], facts, "Against nothing:", tmp_path)
+
+    text = (tmp_path / "results.md").read_text(encoding="utf-8")
+    assert all(words in text for words in ("abc1234", "cpu: EPYC", "fsync: on", "hot_show", "Against nothing:"))
+    earlier = read_earlier(tmp_path / "results.json")
+    assert earlier["rows"].keys() == {"hot_show"}
+    assert worse([row(MORE_IS_BETTER, 1.0, 1.2)], earlier)
+    assert "abc1234" in comparison([row(MORE_IS_BETTER, 2.0, 2.2)], earlier, "full")
+
+
+def earlier_run(*rows: dict[str, Any], mode: str = "full") -> dict[str, Any]:
+    versions = {"commit": "abc1234"}
+    return {"mode": mode, "started_at": "yesterday", "versions": versions, "rows": {each["id"]: each for each in rows}}
+
+
+NEW_FORMAT = {"id": "hot_show", "value": 2.0, "low": 1.8, "high": 2.2, "detail": {"rounds": [1.8, 2.0, 2.2]}}
+OLD_FORMAT = {"id": "hot_show", "value": 2.0, "detail": {"ratio_median": 1.99, "ratio_min": 1.8, "ratio_max": 2.2}}
+
+
+@pytest.mark.parametrize("then", [NEW_FORMAT, OLD_FORMAT])
+@pytest.mark.parametrize(
+    ("rounds", "is_worse"),
+    [
+        ((1.5, 1.6, 1.7), True),
+        ((1.5, 1.6, 1.9), False),  # The ranges overlap.
+        ((1.9, 2.0, 2.1), False),
+        ((2.9, 3.0, 3.1), False),  # It is better.
+    ],
+)
+def test_a_row_that_got_worse_beyond_noise_is_named(
+    then: dict[str, Any], rounds: tuple[float, ...], is_worse: bool
+) -> None:
+    found = worse([row(MORE_IS_BETTER, *rounds)], earlier_run(then))
+
+    assert len(found) == is_worse
+    assert all("hot_show: 1.6 (1.5 to 1.7), before 2 (1.8 to 2.2)" in sentence for sentence in found)
+
+
+@pytest.mark.parametrize(("rounds", "is_worse"), [((1.3, 1.4, 1.5), True), ((1.05, 1.2), False), ((0.8, 0.9), False)])
+def test_where_less_is_better_more_is_worse(rounds: tuple[float, ...], is_worse: bool) -> None:
+    then = {"id": "growth", "value": 1.03, "low": 1.0, "high": 1.1, "detail": {}}
+
+    assert bool(worse([row(LESS_IS_BETTER, *rounds)], earlier_run(then))) is is_worse
+
+
+def test_the_range_of_an_old_row_that_had_the_worse_of_two_ratios_is_found() -> None:
+    http, sql = (
+        {"ratio": 1.01, "ratio_min": 0.99, "ratio_max": 1.02},
+        {"ratio": 1.03, "ratio_min": 1.0, "ratio_max": 1.1},
+    )
+
+    assert noise({"id": "growth", "value": 1.0303, "detail": {"http": http, "sql": sql, "seconds": 12}}) == (1.0, 1.1)
+
+
+@pytest.mark.parametrize("detail", [{}, None, {"seconds": 1.0, "rounds": [2.0]}, {"ratio_min": None, "ratio_max": 3.0}])
+def test_a_range_that_is_not_known_is_taken_for_15_percent(detail: dict[str, Any] | None) -> None:
+    assert noise({"id": "hot_show", "value": 2.0, "detail": detail}) == pytest.approx((1.7, 2.3))
+
+
+def test_a_single_round_tells_nothing_of_the_noise() -> None:
+    then = NEW_FORMAT | {"low": 2.0, "high": 2.0, "detail": {"rounds": [2.0]}}
+
+    assert not worse([row(MORE_IS_BETTER, 1.5)], earlier_run(then))
+    assert worse([row(MORE_IS_BETTER, 1.4)], earlier_run(then))
+
+
+def test_what_is_counted_once_has_no_noise() -> None:
+    then = {"id": "growth", "value": 25_000, "low": 25_000, "high": 25_000, "detail": {"seats": 100_000}}
+
+    assert worse([Row(LESS_IS_BETTER, "seats", exact(25_001))], earlier_run(then))
+    assert not worse([Row(LESS_IS_BETTER, "seats", exact(25_000))], earlier_run(then))
+
+
+def test_a_row_that_can_no_longer_be_measured_is_worse_and_a_new_one_is_not() -> None:
+    failed = Row(MORE_IS_BETTER, "seats", None, "RuntimeError: no")
+
+    assert "nothing could be measured" in worse([failed], earlier_run(NEW_FORMAT))[0]
+    assert not worse([failed, row(LESS_IS_BETTER, 9.0)], earlier_run())
+
+
+def test_a_comparison_of_a_quick_run_with_a_full_one_says_so() -> None:
+    told = comparison([row(MORE_IS_BETTER, 2.0, 2.1)], earlier_run(NEW_FORMAT), "quick")
+
+    assert "no row got worse" in told
+    assert "this is a quick run" in told
+    assert "this is" not in comparison([], earlier_run(NEW_FORMAT), "full")
+
+
+@pytest.mark.parametrize("text", [None, "", "[]", '{"rows": [{}]}', '{"rows": 5}', '{"rows": [{"id": "a"}]}'])
+def test_a_file_that_is_no_earlier_run_is_refused(tmp_path: Path, text: str | None) -> None:
+    path = tmp_path / "results.json"
+    if text is not None:
+        path.write_text(text, encoding="utf-8")
+
+    with pytest.raises(ValueError, match=r"is not the results\.json"):
+        read_earlier(path)
 
 
 def test_every_row_is_explained_in_the_reference() -> None:
     page = (ROOT / "docs" / "reference" / "benchmarks.md").read_text(encoding="utf-8")
 
-    missing = [name for name in ROWS if f"`{name}`" not in page]
-
-    assert not missing
-
-
-def test_parties_come_in_all_sizes_and_fill_a_hall_exactly() -> None:
-    parties = sizes_for(8_000, Random(1))
-
-    assert sum(parties) == 8_000
-    assert set(parties) == set(range(1, 9))
-    assert next(arrivals(Random(1))) == parties[0]
+    assert not [name for name in ROWS if f"`{name}`" not in page]
+    assert not [kind.id for kind in ROWS.values() if f"| `{kind.id}` | {kind.goal}" not in page.replace(",", "")]
 
 
-def test_a_grid_is_a_plan_with_dense_seats() -> None:
-    plan = grid(300)
+def test_the_benchmark_stays_within_its_2000_lines() -> None:
+    files = [path for path in (ROOT / "bench").rglob("*") if path.suffix in (".py", ".lua", ".sql")]
 
-    assert [seat.seat_id for seat in plan.seats] == list(range(1, 301))
-    assert len({seat.label for seat in plan.seats}) == len({seat.source_id for seat in plan.seats}) == 300
-    assert len(plan.rows) == 3
+    assert sum(len(path.read_text(encoding="utf-8").splitlines()) for path in files) <= 2_000
 
 
-def test_holds_are_dealt_out_to_enough_shows() -> None:
-    assert shows_needed(10_000) == 1
-    assert shows_needed(10_001) == 2
-    assert pairs_needed(101, 10) == 11
+def test_the_product_is_imported_in_one_place() -> None:
+    importing = [
+        path.name
+        for path in (ROOT / "bench").rglob("*.py")
+        if any(line.startswith(("from rowlock", "import rowlock")) for line in path.read_text("utf-8").splitlines())
+    ]
+
+    assert importing == ["product.py"]
+
+
+def test_groups_come_in_all_sizes_and_fill_a_hall_exactly() -> None:
+    sizes = list(groups_for(8_000, Random(1)))
+
+    assert sum(sizes) == 8_000
+    assert set(sizes) == set(range(1, 9))
+    assert next(groups(Random(1))) == sizes[0]
+
+
+def plan_of(*runs: int) -> SeatingPlan:
+    """A plan with runs of so many seats, numbered one after the other."""
+    numbers = [(run, place) for run, length in enumerate(runs) for place in range(length)]
+    seats = [
+        SimpleNamespace(seat_id=n, run=run, position=place, category=0) for n, (run, place) in enumerate(numbers, 1)
+    ]
+    return cast("SeatingPlan", SimpleNamespace(seats=seats))
 
 
 def test_orphans_are_free_seats_without_a_free_neighbour() -> None:
-    hall = Hall(grid(200))
-    first, second = (set(range(start, start + 100)) for start in (1, 101))
+    plan = plan_of(100, 100)
 
-    assert count_orphans(hall, first | second) == 0
-    assert count_orphans(hall, {1, 3, 4, 100, 101}) == 3
-    assert count_orphans(hall, set()) == 0
+    assert count_orphans(plan, set(range(1, 201))) == 0
+    assert count_orphans(plan, {1, 3, 4, 100, 101}) == 3, "3 and 4 are neighbours; 100 and 101 are in different rows"
+    assert count_orphans(plan, {2, 200}) == 2
+    assert count_orphans(plan, set()) == 0
 
 
 def test_a_season_adds_up() -> None:
     season = play(theatre(), seed=1)
 
     assert season.sold == season.capacity == 588
-    assert season.refused == 0
     assert season == play(theatre(), seed=1)
 
 
 def test_holds_that_run_out_make_a_season_harder_to_fill() -> None:
-    season = play(theatre(), seed=1, restless_share=0.3)
+    seasons = [play(theatre(), seed, restless_share=0.3) for seed in range(3)]
 
-    assert season.parties > play(theatre(), seed=1).parties
-    assert season.sold <= season.capacity
+    assert all(season.sold <= season.capacity for season in seasons)
+    assert sum(season.orphans for season in seasons) > 0
 
 
 def test_the_full_run_is_at_least_as_thorough_as_the_quick_one_everywhere() -> None:
-    assert FULL.growth_live_claims == 500_000
-    assert FULL.growth_audit_rows == 2_000_000
-    assert FULL.growth_shows == 5_000
+    assert FULL.seats == (8_000, 100_000)
+    assert FULL.grown == (5_000, 500_000, 2_000_000)
     assert FULL.expired_holds == 100_000
-    assert FULL.rounds >= QUICK.rounds
-    assert set(QUICK.curve_percents) <= set(FULL.curve_percents) == {25, 50, 70, 90, 110, 200}
+    for name in ("rounds", "long_rounds", "latency_rounds", "seconds", "rush_seconds", "samples"):
+        assert getattr(FULL, name) >= getattr(QUICK, name)
+    assert not FULL.shared
