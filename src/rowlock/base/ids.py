@@ -23,6 +23,7 @@ class RandomBytes:
 
     def take(self, count: int) -> bytes:
         """`count` bytes, at most 4096, that were not returned before."""
+        assert count <= _BLOCK_BYTES, "no id and no secret is so long"
         with self._lock:
             start, end = self._used, self._used + count
             if end > len(self._block):

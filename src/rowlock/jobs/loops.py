@@ -64,7 +64,7 @@ async def _run_loop(dsn: str, loop: Loop, stop: asyncio.Event) -> None:
     while not stop.is_set():
         try:
             async with asyncio.timeout(_CALL_SECONDS):
-                connection = await connect(dsn, application_name=f"rowlock {loop.name}")
+                connection = await connect(dsn, application_name=f"rowlock worker {loop.name}")
             async with connection:
                 while not stop.is_set():
                     async with asyncio.timeout(_CALL_SECONDS):

@@ -99,7 +99,7 @@ def together(reports: Sequence[InvariantReport]) -> InvariantReport:
         InvariantResult(
             of_cells[0].invariant,
             sum(result.violations_total for result in of_cells),
-            tuple(violation for result in of_cells for violation in result.violations),
+            tuple(violation for result in of_cells for violation in result.violations)[:LISTED_PER_INVARIANT],
         )
         for of_cells in zip(*(report.results for report in reports), strict=True)
     )

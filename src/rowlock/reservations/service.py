@@ -244,7 +244,9 @@ class Reservations:
 
     async def clean_up_all(self, *, run_by: str, batch: int = CLEANUP_BATCH) -> CleanupResult:
         """Retire every expired hold, batch by batch. At least one run is recorded in each cell."""
-        return _sum([await _clean_up_cell(cell, run_by=run_by, batch=batch) for cell in self._cells.each()])
+        results = [await _clean_up_cell(cell, run_by=run_by, batch=batch) for cell in self._cells.each()]
+        self.availability.changed(None)
+        return _sum(results)
 
 
 async def _choose_after_decisions(

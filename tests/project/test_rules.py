@@ -114,7 +114,7 @@ def functions_and_views_in_a_migration(text: str) -> Iterator[str]:
 RETIRED = {
     *("lean", "lane", "lanes", "flight", "flights", "flying", "passenger", "passengers", "board", "boards", "reaper"),
     *("somebody", "anybody", "nobody", "everybody", "whoever", "herd", "programme", "picture", "pictures", "room"),
-    *("rooms", "reserving"),
+    "rooms",
 }
 
 
