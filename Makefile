@@ -15,11 +15,12 @@ JOBS ?= 2
 MIGRATIONS = $(wildcard src/rowlock/sql/migrations/*.sql)
 # Where setup_test_tools.py found PostgreSQL 15 and plpgsql_check; the tests read it from the environment.
 WITH_TEST_TOOLS = set -a; if [ -f .cache/tools/env ]; then . ./.cache/tools/env; fi; set +a;
+PYTEST = $(BIN)/pytest -n $(JOBS) --dist loadgroup
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help run setup test-tools test lint types imports sql-lint test-unit test-db bench format schema clean distclean
+.PHONY: help run setup test-tools test lint types imports sql-lint test-unit test-db soak bench format schema clean distclean
 
 help: ## explain the targets
 	@echo 'make run                   is all it takes to see Rowlock at work: it needs Python 3.11 or newer.'
@@ -28,6 +29,7 @@ help: ## explain the targets
 	@echo
 	@echo 'make run ARGS="--port 9000"            passes options to `rowlock up`'
 	@echo 'make test-db PYTEST_ARGS="-k expiry"   passes options to pytest'
+	@echo 'make soak ARGS=--short                 is the short one of CI'
 
 run: ## start Rowlock with a database of its own and a show on sale; ctrl-C stops it
 	@"$(PYTHON)" scripts/bootstrap.py
@@ -39,8 +41,8 @@ setup: ## make or update .venv with everything for development
 test-tools: setup ## find or fetch PostgreSQL 15 and plpgsql_check for the tests
 	@$(BIN)/python scripts/setup_test_tools.py
 
-test: test-tools lint types imports sql-lint ## check style, types, imports, SQL and run every test, as CI does
-	$(WITH_TEST_TOOLS) exec $(BIN)/pytest -n $(JOBS) --dist loadgroup $(PYTEST_ARGS)
+test: test-tools lint types imports sql-lint ## check style, types, imports and SQL, and run the tests, in about six minutes
+	$(WITH_TEST_TOOLS) exec $(PYTEST) $(PYTEST_ARGS)
 
 lint: setup ## check style and formatting of Python, and that uv.lock fits pyproject.toml
 	$(BIN)/ruff check
@@ -57,12 +59,15 @@ sql-lint: setup ## check migrations for statements that lock buyers out or lose 
 	$(if $(MIGRATIONS),$(BIN)/squawk $(MIGRATIONS),@echo 'There are no migrations to check.')
 
 test-unit: setup ## run the tests that need no database
-	$(BIN)/pytest tests/unit $(PYTEST_ARGS)
+	exec $(PYTEST) -m unit $(PYTEST_ARGS)
 
 test-db: test-tools ## run the tests that need a database
-	$(WITH_TEST_TOOLS) exec $(BIN)/pytest -n $(JOBS) --dist loadgroup --ignore tests/unit $(PYTEST_ARGS)
+	$(WITH_TEST_TOOLS) exec $(PYTEST) -m database $(PYTEST_ARGS)
 
-bench: setup ## measure this machine against pgbench, in 15 to 20 minutes; ARGS=--quick takes two or three
+soak: test-tools ## run the exhaustive and random tests in full, in about half an hour; ARGS=--short takes five minutes
+	$(WITH_TEST_TOOLS) exec $(PYTEST) --verbose --soak $(ARGS) $(PYTEST_ARGS)
+
+bench: setup ## measure this machine against pgbench, in at most 8 minutes; ARGS=--quick takes one
 	@exec $(BIN)/python -m bench $(ARGS)
 
 format: setup ## format Python and mend what the linter can mend

@@ -1,18 +1,82 @@
-"""Fixtures that every test may use: servers of both supported PostgreSQL versions, databases, connections."""
+"""Which tests a run has, and what every test may use: servers of both supported versions, databases, connections.
+
+`--soak` runs the tests that are marked `soak`, at full size. There are two kinds. `@pytest.mark.soak` is for a test
+with a size (tests/support/scale.py): a plain run has a small instance of it. `@pytest.mark.soak("pg15")` is for a test
+that a plain run has on the other version only.
+"""
 
 import os
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
 
 from rowlock.base.dsns import Dsns
+from tests.support.scale import PLAIN, SHORT_SOAK, SOAK, Scale, scale_of
 from tests.support.servers import ServerNotAvailableError, TestServer, TestServers
 
 pytest_plugins = ["tests.support.seatdb"]
 
 # With `pytest -n 2 --dist loadgroup` each worker runs the tests of one version, so it starts one server only.
 VERSIONS = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in ("pg18", "pg15")]
+
+# Their tests start servers of their own, most of them in other processes.
+STARTS_SERVERS = [Path(__file__).parent / folder for folder in ("cli", "embedded")]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("rowlock")
+    group.addoption("--soak", action="store_true", help="run what is marked `soak`, at full size")
+    group.addoption("--short", action="store_true", help="with --soak: in a few minutes, without what a plain run does")
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    scale = scale_of(config)
+    if scale is PLAIN:
+        return f"{scale}. What is marked `soak` runs in full with --soak."
+    return f"{'short ' if scale is SHORT_SOAK else ''}soak, {scale}"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        item.add_marker("database" if needs_database(item) else "unit")
+        if item.get_closest_marker("soak"):
+            item.add_marker(pytest.mark.timeout(scale_of(config).seconds_limit), append=False)
+    chosen = {item: belongs(item, scale_of(config)) for item in items}
+    config.hook.pytest_deselected(items=[item for item in items if not chosen[item]])
+    items[:] = [item for item in items if chosen[item]]
+
+
+def belongs(item: pytest.Item, scale: Scale) -> bool:
+    """Whether a test is part of a run of this scale."""
+    marker = item.get_closest_marker("soak")
+    if marker is None:
+        if "scale" in getattr(item, "fixturenames", ()):
+            raise pytest.UsageError(
+                f"{item.nodeid} has a size, so it has to be marked `soak`, or it never has the full one."
+            )
+        return scale is PLAIN
+    has_size = not marker.args
+    version = item.callspec.params.get("server") if hasattr(item, "callspec") else None
+    if scale is PLAIN:
+        return version not in marker.args
+    return scale is SOAK or has_size or version in marker.args
+
+
+def needs_database(item: pytest.Item) -> bool:
+    """Tests that start a server by themselves, in this process, are marked `database`."""
+    return (
+        not {"server", "servers"}.isdisjoint(getattr(item, "fixturenames", ()))
+        or any(item.path.is_relative_to(folder) for folder in STARTS_SERVERS)
+        or item.get_closest_marker("database") is not None
+    )
+
+
+@pytest.fixture(scope="session")
+def scale(pytestconfig: pytest.Config) -> Scale:
+    """How much a test with a size is to do."""
+    return scale_of(pytestconfig)
 
 
 @pytest.fixture(scope="session")

@@ -308,6 +308,7 @@ def test_a_wrong_command_line_is_told_from_everything_else(invoke: Invoke, comma
     assert invoke(*command).code == ExitCode.USAGE
 
 
+@pytest.mark.soak("pg15")  # The tests above run each command on both versions.
 def test_each_command_works_as_a_process(dsns: Dsns, tmp_path: Path, data_dir: Path) -> None:
     env = {"DATABASE_URL": dsns.owner, "ROWLOCK_DATA_DIR": str(data_dir)}
     file = plan_file(tmp_path)

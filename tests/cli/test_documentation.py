@@ -90,7 +90,7 @@ def test_each_setting_is_on_its_page_with_its_default() -> None:
     assert {name: documented.get(name) for name in expected} == expected
 
 
-def test_what_else_the_settings_page_names_is_read_by_somebody() -> None:
+def test_what_else_the_settings_page_names_is_read_by_a_program() -> None:
     documented = set(re.findall(r"^\| `([A-Z0-9_]+)` \|", SETTINGS_PAGE, re.MULTILINE))
     known = {str(f.validation_alias or f"ROWLOCK_{n.upper()}") for n, f in Settings.model_fields.items()}
 

@@ -1,4 +1,8 @@
-"""`up`, `serve` and `worker` as processes: they serve, they stop when told to, and leave nothing behind."""
+"""`up`, `serve` and `worker` as processes: they serve, they stop when told to, and leave nothing behind.
+
+The statements behind them are tested on both versions of PostgreSQL in the files of their nouns, so a plain run starts
+these processes on one.
+"""
 
 import json
 import os
@@ -18,6 +22,8 @@ from rowlock.base.dsns import Dsns
 from rowlock.cli.exits import ExitCode
 from rowlock.embedded import running
 from tests.cli.conftest import PATIENCE_SECONDS, Running, run_process
+
+pytestmark = pytest.mark.soak("pg15")
 
 READY = "Rowlock is ready at "
 

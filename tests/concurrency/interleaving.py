@@ -90,14 +90,15 @@ OPERATIONS: dict[str, tuple[Operation, Operation]] = {
 }
 PAIRS = [(one, two) for i, one in enumerate(OPERATIONS) for two in list(OPERATIONS)[i:]]
 
-# A show of its own for each schedule, like the pattern. Old holds go, for a cleanup would find them, too.
+# A show of its own for each schedule, like the pattern. Holds of earlier schedules are deleted, because a cleanup
+# would find them.
 _BEGIN: LiteralString = """
 with holds as (delete from rowlock.seat_reservations), claims as (delete from rowlock.show_seats)
 insert into rowlock.shows (show_id, plan_id, slug, title, starts_at, seats_total)
 select %(show)s, plan_id, %(show)s::text, title, starts_at, seats_total from rowlock.shows where show_id = %(pattern)s
 """
 
-_PICTURE: LiteralString = """
+_VISIBLE: LiteralString = """
 select json_build_object(
     'claims', (
         select json_object_agg(seat_id, concat_ws(' ', status, reserved_by, block_reason) order by seat_id)
@@ -163,15 +164,15 @@ async def explore_pair(
 
     await begin()
     first = await one(db, world)
-    serial = [await picture(db, world, [first, await two(db, world)])]
+    serial = [await visible(db, world, [first, await two(db, world)])]
     await begin()
     second = await two(db, world)
-    serial.append(await picture(db, world, [await one(db, world), second]))
+    serial.append(await visible(db, world, [await one(db, world), second]))
 
     schedules, violations = 0, []
     async for schedule in explore(steps, prepare):
         schedules += 1
-        seen = await picture(db, world, schedule.results)
+        seen = await visible(db, world, schedule.results)
         wrong = await check(db, world, schedule)
         if seen not in serial:
             wrong.append(f"came to {seen}, but one after the other they come to {' or '.join(set(serial))}")
@@ -181,9 +182,9 @@ async def explore_pair(
     return Found(schedules, violations)
 
 
-async def picture(db: SeatDb, world: World, results: Sequence[Any]) -> str:
+async def visible(db: SeatDb, world: World, results: Sequence[Any]) -> str:
     """All that can be seen of a show and of the answers, without ids and moments."""
-    cursor = await db.owner.execute(_PICTURE, {"show": world.show.show_id})
+    cursor = await db.owner.execute(_VISIBLE, {"show": world.show.show_id})
     row = await cursor.fetchone()
     assert row is not None
     return json.dumps({"state": json.loads(row[0]), "answers": [_answer(one) for one in results]})

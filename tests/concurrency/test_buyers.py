@@ -206,7 +206,7 @@ async def test_many_buyers_of_overlapping_pairs_never_share_a_seat(db: SeatDb, s
     won = Counter(seat for a in answers if a.outcome == "OK" for seat in a.seat_ids or [])
     assert set(won.values()) == {1}
     assert sorted(won) == sorted(await db.claims(show))
-    # Whoever was refused was refused for a seat that somebody else had won.
+    # Each refusal names a seat that another buyer has won.
     assert all(won.keys() & set(a.unavailable_seat_ids or []) for a in answers if a.outcome != "OK")
     assert await db.check() == []
 

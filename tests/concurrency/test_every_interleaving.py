@@ -2,16 +2,38 @@
 
 The second half plants mistakes in the functions, one at a time. Each must be seen by the very same search, or the
 first half would prove nothing.
+
+PostgreSQL 18 runs all of it each time. On 15 a plain run has a few pairs, and `make soak` the rest.
 """
 
 import pytest
 
-from tests.concurrency.interleaving import PAIRS, STATES, explore_pair
+from tests.concurrency.interleaving import OPERATIONS, PAIRS, STATES, explore_pair
 from tests.support.seatdb import SeatDb
 from tests.support.steps import Mutant, functions, load_test_build, stepping, steps_of
 
+# Both sides of each of these begin at different places in the order of locks; together they have every operation.
+ON_BOTH_VERSIONS = [
+    ("reserve", "change"),
+    ("reserve", "cleanup"),
+    ("reserve_again", "release"),
+    ("extend", "block"),
+    ("complete", "cleanup"),
+]
 
-@pytest.mark.parametrize("pair", PAIRS, ids="-".join)
+
+def test_the_pairs_for_both_versions_have_every_operation() -> None:
+    assert set(ON_BOTH_VERSIONS) < set(PAIRS)
+    assert {operation for pair in ON_BOTH_VERSIONS for operation in pair} == set(OPERATIONS)
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        pytest.param(pair, id="-".join(pair), marks=() if pair in ON_BOTH_VERSIONS else pytest.mark.soak("pg15"))
+        for pair in PAIRS
+    ],
+)
 async def test_two_operations_come_out_as_one_after_the_other(db: SeatDb, pair: tuple[str, str]) -> None:
     await load_test_build(db.owner)
     async with stepping(db, sessions=2) as steps:
@@ -59,7 +81,7 @@ MISTAKES: dict[str, tuple[tuple[str, str], str, list[Mutant]]] = {
             )
         ],
     ),
-    "reserve retires a hold that somebody else has ended meanwhile": (
+    "reserve retires a hold that another transaction has ended meanwhile": (
         ("reserve_again", "release"),
         "lapsed",
         [
@@ -114,7 +136,7 @@ MISTAKES: dict[str, tuple[tuple[str, str], str, list[Mutant]]] = {
             )
         ],
     ),
-    "release frees a seat whoever has it now": (
+    "release frees a seat that another holder has now": (
         ("reserve", "release"),
         "lapsed",
         [Mutant("release_seats_batch", "and c.reservation_id = any(v_releasing) and c.status = 'reserved'", "")],
@@ -127,7 +149,7 @@ MISTAKES: dict[str, tuple[tuple[str, str], str, list[Mutant]]] = {
             Mutant("cleanup_expired_seat_reservations", "a.ctid = any(v_rows)", "a.reservation_id = any(v_ids)"),
         ],
     ),
-    "cleanup frees a seat whoever has it now": (
+    "cleanup frees a seat that another holder has now": (
         ("reserve", "cleanup"),
         "lapsed",
         [
@@ -180,6 +202,7 @@ MISTAKES: dict[str, tuple[tuple[str, str], str, list[Mutant]]] = {
 }
 
 
+@pytest.mark.soak("pg15")
 @pytest.mark.parametrize("mistake", MISTAKES)
 async def test_the_search_sees_a_planted_mistake(db: SeatDb, mistake: str) -> None:
     pair, state, mutants = MISTAKES[mistake]

@@ -1,4 +1,5 @@
-"""Expiry is a fact: an expired seat is sold to whoever asks next, and nobody acts on a hold that ran out while waiting.
+"""Expiry is a fact: an expired seat is sold to the next holder who asks, and a hold that ran out while its owner waited
+for a lock can no longer be used.
 
 Time passes by a clock of the test's own, or by moving a deadline under a lock. Each rule is tried with a planted
 mistake as well, which must break it.
@@ -19,7 +20,7 @@ async def test_an_expired_hold_can_be_taken_while_every_cleanup_is_off(db: SeatD
     second = await db.reserve(show, seats=[2, 3], holder="ben")
 
     assert second.outcome == "OK"
-    assert await db.claims(show) == {2: "ben", 3: "ben"}  # Seat 1 is free: nobody claims it.
+    assert await db.claims(show) == {2: "ben", 3: "ben"}  # Seat 1 is free.
     assert await db.cleanup_runs() == []
     assert await db.check() == []
 
@@ -187,7 +188,7 @@ async def test_waiting_for_locks_costs_the_buyer_no_time_of_the_hold(db: SeatDb,
     assert await db.check() == []
 
 
-async def test_an_expired_hold_is_no_excuse_for_a_live_one_of_somebody_else(db: SeatDb, show: Show) -> None:
+async def test_an_expired_hold_is_no_excuse_for_a_live_one_of_another_holder(db: SeatDb, show: Show) -> None:
     anna = await db.reserve(show, seats=[1, 2], holder="anna")
     await db.age(anna, minutes=11)
     await db.reserve(show, seats=[2], holder="ben")

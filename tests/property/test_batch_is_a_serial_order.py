@@ -1,7 +1,7 @@
 """A batch comes out as its requests would one after the other on an identical show.
 
 The order in which they are compared: first those that what was there before refuses anyway, then the others as they
-arrived. So nobody is refused for the sake of a request that is itself refused.
+arrived. So no request is refused because of one that is itself refused.
 """
 
 import asyncio
@@ -12,22 +12,17 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from rowlock.base.dsns import Dsns
+from tests.support.scale import Scale
 from tests.support.seatdb import Request, Reserved, SeatDb, Show, said
 from tests.support.steps import Mutant, load_test_build
 
 SEATS = 8
 HOLDERS = ["anna", "ben", "carl", "dora", "emil"]
-EXAMPLES = settings(
-    max_examples=80,
-    derandomize=True,
-    deadline=None,
-    database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+EXAMPLES = settings(max_examples=80, derandomize=True, deadline=None, database=None, print_blob=True)
 
 
 @dataclass(frozen=True)
@@ -150,16 +145,37 @@ async def compare(db: SeatDb, before: list[Before], blocked: list[int], wishes: 
     assert await db.check(serial_show) == []
 
 
-@EXAMPLES
-@BATCHES
-async def test_a_batch_comes_out_as_its_requests_one_by_one(
-    db: SeatDb, before: list[Before], blocked: list[int], wishes: list[Wish]
-) -> None:
-    await compare(db, before, blocked, wishes)
+def compare_many(dsns: Dsns, examples: settings, mutants: list[Mutant]) -> None:
+    """Compare random batches with their requests one by one, all in one database."""
+
+    async def open_db(stack: AsyncExitStack) -> SeatDb:
+        db = await stack.enter_async_context(SeatDb.connect(dsns))
+        if mutants:
+            await load_test_build(db.owner, mutants=mutants)
+        return db
+
+    with asyncio.Runner() as runner:
+        stack = AsyncExitStack()
+        try:
+            db = runner.run(open_db(stack))
+
+            @examples
+            @BATCHES
+            def search(before: list[Before], blocked: list[int], wishes: list[Wish]) -> None:
+                runner.run(compare(db, before, blocked, wishes))
+
+            search()
+        finally:
+            runner.run(stack.aclose())
+
+
+@pytest.mark.soak
+def test_a_batch_comes_out_as_its_requests_one_by_one(dsns: Dsns, scale: Scale) -> None:
+    compare_many(dsns, settings(EXAMPLES, max_examples=scale.batches, derandomize=scale.repeatable), [])
 
 
 MISTAKES = {
-    "a seat is given to everybody who asks": Mutant(
+    "a seat is given to every request for it": Mutant(
         "reserve_seats_batch", "array(select l from unnest(v_locked) as l where l <> all(v_seats))", "v_locked"
     ),
     "the last to arrive comes first": Mutant(
@@ -176,22 +192,10 @@ MISTAKES = {
 }
 
 
+@pytest.mark.soak("pg15")
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_planted_mistake_is_seen(dsns: Dsns, mistake: str) -> None:
-    async def open_db(stack: AsyncExitStack) -> SeatDb:
-        db = await stack.enter_async_context(SeatDb.connect(dsns))
-        await load_test_build(db.owner, mutants=[MISTAKES[mistake]])
-        return db
+    first_will_do = settings(EXAMPLES, phases=[Phase.generate], report_multiple_bugs=False)
 
-    with asyncio.Runner() as runner:
-        stack = AsyncExitStack()
-        db = runner.run(open_db(stack))
-
-        @settings(EXAMPLES, phases=[Phase.generate], report_multiple_bugs=False)
-        @BATCHES
-        def search(before: list[Before], blocked: list[int], wishes: list[Wish]) -> None:
-            runner.run(compare(db, before, blocked, wishes))
-
-        with pytest.raises((AssertionError, psycopg.IntegrityError)):
-            search()
-        runner.run(stack.aclose())
+    with pytest.raises((AssertionError, psycopg.IntegrityError)):
+        compare_many(dsns, first_will_do, [MISTAKES[mistake]])

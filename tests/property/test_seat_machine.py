@@ -33,14 +33,16 @@ from tests.property.model import (
     Order,
     Wish,
 )
+from tests.support.scale import Scale
 from tests.support.seatdb import Request, Reserved, SeatDb, Show
 from tests.support.steps import Mutant, load_test_build
 
 T = TypeVar("T")
 
 HISTORIES = settings(
-    max_examples=60, stateful_step_count=50, derandomize=True, deadline=None, database=None, report_multiple_bugs=False
-)
+    max_examples=60, stateful_step_count=50, derandomize=True, deadline=None, database=None,
+    report_multiple_bugs=False, print_blob=True,
+)  # fmt: skip
 
 HOLDERS = ["anna", "ben", "carl", "dora", "emil"]
 NONSENSE = [[], [2, 2], list(range(1, MAX_SEATS + 2)), [SEATS, SEATS + 1]]
@@ -90,7 +92,7 @@ class SeatMachine(RuleBasedStateMachine):
                 max_hold_seconds=60 * max_hold_minutes,
             )
         )
-        # Only cleanup looks beyond one show, and holds of the history before are none of this one's.
+        # Only cleanup looks beyond one show: without this it would find holds of the history before.
         self.run(self.db.cleanup())
 
     @rule(seed=st.integers(0, 2**32 - 1))
@@ -266,9 +268,13 @@ def machine(opened: Open) -> type[RuleBasedStateMachine]:
     return cast("type[RuleBasedStateMachine]", partial(SeatMachine, opened))
 
 
-def test_every_history_comes_out_as_in_the_model(dsns: Dsns) -> None:
+@pytest.mark.soak
+def test_every_history_comes_out_as_in_the_model(dsns: Dsns, scale: Scale) -> None:
     with open_database(dsns, []) as opened:
-        run_state_machine_as_test(machine(opened), settings=HISTORIES)
+        run_state_machine_as_test(
+            machine(opened),
+            settings=settings(HISTORIES, max_examples=scale.histories, derandomize=scale.repeatable),
+        )
 
     # The histories came into every corner: each outcome that a single caller can meet was met, and compared.
     outcomes = {
@@ -312,6 +318,7 @@ MISTAKES = {
 }  # fmt: skip
 
 
+@pytest.mark.soak("pg15")
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_planted_mistake_is_seen(dsns: Dsns, mistake: str) -> None:
     with open_database(dsns, [MISTAKES[mistake]]) as opened, pytest.raises((AssertionError, psycopg.IntegrityError)):

@@ -1,0 +1,51 @@
+"""How much the exhaustive and the random tests do: a small instance in a plain run, all of it in `make soak`.
+
+All sizes are here. What a test does with its size, and that it is marked `soak`, is left to the test.
+"""
+
+from dataclasses import dataclass
+
+import pytest
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The sizes of one kind of run.
+
+    storms            how often the deadlock test runs, each time with other random numbers
+    storm_operations  its operations, by version of PostgreSQL; a multiple of its 16 connections
+    histories         random histories of a show that are compared with the model
+    batches           random batches that are compared with their requests one by one
+    seconds_limit     after which a test that is marked `soak` counts as hanging
+    repeatable        whether the histories and batches are the same in each run, or new ones
+    """
+
+    storms: int
+    storm_operations: dict[str, int]
+    histories: int
+    batches: int
+    seconds_limit: int
+    repeatable: bool = True
+
+    def __str__(self) -> str:
+        operations = " or ".join(f"{operations:,} ({name})" for name, operations in self.storm_operations.items())
+        kind = "the same" if self.repeatable else "new ones"
+        return (
+            f"{self.storms} storms of {operations} operations, {self.histories:,} histories and {self.batches:,} "
+            f"batches, {kind} in each run"
+        )
+
+
+# Fewer histories would not come to every outcome, which their test asks for.
+PLAIN = Scale(1, {"pg18": 10_000, "pg15": 4_000}, histories=60, batches=30, seconds_limit=300)
+SHORT_SOAK = Scale(1, {"pg18": 100_000, "pg15": 100_000}, histories=100, batches=100, seconds_limit=600)
+SOAK = Scale(
+    10, {"pg18": 100_000, "pg15": 100_000}, histories=1_000, batches=2_000, seconds_limit=3_600, repeatable=False
+)
+
+
+def scale_of(config: pytest.Config) -> Scale:
+    """The scale that the command line asks for."""
+    if not config.getoption("--soak"):
+        return PLAIN
+    return SHORT_SOAK if config.getoption("--short") else SOAK
