@@ -306,7 +306,7 @@ async def test_a_cancelled_item_is_left_out_when_a_failed_batch_is_repeated(batc
     assert await results([bad, stays]) == [ValueError, "stays!"]
 
 
-@pytest.mark.parametrize("stopper", [BusyError, FunctionsMissingError])
+@pytest.mark.parametrize("stopper", [BusyError, FunctionsMissingError, OutcomeUnknownError])
 async def test_a_busy_database_fails_the_whole_batch_without_a_repetition(
     batches: Batches, stopper: type[Exception]
 ) -> None:

@@ -24,8 +24,9 @@ log = structlog.get_logger(__name__)
 BATCH_LIMIT = 128
 WAITING_LIMIT = 2_000
 WAIT_LIMIT_SECONDS = 3.0
-# Errors that concern the whole batch: repeating its items one by one would only add to the load.
-STOPPERS = (BusyError, FunctionsMissingError)
+# Errors that concern the whole batch: repeating its items one by one would only add to the load. And after a batch whose
+# outcome is unknown, BUSY for one of its items would claim that nothing happened, though the batch may be committed.
+STOPPERS = (BusyError, FunctionsMissingError, OutcomeUnknownError)
 
 
 @dataclass(slots=True)

@@ -2,7 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -12,11 +13,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg import OperationalError
+from psycopg_pool import PoolTimeout
 
 from rowlock.base.dsns import Dsns
 from rowlock.base.holder import Holder
 from rowlock.base.outcomes import Outcome
-from rowlock.database.calls import BusyError
+from rowlock.database import calls
+from rowlock.database.calls import BusyError, OutcomeUnknownError
 from rowlock.database.pool import PooledDatabase
 from rowlock.reservations import store
 from rowlock.reservations.model import Intent, ReservationResult, ReservationToken, SeatIds
@@ -264,6 +267,34 @@ async def test_a_batch_whose_answer_is_lost_after_the_commit_is_repeated(
 
     assert batches == [[one.token.reservation_id for one in requests]] * 2
     await assert_each_once(db, show, requests, results)
+
+
+async def test_a_batch_that_is_lost_after_its_commit_for_good_is_not_said_to_have_done_nothing(
+    db: SeatDb, show: Show, database: PooledDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reserve_batch = store.reserve_batch
+
+    @asynccontextmanager
+    async def no_connection() -> AsyncIterator[psycopg.AsyncConnection]:
+        raise PoolTimeout("the database is away")
+        yield
+
+    async def commits_and_is_lost(
+        connection: psycopg.AsyncConnection, show_id: UUID, requests: Sequence[Intent[SeatIds]]
+    ) -> list[ReservationResult]:
+        await reserve_batch(connection, show_id, requests)
+        monkeypatch.setattr(database, "app", no_connection)
+        await connection.close()
+        raise OperationalError("the connection is lost")
+
+    monkeypatch.setattr(store, "reserve_batch", commits_and_is_lost)
+    monkeypatch.setattr(calls, "PAUSES_SECONDS", (0.0,))
+    requests = [request(show, 1, by="anna"), request(show, 2, by="ben"), request(show, 3, by="cem")]
+
+    results = await at_once(reservations_on(database), requests)
+
+    assert [type(result) for result in results] == [OutcomeUnknownError] * 3
+    assert await db.claims(show) == {1: "anna", 2: "ben", 3: "cem"}
 
 
 async def assert_each_once(db: SeatDb, show: Show, requests: Sequence[Intent[SeatIds]], results: Sequence[Any]) -> None:
