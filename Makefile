@@ -17,6 +17,9 @@ MIGRATIONS = $(wildcard src/rowlock/sql/migrations/*.sql)
 WITH_TEST_TOOLS = set -a; if [ -f .cache/tools/env ]; then . ./.cache/tools/env; fi; set +a;
 PYTEST = $(BIN)/pytest -n $(JOBS) --dist loadgroup
 
+# With this variable of some containers each process would compile every library anew: seconds for each of the tests'.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
