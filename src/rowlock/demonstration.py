@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from rowlock.base.holder import Holder
 from rowlock.base.outcomes import Outcome
-from rowlock.catalogue.model import ALL_CATEGORIES, SeatingPlan, ShowDraft
+from rowlock.catalogue.model import ALL_CATEGORIES, SeatingPlan, ShowInput
 from rowlock.catalogue.showcase import theatre
 from rowlock.database.access import OneConnection
 from rowlock.database.cells import Cells
@@ -43,14 +43,16 @@ class DemoShow:
 
 
 async def ensure_demo(connection: Connection, *, now: datetime, plan: SeatingPlan | None = None) -> list[DemoShow]:
-    """Fill an empty catalogue, as the owner and in one transaction; a catalogue with content stays as it is: no shows.
+    """Fill an empty catalogue, as the owner and in one transaction, and return the shows.
+
+    A catalogue with content is not changed, and no shows are returned.
 
     now   the current instant, with a zone: shows start in the weeks after it.
     plan  the hall; by default the theatre.
     """
     services = make_services(Cells(OneConnection(connection)))
     async with connection.transaction():
-        if not await services.catalogue.lock_if_empty():
+        if not await services.catalogue.lock_and_check_empty():
             return []
         hall = theatre() if plan is None else plan
         imported = await services.catalogue.import_plan(
@@ -61,24 +63,25 @@ async def ensure_demo(connection: Connection, *, now: datetime, plan: SeatingPla
             time_zone=TIME_ZONE,
         )
         shows = []
-        for draft, what in _drafts(imported.plan.plan_id, hall, now):
-            created = await services.catalogue.create_show(draft)
-            shows.append(DemoShow(created.show_id, draft.title, what))
+        for given, what in _show_inputs(imported.plan.plan_id, hall, now):
+            created = await services.catalogue.create_show(given)
+            shows.append(DemoShow(created.show_id, given.title, what))
         await _sell_nearly_all(services, shows[1].show_id, hall)
     return shows
 
 
-def _drafts(plan_id: UUID, hall: SeatingPlan, now: datetime) -> list[tuple[ShowDraft, str]]:
+def _show_inputs(plan_id: UUID, hall: SeatingPlan, now: datetime) -> list[tuple[ShowInput, str]]:
+    """The input for each show, and what the show demonstrates."""
     prices = _prices(hall)
 
-    def draft(title: str, days: int, at: time, sales_start_at: datetime | None = None) -> ShowDraft:
-        return ShowDraft(plan_id, title, _local(now, days, at), prices, sales_start_at=sales_start_at)
+    def show(title: str, days: int, at: time, sales_start_at: datetime | None = None) -> ShowInput:
+        return ShowInput(plan_id, title, _local(now, days, at), prices, sales_start_at=sales_start_at)
 
-    opens = _local(now, 7, time(10))
+    sales_start = _local(now, 7, time(10))
     return [
-        (draft("An Evening of Dance", 21, time(19, 30)), "on sale"),
-        (draft("Little Swans: the Junior Recital", 10, time(15)), f"nearly sold out, {_SEATS_LEFT} seats left"),
-        (draft("Gala Night", 60, time(20), opens), f"on sale from {opens:%d %B %Y, %H:%M %Z}"),
+        (show("An Evening of Dance", 21, time(19, 30)), "on sale"),
+        (show("Little Swans: the Junior Recital", 10, time(15)), f"nearly sold out, {_SEATS_LEFT} seats left"),
+        (show("Gala Night", 60, time(20), sales_start), f"on sale from {sales_start:%d %B %Y, %H:%M %Z}"),
     ]
 
 
@@ -89,8 +92,8 @@ def _local(now: datetime, days: int, at: time) -> datetime:
 
 def _prices(hall: SeatingPlan) -> dict[str, int]:
     """Prices by category: a plan lists its categories from the dearest down."""
-    sold = [category.name for category in hall.categories if category.for_sale]
-    steps = {name: max(_CHEAPEST_MINOR, _DEAREST_MINOR - index * _STEP_MINOR) for index, name in enumerate(sold)}
+    for_sale = [category.name for category in hall.categories if category.for_sale]
+    steps = {name: max(_CHEAPEST_MINOR, _DEAREST_MINOR - index * _STEP_MINOR) for index, name in enumerate(for_sale)}
     return {ALL_CATEGORIES: _CHEAPEST_MINOR, **steps}
 
 
@@ -98,8 +101,8 @@ async def _sell_nearly_all(services: Services, show_id: UUID, hall: SeatingPlan)
     """Sell all seats but some that are spread evenly over the hall."""
     seats = [seat.seat_id for seat in hall.seats if hall.categories[seat.category].for_sale]
     step = max(2, len(seats) // _SEATS_LEFT)
-    kept = set(seats[step // 2 :: step][:_SEATS_LEFT])
-    groups = _groups([seat_id for seat_id in seats if seat_id not in kept])
+    seats_left = set(seats[step // 2 :: step][:_SEATS_LEFT])
+    groups = _groups([seat_id for seat_id in seats if seat_id not in seats_left])
     intents = [
         Intent(ReservationToken.mint(show_id), Holder(key=f"demo-{number}", session_id="demo"), group)
         for number, group in enumerate(groups, 1)

@@ -53,18 +53,18 @@ def load_instance(settings: Settings) -> Instance:
 
     The environment takes precedence over the folder. Raises InstanceError.
     """
-    kept: Mapping[str, str] = {}
+    content: Mapping[str, str] = {}
     if settings.secret_key is None or settings.admin_api_key is None:
-        kept = _ensure_file(settings.data_dir)
-    secret_key = kept.get(_SECRET_KEY, "") if settings.secret_key is None else settings.secret_key.get_secret_value()
+        content = _ensure_file(settings.data_dir)
+    secret_key = content.get(_SECRET_KEY, "") if settings.secret_key is None else settings.secret_key.get_secret_value()
     if not secret_key:
         raise InstanceError(
             "The secret key is empty. Set ROWLOCK_SECRET_KEY to a long random text, or leave it unset to have one made."
         )
     if settings.admin_api_key is not None:
         return Instance(secret_key, _hash(settings.admin_api_key.get_secret_value()))
-    stored = kept.get(_ADMIN_HASH)
-    return Instance(secret_key, bytes.fromhex(stored) if stored else None)
+    stored_hash = content.get(_ADMIN_HASH)
+    return Instance(secret_key, bytes.fromhex(stored_hash) if stored_hash else None)
 
 
 def new_admin_api_key() -> tuple[str, bytes]:
@@ -75,9 +75,9 @@ def new_admin_api_key() -> tuple[str, bytes]:
 
 def keep_admin_api_key(data_dir: Path, key_hash: bytes) -> None:
     """Store the SHA-256 of the admin key, in place of an older one. Raises InstanceError."""
-    kept = _ensure_file(data_dir)
+    content = _ensure_file(data_dir)
     try:
-        _write(data_dir / FILE_NAME, {**kept, _ADMIN_HASH: key_hash.hex()}, replace=True)
+        _write(data_dir / FILE_NAME, {**content, _ADMIN_HASH: key_hash.hex()}, replace=True)
     except OSError as error:
         raise _not_ours(data_dir / FILE_NAME, error) from error
 
@@ -98,9 +98,9 @@ def _ensure_file(data_dir: Path) -> dict[str, str]:
             # Of two processes that start at once one writes the file, and both read it.
             with suppress(FileExistsError):
                 _write(path, {_SECRET_KEY: secrets.token_urlsafe(48)}, replace=False)
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        bytes.fromhex(kept.get(_ADMIN_HASH, ""))
-        return {str(name): str(value) for name, value in kept.items()}
+        content = json.loads(path.read_text(encoding="utf-8"))
+        bytes.fromhex(content.get(_ADMIN_HASH, ""))
+        return {str(name): str(value) for name, value in content.items()}
     except OSError as error:
         raise _not_ours(path, error) from error
     except (ValueError, AttributeError, TypeError) as error:
@@ -180,13 +180,13 @@ async def _in_roles(owner: str) -> Dsns:
 
 def _embedded(data_dir: Path) -> Dsns:
     try:
-        found = running(data_dir)
+        dsns = running(data_dir)
     except EmbeddedError as error:
         raise NoDatabaseError(str(error)) from error
-    if found is None:
+    if dsns is None:
         raise NoDatabaseError(
             f"There is no database: DATABASE_URL is not set, and no embedded PostgreSQL runs on {data_dir}. Start one "
             "with `rowlock up` (in another terminal, with the same --data-dir), or set DATABASE_URL to a database of "
             "yours, such as postgresql://user:password@host/name."
         )
-    return found
+    return dsns

@@ -19,7 +19,7 @@ class Settings(BaseSettings):
     admin_api_key        the key that /api/admin requires; without it `rowlock up` makes one.
     secret_key           signs session cookies and derives the answers to repeated requests; without it the one in
                          `data_dir` is used.
-    v2_rollout_percent   share of the sessions calling version 1 that version 2 serves.
+    v2_rollout_percent   share of version 1 requests, by session, that version 2 code serves.
     pool_size            connections to the database per process. More than two per core make it slower.
     forwarded_allow_ips  proxies whose X-Forwarded-For is trusted, comma-separated, or "*".
     secure_cookies       send the session cookie over HTTPS only.

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from rowlock.base.dsns import Dsns
-from rowlock.catalogue.model import Category, Row, Seat, SeatingPlan, Section, ShowDraft
+from rowlock.catalogue.model import Category, Row, Seat, SeatingPlan, Section, ShowInput
 from tests.support.halls import services_on
 from tests.support.http import ADMIN_KEY, Api, Application, Served, running, serving
 from tests.support.seatdb import Show
@@ -58,8 +58,8 @@ async def put_on_sale(owner: psycopg.AsyncConnection, title: str = "Swan Lake") 
     imported = await services_on(owner).catalogue.import_plan(
         hall(), source_format="test", venue="Playhouse", organization="Moonlight"
     )
-    draft = ShowDraft(imported.plan.plan_id, title, datetime.now(UTC) + timedelta(days=30), PRICES_MINOR)
-    created = await services_on(owner).catalogue.create_show(draft)
+    given = ShowInput(imported.plan.plan_id, title, datetime.now(UTC) + timedelta(days=30), PRICES_MINOR)
+    created = await services_on(owner).catalogue.create_show(given)
     return Show(created.show_id, len(imported.plan.plan.seats))
 
 

@@ -102,7 +102,7 @@ def test_people_see_a_shows_times_in_full(rowlock: Invoke, plan_id: str) -> None
         ((), "No price was given for: Stalls"),
         (("--price", "Loge=1"), "no category 'Loge'. It has: Stalls"),
         (("--price", "Crew=1", "--price", "1"), "Crew is not for sale"),
-        (("--price", "1", "--currency", "dollars"), "no currency"),
+        (("--price", "1", "--currency", "dollars"), "not a currency"),
         (("--price", "1", "--starts-at", "soon"), "ISO 8601"),
     ],
 )

@@ -11,7 +11,7 @@ import pytest
 from rowlock.base.dsns import Dsns
 from rowlock.base.holder import Holder
 from rowlock.catalogue import store
-from rowlock.catalogue.model import ALL_CATEGORIES, ShowDraft
+from rowlock.catalogue.model import ALL_CATEGORIES, ShowInput
 from rowlock.database import calls
 from rowlock.database.access import CannotConnectError, DirectDatabase
 from rowlock.database.calls import BusyError, call
@@ -88,8 +88,8 @@ async def sell_a_seat(owner: Connection) -> Show:
     services = services_on(owner)
     imported = await services.catalogue.import_plan(hall(10, crew=2), source_format="test", venue="Playhouse")
     starts_at = datetime.now(UTC) + timedelta(days=30)
-    draft = ShowDraft(imported.plan.plan_id, "Swan Lake", starts_at, {ALL_CATEGORIES: 2500})
-    show = Show((await services.catalogue.create_show(draft)).show_id, 10)
+    given = ShowInput(imported.plan.plan_id, "Swan Lake", starts_at, {ALL_CATEGORIES: 2500})
+    show = Show((await services.catalogue.create_show(given)).show_id, 10)
     result = await services.reservations.reserve(
         Intent(ReservationToken.mint(show.show_id), Holder(uuid4().hex), (1, 2))
     )

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from rowlock.catalogue.model import ALL_CATEGORIES, Category, Row, Seat, SeatingPlan, Section, ShowDraft
+from rowlock.catalogue.model import ALL_CATEGORIES, Category, Row, Seat, SeatingPlan, Section, ShowInput
 from rowlock.database.access import OneConnection
 from rowlock.database.cells import Cells
 from rowlock.database.connections import Connection
@@ -52,6 +52,6 @@ async def put_on_sale(owner: Connection, plan: SeatingPlan | None = None, title:
     """A show of the hall, on sale."""
     catalogue = services_on(owner).catalogue
     imported = await catalogue.import_plan(plan or hall(), source_format="test", venue="Playhouse")
-    draft = ShowDraft(imported.plan.plan_id, title, datetime.now(UTC) + timedelta(days=30), {ALL_CATEGORIES: 2500})
-    created = await catalogue.create_show(draft)
+    given = ShowInput(imported.plan.plan_id, title, datetime.now(UTC) + timedelta(days=30), {ALL_CATEGORIES: 2500})
+    created = await catalogue.create_show(given)
     return Show(created.show_id, len(imported.plan.plan.seats))

@@ -19,7 +19,7 @@ class Outcome(StrEnum):
     DUPLICATE_RESERVATION = "DUPLICATE_RESERVATION"
     SEATS_NOT_FOUND = "SEATS_NOT_FOUND"
     SEATS_UNAVAILABLE = "SEATS_UNAVAILABLE"
-    # No such hold, or one of another holder: the outcome does not tell which.
+    # No such hold, or one of another holder: the outcome is the same for both.
     RESERVATION_NOT_FOUND = "RESERVATION_NOT_FOUND"
     # The hold has ended: it was released or paid for.
     RESERVATION_NOT_ACTIVE = "RESERVATION_NOT_ACTIVE"

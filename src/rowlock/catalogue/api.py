@@ -155,20 +155,20 @@ def router(catalogue: Catalogue) -> APIRouter:
         accept_encoding: Annotated[str | None, Header()] = None,
     ) -> Response:
         """Geometry, categories and labels. It is immutable: cache it for as long as the show has this plan version."""
-        published = await catalogue.plan_of(parse_show_id(show_id))
-        if published is None:
+        published_plan = await catalogue.plan_of(parse_show_id(show_id))
+        if published_plan is None:
             raise ProblemError(Outcome.SHOW_NOT_FOUND)
         headers = {
-            "etag": f'"{published.checksum[:32]}"',
+            "etag": f'"{published_plan.checksum[:32]}"',
             "cache-control": "public, max-age=31536000, immutable",
             "vary": "accept-encoding",
         }
         if if_none_match is not None and headers["etag"] in if_none_match:
             return Response(status_code=304, headers=headers)
-        plain, packed = maps.get(published)
+        plain, compressed = maps.get(published_plan)
         if "gzip" in (accept_encoding or ""):
             headers["content-encoding"] = "gzip"
-            return Response(packed, headers=headers, media_type="application/json")
+            return Response(compressed, headers=headers, media_type="application/json")
         return Response(plain, headers=headers, media_type="application/json")
 
     return routes
@@ -179,9 +179,9 @@ def _show(listing: ShowListing) -> dict[str, Any]:
 
 
 async def _prices(catalogue: Catalogue, show_id: UUID, prices: list[Price]) -> list[ShowPrice]:
-    published = await catalogue.plan_of(show_id)
-    assert published is not None, "a listed show has a plan"
-    names = [category.name for category in published.plan.categories]
+    published_plan = await catalogue.plan_of(show_id)
+    assert published_plan is not None, "a listed show has a plan"
+    names = [category.name for category in published_plan.plan.categories]
     return [
         ShowPrice(category=names[price.category], price_type=price.price_type, amount_minor=price.amount_minor)
         for price in prices
@@ -194,14 +194,14 @@ class _SeatMaps:
     def __init__(self) -> None:
         self._maps: dict[UUID, tuple[bytes, bytes]] = {}
 
-    def get(self, published: PublishedPlan) -> tuple[bytes, bytes]:
-        plan_id = published.plan_id
+    def get(self, published_plan: PublishedPlan) -> tuple[bytes, bytes]:
+        plan_id = published_plan.plan_id
         if plan_id not in self._maps:
-            plan = published.plan
+            plan = published_plan.plan
             plain = msgspec.json.encode(
                 {
                     "plan_id": plan_id,
-                    "plan_version": published.version,
+                    "plan_version": published_plan.version,
                     "name": plan.name,
                     "width": plan.width,
                     "height": plan.height,

@@ -258,7 +258,7 @@ Instant = datetime | str
 
 
 @dataclass(frozen=True, slots=True)
-class ShowDraft:
+class ShowInput:
     """An organizer's input for a new show.
 
     prices_minor  category name → amount in minor units of `currency`; ALL_CATEGORIES is the key for the rest.

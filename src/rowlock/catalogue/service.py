@@ -25,7 +25,7 @@ from rowlock.catalogue.model import (
     PublishedPlan,
     SeatingPlan,
     ShowCreated,
-    ShowDraft,
+    ShowInput,
     ShowListing,
     ShowSummary,
 )
@@ -37,7 +37,8 @@ from rowlock.database.connections import Connection
 
 
 class Catalogue:
-    """Reads for buyers, which raise database.calls.BusyError; and operations of organizers, as the owner."""
+    """Reads for buyers, as the application role; they raise BusyError. Writes and lists for organizers, as the database
+    owner."""
 
     def __init__(self, cells: Cells) -> None:
         self._cells = cells
@@ -64,19 +65,19 @@ class Catalogue:
             return self._plans[plan_id]
 
         async def operation(connection: Connection) -> PublishedPlan | None:
-            version = await store.plan_version(connection, show_id)
-            if version is None:
+            found = await store.plan_version(connection, show_id)
+            if found is None:
                 return None
-            if version.plan_id in self._plans:
-                return self._plans[version.plan_id]
-            plan = await store.load_plan(connection, version.plan_id)
-            return PublishedPlan(version.plan_id, version.version, version.checksum, plan)
+            if found.plan_id in self._plans:
+                return self._plans[found.plan_id]
+            plan = await store.load_plan(connection, found.plan_id)
+            return PublishedPlan(found.plan_id, found.version, found.checksum, plan)
 
-        published = await call(self._cells.of(show_id).app, operation, repeatable=True, reads=True)
-        if published is not None:
-            self._plans[published.plan_id] = published
-            self._plan_of_show[show_id] = published.plan_id
-        return published
+        published_plan = await call(self._cells.of(show_id).app, operation, repeatable=True, reads=True)
+        if published_plan is not None:
+            self._plans[published_plan.plan_id] = published_plan
+            self._plan_of_show[show_id] = published_plan.plan_id
+        return published_plan
 
     async def list_every_show(self) -> list[ShowSummary]:
         """Every show in order of its start, drafts included."""
@@ -103,32 +104,37 @@ class Catalogue:
         Raises CatalogueError.
         """
         if not venue.strip():
-            raise CatalogueError("The venue has no name. Name the building that the plan belongs to.")
+            raise CatalogueError("The venue has no name. Give the name of the building that the plan belongs to.")
         if time_zone is not None:
             check_time_zone(time_zone)
         async with self._transaction() as connection:
-            owner = await _ensure_organization(connection, organization, fallback=venue.strip())
-            place = await store.ensure_venue(connection, owner.organization_id, venue.strip(), time_zone or "UTC")
-            if time_zone is not None and place.time_zone != time_zone:
+            seller = await _ensure_organization(connection, organization, fallback=venue.strip())
+            stored_venue = await store.ensure_venue(
+                connection, seller.organization_id, venue.strip(), time_zone or "UTC"
+            )
+            if time_zone is not None and stored_venue.time_zone != time_zone:
                 raise CatalogueError(
-                    f"The venue {place.name} is in the time zone {place.time_zone}, not in {time_zone}. Leave the "
-                    "time zone out, or give the venue another name."
+                    f"The venue {stored_venue.name} is in the time zone {stored_venue.time_zone}, not in {time_zone}. "
+                    "Leave the time zone out, or give the venue another name."
                 )
-            published = await store.publish_plan(connection, place.venue_id, plan, source_format=source_format)
-        return PlanImported(owner, place, published)
+            published_plan = await store.publish_plan(
+                connection, stored_venue.venue_id, plan, source_format=source_format
+            )
+        return PlanImported(seller, stored_venue, published_plan)
 
-    async def create_show(self, draft: ShowDraft) -> ShowCreated:
-        """Put a show on sale: the show, its prices, and seats of categories not for sale blocked with the reason.
+    async def create_show(self, given: ShowInput) -> ShowCreated:
+        """Create a show, with its prices.
 
+        Blocks the seats of categories that are not for sale, and records that as the reason.
         Raises CatalogueError; then nothing was written.
         """
         async with self._transaction() as connection:
-            plan = await store.find_plan(connection, draft.plan_id)
+            plan = await store.find_plan(connection, given.plan_id)
             if plan is None:
                 raise CatalogueError(
-                    f"There is no seating plan {draft.plan_id}. `rowlock plan list` shows what there is."
+                    f"There is no seating plan {given.plan_id}. `rowlock plan list` shows what there is."
                 )
-            show = _new_show(draft, plan)
+            show = _new_show(given, plan)
             show_id, slug = await _add_show(connection, show)
             blocked = await _block_not_for_sale(connection, plan, show_id)
         return ShowCreated(
@@ -144,8 +150,8 @@ class Catalogue:
             blocked=blocked,
         )
 
-    async def lock_if_empty(self) -> bool:
-        """Whether nothing was ever published. Other transactions that call it wait until this one ends."""
+    async def lock_and_check_empty(self) -> bool:
+        """Take the catalogue lock until the transaction ends, and return whether the catalogue is empty."""
         async with self._cells.catalogue.owner() as connection:
             await store.lock_catalogue(connection)
             return await store.is_empty(connection)
@@ -157,47 +163,49 @@ class Catalogue:
 
 
 async def _ensure_organization(connection: Connection, name: str | None, *, fallback: str) -> Organization:
-    found = await store.find_organizations(connection, name)
-    if name is None and len(found) > 1:
+    organizations = await store.find_organizations(connection, name)
+    if name is None and len(organizations) > 1:
         raise CatalogueError(
-            "There are several organizations. Name the one that sells: "
-            + ", ".join(organization.name for organization in found)
+            "There are several organizations. Give the name of the one that sells: "
+            + ", ".join(organization.name for organization in organizations)
         )
-    if found:
-        return found[0]
+    if organizations:
+        return organizations[0]
     name = fallback if name is None else name.strip()
     if not name:
         raise CatalogueError("The organization has no name. Give it one, or leave it out.")
     for slug in slugs(name):
-        added = await store.add_organization(connection, name, slug)
-        if added is not None:
-            return added
+        new_organization = await store.add_organization(connection, name, slug)
+        if new_organization is not None:
+            return new_organization
     raise CatalogueError(f"There are too many organizations called {name}. Choose another name.")
 
 
-def _new_show(draft: ShowDraft, plan: PlanOfShow) -> NewShow:
-    """The show for a draft, without its slug. Raises CatalogueError."""
-    title = draft.title.strip()
+def _new_show(given: ShowInput, plan: PlanOfShow) -> NewShow:
+    """The new show without its slug. Raises CatalogueError."""
+    title = given.title.strip()
     if not title:
         raise CatalogueError("The show has no title.")
-    if not re.fullmatch(r"[A-Z]{3}", draft.currency):
-        raise CatalogueError(f"{draft.currency!r} is no currency. Use its ISO 4217 code, such as USD or EUR.")
+    if not re.fullmatch(r"[A-Z]{3}", given.currency):
+        raise CatalogueError(f"{given.currency!r} is not a currency. Use its ISO 4217 code, such as USD or EUR.")
 
-    def instant(given: Instant) -> datetime:
-        return read_instant(given, plan.time_zone) if isinstance(given, str) else given
+    def instant(value: Instant) -> datetime:
+        return read_instant(value, plan.time_zone) if isinstance(value, str) else value
 
-    opens = None if draft.sales_start_at is None else instant(draft.sales_start_at)
-    closes = None if draft.sales_end_at is None else instant(draft.sales_end_at)
-    if opens is not None and closes is not None and closes <= opens:
-        raise CatalogueError(f"Sales would end at {closes.isoformat()}, before they start at {opens.isoformat()}.")
+    sales_start = None if given.sales_start_at is None else instant(given.sales_start_at)
+    sales_end = None if given.sales_end_at is None else instant(given.sales_end_at)
+    if sales_start is not None and sales_end is not None and sales_end <= sales_start:
+        raise CatalogueError(
+            f"Sales would end at {sales_end.isoformat()}, before they start at {sales_start.isoformat()}."
+        )
     return NewShow(
-        plan_id=draft.plan_id,
+        plan_id=given.plan_id,
         title=title,
-        starts_at=instant(draft.starts_at),
-        currency=draft.currency,
-        prices_minor=resolve_prices(plan.categories, draft.prices_minor),
-        sales_start_at=opens,
-        sales_end_at=closes,
+        starts_at=instant(given.starts_at),
+        currency=given.currency,
+        prices_minor=resolve_prices(plan.categories, given.prices_minor),
+        sales_start_at=sales_start,
+        sales_end_at=sales_end,
     )
 
 
@@ -210,14 +218,14 @@ async def _add_show(connection: Connection, show: NewShow) -> tuple[UUID, str]:
 
 
 async def _block_not_for_sale(connection: Connection, plan: PlanOfShow, show_id: UUID) -> Mapping[str, int]:
-    """Block the seats of each category that the plan does not sell. Returns their number by category."""
+    """Block the seats of each category that is not for sale in the plan. Returns their number by category."""
     blocked = {}
     for index, category in enumerate(plan.categories):
         if not category.for_sale:
             outcome, seats = await store.block_category(
                 connection, show_id, plan.plan_id, index, f"not for sale: {category.name}"
             )
-            assert not seats or outcome is Outcome.OK, "the new show is not visible to other transactions yet"
+            assert not seats or outcome is Outcome.OK, "blocking cannot fail: no other transaction sees the new show"
             if seats:
                 blocked[category.name] = seats
     return blocked

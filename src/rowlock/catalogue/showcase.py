@@ -318,14 +318,14 @@ def _tiers(stretches: list[_Stretch], seats: int) -> list[list[float]]:
 
 def _shortened(stretches: list[_Stretch], last_row: float, surplus: int) -> dict[tuple[float, int], int]:
     """Return how many seats each sector keeps on the outermost row when `surplus` seats are left out evenly."""
-    kept = [stretch.places(last_row) for stretch in stretches]
+    places_kept = [stretch.places(last_row) for stretch in stretches]
     for turn in range(surplus):
         # In turn, one seat from each sector that still has some.
-        sector = turn % len(kept)
-        while not kept[sector]:
-            sector = (sector + 1) % len(kept)
-        kept[sector] -= 1
-    return {(last_row, sector): places for sector, places in enumerate(kept)}
+        sector = turn % len(places_kept)
+        while not places_kept[sector]:
+            sector = (sector + 1) % len(places_kept)
+        places_kept[sector] -= 1
+    return {(last_row, sector): places for sector, places in enumerate(places_kept)}
 
 
 def _sector(
@@ -402,5 +402,5 @@ def _category(name: str, color: str) -> DraftCategory:
 
 
 def _finished(draft: Draft) -> SeatingPlan:
-    plan_doctor.treat(draft, Findings())
+    plan_doctor.repair(draft, Findings())
     return assemble(draft)

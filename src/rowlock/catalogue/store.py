@@ -134,8 +134,8 @@ async def ensure_venue(connection: Connection, organization_id: UUID, name: str,
     given = {"organization_id": organization_id, "name": name, "time_zone": time_zone}
     async with connection.cursor(row_factory=class_row(Venue)) as cursor:
         await cursor.execute(query("catalogue.add_venue"), given)
-        added = await cursor.fetchone()
-    venue = added or await find_venue(connection, organization_id, name)
+        new_venue = await cursor.fetchone()
+    venue = new_venue or await find_venue(connection, organization_id, name)
     assert venue is not None, "a venue that could not be added exists"
     return venue
 
@@ -185,9 +185,9 @@ async def publish_plan(
                     )
                 )
         await cursor.execute(query("catalogue.seal_plan"), {"plan_id": plan_id})
-        sealed = await cursor.fetchone()
-        assert sealed is not None, "the plan was inserted above"
-    return PublishedPlan(plan_id, version, bytes(sealed[0]).hex(), plan)
+        checksum_row = await cursor.fetchone()
+        assert checksum_row is not None, "the plan was inserted above"
+    return PublishedPlan(plan_id, version, bytes(checksum_row[0]).hex(), plan)
 
 
 def _layout(plan: SeatingPlan) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def warn(text: str) -> None:
     sys.stderr.flush()
 
 
-def answer(document: object, text: str, *, as_json: bool) -> None:
+def print_result(document: object, text: str, *, as_json: bool) -> None:
     """Print the result of a command: `document` for programs, or `text` for people."""
     say(json.dumps(document, default=_plain, ensure_ascii=False, indent=2) if as_json else text)
 

@@ -2,7 +2,7 @@
 
 import typer
 
-from rowlock.cli.common import DataDir, Json, answer, load_settings, with_services
+from rowlock.cli.common import DataDir, Json, load_settings, print_result, with_services
 from rowlock.cli.exits import ExitCode
 from rowlock.database.connections import without_secrets
 from rowlock.instance import NoDatabaseError, owner_dsn
@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
 def check(data_dir: DataDir = None, json: Json = False) -> None:
     """Prove that no seat is sold twice and that claims, orders, tickets and audit log agree. Exit 1 if not."""
     found = with_services(data_dir, lambda services: services.operations.check_invariants(), name="rowlock check")
-    answer(report_as_json(found), report_as_text(found), as_json=json)
+    print_result(report_as_json(found), report_as_text(found), as_json=json)
     if found.violations_total:
         raise typer.Exit(ExitCode.REFUSED)
 
@@ -46,6 +46,6 @@ def doctor(data_dir: DataDir = None, json: Json = False) -> None:
             lambda services: services.operations.examine_database(without_secrets(dsn), pool_size=settings.pool_size),
             name="rowlock doctor",
         )
-    answer(diagnoses_as_json(diagnoses), diagnoses_as_text(diagnoses), as_json=json)
+    print_result(diagnoses_as_json(diagnoses), diagnoses_as_text(diagnoses), as_json=json)
     if worst(diagnoses) == "problem":
         raise typer.Exit(ExitCode.REFUSED)

@@ -8,7 +8,7 @@ import typer
 
 from rowlock.catalogue.model import PlanImported
 from rowlock.catalogue.plan_files import PlanError, PlanFormat, PlanReading, read_plan_file, render
-from rowlock.cli.common import DataDir, Json, answer, table, with_services
+from rowlock.cli.common import DataDir, Json, print_result, table, with_services
 from rowlock.cli.exits import CommandError, ExitCode
 
 File = Annotated[Path, typer.Argument(help="The plan: a pretix or seats.io JSON file, or a CSV file.")]
@@ -35,7 +35,7 @@ def check(
 ) -> None:
     """Read a plan file and report what the plan doctor finds and repairs. Publishes nothing."""
     reading = _read(file, plan_format)
-    answer(asdict(reading.report), render(reading.report).rstrip(), as_json=json)
+    print_result(asdict(reading.report), render(reading.report).rstrip(), as_json=json)
 
 
 def import_(
@@ -70,7 +70,7 @@ def import_(
             time_zone=time_zone,
         ),
     )
-    answer(_document(imported, reading), _text(imported, reading), as_json=json)
+    print_result(_as_json(imported, reading), _as_text(imported, reading), as_json=json)
 
 
 def _read(file: Path, plan_format: PlanFormat | None) -> PlanReading:
@@ -80,7 +80,7 @@ def _read(file: Path, plan_format: PlanFormat | None) -> PlanReading:
         raise CommandError(ExitCode.BAD_FILE, f"{file} was refused ({error.code}). {error}") from error
 
 
-def _document(imported: PlanImported, reading: PlanReading) -> dict[str, Any]:
+def _as_json(imported: PlanImported, reading: PlanReading) -> dict[str, Any]:
     return {
         "plan_id": imported.plan.plan_id,
         "version": imported.plan.version,
@@ -94,7 +94,7 @@ def _document(imported: PlanImported, reading: PlanReading) -> dict[str, Any]:
     }
 
 
-def _text(imported: PlanImported, reading: PlanReading) -> str:
+def _as_text(imported: PlanImported, reading: PlanReading) -> str:
     plan = imported.plan
     return (
         f"{render(reading.report)}\n"
@@ -117,4 +117,4 @@ def list_(data_dir: DataDir = None, json: Json = False) -> None:
         rows,
         empty="No plan is published yet. `rowlock plan import` publishes one.",
     )
-    answer({"plans": [asdict(plan) for plan in plans]}, text, as_json=json)
+    print_result({"plans": [asdict(plan) for plan in plans]}, text, as_json=json)

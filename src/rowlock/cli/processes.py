@@ -25,7 +25,7 @@ from rowlock.web.protocol import SingleWriteProtocol
 _DRAIN_SECONDS = 5
 _BACKLOG = 2048
 
-# For gc.set_threshold: new objects before a collection, and collections of one generation before the next older one.
+# Generation 0 is collected after 20,000 new objects, 1 after 20 collections of 0, 2 after 50 of 1.
 _GARBAGE_THRESHOLDS = (20_000, 20, 50)
 
 StopEvent = asyncio.Event
@@ -55,7 +55,7 @@ def _collect_garbage_rarely() -> None:
     """Run the cyclic garbage collector rarely, and never on the objects that exist at the start.
 
     Requests leave almost no cycles: reference counting frees them. With Python's defaults the collector would visit
-    thousands of connections and running requests every few milliseconds in a rush, and use a quarter of a core.
+    thousands of connections and running requests every few milliseconds under heavy load, and use a quarter of a core.
     """
     gc.collect()
     gc.freeze()
@@ -75,16 +75,16 @@ def listen(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def base_url(listening: socket.socket) -> str:
+def base_url(listener: socket.socket) -> str:
     """The URL of a listening socket for a browser on this machine."""
-    host, port = listening.getsockname()[:2]
-    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104 - compared, not bound.
-    return f"http://{shown}:{port}"
+    host, port = listener.getsockname()[:2]
+    url_host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104 - compared, not bound.
+    return f"http://{url_host}:{port}"
 
 
 async def serve_http(
     app: ASGIApp,
-    listening: socket.socket,
+    listener: socket.socket,
     stop: StopEvent,
     *,
     forwarded_allow_ips: str,
@@ -102,33 +102,33 @@ async def serve_http(
         timeout_graceful_shutdown=_DRAIN_SECONDS,
     )
     server = HttpServer(config, on_ready)
-    serving = asyncio.create_task(server.serve(sockets=[listening]))
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+    server_task = asyncio.create_task(server.serve(sockets=[listener]))
+    stop_task = asyncio.create_task(stop.wait())
+    await asyncio.wait([server_task, stop_task], return_when=asyncio.FIRST_COMPLETED)
     server.should_exit = True
-    await serving
-    stopping.cancel()
+    await server_task
+    stop_task.cancel()
     if not server.started:
         raise CommandError(ExitCode.REFUSED, "The HTTP server did not start; the log above says why.")
 
 
-async def serve_all(http: Callable[[StopEvent], Coroutine[Any, Any, None]], worker_dsn: str, stop: StopEvent) -> None:
+async def serve_all(serve: Callable[[StopEvent], Coroutine[Any, Any, None]], worker_dsn: str, stop: StopEvent) -> None:
     """Run HTTP and the worker's loops until `stop` is set or one of them ends with an error."""
     worker_stop = asyncio.Event()
-    serving = asyncio.create_task(http(stop))
-    working = asyncio.create_task(work(worker_dsn, worker_stop))
+    http_task = asyncio.create_task(serve(stop))
+    worker_task = asyncio.create_task(run_worker(worker_dsn, worker_stop))
     try:
-        await asyncio.wait([serving, working], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([http_task, worker_task], return_when=asyncio.FIRST_COMPLETED)
     finally:
         stop.set()
         try:
-            await serving
+            await http_task
         finally:
             worker_stop.set()
-            await working
+            await worker_task
 
 
-async def work(dsn: str, stop: StopEvent) -> None:
+async def run_worker(dsn: str, stop: StopEvent) -> None:
     """Run the worker's loops until `stop` is set."""
     await run_loops(dsn, standard_loops(), stop)
 
@@ -147,7 +147,7 @@ def run_until_signal(main: Callable[[StopEvent], Coroutine[Any, Any, None]]) -> 
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(run())
     finally:
-        # A second signal must not interrupt the stop.
+        # A second SIGTERM must not interrupt the stop.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
@@ -163,8 +163,8 @@ def stoppable() -> Generator[None]:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         raise StopRequested
 
-    before = signal.signal(signal.SIGTERM, stop)
+    previous_handler = signal.signal(signal.SIGTERM, stop)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, previous_handler)

@@ -21,10 +21,10 @@ from rowlock.cli.processes import (
     base_url,
     listen,
     run_until_signal,
+    run_worker,
     serve_all,
     serve_http,
     stoppable,
-    work,
 )
 from rowlock.cli.schema import migration_summary
 from rowlock.database.access import OneConnection
@@ -67,7 +67,7 @@ def up(
     """
     settings = _begin(data_dir, for_people=True)
     with contextlib.suppress(StopRequested, KeyboardInterrupt), stoppable(), contextlib.ExitStack() as stack:
-        listening = stack.enter_context(listen(host, port))
+        listener = stack.enter_context(listen(host, port))
         owner = _database(settings, stack)
         shows = asyncio.run(_prepare(owner, demo=not no_demo))
         dsns = resolve_dsns(settings, settings.data_dir)
@@ -81,10 +81,10 @@ def up(
             if new_key is not None and instance.admin_api_key_hash is not None:
                 # Not earlier, so that a key that was not printed is never in force.
                 keep_admin_api_key(settings.data_dir, instance.admin_api_key_hash)
-            _announce(base_url(listening), settings, shows, new_key)
+            _announce(base_url(listener), settings, shows, new_key)
 
         async def http(stop: StopEvent) -> None:
-            await _http(settings, dsns, instance, listening, stop, announce)
+            await _http(settings, dsns, instance, listener, stop, announce)
 
         async def everything(stop: StopEvent) -> None:
             await serve_all(http, dsns.app, stop)
@@ -97,16 +97,16 @@ def serve(host: Host = DEFAULT_HOST, port: Port = DEFAULT_PORT, data_dir: DataDi
     """Serve HTTP only, on a migrated database. Any number of processes may run behind a load balancer."""
     settings = _begin(data_dir)
     with contextlib.suppress(StopRequested, KeyboardInterrupt), stoppable(), contextlib.ExitStack() as stack:
-        listening = stack.enter_context(listen(host, port))
+        listener = stack.enter_context(listen(host, port))
         dsns = resolve_dsns(settings, settings.data_dir)
         asyncio.run(_require_migrated(dsns.app))
         instance = load_instance(settings)
 
         def announce() -> None:
-            say(f"Rowlock serves {base_url(listening)}")
+            say(f"Rowlock serves {base_url(listener)}")
 
         async def http(stop: StopEvent) -> None:
-            await _http(settings, dsns, instance, listening, stop, announce)
+            await _http(settings, dsns, instance, listener, stop, announce)
 
         run_until_signal(http)
 
@@ -120,15 +120,15 @@ def worker(data_dir: DataDir = None) -> None:
 
         async def loops(stop: StopEvent) -> None:
             say("Rowlock's worker runs.")
-            await work(dsns.app, stop)
+            await run_worker(dsns.app, stop)
 
         run_until_signal(loops)
 
 
 def _begin(data_dir: Path | None, *, for_people: bool = False) -> Settings:
     settings = load_settings(data_dir)
-    chosen = "log_format" in settings.model_fields_set
-    configure_logging(settings.log_format if chosen or not for_people else "console", settings.log_level)
+    format_is_set = "log_format" in settings.model_fields_set
+    configure_logging(settings.log_format if format_is_set or not for_people else "console", settings.log_level)
     # Requests have a separate access log, and the commands print their own start messages.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     return settings
@@ -152,38 +152,41 @@ async def _prepare(owner: str, *, demo: bool) -> list[tuple[str, str]]:
         say(migration_summary(report))
         for weakness in report.warnings:
             warn(f"Note: {weakness}")
-        made: list[DemoShow] = await ensure_demo(connection, now=datetime.now(UTC)) if demo else []
-        if made:
+        demo_shows: list[DemoShow] = await ensure_demo(connection, now=datetime.now(UTC)) if demo else []
+        if demo_shows:
             say("Made a demonstration: a theatre of 600 seats with three shows.")
-            return [(str(show.show_id), f"{show.title}: {show.what}") for show in made]
+            return [(str(show.show_id), f"{show.title}: {show.what}") for show in demo_shows]
         shows = await make_services(Cells(OneConnection(connection))).catalogue.list_every_show()
-        coming = [show for show in shows if show.status in ("on_sale", "announced")]
+        upcoming_shows = [show for show in shows if show.status in ("on_sale", "announced")]
         return [
             (str(show.show_id), f"{show.title}, {local(show.starts_at, show.time_zone)}")
-            for show in coming[:_SHOWS_LISTED]
+            for show in upcoming_shows[:_SHOWS_LISTED]
         ]
 
 
 async def _require_migrated(dsn: str) -> None:
     """Refuse a database with pending migrations. Functions may be missing: version 1 does not need them."""
     async with await connect(dsn, application_name="rowlock") as connection:
-        pending = [f.path for f in await status(connection) if f.kind == "migration" and f.state == "pending"]
-    if pending:
-        raise refuse(f"The database is not migrated: {', '.join(pending)} to be applied. Run `rowlock migrate` first.")
+        files = await status(connection)
+    migrations = [file.path for file in files if file.kind == "migration" and file.state == "pending"]
+    if migrations:
+        raise refuse(
+            f"The database is not migrated: {', '.join(migrations)} to be applied. Run `rowlock migrate` first."
+        )
 
 
 async def _http(
     settings: Settings,
     dsns: Dsns,
     instance: Instance,
-    listening: socket.socket,
+    listener: socket.socket,
     stop: StopEvent,
     on_ready: Callable[[], None],
 ) -> None:
     from rowlock.app import create_app  # Imported here because the import takes longer than most commands.
 
     app = create_app(settings, dsns, secret_key=instance.secret_key, admin_api_key_hash=instance.admin_api_key_hash)
-    await serve_http(app, listening, stop, forwarded_allow_ips=settings.forwarded_allow_ips, on_ready=on_ready)
+    await serve_http(app, listener, stop, forwarded_allow_ips=settings.forwarded_allow_ips, on_ready=on_ready)
 
 
 def _announce(url: str, settings: Settings, shows: list[tuple[str, str]], admin_key: str | None) -> None:

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rowlock.cli.common import DataDir, Json, answer, load_settings, table, warn, with_database
+from rowlock.cli.common import DataDir, Json, load_settings, print_result, table, warn, with_database
 from rowlock.database.schema import rollback
 from rowlock.database.schema.definitions import ObjectStatus, status
 from rowlock.database.schema.migrate import MigrationReport, migrate
@@ -41,12 +41,12 @@ def migrate_command(
         _show_status(with_database(data_dir, status), as_json=json)
         return
     report = with_database(data_dir, migrate)
-    answer(migration_document(report), migration_text(report), as_json=json)
+    print_result(migration_as_json(report), migration_as_text(report), as_json=json)
     for weakness in report.warnings:
         warn(f"Note: {weakness}")
 
 
-def migration_document(report: MigrationReport) -> dict[str, Any]:
+def migration_as_json(report: MigrationReport) -> dict[str, Any]:
     """A migration report as JSON."""
     return {
         "changed": report.changed,
@@ -57,7 +57,7 @@ def migration_document(report: MigrationReport) -> dict[str, Any]:
     }
 
 
-def migration_text(report: MigrationReport) -> str:
+def migration_as_text(report: MigrationReport) -> str:
     """A migration report as text: what was applied, one per line."""
     if not report.changed:
         return "The database is up to date."
@@ -87,7 +87,7 @@ def _show_status(files: list[ObjectStatus], *, as_json: bool) -> None:
         (file.state, file.path, file.applied_at.isoformat(timespec="seconds") if file.applied_at else "")
         for file in files
     ]
-    answer(document, table(("state", "file", "applied"), rows, empty=""), as_json=as_json)
+    print_result(document, table(("state", "file", "applied"), rows, empty=""), as_json=as_json)
     if not document["up_to_date"]:
         raise typer.Exit(1)
 
@@ -95,7 +95,7 @@ def _show_status(files: list[ObjectStatus], *, as_json: bool) -> None:
 def rollback_quick(data_dir: DataDir = None, json: Json = False) -> None:
     """Serve all calls of version 1 with version 1. Servers apply it within seconds."""
     with_database(data_dir, rollback.quick)
-    answer(
+    print_result(
         {"v2_rollout_percent": 0},
         "Version 1 serves all calls of version 1 from now on. `rowlock rollback undo` returns to version 2.",
         as_json=json,
@@ -107,13 +107,13 @@ def rollback_full(data_dir: DataDir = None, json: Json = False) -> None:
     functions = with_database(data_dir, rollback.full)
     text = [f"dropped {function}" for function in functions]
     text.append("Only version 1 is served now. `rowlock rollback undo` returns to version 2.")
-    answer({"v2_rollout_percent": 0, "dropped": functions}, "\n".join(text), as_json=json)
+    print_result({"v2_rollout_percent": 0, "dropped": functions}, "\n".join(text), as_json=json)
 
 
 def rollback_undo(data_dir: DataDir = None, json: Json = False) -> None:
     """Restore the functions, and apply ROWLOCK_V2_ROLLOUT_PERCENT again."""
     report = with_database(data_dir, rollback.undo)
-    answer(migration_document(report), migration_text(report), as_json=json)
+    print_result(migration_as_json(report), migration_as_text(report), as_json=json)
 
 
 def _db() -> None:
@@ -124,4 +124,4 @@ def db_url(data_dir: DataDir = None, json: Json = False) -> None:
     """Print the owner's connection string, for psql and pg_dump. It contains the password."""
     settings = load_settings(data_dir)
     url = owner_dsn(settings, settings.data_dir)
-    answer({"url": url}, url, as_json=json)
+    print_result({"url": url}, url, as_json=json)

@@ -1,4 +1,4 @@
-"""Commands about shows: put one on sale, list them."""
+"""Commands about shows: create one, with its prices; list them."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -7,8 +7,8 @@ from uuid import UUID
 
 import typer
 
-from rowlock.catalogue.model import ALL_CATEGORIES, DEFAULT_CURRENCY, ShowCreated, ShowDraft
-from rowlock.cli.common import DataDir, Json, answer, fields, local, money, table, with_services
+from rowlock.catalogue.model import ALL_CATEGORIES, DEFAULT_CURRENCY, ShowCreated, ShowInput
+from rowlock.cli.common import DataDir, Json, fields, local, money, print_result, table, with_services
 from rowlock.cli.exits import CommandError, ExitCode
 
 
@@ -54,7 +54,7 @@ def create(
     """Put a show on sale. Seats of categories that the plan does not sell are blocked."""
     prices = parse_prices(price or [])
 
-    draft = ShowDraft(
+    given = ShowInput(
         plan_id=plan,
         title=title,
         starts_at=starts_at,
@@ -63,35 +63,36 @@ def create(
         sales_start_at=sales_start_at,
         sales_end_at=sales_end_at,
     )
-    created = with_services(data_dir, lambda services: services.catalogue.create_show(draft))
-    answer(_document(created), _text(created), as_json=json)
+    created = with_services(data_dir, lambda services: services.catalogue.create_show(given))
+    print_result(_as_json(created), _as_text(created), as_json=json)
 
 
 def parse_prices(texts: Sequence[str]) -> dict[str, int]:
-    """What --price says: category name → minor units, ALL_CATEGORIES for an amount alone.
+    """The prices given with --price: category name → minor units, ALL_CATEGORIES for an amount alone.
 
-    Raises CommandError for text that is no price, and for two prices of one category.
+    Raises CommandError for text that is not a price, and for two prices of one category.
     """
     prices: dict[str, int] = {}
     for text in texts:
-        category, _, amount = text.rpartition("=")  # A category's name may contain an equals sign.
-        if "=" in text and not category.strip():
+        name, equals, amount = text.rpartition("=")  # A category's name may contain an equals sign.
+        category = name.strip() if equals else ALL_CATEGORIES
+        if equals and not name.strip():
             raise CommandError(
                 ExitCode.USAGE, f"--price {text} names no category. Write CATEGORY=2500, or 2500 for all."
             )
         if not amount.strip().isascii() or not amount.strip().isdigit():
             raise CommandError(
                 ExitCode.USAGE,
-                f"--price {text} is no amount in minor units. Write 2500 for 25.00, or CATEGORY=2500.",
+                f"--price {text} is not an amount in minor units. Write 2500 for 25.00, or CATEGORY=2500.",
             )
-        name = category.strip() or ALL_CATEGORIES
-        if name in prices:
-            raise CommandError(ExitCode.USAGE, f"--price {text}: {name or 'every category'} has a price already.")
-        prices[name] = int(amount)
+        if category in prices:
+            what = "every category" if category == ALL_CATEGORIES else category
+            raise CommandError(ExitCode.USAGE, f"--price {text}: {what} has a price already.")
+        prices[category] = int(amount)
     return prices
 
 
-def _document(created: ShowCreated) -> dict[str, Any]:
+def _as_json(created: ShowCreated) -> dict[str, Any]:
     return {
         "show_id": created.show_id,
         "slug": created.slug,
@@ -109,7 +110,7 @@ def _document(created: ShowCreated) -> dict[str, Any]:
     }
 
 
-def _text(created: ShowCreated) -> str:
+def _as_text(created: ShowCreated) -> str:
     zone = created.plan.time_zone
     values: dict[str, object] = {
         "show": created.show_id,
@@ -146,4 +147,4 @@ def list_(data_dir: DataDir = None, json: Json = False) -> None:
         rows,
         empty="There is no show yet. `rowlock show create` puts one on sale.",
     )
-    answer({"shows": [asdict(show) for show in shows]}, text, as_json=json)
+    print_result({"shows": [asdict(show) for show in shows]}, text, as_json=json)

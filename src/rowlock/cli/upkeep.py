@@ -6,7 +6,7 @@ from uuid import UUID
 
 import typer
 
-from rowlock.cli.common import DataDir, Json, answer, fields, with_services
+from rowlock.cli.common import DataDir, Json, fields, print_result, with_services
 
 RUN_BY = "cli"
 
@@ -31,7 +31,7 @@ def cleanup(data_dir: DataDir = None, json: Json = False) -> None:
         "reservation_ids": result.reservation_ids,
     }
     text = f"{result.reservations_expired:,} reservations expired, {result.seats_released:,} seats released."
-    answer(document, text, as_json=json)
+    print_result(document, text, as_json=json)
 
 
 def stats(
@@ -60,4 +60,4 @@ def stats(
             "expiration rate": rate,
         }
     )
-    answer({"show_id": show, "hours": hours, **asdict(found)}, text, as_json=json)
+    print_result({"show_id": show, "hours": hours, **asdict(found)}, text, as_json=json)

@@ -54,10 +54,10 @@ class DirectDatabase:
     @asynccontextmanager
     async def _connection(self, dsn: str) -> AsyncIterator[Connection]:
         try:
-            opened = await connect(dsn, application_name=self._application_name)
+            new_connection = await connect(dsn, application_name=self._application_name)
         except UNREACHABLE as error:
             raise CannotConnectError(error) from error
-        async with opened as connection:
+        async with new_connection as connection:
             yield connection
 
 

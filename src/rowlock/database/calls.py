@@ -1,4 +1,4 @@
-"""One call of the database, with its retries, and its errors in terms that services understand.
+"""One call to the database, with its retries, and with driver errors translated into three exceptions of our own.
 
 After a lost connection the outcome of a call is unknown. A repeatable call is repeated on a new connection; any other
 raises OutcomeUnknownError.
@@ -56,7 +56,7 @@ async def call(
     Raises BusyError, OutcomeUnknownError or FunctionsMissingError; other errors are bugs and are not converted.
     """
     lost = False  # Whether a connection was lost after the call had begun, so that it may have been committed.
-    for pause in (*PAUSES_SECONDS, None):
+    for pause in (*PAUSES_SECONDS, None):  # None: the last attempt.
         started = False
         try:
             async with connections() as connection:
@@ -88,5 +88,5 @@ async def call_batch(
 
 
 def _failure(lost: bool, reason: str) -> BusyError | OutcomeUnknownError:
-    """BusyError, which says that nothing was changed, unless a connection was lost during the call."""
+    """BusyError, which means that nothing was changed, unless a connection was lost during the call."""
     return OutcomeUnknownError(reason) if lost else BusyError(reason)

@@ -54,5 +54,5 @@ def with_role(dsn: str, role: str) -> str:
 
 def without_secrets(dsn: str) -> str:
     """The target of a connection string, for messages: host, port, database and user only."""
-    named = conninfo_to_dict(dsn)
-    return " ".join(f"{key}={named[key]}" for key in ("host", "port", "dbname", "user") if key in named)
+    parameters = conninfo_to_dict(dsn)
+    return " ".join(f"{key}={parameters[key]}" for key in ("host", "port", "dbname", "user") if key in parameters)

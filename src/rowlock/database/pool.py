@@ -50,7 +50,7 @@ class PooledDatabase:
         await self._app.open(wait=True, timeout=CONNECTION_TIMEOUT_SECONDS)
 
     async def close(self) -> None:
-        """Close every connection; calls still running finish first."""
+        """Close idle connections now; a connection in use is closed when its call returns it."""
         for check in self._checks:
             check.cancel()
         await self._app.close()
@@ -59,7 +59,7 @@ class PooledDatabase:
     @asynccontextmanager
     async def app(self) -> AsyncIterator[Connection]:
         """A connection of the application role. Raises psycopg_pool.PoolTimeout after 5 seconds without one."""
-        async with self._from(self._app) as connection:
+        async with self._connection_of(self._app) as connection:
             yield connection
 
     @asynccontextmanager
@@ -68,7 +68,7 @@ class PooledDatabase:
         if not self._v1_opened:
             await self._v1.open()
             self._v1_opened = True
-        async with self._from(self._v1) as connection:
+        async with self._connection_of(self._v1) as connection:
             yield connection
 
     def owner(self) -> AbstractAsyncContextManager[Connection]:
@@ -76,7 +76,7 @@ class PooledDatabase:
         raise RuntimeError("no request is served as the owner of the database")
 
     @asynccontextmanager
-    async def _from(self, pool: AsyncConnectionPool[Connection]) -> AsyncIterator[Connection]:
+    async def _connection_of(self, pool: AsyncConnectionPool[Connection]) -> AsyncIterator[Connection]:
         async with pool.connection() as connection:
             try:
                 yield connection

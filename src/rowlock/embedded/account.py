@@ -109,7 +109,7 @@ def spawn(account: Account, command: Sequence[str | Path], *, stdin: int, output
 
 
 def can_enter(account: Account, folder: Path) -> bool:
-    """Whether `account` can enter `folder`. It is tried out, so that ACLs and mount options count too."""
+    """Whether `account` can enter `folder`. It is tried out, so that ACLs and mount options are included."""
     return run(account, ["/bin/sh", "-c", 'cd -- "$1"', "sh", folder]).returncode == 0
 
 
@@ -122,5 +122,5 @@ def can_run(account: Account, program: Path) -> bool:
 
 
 def _environment() -> dict[str, str]:
-    passed = {name: os.environ[name] for name in _PASSED_ENVIRONMENT if name in os.environ}
-    return {"PATH": os.defpath, **passed, "LC_ALL": "C"}
+    variables = {name: os.environ[name] for name in _PASSED_ENVIRONMENT if name in os.environ}
+    return {"PATH": os.defpath, **variables, "LC_ALL": "C"}

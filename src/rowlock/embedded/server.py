@@ -169,9 +169,9 @@ class EmbeddedServer:
         sockets = data_folder.socket_dir(home, account, self._port, self._system_dir)
         if sockets.parent != home.path:
             undo.callback(_remove_if_empty, sockets)
-        for stale in sockets.glob(".s.PGSQL.*"):
+        for stale_socket in sockets.glob(".s.PGSQL.*"):
             # A socket without a listener: this process holds the lock, and the old server has ended.
-            stale.unlink(missing_ok=True)
+            stale_socket.unlink(missing_ok=True)
         log = data_folder.open_log(home)
         undo.callback(os.close, log)
         command = self._server_command(home, binaries, sockets)
@@ -191,32 +191,32 @@ class EmbeddedServer:
 
     def _settle(self) -> tuple[Account, Home]:
         home = data_folder.find_home(self._data_dir, self._system_dir)
-        existing = home.cluster if home.cluster.exists() else home.path
-        account = service_account(existing.stat().st_uid)
+        existing_folder = home.cluster if home.cluster.exists() else home.path
+        account = service_account(existing_folder.stat().st_uid)
         return account, data_folder.settle_home(self._data_dir, account, self._system_dir)
 
     def _choose_binaries(self, home: Home, account: Account) -> Binaries:
         major = cluster.major_of(home)
         if self._bin_dir is None:
-            found = find_binaries(major=major)
+            binaries = find_binaries(major=major)
         else:
-            found = Binaries(self._bin_dir, version_of(self._bin_dir), "given by the caller")
-        if major is not None and found.version.major != major:
+            binaries = Binaries(self._bin_dir, version_of(self._bin_dir), "given by the caller")
+        if major is not None and binaries.version.major != major:
             raise EmbeddedError(
-                f"The database in {home.cluster} was made by PostgreSQL {major}, and {found.bin_dir} is "
-                f"{found.version}. Use programs of version {major}, or transfer the data with pg_dump or "
+                f"The database in {home.cluster} was made by PostgreSQL {major}, and {binaries.bin_dir} is "
+                f"{binaries.version}. Use programs of version {major}, or transfer the data with pg_dump or "
                 "pg_upgrade."
             )
-        return executable_by(found, account, self._system_dir)
+        return executable_by(binaries, account, self._system_dir)
 
     def _server_command(self, home: Home, binaries: Binaries, sockets: Path) -> list[str]:
-        fixed = {
+        fixed_settings = {
             "config_file": str(home.config),
             "hba_file": str(home.access_rules),
             "unix_socket_directories": f'"{sockets}"',  # A list, so a path with spaces needs quotes.
             "logging_collector": "off",  # The server writes to the descriptor that it inherits.
         }
-        options = [f"{name}={value}" for name, value in {**self._settings, **fixed}.items()]
+        options = [f"{name}={value}" for name, value in {**self._settings, **fixed_settings}.items()]
         flags = [word for option in options for word in ("-c", option)]
         return [str(binaries.bin_dir / "postgres"), "-D", str(home.cluster), *flags]
 
@@ -236,14 +236,14 @@ class EmbeddedServer:
                     undo.push(attempt.pop_all())
                     return process
                 exited = process.poll() is not None
-            written = _log_since(home.log, log_start)
+            log_text = _log_since(home.log, log_start)
             # PostgreSQL refuses to start until the backends of a killed server have ended, which may take a moment.
-            if "shared memory block" not in written or time.monotonic() > deadline:
-                raise self._start_error(home, written, exited=exited)
+            if "shared memory block" not in log_text or time.monotonic() > deadline:
+                raise self._start_error(home, log_text, exited=exited)
             time.sleep(_POLL_SECONDS * 5)
 
-    def _start_error(self, home: Home, written: str, *, exited: bool) -> StartError:
-        lines = written.splitlines()[-_LOG_LINES_IN_ERRORS:]
+    def _start_error(self, home: Home, log_text: str, *, exited: bool) -> StartError:
+        lines = log_text.splitlines()[-_LOG_LINES_IN_ERRORS:]
         slow = f"did not become ready within {self._start_seconds:g} seconds"
         what = "ended while starting" if exited else slow
         return StartError(
@@ -293,7 +293,7 @@ class _Run:
 def running(data_dir: Path, *, system_dir: Path = data_folder.SYSTEM_DIR) -> Dsns | None:
     """Connection strings of the server that a process runs on `data_dir`, None when none answers there.
 
-    The state file counts only if the server process is alive and answers on its socket. Raises EmbeddedError when
+    The state file is used only if the server process is alive and answers on its socket. Raises EmbeddedError when
     one runs but its passwords cannot be read.
     """
     home = data_folder.find_home(data_dir.expanduser().resolve(), system_dir)
@@ -306,8 +306,8 @@ def running(data_dir: Path, *, system_dir: Path = data_folder.SYSTEM_DIR) -> Dsn
         return None
     if not postmaster.is_postmaster(pid, home.cluster):
         return None
-    found = _dsns(data_folder.read_passwords(home), sockets, port)
-    return found if _answers(found.owner) else None
+    dsns = _dsns(data_folder.read_passwords(home), sockets, port)
+    return dsns if _answers(dsns.owner) else None
 
 
 def _take(lock: FolderLock, undo: contextlib.ExitStack) -> None:

@@ -72,9 +72,9 @@ async def _run_loop(dsn: str, loop: Loop, stop: asyncio.Event) -> None:
                     pause = _FIRST_PAUSE_SECONDS
                     await _sleep(loop, stop, seconds)
         except DATABASE_ERRORS as error:
-            known = isinstance(error, UNREACHABLE)
+            is_unreachable = isinstance(error, UNREACHABLE)
             _log.warning(
-                "loop_waits_for_database" if known else "loop_failed",
+                "loop_waits_for_database" if is_unreachable else "loop_failed",
                 loop=loop.name,
                 error=f"{type(error).__name__}: {error}".strip(),
                 again_in_seconds=pause,

@@ -59,7 +59,7 @@ def _python() -> Diagnosis:
 
 def _programs() -> Diagnosis:
     try:
-        found = find_binaries()
+        binaries = find_binaries()
     except EmbeddedError as error:
         return Diagnosis(
             "PostgreSQL programs",
@@ -67,8 +67,8 @@ def _programs() -> Diagnosis:
             "none found, so there is no embedded database here",
             str(error).splitlines()[-1],
         )
-    what = f"{found.version} in {found.bin_dir} ({found.source})"
-    if found.version.major > NEWEST_POSTGRES:
+    what = f"{binaries.version} in {binaries.bin_dir} ({binaries.source})"
+    if binaries.version.major > NEWEST_POSTGRES:
         return Diagnosis(
             "PostgreSQL programs",
             "warning",
@@ -183,9 +183,9 @@ def _session_defaults(server: ServerFacts) -> Diagnosis:
 
 def _connections(server: ServerFacts, pool_size: int) -> Diagnosis:
     # A process has a pool for the application, one for version 1, the worker's connections and some spare.
-    needed = 2 * pool_size + 4
-    what = f"{server.connections_free} of {server.max_connections} free, a process may use up to {needed}"
-    if server.connections_free < needed:
+    connections_needed = 2 * pool_size + 4
+    what = f"{server.connections_free} of {server.max_connections} free, a process may use up to {connections_needed}"
+    if server.connections_free < connections_needed:
         return Diagnosis(
             "connections",
             "warning",
@@ -221,7 +221,7 @@ def _definitions(facts: Inspection) -> Diagnosis:
     by_state: dict[str, list[str]] = {}
     for file in facts.definitions:
         by_state.setdefault(file.state, []).append(file.path)
-    stale = [path for state in ("pending", "changed", "missing") for path in by_state.get(state, [])]
+    stale_files = [path for state in ("pending", "changed", "missing") for path in by_state.get(state, [])]
     if by_state.get("unknown"):
         return Diagnosis(
             "migrations",
@@ -229,12 +229,12 @@ def _definitions(facts: Inspection) -> Diagnosis:
             f"a newer Rowlock has migrated this database: {', '.join(by_state['unknown'])}",
             "Upgrade this installation.",
         )
-    if stale:
+    if stale_files:
         return Diagnosis(
             "migrations",
             "problem",
-            f"{len(stale)} of {len(facts.definitions)} files are not applied: {', '.join(stale[:5])}"
-            + (" …" if len(stale) > 5 else ""),
+            f"{len(stale_files)} of {len(facts.definitions)} files are not applied: {', '.join(stale_files[:5])}"
+            + (" …" if len(stale_files) > 5 else ""),
             "Run `rowlock migrate`, or `rowlock rollback undo` after a rollback.",
         )
     return Diagnosis("migrations", "ok", f"all {len(facts.definitions)} files are applied")

@@ -144,12 +144,12 @@ def report_as_text(found: InvariantReport) -> str:
         lines += [f"  {violation}" for violation in result.violations]
         if result.violations_total > LISTED_PER_INVARIANT:
             lines.append(f"  … and {result.violations_total - LISTED_PER_INVARIANT} more.")
-    checked = f"{len(found.results)} invariants checked at {found.checked_at:%Y-%m-%d %H:%M:%S %Z}"
+    summary = f"{len(found.results)} invariants checked at {found.checked_at:%Y-%m-%d %H:%M:%S %Z}"
     if found.violations_total == 0:
-        lines.append(f"{checked}: every invariant holds.")
+        lines.append(f"{summary}: every invariant holds.")
     else:
         total = _count(found.violations_total, "violation")
-        lines.append(f"{checked}: {total}. docs/runbooks/invariant-violated.md says what to do.")
+        lines.append(f"{summary}: {total}. docs/runbooks/invariant-violated.md says what to do.")
     return "\n".join(lines)
 
 

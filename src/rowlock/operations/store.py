@@ -93,13 +93,13 @@ async def _clock_skew(connection: Connection) -> tuple[float, float]:
     """The clock skew and the round trip, in seconds: of the shortest of five round trips, which is the most exact."""
     best = (0.0, float("inf"))
     for _ in range(5):
-        before = time.time()
+        sent_at = time.time()
         cursor = await connection.execute("select extract(epoch from clock_timestamp())::float8")
         row = await cursor.fetchone()
-        after = time.time()
+        received_at = time.time()
         assert row is not None, "a clock always has a time"
-        if after - before < best[1]:
-            best = (row[0] - (before + after) / 2, after - before)
+        if received_at - sent_at < best[1]:
+            best = (row[0] - (sent_at + received_at) / 2, received_at - sent_at)
     return best
 
 

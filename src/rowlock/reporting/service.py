@@ -36,15 +36,16 @@ def together(parts: Sequence[ReservationStatistics]) -> ReservationStatistics:
     """The statistics of several cells as one; means are weighted by the number of holds that ended."""
     if len(parts) == 1:
         return parts[0]
-    expired = sum(part.total_expired for part in parts)
-    ended = sum(part.total_ended for part in parts)
-    held = sum(((part.avg_hold_time_seconds or Decimal(0)) * part.total_ended for part in parts), Decimal(0))
+    total_expired = sum(part.total_expired for part in parts)
+    total_ended = sum(part.total_ended for part in parts)
+    hold_seconds = ((part.avg_hold_time_seconds or Decimal(0)) * part.total_ended for part in parts)
+    total_hold_seconds = sum(hold_seconds, Decimal(0))
     return ReservationStatistics(
         total_created=sum(part.total_created for part in parts),
         total_completed=sum(part.total_completed for part in parts),
-        total_expired=expired,
+        total_expired=total_expired,
         total_released=sum(part.total_released for part in parts),
         total_failed=sum(part.total_failed for part in parts),
-        avg_hold_time_seconds=round(held / ended, 3) if ended else None,
-        expiration_rate=round(Decimal(expired) / ended, 4) if ended else None,
+        avg_hold_time_seconds=round(total_hold_seconds / total_ended, 3) if total_ended else None,
+        expiration_rate=round(Decimal(total_expired) / total_ended, 4) if total_ended else None,
     )

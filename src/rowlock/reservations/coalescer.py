@@ -24,8 +24,8 @@ log = structlog.get_logger(__name__)
 BATCH_LIMIT = 128
 WAITING_LIMIT = 2_000
 WAIT_LIMIT_SECONDS = 3.0
-# Errors that concern the whole batch: repeating its items one by one would only add to the load. And after a batch whose
-# outcome is unknown, BUSY for one of its items would claim that nothing happened, though the batch may be committed.
+# Errors that concern the whole batch: repeating its items one by one would only add to the load. After a batch whose
+# outcome is unknown, BUSY for one of its items would mean that nothing happened, though the batch may be committed.
 STOPPERS = (BusyError, FunctionsMissingError, OutcomeUnknownError)
 
 
@@ -64,7 +64,7 @@ class Coalescer(Generic[Key, Item, Answer]):
         self._waiting_limit = waiting_limit
         self._wait_seconds = wait_seconds
         self._clock = clock
-        # Keys take turns: a show in a rush delays the others by one batch at most.
+        # Keys take turns: a show under heavy load delays the others by one batch at most.
         self._queues: dict[Key, deque[_Waiting[Item, Answer]]] = {}
         self._waiting = 0
         self._senders: set[asyncio.Task[None]] = set()

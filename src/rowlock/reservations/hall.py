@@ -92,27 +92,27 @@ def _best_first(plan: SeatingPlan) -> list[list[Seat]]:
     by_row: dict[int, list[Seat]] = defaultdict(list)
     for seat in plan.seats:
         by_row[seat.row].append(seat)
-    ranked = []
+    benches = []
     for row, seats in by_row.items():
-        away = min(distance((seat.x, seat.y), plan.focal_point) for seat in seats)
+        stage_distance = min(distance((seat.x, seat.y), plan.focal_point) for seat in seats)
         seats.sort(key=lambda seat: seat.position)
         for (_, category), group in groupby(seats, key=lambda seat: (seat.run, seat.category)):
             if plan.categories[category].for_sale:
                 bench = list(group)
-                ranked.append(((away, row, min(_asides(bench, plan.focal_point))), bench))
-    ranked.sort(key=lambda entry: entry[0])
-    return [bench for _, bench in ranked]
+                benches.append(((stage_distance, row, min(_axis_distances(bench, plan.focal_point))), bench))
+    benches.sort(key=lambda entry: entry[0])
+    return [bench for _, bench in benches]
 
 
-def _asides(seats: Sequence[Seat], focal_point: Point) -> list[float]:
+def _axis_distances(seats: Sequence[Seat], focal_point: Point) -> list[float]:
     """How far each seat of a bench is from the line on which the audience looks straight ahead."""
     across = max(s.x for s in seats) - min(s.x for s in seats) >= max(s.y for s in seats) - min(s.y for s in seats)
     return [abs(seat.x - focal_point[0]) if across else abs(seat.y - focal_point[1]) for seat in seats]
 
 
 def _bench(seats: list[Seat], focal_point: Point) -> Bench:
-    asides = _asides(seats, focal_point)
-    nearest = asides.index(min(asides))
+    axis_distances = _axis_distances(seats, focal_point)
+    nearest = axis_distances.index(min(axis_distances))
     middle = (len(seats) - 1) / 2
     return Bench(
         tuple(seat.seat_id for seat in seats),

@@ -58,20 +58,20 @@ class CleanupLoop:
 
     async def work(self, connection: Connection) -> float:
         """Look for expired holds, and retire one batch if there are some. Returns the seconds until the next call."""
-        lapsed = self._more_to_do or await store.lapsed_reservations(connection) > 0
-        began = self._clock()
-        if not lapsed and began < self._next_heartbeat:
+        has_lapsed = self._more_to_do or await store.lapsed_reservations(connection) > 0
+        started_at = self._clock()
+        if not has_lapsed and started_at < self._next_heartbeat:
             self._runs_without_progress = 0
             return self._poll_seconds
         result = await store.cleanup_once(connection, run_by=RUN_BY, limit=self._batch)
-        ended = self._clock()
-        self._next_heartbeat = ended + self._heartbeat_seconds
+        ended_at = self._clock()
+        self._next_heartbeat = ended_at + self._heartbeat_seconds
         self._more_to_do = result.reservations_expired == self._batch
         self._log_backlog(result)
-        if not result.reservations_expired and lapsed and (left := await store.lapsed_reservations(connection)):
-            return self._pause_without_progress(left)
+        if not result.reservations_expired and has_lapsed and (count := await store.lapsed_reservations(connection)):
+            return self._pause_without_progress(count)
         self._runs_without_progress = 0
-        return (ended - began) * self._pause_factor if self._more_to_do else self._poll_seconds
+        return (ended_at - started_at) * self._pause_factor if self._more_to_do else self._poll_seconds
 
     def _log_backlog(self, result: CleanupResult) -> None:
         """Log one line for a whole backlog, not one per batch."""
@@ -81,13 +81,13 @@ class CleanupLoop:
             _log.info("holds_expired", reservations=self._reservations, seats=self._seats)
             self._reservations = self._seats = 0
 
-    def _pause_without_progress(self, left: int) -> float:
+    def _pause_without_progress(self, reservations_left: int) -> float:
         """Other transactions lock these holds, or the cleanup failed: pause longer, as each try records a run."""
         self._runs_without_progress += 1
         pause = min(self._poll_seconds * 2.0**self._runs_without_progress, self._heartbeat_seconds)
         _log.warning(
             "cleanup_made_no_progress",
-            reservations_left=left,
+            reservations_left=reservations_left,
             again_in_seconds=pause,
             look_at="rowlock.reservation_cleanup_job_status",
         )

@@ -91,35 +91,35 @@ class Reservations:
         seats in every attempt.
         """
         show_id = intent.token.show_id
-        published = await self._catalogue.plan_of(show_id)
-        if published is None:
+        published_plan = await self._catalogue.plan_of(show_id)
+        if published_plan is None:
             return None
-        choose = self._choice(published, intent.wish)
+        choose = self._choice(published_plan, intent.wish)
         # Seats in memory may be out of date; they are read again only before a refusal.
         seats = self.availability.known(show_id) or await self.availability.get(show_id)
         for _ in range(BEST_AVAILABLE_ATTEMPTS):
             if seats is None:
                 return None
-            chosen = choose(seats)
-            if chosen is None:
+            seat_ids = choose(seats)
+            if seat_ids is None:
                 seats = await self.availability.get(show_id, fresh=True)
-                chosen = await _choose_after_decisions(seats, choose) if seats is not None else None
-            if seats is None or chosen is None:
+                seat_ids = await _choose_after_decisions(seats, choose) if seats is not None else None
+            if seats is None or seat_ids is None:
                 return await self._best_refusal(intent)
-            result = await self._claim(seats, Intent(intent.token, intent.holder, chosen, intent.idempotency_key))
+            result = await self._claim(seats, Intent(intent.token, intent.holder, seat_ids, intent.idempotency_key))
             if result.outcome != Outcome.SEATS_UNAVAILABLE:
                 return result
             seats = await self.availability.get(show_id, fresh=True)
         raise BusyError("other processes took the seats in every attempt")
 
-    def _choice(self, published: PublishedPlan, wish: BestSeats) -> Callable[[ShowAvailability], SeatIds | None]:
+    def _choice(self, published_plan: PublishedPlan, wish: BestSeats) -> Callable[[ShowAvailability], SeatIds | None]:
         """A function that chooses seats for a wish. Raises UnknownCategoryError."""
-        hall = self._halls.get(published.plan_id)
+        hall = self._halls.get(published_plan.plan_id)
         if hall is None:
-            hall = self._halls[published.plan_id] = Hall(published.plan)
+            hall = self._halls[published_plan.plan_id] = Hall(published_plan.plan)
         index = None if wish.category is None else hall.category(wish.category)
         if wish.category is not None and index is None:
-            names = ", ".join(category.name for category in published.plan.categories if category.for_sale)
+            names = ", ".join(category.name for category in published_plan.plan.categories if category.for_sale)
             raise UnknownCategoryError(f"this show has no category {wish.category!r}; it has {names}")
         return lambda seats: seats.chooser(hall).choose(wish.quantity, category=index, accessible=wish.accessible)
 

@@ -21,11 +21,16 @@ class AccessLine(msgspec.Struct):
     milliseconds: float
 
 
+def _write_to_stderr(data: bytes) -> None:
+    sys.stderr.buffer.write(data)
+    sys.stderr.buffer.flush()
+
+
 class AccessLog:
     """Writes several access lines at once: a write for each line would cost more than the request."""
 
     def __init__(self, write: Callable[[bytes], object] | None = None) -> None:
-        self._write = write or (lambda data: sys.stderr.buffer.write(data) and sys.stderr.buffer.flush())
+        self._write = write or _write_to_stderr
         self._encoder = msgspec.json.Encoder()
         self._lines: list[AccessLine] = []
 

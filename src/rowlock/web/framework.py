@@ -23,10 +23,10 @@ def describe(app: FastAPI, fast_path: FastPath) -> None:
 
     def document() -> dict[str, Any]:
         if app.openapi_schema is None:
-            made = fastapi_document()
-            drop_validation_errors(made)
-            add_fast_endpoints(made, fast_path.endpoints)
-            app.openapi_schema = made
+            openapi = fastapi_document()
+            drop_validation_errors(openapi)
+            add_fast_endpoints(openapi, fast_path.endpoints)
+            app.openapi_schema = openapi
         return app.openapi_schema
 
     app.openapi = document  # type: ignore[method-assign] # FastAPI's documented way to change the document.

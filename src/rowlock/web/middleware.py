@@ -97,7 +97,8 @@ class RequestMiddleware:
             reply = await endpoint.handler(request)
         except Exception as error:  # noqa: BLE001 - the client gets a response to every error.
             # The problem is not bound to a name here: error → traceback → frame → problem → error would be a cycle of
-            # 40 objects, freed only by the garbage collector, which stopped all requests for 20 ms at a time in a rush.
+            # 40 objects, freed only by the garbage collector, which stopped all requests for 20 ms at a time under
+            # heavy load.
             return _error_reply(error, request_id, route), route
         if request.new_cookie is not None:
             reply.headers.append((b"set-cookie", request.new_cookie))
@@ -127,13 +128,13 @@ def problem_reply(error: ProblemError, request_id: str) -> Reply:
 
 def _limited(receive: Receive) -> Receive:
     """`receive` with a size limit, for FastAPI, which reads bodies before the admin key is checked."""
-    read = 0
+    bytes_read = 0
 
     async def limited() -> Message:
-        nonlocal read
+        nonlocal bytes_read
         message = await receive()
-        read += len(message.get("body", b""))
-        if read > MAX_ADMIN_BODY_BYTES:
+        bytes_read += len(message.get("body", b""))
+        if bytes_read > MAX_ADMIN_BODY_BYTES:
             # FastAPI reports any other exception raised here as a malformed body.
             raise HTTPException(413, f"A request body has at most {MAX_ADMIN_BODY_BYTES // 1024} KiB here.")
         return message

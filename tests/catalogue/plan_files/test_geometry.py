@@ -135,9 +135,9 @@ def test_two_blocks_at_different_depths_are_not_one_line() -> None:
 
 def test_the_grid_finds_seats_nearer_than_its_distance() -> None:
     grid = SeatGrid(10.0)
-    grid.keep(0.0, 0.0, 7)
+    grid.add(0.0, 0.0, 7)
 
-    assert grid.overlapped_by(9.9, 0.0) == 7
-    assert grid.overlapped_by(-6.0, -6.0) == 7
-    assert grid.overlapped_by(10.0, 0.0) is None
-    assert grid.overlapped_by(8.0, 8.0) is None
+    assert grid.find_overlap(9.9, 0.0) == 7
+    assert grid.find_overlap(-6.0, -6.0) == 7
+    assert grid.find_overlap(10.0, 0.0) is None
+    assert grid.find_overlap(8.0, 8.0) is None

@@ -1,4 +1,4 @@
-"""Where seats are: sections on top of each other, single overlaps, and the plan's bounds."""
+"""Where seats are: overlapping sections, single overlapping seats, and the plan's bounds."""
 
 from collections.abc import Sequence
 
@@ -29,7 +29,7 @@ def places(plan: SeatingPlan, section: str) -> set[Point]:
     return {(seat.x, seat.y) for seat in plan.seats if plan.sections[plan.rows[seat.row].section].name == section}
 
 
-def test_a_section_that_lies_upon_another_is_moved_off_as_a_whole() -> None:
+def test_a_section_that_overlaps_another_is_moved_off_as_a_whole() -> None:
     reading = read(pretix_plan(block("Left", 10, 10), block("Right", 60, 10)))
 
     left, right = places(reading.plan, "Left"), places(reading.plan, "Right")
@@ -37,7 +37,7 @@ def test_a_section_that_lies_upon_another_is_moved_off_as_a_whole() -> None:
     assert right == {(185 + x, 10 + y) for x in SIX for y in (0, 40, 80)}  # 50 units right of the left block.
     finding = only(reading.report, "SECTIONS_OVERLAP")
     assert (finding.severity, finding.place) == ("repaired", "zones[1]")
-    assert finding.found == '12 of the 18 seats of section "Right" lie upon "Left"'
+    assert finding.found == '12 of the 18 seats of section "Right" overlap "Left"'
     assert finding.done == "The whole section was moved by (125, 0)."
     assert "SEATS_OVERLAP" not in reading.report.counts
 
@@ -63,7 +63,7 @@ def test_a_section_that_has_to_give_way_to_a_moved_one_is_not_reported_as_overla
     reading = read(pretix_plan(block("A", 0, 0), block("B", 50, 0), block("C", 200, 0)))
 
     found = [finding.found for finding in findings(reading.report, "SECTIONS_OVERLAP")]
-    assert found == ['12 of the 18 seats of section "B" lie upon "A"', 'section "C" is where "B" had to move']
+    assert found == ['12 of the 18 seats of section "B" overlap "A"', 'section "C" overlaps "B", which was moved there']
 
 
 def test_the_scenery_of_a_section_moves_with_it() -> None:

@@ -86,7 +86,7 @@ def _open(name: str, text: str) -> tuple[dict[str, Any] | None, PlanFormat]:
 
 
 def _finish(draft: Draft, findings: Findings, plan_format: PlanFormat) -> PlanReading:
-    plan_doctor.treat(draft, findings)
+    plan_doctor.repair(draft, findings)
     plan = assemble(draft)
     report = findings.report(
         name=plan.name,

@@ -36,7 +36,7 @@ def assemble(draft: Draft) -> SeatingPlan:
             ]
             rows.append(Row(section_index, draft_row.label))
     if draft.size is None or draft.focal_point is None:
-        raise ValueError("assemble() needs a draft that plan_doctor.treat() has repaired")
+        raise ValueError("assemble() needs a draft that plan_doctor.repair() has repaired")
     return SeatingPlan(
         name=draft.name,
         width=draft.size[0],

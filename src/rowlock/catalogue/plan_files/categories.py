@@ -38,7 +38,7 @@ NOT_FOR_SALE_PHRASES = (
     "kamera",
     "defekt",
 )
-"""A category is never sold when its name has one of these as whole words: "Gesperrt (Regie)", not "Block D"."""
+"""A category is never for sale when its name has one of these as whole words: "Gesperrt (Regie)", not "Block D"."""
 
 WHEELCHAIR_WORDS = ("wheelchair", "rollstuhl")
 COMPANION_WORDS = ("companion", "carer", "begleit")
@@ -50,7 +50,7 @@ _WORD = re.compile(r"\w+")
 
 
 def is_for_sale(name: str) -> bool:
-    """Say whether seats of a category with this name are sold."""
+    """Say whether seats of a category with this name are for sale."""
     words = f" {' '.join(_words(name))} "
     return not any(f" {phrase} " in words for phrase in NOT_FOR_SALE_PHRASES)
 
@@ -107,7 +107,7 @@ class WrittenNames:
         return name + _KIND_SUFFIXES[kind]
 
 
-def treat(draft: Draft, findings: Findings) -> None:
+def repair(draft: Draft, findings: Findings) -> None:
     """Make categories unique and declared, and mark those not for sale. Raises PlanError for too many categories."""
     _merge_categories(draft, findings)
     _declare_categories(draft, findings)
@@ -125,7 +125,7 @@ def treat(draft: Draft, findings: Findings) -> None:
             findings.repaired(
                 "CATEGORY_NOT_FOR_SALE",
                 category.place,
-                f'the name "{category.name}" says that its {count_of(count)} are not sold',
+                f'the name "{category.name}" means that its {count_of(count)} are not for sale',
                 "The category is marked as not for sale.",
             )
     if len(draft.categories) > limits.MAX_CATEGORIES:
@@ -167,12 +167,12 @@ def _merge_categories(draft: Draft, findings: Findings) -> None:
 
 def _declare_categories(draft: Draft, findings: Findings) -> None:
     """Declare the categories that seats refer to, and one for seats without a category."""
-    declared = {category.key for category in draft.categories}
+    declared_keys = {category.key for category in draft.categories}
     names = Names({category.name for category in draft.categories})
     first: dict[str, DraftSeat] = {}
     counts: Counter[str] = Counter()
     for seat in draft.seats():
-        if seat.category not in declared:
+        if seat.category not in declared_keys:
             first.setdefault(seat.category, seat)
             counts[seat.category] += 1
     for key, seat in first.items():

@@ -62,7 +62,7 @@ def read(text: str, name: str, findings: Findings) -> Draft:
     lines = _lines(text, delimiter)
     first = next(lines, None)
     if first is None:
-        return Draft(name, has_size=False)
+        return Draft(name, format_has_size=False)
     header = [cell.strip().casefold() for cell in first.cells]
     if set(header) & set(_REQUIRED):
         return _ListReader(first, header, delimiter, findings).read(name, lines)
@@ -124,7 +124,7 @@ class _ListReader:
             self._read_line(line, positioned)
         if not positioned:
             self._stack_rows()
-        draft = Draft(name, has_size=False, sections=list(self._sections.values()))
+        draft = Draft(name, format_has_size=False, sections=list(self._sections.values()))
         keys = dict.fromkeys(seat.category for seat in draft.seats())
         draft.categories = [DraftCategory(key, key, "", "") for key in keys if key]
         return draft
@@ -136,15 +136,15 @@ class _ListReader:
                 raise PlanError("NOT_CSV", line.place(column), f'the column "{title}" occurs twice')
             if title not in _COLUMNS:
                 self._findings.unknown_key(f"line {line.number}", clean_text(title, line.place(column), self._findings))
-        missing = [title for title in _REQUIRED if title not in self._header]
+        missing_columns = [title for title in _REQUIRED if title not in self._header]
         if ("x" in self._header) != ("y" in self._header):
-            missing.append("y" if "x" in self._header else "x")
-        if missing:
+            missing_columns.append("y" if "x" in self._header else "x")
+        if missing_columns:
             raise PlanError(
                 "FIELD_MISSING",
                 f"line {line.number}",
-                f'there is no column "{missing[0]}". A list needs the columns row and seat; it may have section, '
-                "category, kind, id, and x together with y",
+                f'there is no column "{missing_columns[0]}". A list needs the columns row and seat; it may have '
+                "section, category, kind, id, and x together with y",
             )
 
     def _read_line(self, line: _Line, positioned: bool) -> None:
@@ -234,7 +234,7 @@ def _read_grid(lines: Iterable[_Line], name: str, findings: Findings) -> Draft:
         section.rows.append(_grid_row(line, seats))
     keys = dict.fromkeys(seat.category for seat in section.seats())
     categories = [DraftCategory(key, key, "", "") for key in keys]
-    return Draft(name, has_size=False, categories=categories, sections=[section])
+    return Draft(name, format_has_size=False, categories=categories, sections=[section])
 
 
 def _grid_seats(line: _Line, findings: Findings) -> Iterator[DraftSeat]:

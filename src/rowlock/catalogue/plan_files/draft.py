@@ -83,10 +83,10 @@ class DraftCategory:
 
 @dataclass(slots=True)
 class Draft:
-    """A whole file. `has_size` says whether the format has a size; CSV has none."""
+    """A whole file. `format_has_size`: whether the format has a field for the plan's size; CSV has none."""
 
     name: str
-    has_size: bool = True
+    format_has_size: bool = True
     size: tuple[float, float] | None = None
     focal_point: tuple[float, float] | None = None
     categories: list[DraftCategory] = field(default_factory=list)

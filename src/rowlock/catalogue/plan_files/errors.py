@@ -59,8 +59,8 @@ def describe(value: object) -> str:
         case bool():
             return "true" if value else "false"
         case str():
-            shown = "".join(letter if letter.isprintable() else "�" for letter in value[:40])
-            return f'text "{shown}{"…" if len(value) > 40 else ""}"'
+            printable = "".join(letter if letter.isprintable() else "�" for letter in value[:40])
+            return f'text "{printable}{"…" if len(value) > 40 else ""}"'
         case list():
             return f"a list of {len(value)}"
         case dict():

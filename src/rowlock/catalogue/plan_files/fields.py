@@ -20,7 +20,7 @@ _RGB_COLOR = re.compile(r"rgba?\(\s*([0-9]{1,3})\s*,\s*([0-9]{1,3})\s*,\s*([0-9]
 class Fields:
     """One JSON object, with the path that leads to it (`zones[0].rows[3]`, or "" for the whole file).
 
-    A member that is null counts as missing, everywhere.
+    A member that is null is treated as missing everywhere.
     """
 
     __slots__ = ("_findings", "_members", "path")
@@ -182,16 +182,16 @@ def clean_text(text: str, place: str, findings: Findings) -> str:
             place,
             f"expected at most {limits.MAX_TEXT} characters, found {len(text):,}. Shorten the text",
         )
-    trimmed = text.strip()
-    cleaned = trimmed if trimmed.isprintable() else clean(trimmed)
-    if cleaned != trimmed:
+    trimmed_text = text.strip()
+    cleaned_text = trimmed_text if trimmed_text.isprintable() else clean(trimmed_text)
+    if cleaned_text != trimmed_text:
         findings.repaired(
             "TEXT_CLEANED",
             place,
             "the text has line breaks or invisible characters",
-            f'Read as "{cleaned[:40]}".',
+            f'Read as "{cleaned_text[:40]}".',
         )
-    return cleaned
+    return cleaned_text
 
 
 def safe_color(text: str) -> str:

@@ -92,7 +92,7 @@ class DoctorReport:
 
 
 class Findings:
-    """Collects findings while a file is read and treated."""
+    """Collects findings while a file is read and repaired."""
 
     def __init__(self) -> None:
         self._listed: list[Finding] = []

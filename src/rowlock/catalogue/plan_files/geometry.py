@@ -21,7 +21,7 @@ OVERLAP_FACTOR = 0.4
 """Two seats nearer than this many pitches overlap."""
 
 DEFAULT_PITCH = 25.0
-"""The distance between neighbours in a plan without two of them."""
+"""The distance between neighbouring seats that is assumed for a plan without two neighbouring seats."""
 
 _EPSILON = 1e-6
 _MAX_TURN_COSINE = math.cos(math.radians(45))
@@ -95,26 +95,26 @@ def is_one_line(points: Sequence[Point]) -> bool:
 class SeatGrid:
     """Finds overlapping seats, in time linear in the number of seats.
 
-    Only seats that do not overlap a kept one are kept, so each cell has only a few, whatever the plan.
+    Only seats that do not overlap one in the grid are added, so each cell has only a few, whatever the plan.
     """
 
     def __init__(self, distance: float) -> None:
         self._distance = distance
         self._cells: dict[tuple[int, int], list[tuple[float, float, int]]] = {}
 
-    def overlapped_by(self, x: float, y: float) -> int | None:
-        """Return the key of a kept seat nearer than the distance, or None."""
+    def find_overlap(self, x: float, y: float) -> int | None:
+        """Return the index that was given for a seat in the grid nearer than the distance, or None."""
         column, row = self._cell(x, y)
         for across in (column - 1, column, column + 1):
             for down in (row - 1, row, row + 1):
-                for other_x, other_y, key in self._cells.get((across, down), ()):
+                for other_x, other_y, index in self._cells.get((across, down), ()):
                     if math.hypot(other_x - x, other_y - y) < self._distance - _EPSILON:
-                        return key
+                        return index
         return None
 
-    def keep(self, x: float, y: float, key: int) -> None:
-        """Keep a seat that overlaps no kept one."""
-        self._cells.setdefault(self._cell(x, y), []).append((x, y, key))
+    def add(self, x: float, y: float, index: int) -> None:
+        """Add a seat that overlaps none in the grid; `index` is what `find_overlap` returns for it."""
+        self._cells.setdefault(self._cell(x, y), []).append((x, y, index))
 
     def _cell(self, x: float, y: float) -> tuple[int, int]:
         return math.floor(x / self._distance), math.floor(y / self._distance)

@@ -194,7 +194,7 @@ def _refuse_constant(text: str) -> NoReturn:
     raise PlanError(
         "NOT_FINITE",
         _line_and_column(text, match.start()) if match else "",
-        f"expected a number, found {match.group(1) if match else 'NaN'}, which is no JSON. Export the plan again",
+        f"expected a number, found {match.group(1) if match else 'NaN'}, which is not JSON. Export the plan again",
     )
 
 

@@ -24,37 +24,37 @@ _STAGE_WORDS = frozenset(
 )
 
 
-def treat(draft: Draft, findings: Findings) -> None:
+def repair(draft: Draft, findings: Findings) -> None:
     """Repair the draft in place and record every finding. Raises PlanError for a plan without seats."""
-    categories.treat(draft, findings)
+    categories.repair(draft, findings)
     _drop_empty_parts(draft, findings)
     _name_sections(draft, findings)
     for section in draft.sections:
-        _treat_rows(section, findings)
-    _treat_source_ids(draft, findings)
-    positions.treat(draft, _set_runs(draft), findings)
+        _repair_rows(section, findings)
+    _repair_source_ids(draft, findings)
+    positions.repair(draft, _set_runs(draft), findings)
     _set_labels(draft, findings)
-    _treat_focal_point(draft, findings)
+    _set_focal_point(draft, findings)
 
 
 def _drop_empty_parts(draft: Draft, findings: Findings) -> None:
-    kept: list[DraftSection] = []
+    sections_kept: list[DraftSection] = []
     for section in draft.sections:
         for row in section.rows:
             if not row.seats:
                 findings.repaired("ROW_EMPTY", row.place, f'row "{row.label}" has no seats', "Left out.")
         section.rows = [row for row in section.rows if row.seats]
         if section.rows:
-            kept.append(section)
+            sections_kept.append(section)
             continue
         draft.shapes += section.shapes
         if not section.shapes:
             findings.repaired("SECTION_EMPTY", section.place, f'section "{section.name}" has no seats', "Left out.")
-    if not kept:
+    if not sections_kept:
         raise PlanError(
             "NO_SEATS", "", "the plan has no seats. Rowlock sells numbered seats, so a plan needs at least one"
         )
-    draft.sections = kept
+    draft.sections = sections_kept
 
 
 def _name_sections(draft: Draft, findings: Findings) -> None:
@@ -73,7 +73,7 @@ def _name_sections(draft: Draft, findings: Findings) -> None:
         section.name = name
 
 
-def _treat_rows(section: DraftSection, findings: Findings) -> None:
+def _repair_rows(section: DraftSection, findings: Findings) -> None:
     _name_rows(section, findings)
     section.rows = _join_split_rows(section, findings)
     for row in section.rows:
@@ -106,14 +106,14 @@ def _join_split_rows(section: DraftSection, findings: Findings) -> list[DraftRow
     by_label: defaultdict[tuple[str, str], list[DraftRow]] = defaultdict(list)
     for row in section.rows:
         by_label[row.word, row.label].append(row)
-    absorbed: set[int] = set()
+    absorbed_ids: set[int] = set()
     for pieces in by_label.values():
         if len(pieces) > 1:
-            _join_pieces(pieces, absorbed, findings)
-    return [row for row in section.rows if id(row) not in absorbed]
+            _join_pieces(pieces, absorbed_ids, findings)
+    return [row for row in section.rows if id(row) not in absorbed_ids]
 
 
-def _join_pieces(pieces: list[DraftRow], absorbed: set[int], findings: Findings) -> None:
+def _join_pieces(pieces: list[DraftRow], absorbed_ids: set[int], findings: Findings) -> None:
     """Join all pieces if together they form one line, else each piece to the first group that it continues."""
     if _is_one_row(pieces):
         groups = [pieces]
@@ -133,7 +133,7 @@ def _join_pieces(pieces: list[DraftRow], absorbed: set[int], findings: Findings)
             continue
         for other in others:
             first.seats.extend(other.seats)
-            absorbed.add(id(other))
+            absorbed_ids.add(id(other))
         findings.repaired(
             "ROW_SPLIT",
             first.place,
@@ -176,28 +176,28 @@ def _report_descending(row: DraftRow, findings: Findings) -> None:
         )
 
 
-def _treat_source_ids(draft: Draft, findings: Findings) -> None:
+def _repair_source_ids(draft: Draft, findings: Findings) -> None:
     """Give every seat a unique id; of several seats with the same id the first in reading order keeps it."""
     ids = Names({seat.source_id for seat in draft.seats()}, "{}~{}")
-    seen: set[str] = set()
+    ids_seen: set[str] = set()
     for section in draft.sections:
         for row in section.rows:
             for seat in row.seats:
-                given = seat.source_id
-                if not given:
+                given_id = seat.source_id
+                if not given_id:
                     seat.source_id = ids.take(f"{section.name}-{row.label}-{seat.number}")
                     findings.repaired(
                         "SEAT_ID_MISSING", seat.place, "the seat has no id", f'It gets the id "{seat.source_id}".'
                     )
-                elif given in seen:
-                    seat.source_id = ids.take(given)
+                elif given_id in ids_seen:
+                    seat.source_id = ids.take(given_id)
                     findings.repaired(
                         "SEAT_ID_DUPLICATE",
                         seat.place,
-                        f'the id "{given}" belongs to another seat too',
+                        f'the id "{given_id}" belongs to another seat too',
                         f'The seat gets the id "{seat.source_id}".',
                     )
-                seen.add(given)
+                ids_seen.add(given_id)
 
 
 def _set_runs(draft: Draft) -> float:
@@ -229,18 +229,18 @@ def _set_labels(draft: Draft, findings: Findings) -> None:
             row_text = row.row_text or labels.default_row_text(row.word)
             seat_text = row.seat_text or labels.DEFAULT_SEAT_TEXT
             for seat in row.seats:
-                wanted = labels.seat_label(section_text, row_text, row.label, seat_text, seat.number)
-                seat.label = names.take(wanted)
-                if seat.label != wanted:
+                wanted_label = labels.seat_label(section_text, row_text, row.label, seat_text, seat.number)
+                seat.label = names.take(wanted_label)
+                if seat.label != wanted_label:
                     findings.repaired(
                         "LABEL_DUPLICATE",
                         seat.place,
-                        f'another seat is called "{wanted}" too',
+                        f'another seat is called "{wanted_label}" too',
                         f'Called "{seat.label}".',
                     )
 
 
-def _treat_focal_point(draft: Draft, findings: Findings) -> None:
+def _set_focal_point(draft: Draft, findings: Findings) -> None:
     """Set the focal point if the file has none: the middle of the stage if one is drawn, else of the upper edge."""
     if draft.focal_point is not None or draft.size is None:
         return

@@ -1,7 +1,7 @@
 """The part of the plan doctor for positions: overlapping sections and seats outside the plan's size.
 
-A section that overlaps others is moved as a whole, because its own shape is right; a single seat is never moved,
-because only the author of the file knows where it belongs.
+A section that overlaps others is moved as a whole, because its seats are placed correctly relative to each other.
+A single seat is never moved, because only the author of the file knows where it belongs.
 """
 
 import math
@@ -17,23 +17,23 @@ from rowlock.catalogue.plan_files.labels import count_of
 MOVE_SHARE = 0.1
 """A section is moved when more than this share of its seats overlap other sections; fewer are only reported."""
 
-_MAX_MOVES = 8
+_MAX_ATTEMPTS = 8
 _Box = tuple[float, float, float, float]
 
 
-def treat(draft: Draft, pitch: float, findings: Findings) -> None:
+def repair(draft: Draft, pitch: float, findings: Findings) -> None:
     """Separate sections, report seats that still overlap others, and make the plan's size include every seat.
 
-    pitch  the typical distance of neighbours in this plan. Raises PlanError for a plan that is too large.
+    pitch  the typical distance between neighbouring seats in this plan. Raises PlanError for a plan that is too large.
     """
     # Counted before anything is moved: the report is about the file, not about the repaired plan.
-    outside = _outside(draft)
-    if overlaps := _overlaps(draft, pitch):
+    seats_outside = _count_outside(draft)
+    if overlaps := _find_overlaps(draft, pitch):
         if len(draft.sections) > 1:
             _Separator(draft.sections, pitch, findings).run()
-            overlaps = _overlaps(draft, pitch)
+            overlaps = _find_overlaps(draft, pitch)
         _report_overlaps(overlaps, findings)
-    _treat_bounds(draft, pitch, outside, findings)
+    _repair_bounds(draft, pitch, seats_outside, findings)
 
 
 class _Separator:
@@ -43,78 +43,89 @@ class _Separator:
         self._sections = sections
         self._pitch = pitch
         self._findings = findings
-        self._file_grid = SeatGrid(pitch * OVERLAP_FACTOR)
-        self._grid = SeatGrid(pitch * OVERLAP_FACTOR)
-        self._original = [bounding_box((seat.x, seat.y) for seat in section.seats()) for section in sections]
-        self._placed: list[_Box] = []
+        self._seats_in_file = SeatGrid(pitch * OVERLAP_FACTOR)
+        self._seats_placed = SeatGrid(pitch * OVERLAP_FACTOR)
+        self._boxes_in_file = [bounding_box((seat.x, seat.y) for seat in section.seats()) for section in sections]
+        self._boxes_placed: list[_Box] = []
 
     def run(self) -> None:
         """Place every section."""
         right = -math.inf
         for index, section in enumerate(self._sections):
             points = [(seat.x, seat.y) for seat in section.seats()]
-            box = self._original[index]
-            covered = _covered(self._grid, points, (0.0, 0.0))
-            if covered.total() > len(points) * MOVE_SHARE:
+            box = self._boxes_in_file[index]
+            overlaps = _count_overlaps(self._seats_placed, points, (0.0, 0.0))
+            if overlaps.total() > len(points) * MOVE_SHARE:
                 offset = self._free_offset(index, points, right)
                 _move(section, offset)
-                self._report(section, points, covered, offset)
+                self._report(section, points, overlaps, offset)
                 box = box[0] + offset[0], box[1] + offset[1], box[2] + offset[0], box[3] + offset[1]
-            self._placed.append(box)
+            self._boxes_placed.append(box)
             right = max(right, box[2])
-            _keep(self._file_grid, points, index)
-            _keep(self._grid, [(seat.x, seat.y) for seat in section.seats()], index)
+            _add(self._seats_in_file, points, index)
+            _add(self._seats_placed, [(seat.x, seat.y) for seat in section.seats()], index)
 
     def _free_offset(self, index: int, points: list[Point], right: float) -> Point:
-        """Return an offset without overlaps: away from the most overlapped section, in the direction of its middle."""
-        box = self._original[index]
+        """Return an offset with which the section overlaps no other.
+
+        Each attempt puts the section beside the one that most of its seats overlap, on the side where its middle is in
+        the file. If it still overlaps a section after 8 attempts, it is put right of all sections placed so far.
+        """
+        box = self._boxes_in_file[index]
         x = y = 0.0
-        for _ in range(_MAX_MOVES):
-            covered = _covered(self._grid, points, (x, y))
-            if not covered:
+        for _ in range(_MAX_ATTEMPTS):
+            overlaps = _count_overlaps(self._seats_placed, points, (x, y))
+            if not overlaps:
                 return x, y
-            other = covered.most_common(1)[0][0]
-            across, down = _from_middle_to_middle(self._original[other], box)
-            obstacle, gap = self._placed[other], 2 * self._pitch
+            other = overlaps.most_common(1)[0][0]
+            across, down = _from_middle_to_middle(self._boxes_in_file[other], box)
+            other_box, gap = self._boxes_placed[other], 2 * self._pitch
             if abs(across) >= abs(down):
-                x = obstacle[2] - box[0] + gap if across >= 0 else obstacle[0] - box[2] - gap
+                x = other_box[2] - box[0] + gap if across >= 0 else other_box[0] - box[2] - gap
             else:
-                y = obstacle[3] - box[1] + gap if down >= 0 else obstacle[1] - box[3] - gap
+                y = other_box[3] - box[1] + gap if down >= 0 else other_box[1] - box[3] - gap
             x, y = to_unit(x), to_unit(y)
         return to_unit(right - box[0] + 2 * self._pitch), 0.0
 
-    def _report(self, section: DraftSection, points: list[Point], covered: Counter[int], offset: Point) -> None:
-        in_file = _covered(self._file_grid, points, (0.0, 0.0))
-        names = ", ".join(f'"{self._sections[index].name}"' for index, _ in (in_file or covered).most_common(3))
+    def _report(self, section: DraftSection, points: list[Point], overlaps: Counter[int], offset: Point) -> None:
+        in_file = _count_overlaps(self._seats_in_file, points, (0.0, 0.0))
+        others = [f'"{self._sections[index].name}"' for index, _ in (in_file or overlaps).most_common(3)]
+        names = ", ".join(others)
         if in_file:
-            found = f'{in_file.total():,} of the {count_of(len(points))} of section "{section.name}" lie upon {names}'
+            found = f'{in_file.total():,} of the {count_of(len(points))} of section "{section.name}" overlap {names}'
         else:
-            found = f'section "{section.name}" is where {names} had to move'
+            verb = "was" if len(others) == 1 else "were"
+            found = f'section "{section.name}" overlaps {names}, which {verb} moved there'
         done = f"The whole section was moved by ({offset[0]:g}, {offset[1]:g})."
         self._findings.repaired("SECTIONS_OVERLAP", section.place, found, done)
 
 
-def _covered(grid: SeatGrid, points: list[Point], offset: Point) -> Counter[int]:
+def _count_overlaps(grid: SeatGrid, points: list[Point], offset: Point) -> Counter[int]:
     """Count, for each section in the grid, how many of these seats overlap its seats."""
-    overlapped = (grid.overlapped_by(x + offset[0], y + offset[1]) for x, y in points)
-    return Counter(index for index in overlapped if index is not None)
+    sections = (grid.find_overlap(x + offset[0], y + offset[1]) for x, y in points)
+    return Counter(index for index in sections if index is not None)
 
 
-def _keep(grid: SeatGrid, points: list[Point], index: int) -> None:
+def _add(grid: SeatGrid, points: list[Point], index: int) -> None:
+    """Add the seats of the section with this index.
+
+    Seats that overlap one in the grid are left out: with thousands of seats on one spot, each search would compare
+    with all of them.
+    """
     for x, y in points:
-        if grid.overlapped_by(x, y) is None:
-            grid.keep(x, y, index)
+        if grid.find_overlap(x, y) is None:
+            grid.add(x, y, index)
 
 
-def _overlaps(draft: Draft, pitch: float) -> list[tuple[DraftSeat, DraftSeat]]:
+def _find_overlaps(draft: Draft, pitch: float) -> list[tuple[DraftSeat, DraftSeat]]:
     """Return each seat that overlaps an earlier one, with that one."""
     grid = SeatGrid(pitch * OVERLAP_FACTOR)
     seats = list(draft.seats())
     overlaps = []
-    for key, seat in enumerate(seats):
-        other = grid.overlapped_by(seat.x, seat.y)
+    for index, seat in enumerate(seats):
+        other = grid.find_overlap(seat.x, seat.y)
         if other is None:
-            grid.keep(seat.x, seat.y, key)
+            grid.add(seat.x, seat.y, index)
         else:
             overlaps.append((seat, seats[other]))
     return overlaps
@@ -125,12 +136,12 @@ def _report_overlaps(overlaps: list[tuple[DraftSeat, DraftSeat]], findings: Find
         findings.warn(
             "SEATS_OVERLAP",
             seat.place,
-            f"the seat lies upon the seat at {other.place}",
+            f"the seat overlaps the seat at {other.place}",
             "Both are kept where they are: only the author of the file knows where the seat belongs.",
         )
 
 
-def _outside(draft: Draft) -> int:
+def _count_outside(draft: Draft) -> int:
     """Count the seats outside the plan's size, 0 when it has none."""
     if draft.size is None:
         return 0
@@ -138,11 +149,11 @@ def _outside(draft: Draft) -> int:
     return sum(not (0 <= seat.x <= width and 0 <= seat.y <= height) for seat in draft.seats())
 
 
-def _treat_bounds(draft: Draft, pitch: float, outside: int, findings: Findings) -> None:
+def _repair_bounds(draft: Draft, pitch: float, seats_outside: int, findings: Findings) -> None:
     """Give the plan a size that includes all its seats; move everything when some have negative coordinates."""
     left, top, right, bottom = bounding_box((seat.x, seat.y) for seat in draft.seats())
     width, height = draft.size or (0.0, 0.0)
-    if draft.size is not None and not _outside(draft):
+    if draft.size is not None and not _count_outside(draft):
         return
     shift_x = float(math.ceil(pitch - left)) if left < 0 else 0.0
     shift_y = float(math.ceil(pitch - top)) if top < 0 else 0.0
@@ -155,16 +166,19 @@ def _treat_bounds(draft: Draft, pitch: float, outside: int, findings: Findings) 
             "OUT_OF_RANGE",
             "",
             f"the plan would be {new_width:,.0f} × {new_height:,.0f} units large; at most "
-            f"{limits.MAX_COORDINATE:,.0f} are allowed. Scale the plan, so that neighbours are about 25 units apart",
+            f"{limits.MAX_COORDINATE:,.0f} are allowed. Scale the plan, so that neighbouring seats are about 25 units "
+            "apart",
         )
     done = f"The size is now {new_width:g} × {new_height:g}"
     if shift_x or shift_y:
         done += f", and everything moved by ({shift_x:g}, {shift_y:g})"
-    if draft.size is None and draft.has_size:
+    if draft.size is None and draft.format_has_size:
         findings.repaired("SIZE_MISSING", "", "the plan gives no usable size", f"{done}.")
-    elif draft.has_size:
+    elif draft.format_has_size:
         size = f"the plan's size of {width:g} × {height:g}"
-        found = f"{count_of(outside)} outside {size}" if outside else f"moved sections need more than {size}"
+        found = (
+            f"{count_of(seats_outside)} outside {size}" if seats_outside else f"moved sections need more than {size}"
+        )
         findings.repaired("OUTSIDE_BOUNDS", "", found, f"{done}.")
     draft.size = new_width, new_height
 

@@ -257,8 +257,8 @@ class _ChartReader:
             start = origin[0] + corner[0], origin[1] + corner[1]
             self._read_rows(inner, _Target(draft, label, self._category(section), start))
             self._read_scenery(inner, start, draft.shapes)
-            for nested in inner.children("sections"):
-                self._draft.sections.append(self._read_section(nested, start, draft.name))
+            for nested_section in inner.children("sections"):
+                self._draft.sections.append(self._read_section(nested_section, start, draft.name))
         return draft
 
     def _read_rows(self, chart: Fields, target: "_Target") -> None:
@@ -373,10 +373,10 @@ class _Target:
 
     def of(self, row: Fields) -> tuple[DraftSection, str]:
         """Return the section of a row, and its label as a part of seats.io's seat ids."""
-        own = row.text("sectionLabel")
-        if self.label or not own:
+        own_label = row.text("sectionLabel")
+        if self.label or not own_label:
             return self.section, self.label
-        return self.by_label.setdefault(own, DraftSection(own, row.path)), own
+        return self.by_label.setdefault(own_label, DraftSection(own_label, row.path)), own_label
 
 
 def _object_label(*labels: str) -> str:
@@ -407,10 +407,10 @@ def _outline(shape: Fields, origin: Point) -> DraftShape | None:
         corner = centre[0] - width / 2, centre[1] - height / 2
     if corner is not None and width and height:
         return _box(shape, corner, (width, height), origin, text, color)
-    at = centre if centre is not None else corner
-    if at is None and shape.has("x") and shape.has("y"):
-        at = shape.xy()
-    return DraftShape("text", _placed([at], origin), text, color) if at is not None and text else None
+    position = centre if centre is not None else corner
+    if position is None and shape.has("x") and shape.has("y"):
+        position = shape.xy()
+    return DraftShape("text", _placed([position], origin), text, color) if position is not None and text else None
 
 
 def _box(shape: Fields, corner: Point, size: Point, origin: Point, text: str, color: str) -> DraftShape:

@@ -86,12 +86,12 @@ def read_files(sql_dir: Path = SQL_DIR) -> list[SqlFile]:
 
 
 def _read(sql_dir: Path, pattern: str) -> list[SqlFile]:
-    found = []
+    files = []
     for path in sorted(sql_dir.glob(pattern)):
         text = path.read_text(encoding="utf-8")
         checksum = hashlib.sha256(text.encode()).hexdigest()
-        found.append(SqlFile(path.relative_to(sql_dir).as_posix(), text, checksum))
-    return found
+        files.append(SqlFile(path.relative_to(sql_dir).as_posix(), text, checksum))
+    return files
 
 
 def _in_order_of_dependency(views: list[SqlFile]) -> list[SqlFile]:
@@ -124,16 +124,16 @@ async def status(connection: psycopg.AsyncConnection, *, sql_dir: Path = SQL_DIR
     files = for_roles(read_files(sql_dir), await existing_roles(connection))
     records = await recorded(connection)
     states = await states_of(connection, files, records)
-    known = [
+    statuses = [
         ObjectStatus(file.path, file.kind, states[file.path], _applied_at(records.get(file.path))) for file in files
     ]
     paths = {file.path for file in files}
-    unknown = [
+    unknown_statuses = [
         ObjectStatus(record.path, SqlFile(record.path, "", "").kind, "unknown", record.applied_at)
         for record in records.values()
         if record.path not in paths
     ]
-    return known + unknown
+    return statuses + unknown_statuses
 
 
 def _applied_at(record: Record | None) -> datetime | None:

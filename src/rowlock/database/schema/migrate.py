@@ -113,7 +113,7 @@ async def migrate(
     except DefinitionError as error:
         raise MigrationError(str(error)) from error
     try:
-        async with one_at_a_time(connection, wait_seconds):
+        async with migration_lock(connection, wait_seconds):
             await _set(connection, "lock_timeout", _milliseconds(lock_timeout_seconds))
             await _set(connection, "statement_timeout", _milliseconds(statement_timeout_seconds))
             return await migrator.run()
@@ -295,7 +295,7 @@ class _Migrator:
 
 
 @asynccontextmanager
-async def one_at_a_time(connection: psycopg.AsyncConnection, wait_seconds: float) -> AsyncIterator[None]:
+async def migration_lock(connection: psycopg.AsyncConnection, wait_seconds: float) -> AsyncIterator[None]:
     """Hold the lock that only one migrator can have; restore the session settings afterwards."""
     cursor = await connection.execute("select " + ", ".join(f"current_setting('{name}')" for name in _SETTINGS))
     [before] = await cursor.fetchall()

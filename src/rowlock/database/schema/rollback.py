@@ -1,7 +1,7 @@
-"""Two ways back from version 2 to version 1 while shows are on sale, and the return to version 2.
+"""Two ways to switch from version 2 to 1 (`quick`, `full`), and `undo`, which switches to 2 again.
 
-Neither changes a claim, an order or the audit log, and the constraints that refuse a double booking stay in force.
-Tables stay as they are: there are no backward migrations.
+All three work while shows are on sale. `quick` and `full` do not change a claim, an order or the audit log, and the
+constraints that refuse a double booking stay in force. Tables stay as they are: there are no backward migrations.
 """
 
 from pathlib import Path
@@ -9,15 +9,15 @@ from pathlib import Path
 import psycopg
 
 from rowlock.database.schema.definitions import SQL_DIR
-from rowlock.database.schema.migrate import MigrationReport, migrate, one_at_a_time
+from rowlock.database.schema.migrate import MigrationReport, migrate, migration_lock
 
 ROLLOUT_SETTING = "v2_rollout_percent"
 
 
 async def quick(connection: psycopg.AsyncConnection) -> None:
-    """Serve all calls of version 1 with version 1. Servers read this setting within seconds.
+    """Set the share of version 1 requests that version 2 code serves to 0. Servers read this setting within seconds.
 
-    `connection` is the owner's, in autocommit, as for the others here.
+    `connection` is the owner's, in autocommit. The same applies to `full` and `undo`.
     """
     await connection.execute(
         "insert into rowlock.runtime_settings (name, value) values (%s, '0') "
@@ -32,7 +32,7 @@ async def full(connection: psycopg.AsyncConnection, *, wait_seconds: float = 10)
     Tables, views, constraints and all data stay. Calls of a function then fail with "does not exist".
     Raises psycopg.errors.LockNotAvailable when a migration is running for longer than `wait_seconds`.
     """
-    async with one_at_a_time(connection, wait_seconds), connection.transaction():
+    async with migration_lock(connection, wait_seconds), connection.transaction():
         await quick(connection)
         # Only functions that `migrate` has recorded: `undo` could not restore others in this schema.
         cursor = await connection.execute(

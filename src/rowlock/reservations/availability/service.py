@@ -32,7 +32,7 @@ class Availability:
         self._shows: dict[UUID, ShowAvailability] = {}
         self._readings = 0
         # For shows that this process has changed: the number of the first reading that includes the change.
-        self._wanted: dict[UUID, int] = {}
+        self._required_readings: dict[UUID, int] = {}
         self._refreshing: dict[UUID, asyncio.Task[ShowAvailability | None]] = {}
 
     async def get(self, show_id: UUID, *, fresh: bool = False) -> ShowAvailability | None:
@@ -41,10 +41,10 @@ class Availability:
         With `fresh` they are read after the start of this call.
         """
         oldest = monotonic() - REFRESH_SECONDS
-        wanted = self._readings + 1 if fresh else 0
+        first_reading = self._readings + 1 if fresh else 0
         while True:
             show = self._shows.get(show_id)
-            if show is not None and self._is_new_enough(show_id, show, oldest) and show.reading >= wanted:
+            if show is not None and self._is_new_enough(show_id, show, oldest) and show.reading >= first_reading:
                 return show
             if await asyncio.shield(self._reading_of(show_id)) is None:
                 return None
@@ -72,25 +72,25 @@ class Availability:
 
     def changed(self, show_id: UUID | None) -> None:
         """Record that this process has changed a show (None: any show): read it before the next answer."""
-        shown = self._shows.keys() | self._refreshing.keys()
-        for changed in shown if show_id is None else shown & {show_id}:
-            self._wanted[changed] = self._readings + 1
+        show_ids = self._shows.keys() | self._refreshing.keys()
+        for changed_id in show_ids if show_id is None else show_ids & {show_id}:
+            self._required_readings[changed_id] = self._readings + 1
 
     def _is_new_enough(self, show_id: UUID, show: ShowAvailability, oldest: float) -> bool:
-        return show.refreshed_at > oldest and show.reading >= self._wanted.get(show_id, 0)
+        return show.refreshed_at > oldest and show.reading >= self._required_readings.get(show_id, 0)
 
     def _reading_of(self, show_id: UUID) -> "asyncio.Task[ShowAvailability | None]":
         """The reading in progress, else a new one."""
         task = self._refreshing.get(show_id)
         if task is None or task.done():
             task = self._refreshing[show_id] = asyncio.create_task(self._refresh(show_id))
-            task.add_done_callback(lambda done: self._forget(show_id, done))
+            task.add_done_callback(lambda ended_task: self._forget(show_id, ended_task))
         return task
 
-    def _forget(self, show_id: UUID, done: "asyncio.Task[ShowAvailability | None]") -> None:
-        if self._refreshing.get(show_id) is done:
+    def _forget(self, show_id: UUID, task: "asyncio.Task[ShowAvailability | None]") -> None:
+        if self._refreshing.get(show_id) is task:
             del self._refreshing[show_id]
-        if not done.cancelled() and (error := done.exception()) is not None:
+        if not task.cancelled() and (error := task.exception()) is not None:
             # Requests that wait for this reading raise the error; a background reading has no such requests.
             log.debug("seat_status_not_read", error=type(error).__name__)
 
@@ -125,11 +125,11 @@ class Availability:
         if show is None:
             show = ShowAvailability(changes.seats_total)
             while len(self._shows) >= SHOWS_LIMIT:
-                self._remove(min(self._shows, key=lambda known: self._shows[known].refreshed_at))
+                self._remove(min(self._shows, key=lambda other: self._shows[other].refreshed_at))
             self._shows[show_id] = show
         show.apply(changes, reading, asked_at, whole=whole)
         return show
 
     def _remove(self, show_id: UUID) -> None:
         self._shows.pop(show_id, None)
-        self._wanted.pop(show_id, None)
+        self._required_readings.pop(show_id, None)

@@ -61,7 +61,7 @@ class ShowAvailability:
         self.statuses.put(seat_ids, status, until.timestamp() if until is not None else None)
 
     def lost(self, seat_ids: Sequence[int]) -> None:
-        """Mark seats that another holder has, until the feed tells their status."""
+        """Mark seats that another holder has, until the feed has their status."""
         self.write([seat_id for seat_id in seat_ids if self.statuses.status(seat_id) == AVAILABLE], RESERVED)
 
     def reads_from(self, now: float) -> int | None:

@@ -40,32 +40,32 @@ class StatusArray:
 
     def put(self, seat_ids: Iterable[int], status: int, until: float | None = None) -> None:
         """Set the status of seats. `expire` makes reserved seats available from `until` on."""
-        changed = []
+        changed_seats = []
         bits = self._bits
         for seat_id in seat_ids:
             index = seat_id - 1
             byte, shift = index >> 2, (index & 3) * 2
-            before = bits[byte] >> shift & 3
+            old_status = bits[byte] >> shift & 3
             if status == RESERVED and until is not None:
                 if self._until.get(seat_id) != until:
                     self._until[seat_id] = until
                     heappush(self._deadlines, (until, seat_id))
             else:
                 self._until.pop(seat_id, None)
-            if before != status:
+            if old_status != status:
                 bits[byte] = bits[byte] & ~(3 << shift) | status << shift
-                self._taken += (status != AVAILABLE) - (before != AVAILABLE)
-                changed.append(seat_id)
-        if changed:
+                self._taken += (status != AVAILABLE) - (old_status != AVAILABLE)
+                changed_seats.append(seat_id)
+        if changed_seats:
             self._packed = None
             if self._on_change is not None:
-                self._on_change(changed)
+                self._on_change(changed_seats)
 
     def replace(self, states: Iterable[tuple[int, int, float | None]], keep: Collection[int] = ()) -> None:
         """Apply a whole snapshot: seats that are not listed are available. Seats in `keep` stay as they are."""
-        wanted = {seat_id: (status, until) for seat_id, status, until in states if seat_id not in keep}
-        self.put([s for s in self.taken() if s not in wanted and s not in keep], AVAILABLE)
-        for seat_id, (status, until) in wanted.items():
+        new_states = {seat_id: (status, until) for seat_id, status, until in states if seat_id not in keep}
+        self.put([s for s in self.taken() if s not in new_states and s not in keep], AVAILABLE)
+        for seat_id, (status, until) in new_states.items():
             if self.status(seat_id) != status or self._until.get(seat_id) != until:
                 self.put((seat_id,), status, until)
 

@@ -30,7 +30,10 @@ def is_served_by_version2(session: str, percent: int) -> bool:
 
 
 class Rollout:
-    """The share of version 1 sessions that version 2 serves: the operator's override, else the setting."""
+    """The share of version 1 requests, by session, that version 2 code serves.
+
+    It is the operator's override, if there is one, else the setting.
+    """
 
     def __init__(self, cells: Cells, default_percent: int) -> None:
         self._cells = cells

@@ -85,38 +85,38 @@ async def _reserve(connection: Connection, intent: Intent[SeatIds], seats: list[
     show = await _row(connection, query("version1.show_rules"), {"show_id": show_id, "reservation_id": reservation_id})
     if show is None:
         raise _RefusedError(Outcome.SHOW_NOT_FOUND)
-    on_sale, seats_total, max_seats, hold_seconds, max_extensions, known = show
-    if known:
+    on_sale, seats_total, max_seats, hold_seconds, max_extensions, is_recorded = show
+    if is_recorded:
         return await _recorded(connection, intent, max_extensions)
 
-    active = await _row(connection, query("version1.lock_active_hold"), (show_id, holder.key))
-    if active is not None and active[0] == reservation_id:
+    active_hold = await _row(connection, query("version1.lock_active_hold"), (show_id, holder.key))
+    if active_hold is not None and active_hold[0] == reservation_id:
         return await _recorded(connection, intent, max_extensions)
     if len(seats) > max_seats:
         raise _RefusedError(Outcome.TOO_MANY_SEATS)
     if not on_sale:
         raise _RefusedError(Outcome.SHOW_NOT_ON_SALE)
-    stale: list[int] = []
-    if active is not None:
-        lapsed = await _row(connection, query("version1.has_lapsed"), (show_id, active[0]))
-        if lapsed is None or not lapsed[0]:
+    stale_seats: list[int] = []
+    if active_hold is not None:
+        has_lapsed = await _row(connection, query("version1.has_lapsed"), (show_id, active_hold[0]))
+        if has_lapsed is None or not has_lapsed[0]:
             raise _RefusedError(Outcome.DUPLICATE_RESERVATION)
     if seats[-1] > seats_total:
         raise _RefusedError(Outcome.SEATS_NOT_FOUND)
-    if taken := await _rows(connection, query("version1.unavailable_seats"), (show_id, seats)):
+    if taken_rows := await _rows(connection, query("version1.unavailable_seats"), (show_id, seats)):
         if await _row(connection, query("version1.find_reservation"), (show_id, reservation_id)) is not None:
             # By this same request, which was sent twice and has been committed since the first check.
             return await _recorded(connection, intent, max_extensions)
-        raise _RefusedError(Outcome.SEATS_UNAVAILABLE, tuple(seat for (seat,) in taken))
+        raise _RefusedError(Outcome.SEATS_UNAVAILABLE, tuple(seat for (seat,) in taken_rows))
 
-    retired = None
-    if active is not None:
-        retired = await _row(connection, query("version1.expire_reservation"), (show_id, active[0]))
-        stale = [
-            seat
-            for (seat,) in await _rows(connection, query("version1.claims_of_hold"), (show_id, active[0], active[1]))
-        ]
-    inserted = await _row(
+    expired_hold = None
+    if active_hold is not None:
+        expired_hold = await _row(connection, query("version1.expire_reservation"), (show_id, active_hold[0]))
+        claim_rows = await _rows(
+            connection, query("version1.claims_of_hold"), (show_id, active_hold[0], active_hold[1])
+        )
+        stale_seats = [seat for (seat,) in claim_rows]
+    new_hold = await _row(
         connection,
         query("version1.insert_reservation"),
         {
@@ -129,7 +129,7 @@ async def _reserve(connection: Connection, intent: Intent[SeatIds], seats: list[
             "hold_seconds": hold_seconds,
         },
     )
-    if inserted is None:
+    if new_hold is None:
         if await _row(connection, query("version1.find_reservation"), (show_id, reservation_id)) is not None:
             return await _recorded(connection, intent, max_extensions)
         raise _RefusedError(Outcome.DUPLICATE_RESERVATION)
@@ -138,40 +138,39 @@ async def _reserve(connection: Connection, intent: Intent[SeatIds], seats: list[
         "show_id": show_id,
         "reservation_id": reservation_id,
         "reserved_by": holder.key,
-        "reserved_until": inserted[0],
+        "reserved_until": new_hold[0],
     }
-    wanted = {"seat_ids": sorted({*seats, *stale})}
-    locked = {seat for (seat,) in await _rows(connection, query("version1.lock_seats"), claim | wanted)}
-    missing = tuple(seat for seat in seats if seat not in locked)
-    if missing:
-        await _rows(connection, query("version1.drop_claims"), (show_id, reservation_id, sorted(locked)))
+    seats_to_lock = {"seat_ids": sorted({*seats, *stale_seats})}
+    locked_seats = {seat for (seat,) in await _rows(connection, query("version1.lock_seats"), claim | seats_to_lock)}
+    missing_seats = tuple(seat for seat in seats if seat not in locked_seats)
+    if missing_seats:
+        await _rows(connection, query("version1.drop_claims"), (show_id, reservation_id, sorted(locked_seats)))
         await _rows(connection, query("version1.delete_reservation"), (show_id, reservation_id))
     else:
         await _rows(connection, query("version1.take_over"), claim | {"seat_ids": seats})
-        await _rows(
-            connection, query("version1.drop_claims"), (show_id, reservation_id, [s for s in stale if s not in seats])
-        )
-    if active is not None and retired is not None:
-        freed = await _rows(connection, query("version1.drop_claims"), (show_id, active[0], active[1]))
+        unwanted_seats = [seat for seat in stale_seats if seat not in seats]
+        await _rows(connection, query("version1.drop_claims"), (show_id, reservation_id, unwanted_seats))
+    if active_hold is not None and expired_hold is not None:
+        freed_rows = await _rows(connection, query("version1.drop_claims"), (show_id, active_hold[0], active_hold[1]))
         await _log(
             connection,
             show_id,
-            active[0],
+            active_hold[0],
             "expired",
-            sorted(seat for (seat,) in freed),
+            sorted(seat for (seat,) in freed_rows),
             Holder(holder.key),
-            session_id=retired[0],
-            metadata={"held_seconds": retired[1]},
+            session_id=expired_hold[0],
+            metadata={"held_seconds": expired_hold[1]},
         )
-    if missing:
-        raise _RefusedError(Outcome.SEATS_UNAVAILABLE, missing)
+    if missing_seats:
+        raise _RefusedError(Outcome.SEATS_UNAVAILABLE, missing_seats)
     await _log(connection, show_id, reservation_id, "created", seats, holder)
     return ReservationResult(
         Outcome.OK,
         reservation_id,
-        server_time=inserted[1],
+        server_time=new_hold[1],
         seat_ids=tuple(seats),
-        expires_at=inserted[0],
+        expires_at=new_hold[0],
         extension_count=0,
         extensions_remaining=max_extensions,
     )
@@ -234,23 +233,23 @@ async def release(
             metadata={"operation": "release"},
         )
         return ReleaseResult(outcome, reservation_id)
-    locked = [
+    locked_seats = [
         seat for (seat,) in await _rows(connection, query("version1.lock_claims"), (show_id, reservation_id, seats))
     ]
-    await _rows(connection, query("version1.drop_claims"), (show_id, reservation_id, locked))
-    ended = await _row(connection, query("version1.end_released"), (show_id, reservation_id))
-    assert ended is not None
+    await _rows(connection, query("version1.drop_claims"), (show_id, reservation_id, locked_seats))
+    ended_hold = await _row(connection, query("version1.end_released"), (show_id, reservation_id))
+    assert ended_hold is not None
     await _log(
         connection,
         show_id,
         reservation_id,
         "released",
-        locked,
+        locked_seats,
         holder,
         session_id=holder.session_id or session_id,
-        metadata={"held_seconds": ended[0]},
+        metadata={"held_seconds": ended_hold[0]},
     )
-    return ReleaseResult(Outcome.OK, reservation_id, tuple(locked))
+    return ReleaseResult(Outcome.OK, reservation_id, tuple(locked_seats))
 
 
 async def rollout_override(connection: Connection) -> int | None:
