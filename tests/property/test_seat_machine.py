@@ -44,12 +44,15 @@ HISTORIES = settings(
     report_multiple_bugs=False, print_blob=True,
 )  # fmt: skip
 
+# The search ends with the first difference; on average it comes after 20 histories.
+FIRST_MISTAKE = settings(HISTORIES, max_examples=400, phases=[Phase.generate])
+
 HOLDERS = ["anna", "ben", "carl", "dora", "emil"]
 NONSENSE = [[], [2, 2], list(range(1, MAX_SEATS + 2)), [SEATS, SEATS + 1]]
-# How often what happens. Time is what happens most, after wishes.
+# How often what happens: such that each outcome comes up several times in 60 histories.
 WEIGHTS = {
-    "reserve": 6, "reserve_batch": 2, "age": 5, "extend": 3, "change": 4, "release": 2, "order": 2, "complete": 2,
-    "cleanup": 1, "block": 1, "unblock": 2,
+    "reserve": 6, "reserve_batch": 2, "age": 6, "extend": 4, "change": 4, "release": 4, "order": 3, "complete": 4,
+    "cleanup": 2, "block": 1, "unblock": 2,
 }  # fmt: skip
 
 
@@ -79,8 +82,13 @@ class SeatMachine(RuleBasedStateMachine):
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return self.opened.runner.run(coroutine)
 
-    @initialize(max_extensions=st.sampled_from([1, 3]), max_hold_minutes=st.sampled_from([12, 25, 60]))
-    def open_the_show(self, max_extensions: int, max_hold_minutes: int) -> None:
+    @initialize(
+        max_extensions=st.sampled_from([1, 3]),
+        max_hold_minutes=st.sampled_from([12, 25, 60]),
+        history=st.integers(0, 2**24 - 1),
+    )
+    def open_the_show(self, max_extensions: int, max_hold_minutes: int, history: int) -> None:
+        self.history = history
         self.model = Model(max_extensions, max_hold_minutes)
         self.show: Show = self.run(
             self.db.make_show(
@@ -95,12 +103,13 @@ class SeatMachine(RuleBasedStateMachine):
         # Only cleanup looks beyond one show: without this it would find holds of the history before.
         self.run(self.db.cleanup())
 
-    @rule(seed=st.integers(0, 2**32 - 1))
+    @rule(seed=st.integers(0, 2**24 - 1))
     def step(self, seed: int) -> None:
-        """One thing happens. Hypothesis chooses and shrinks steps; what a step is comes evenly from its seed and
-        place, for left to itself Hypothesis repeats a few things over and over and rarely has a hold run out."""
+        """One thing happens. Hypothesis chooses and shrinks steps; what a step is comes evenly from its history, seed
+        and place. Chosen by Hypothesis itself, a few operations are repeated again and again, and holds rarely run
+        out. It prefers small numbers where a range has more than 24 bits."""
         self.steps += 1
-        self.random = Random(seed * 1000 + self.steps)
+        self.random = Random(f"{self.history} {seed} {self.steps}")
         operation = self.random.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
         getattr(self, operation)()
 
@@ -322,4 +331,4 @@ MISTAKES = {
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_planted_mistake_is_seen(dsns: Dsns, mistake: str) -> None:
     with open_database(dsns, [MISTAKES[mistake]]) as opened, pytest.raises((AssertionError, psycopg.IntegrityError)):
-        run_state_machine_as_test(machine(opened), settings=settings(HISTORIES, phases=[Phase.generate]))
+        run_state_machine_as_test(machine(opened), settings=FIRST_MISTAKE)
