@@ -31,7 +31,9 @@ class Client:
             "POST", "/ask", handler, "Ask", "Ask for a number.", gives=int, takes=Body, is_full=lambda: self.full
         )
         self._app = RequestMiddleware(
-            FastPath([endpoint], Sessions("k" * 32, secure=False)), self._unknown, AccessLog(lambda _: None)
+            FastPath([endpoint], Sessions("k" * 32, secure=False), refusal_pause_seconds=0),
+            self._unknown,
+            AccessLog(lambda _: None),
         )
 
     async def post(self, body: bytes) -> tuple[int, bytes]:
@@ -81,3 +83,12 @@ async def test_whether_one_more_may_wait_is_decided_for_each_request(client: Cli
 
     assert {status for status, _ in refused} == {503}
     assert await client.post(b'{"number": 2}') == (200, b"2")
+
+
+async def test_a_request_that_finds_place_after_the_pause_is_served(client: Client) -> None:
+    client.full = True
+    waiting = asyncio.create_task(client.post(b'{"number": 7}'))
+    await asyncio.sleep(0)  # It has found no place, and pauses for a turn of the loop.
+    client.full = False
+
+    assert await waiting == (200, b"7")

@@ -5,6 +5,7 @@ With batched requests a FastAPI route costs more than the database call, so the 
 other endpoints.
 """
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,9 @@ from rowlock.web.sessions import BROWSER_PREFIX, Sessions
 
 MAX_BODY_BYTES = 64 * 1024
 USER_AGENT_LENGTH = 400
+REFUSAL_PAUSE_SECONDS = 0.5
+"""How long a request that finds an endpoint full waits, before the endpoint is asked once more. Answered at once,
+clients that come back at once would keep the server busy with refusing."""
 _MOST_DIGITS = 10
 JSON = (b"content-type", b"application/json")
 _IDEMPOTENCY_KEY = re.compile(rb"[!-~]{1,255}")
@@ -136,8 +140,15 @@ class Endpoint:
 class FastPath:
     """Finds the endpoint for a path and decodes the request body."""
 
-    def __init__(self, endpoints: Iterable[Endpoint], sessions: Sessions) -> None:
+    def __init__(
+        self,
+        endpoints: Iterable[Endpoint],
+        sessions: Sessions,
+        *,
+        refusal_pause_seconds: float = REFUSAL_PAUSE_SECONDS,
+    ) -> None:
         self.endpoints = tuple(endpoints)
+        self._refusal_pause_seconds = refusal_pause_seconds
         self._sessions = sessions
         self._exact: dict[str, dict[str, Endpoint]] = {}
         variable: dict[str, dict[str, Endpoint]] = {}
@@ -178,10 +189,13 @@ class FastPath:
     ) -> Request:
         """The request as the endpoint's handler takes it.
 
-        Raises ProblemError when it is malformed; BUSY is raised before the body is read.
+        Raises ProblemError when it is malformed; BUSY is raised before the body is read, when the endpoint is still
+        full after a pause.
         """
         if endpoint.is_full is not None and endpoint.is_full():
-            raise ProblemError("BUSY")
+            await asyncio.sleep(self._refusal_pause_seconds)
+            if endpoint.is_full():
+                raise ProblemError("BUSY")
         body = None
         if endpoint.takes is not None:
             raw = await read_body(headers, receive)
