@@ -61,7 +61,7 @@ def belongs(item: pytest.Item, scale: Scale) -> bool:
     version = item.callspec.params.get("server") if hasattr(item, "callspec") else None
     if scale is PLAIN:
         return version not in marker.args
-    return scale is SOAK or has_size or version in marker.args
+    return scale is SOAK or (not marker.kwargs.get("full") and (has_size or version in marker.args))
 
 
 def needs_database(item: pytest.Item) -> bool:

@@ -28,7 +28,8 @@ class Busy:
 
     live      anna's hold of seats 1 and 2.
     taken     ben's hold of seats 3 and 4, which lapsed; seat 4 is carl's now, with seat 5 (`taker`).
-    paid      an order for seats 10 and 11, of a hold that had 12 too.
+    paid      a free order for seats 10 and 11, of a hold that had 12 once.
+    money     an order for seats 33 and 34 at 2500 each, with a payment (`intent`) that was captured.
     released  a hold that was given back.
     expired   a hold that a cleanup retired.
     late      an order for seats 16 and 17, completed after its hold had been retired.
@@ -43,6 +44,8 @@ class Busy:
     released: Reserved
     expired: Reserved
     paid: UUID
+    money: UUID
+    intent: UUID
     late: UUID
 
 
@@ -66,8 +69,14 @@ async def busy(db: SeatDb) -> Busy:
     taker = await db.reserve(show, seats=[4, 5], holder="carl")
 
     buyer = await db.reserve(show, seats=[10, 11, 12], holder="dora")
+    assert (await db.change(buyer, remove=[12])).outcome == "OK"
     paid = await db.order(buyer, seats=[10, 11])
     assert (await db.complete(show, paid)).outcome == "OK"
+
+    money = await db.order(await db.reserve(show, seats=[33, 34], holder="hans"), price_minor=2500)
+    intent = await db.intent(show, money)
+    assert (await db.complete(show, money, intent)).status == "confirmed"
+    assert (await db.pay(show, money, intent)).status == "paid"
 
     released = await db.reserve(show, seats=[7], holder="finn")
     assert (await db.release(released)).outcome == "OK"
@@ -75,4 +84,4 @@ async def busy(db: SeatDb) -> Busy:
     assert (await db.block(show, seats=[20, 21])).outcome == "OK"
     assert (await db.unblock(show, seats=[21])).outcome == "OK"
     assert taker.outcome == released.outcome == "OK"
-    return Busy(show, live, taken, taker, released, expired, paid, late_order)
+    return Busy(show, live, taken, taker, released, expired, paid, money, intent, late_order)

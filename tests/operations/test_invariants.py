@@ -40,6 +40,8 @@ def names(busy: Busy) -> dict[str, Any]:
         "taker": busy.taker.reservation_id,
         "released": busy.released.reservation_id,
         "paid": busy.paid,
+        "money": busy.money,
+        "intent": busy.intent,
         "new": uuid4(),
     }
 
@@ -191,8 +193,13 @@ CORRUPTIONS = [
     ),
     Corruption(
         "an order is cancelled and its seats stay sold",
-        ("update rowlock.ticket_orders set status = 'cancelled', paid_at = null where order_id = %(paid)s",),
-        {"SOLD_WITHOUT_ORDER": 2},
+        (
+            (
+                "update rowlock.ticket_orders set status = 'cancelled', confirmed_at = null, paid_at = null "
+                "where order_id = %(paid)s"
+            ),
+        ),
+        {"SOLD_WITHOUT_ORDER": 2, "ORDER_WITHOUT_TICKET": 2},
     ),
     Corruption(
         "a ticket is void and its seat stays sold",
@@ -208,7 +215,7 @@ CORRUPTIONS = [
                 "values (%(show)s, %(paid)s, 35, 'adult', 0)"
             ),
         ),
-        {"ORDER_WITHOUT_SEAT": 1},
+        {"ORDER_WITHOUT_SEAT": 1, "ORDER_WITHOUT_TICKET": 1},
         lambda busy: {"seat_id": 35, "order_id": busy.paid},
     ),
     Corruption(
@@ -228,8 +235,88 @@ CORRUPTIONS = [
                 "values (%(show)s, %(new)s, %(new)s, 7)"
             ),
         ),
-        {"TICKET_WITHOUT_SEAT": 1},
+        {"TICKET_WITHOUT_SEAT": 1, "ORDER_WITHOUT_TICKET": 1},
         lambda busy: {"seat_id": 7},
+    ),
+    Corruption(
+        "an order costs less than its items",
+        ("update rowlock.ticket_orders set total_minor = total_minor - 1 where order_id = %(money)s",),
+        {"ORDER_TOTAL_WRONG": 1},
+        lambda busy: {"order_id": busy.money},
+    ),
+    Corruption(
+        "an order is in another currency than its show and its payment",
+        ("update rowlock.ticket_orders set currency = 'EUR' where order_id = %(money)s",),
+        {"CURRENCY_DIFFERS": 2},
+        lambda busy: {"order_id": busy.money},
+    ),
+    Corruption(
+        "a payment is in another currency than its order",
+        ("update rowlock.payment_intents set currency = 'EUR' where payment_intent_id = %(intent)s",),
+        {"CURRENCY_DIFFERS": 1},
+    ),
+    Corruption(
+        "the payment of a paid order failed",
+        ("update rowlock.payment_intents set status = 'failed' where payment_intent_id = %(intent)s",),
+        {"ORDER_WITHOUT_MONEY": 1},
+        lambda busy: {"order_id": busy.money},
+    ),
+    Corruption(
+        "money is captured for an order that was cancelled",
+        (
+            (
+                "insert into rowlock.ticket_orders (show_id, order_id, order_code, idempotency_key, reservation_id, "
+                "customer_name, customer_email, status, total_minor, currency) "
+                "values (%(show)s, %(new)s, 'x', 'x', %(released)s, 'Finn', 'finn@example.org', 'cancelled', 0, 'USD')"
+            ),
+            (
+                "insert into rowlock.payment_intents (show_id, payment_intent_id, order_id, provider, amount_minor, "
+                "currency, status) values (%(show)s, %(new)s, %(new)s, 'test', 700, 'USD', 'captured')"
+            ),
+        ),
+        {"MONEY_WITHOUT_ORDER": 1},
+    ),
+    Corruption(
+        "more is refunded than was captured",
+        (
+            (
+                "insert into rowlock.refunds (show_id, refund_id, order_id, payment_intent_id, idempotency_key, "
+                "amount_minor, reason) values (%(show)s, %(new)s, %(money)s, %(intent)s, 'x', 5001, 'x')"
+            ),
+        ),
+        {"REFUND_EXCEEDS_PAYMENT": 1},
+        lambda busy: {"order_id": busy.money},
+    ),
+    Corruption(
+        "a refund is of the payment of another order",
+        (
+            (
+                "insert into rowlock.refunds (show_id, refund_id, order_id, payment_intent_id, idempotency_key, "
+                "amount_minor, reason) values (%(show)s, %(new)s, %(paid)s, %(intent)s, 'x', 5, 'x')"
+            ),
+        ),
+        {"REFUND_EXCEEDS_PAYMENT": 1},
+    ),
+    Corruption(
+        "the ticket of a sold seat vanishes",
+        ("delete from rowlock.tickets where order_id = %(money)s and seat_id = 33",),
+        {"SOLD_WITHOUT_TICKET": 1, "ORDER_WITHOUT_TICKET": 1},
+        lambda busy: {"seat_id": 33},
+    ),
+    Corruption(
+        "a seat was refunded and stays sold",
+        (
+            (
+                "insert into rowlock.refunds (show_id, refund_id, order_id, payment_intent_id, idempotency_key, "
+                "amount_minor, reason) values (%(show)s, %(new)s, %(money)s, %(intent)s, 'x', 2500, 'x')"
+            ),
+            (
+                "insert into rowlock.refund_items (show_id, refund_id, order_id, seat_id, amount_minor) "
+                "values (%(show)s, %(new)s, %(money)s, 33, 2500)"
+            ),
+        ),
+        {"REFUNDED_SEAT_SOLD": 1},
+        lambda busy: {"seat_id": 33},
     ),
     Corruption(
         "a blocked seat is freed and the log does not say so",
@@ -365,7 +452,7 @@ async def test_shows_whose_first_events_are_in_an_archived_partition_are_no_viol
     await superuser.execute(
         "update rowlock.seat_reservations set created_at = created_at - interval '3 months' where status <> 'active'"
     )
-    await superuser.execute(f"delete from {LOG} where event = 'created' and seat_ids && '{{10,16,7,30}}'")
+    await superuser.execute(f"delete from {LOG} where event = 'created' and seat_ids && '{{10,16,7,30,33}}'")
 
     assert await find_violations(db.owner) == []
 

@@ -200,7 +200,7 @@ def events_of(functions: Iterable[str]) -> set[str]:
     """The events that functions write into the audit log."""
     text = "\n".join(functions)
     judged = re.findall(r"'OK' then '([a-z]+)' else '([a-z]+)' end", text)
-    plain = re.findall(r"(?:reservation_id|p_show_id), '([a-z]+)',", text)
+    plain = re.findall(r"(?:reservation_id(?:, (?:p_order_id|v_order))?|p_show_id), '([a-z]+)'[,)]", text)
     return {event for pair in judged for event in pair} | set(plain)
 
 
@@ -245,7 +245,10 @@ def wrong_functions(text: str, functions: Mapping[str, str]) -> Iterator[str]:
 
 def parameters(text: str) -> list[str]:
     """Parameters with types and defaults, and the columns that are returned, in order."""
-    declared = re.search(r"\w+\((.*?)\)\s*returns (?:table \((.*?)\n?\)|(setof \w+))", text, flags=re.DOTALL)
+    code = re.sub(r"--.*", "", text)
+    declared = re.search(
+        r"\w+\((.*?)\)\s*returns (?:table \((.*?)\n?\)|((?:setof )?\w+(?:\[\])?))", code, flags=re.DOTALL
+    )
     assert declared is not None, "a signature declares what it takes and returns"
     parts = ",".join(part for part in declared.groups() if part is not None).split(",")
     return [" ".join(part.split()) for part in parts]

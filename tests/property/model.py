@@ -60,7 +60,7 @@ class Order:
 
     hold: Hold
     seats: list[int]
-    paid: bool = False
+    status: str = "pending"
 
 
 class Model:
@@ -169,7 +169,7 @@ class Model:
             return Answer("INVALID_INPUT", hold.seats)
         if refusal := self.ended(hold):
             return refusal
-        if len(after) > MAX_SEATS:
+        if added and len(after) > MAX_SEATS:
             return Answer("TOO_MANY_SEATS", hold.seats)
         if any(seat > SEATS for seat in added):
             return Answer("SEATS_NOT_FOUND", hold.seats)
@@ -177,6 +177,8 @@ class Model:
             return Answer("SEATS_UNAVAILABLE", hold.seats, unavailable)
         self.free([seat for seat in hold.seats if seat not in after])
         self.claims |= dict.fromkeys(added, ("reserved", hold.number))
+        if after != hold.seats:
+            self.cancel_order(hold)
         hold.seats = after
         return Answer("OK", after)
 
@@ -188,7 +190,14 @@ class Model:
         hold.status = "released"
         own = self.own(hold)
         self.free(own)
+        self.cancel_order(hold)
         return Answer("OK", own)
+
+    def cancel_order(self, hold: Hold) -> None:
+        """An order contains exactly the seats of its hold, so it ends when they change."""
+        order = self.orders.get(hold.number)
+        if order is not None and order.status == "pending":
+            order.status = "cancelled"
 
     def cleanup(self) -> tuple[int, int]:
         """Returns (holds retired, seats set free)."""
@@ -208,14 +217,31 @@ class Model:
         return Answer("OK", blocked)
 
     def complete(self, order: Order) -> Answer:
-        if order.paid:
+        if order.status == "paid":
             return Answer("OK", order.seats)
         hold = order.hold
-        if unavailable := [seat for seat in order.seats if self.taken(seat, by_others_than=hold.number)]:
+        if order.status != "pending" or hold.status not in ("active", "expired") or order.seats != hold.seats:
+            return Answer("ORDER_NOT_PAYABLE", order.seats)
+        newer = [
+            other
+            for other in self.holds.values()
+            if other.status == "active" and other.holder == hold.holder and other.number != hold.number
+        ]
+        own = {hold.number, *(other.number for other in newer)}
+        unavailable = [
+            seat for seat in order.seats if self.taken(seat) and self.claims[seat][1] not in own - self.sold_to()
+        ]
+        if unavailable:
             return Answer("SEATS_UNAVAILABLE", order.seats, unavailable)
-        order.paid = True
+        order.status, hold.status = "paid", "completed"
         self.claims |= dict.fromkeys(order.seats, ("sold", hold.number))
-        self.free(self.own(hold))
-        if hold.status == "active":
-            hold.status, hold.seats = "completed", order.seats
+        for other in newer:
+            if set(other.seats) <= set(order.seats):
+                other.status = "released"
+            elif set(other.seats) & set(order.seats):
+                other.seats = [seat for seat in other.seats if seat not in order.seats]
         return Answer("OK", order.seats)
+
+    def sold_to(self) -> set[int]:
+        """The holds whose orders are paid: their claims are sold, and no completion takes them again."""
+        return {number for number, order in self.orders.items() if order.status == "paid"}

@@ -18,6 +18,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from rowlock.base.dsns import Dsns
+from rowlock.base.ids import mint_id
 
 Connection = psycopg.AsyncConnection
 
@@ -103,9 +104,60 @@ class Unblocked:
 class Completed:
     outcome: str
     order_id: UUID
+    status: str | None
     seat_ids: list[int]
     unavailable_seat_ids: list[int] | None
     ticket_ids: list[UUID]
+    server_time: datetime
+
+
+@dataclass(frozen=True)
+class Payment:
+    outcome: str
+    order_id: UUID
+    payment_intent_id: UUID | None
+    status: str | None
+    amount_minor: int | None
+    currency: str | None
+    server_time: datetime
+
+
+@dataclass(frozen=True)
+class Paid:
+    outcome: str
+    order_id: UUID
+    status: str | None
+    refund_id: UUID | None
+    server_time: datetime
+
+
+@dataclass(frozen=True)
+class Voided:
+    outcome: str
+    order_id: UUID
+    status: str | None
+    released_seat_ids: list[int]
+    server_time: datetime
+
+
+@dataclass(frozen=True)
+class Refunded:
+    outcome: str
+    order_id: UUID
+    status: str | None
+    refund_id: UUID
+    amount_minor: int
+    seat_ids: list[int]
+    server_time: datetime
+
+
+@dataclass(frozen=True)
+class ShowCancelled:
+    outcome: str
+    holds_released: int
+    orders_ended: int
+    holds_left: int
+    orders_left: int
     server_time: datetime
 
 
@@ -186,16 +238,16 @@ def fold_audit(rows: Iterable[AuditRow]) -> dict[int, tuple[str, UUID | None]]:
                 for seat in row.metadata["removed"]:
                     seats.pop(seat, None)
                 seats |= dict.fromkeys(row.seat_ids, ("reserved", row.reservation_id))
-            case "released" | "expired" | "unblocked":
+            case "refunded" if row.metadata["give_back"] == "house":
+                seats |= dict.fromkeys(row.seat_ids, ("blocked", None))
+            case "released" | "expired" | "unblocked" | "voided" | "refunded":
                 for seat in row.seat_ids:
                     seats.pop(seat, None)
             case "completed":
-                for seat in row.metadata["removed"]:
-                    seats.pop(seat, None)
                 seats |= dict.fromkeys(row.seat_ids, ("sold", row.order_id))
             case "blocked":
                 seats |= dict.fromkeys(row.seat_ids, ("blocked", None))
-            case "extended" | "failed":
+            case "extended" | "failed" | "cancelled":
                 pass
             case other:
                 raise AssertionError(f"The audit log has an event {other!r} that no function writes.")
@@ -358,9 +410,47 @@ class SeatDb:
             )
         )
 
-    async def complete(self, show: Show, order_id: UUID) -> Completed:
+    async def complete(self, show: Show, order_id: UUID, intent: UUID | None = None) -> Completed:
         return Completed(
-            **await self._call("select * from rowlock.complete_order_atomic(%s, %s)", show.show_id, order_id)
+            **await self._call(
+                "select * from rowlock.complete_order_atomic(%s, %s, %s)", show.show_id, order_id, intent
+            )
+        )
+
+    async def begin_payment(self, show: Show, order_id: UUID, intent: UUID) -> Payment:
+        return Payment(
+            **await self._call(
+                "select * from rowlock.begin_payment_atomic(%s, %s, %s, 'test')", show.show_id, order_id, intent
+            )
+        )
+
+    async def pay(self, show: Show, order_id: UUID, intent: UUID) -> Paid:
+        return Paid(
+            **await self._call("select * from rowlock.pay_order_atomic(%s, %s, %s)", show.show_id, order_id, intent)
+        )
+
+    async def void(self, show: Show, order_id: UUID) -> Voided:
+        return Voided(
+            **await self._call("select * from rowlock.void_order_atomic(%s, %s, 'declined')", show.show_id, order_id)
+        )
+
+    async def refund(self, show: Show, order_id: UUID, *, key: str = "refund", **wish: object) -> Refunded:
+        """Open a refund. `wish` are parameters without their p_: seat_ids, amount_minor, give_back, keep_fees."""
+        names = "".join(f", p_{name} => %s" for name in wish)
+        return Refunded(
+            **await self._call(
+                f"select * from rowlock.refund_order_atomic(%s, %s, %s, %s, p_reason => 'ill'{names})",
+                show.show_id,
+                order_id,
+                mint_id(show.show_id),
+                key,
+                *wish.values(),
+            )
+        )
+
+    async def cancel_show(self, show: Show, *, limit: int = 500) -> ShowCancelled:
+        return ShowCancelled(
+            **await self._call("select * from rowlock.cancel_show_atomic(%s, 'ill', %s)", show.show_id, limit)
         )
 
     async def cleanup(self, *, limit: int = 1000, run_by: str = "test") -> Cleaned:
@@ -409,32 +499,71 @@ class SeatDb:
             {"by": timedelta(minutes=minutes), "show": hold.show.show_id, "hold": hold.reservation_id},
         )
 
-    async def order(self, hold: Reserved, *, seats: Sequence[int] | None = None, status: str = "pending") -> UUID:
-        """An order for the seats of a hold (or for `seats`), as checkout would write it."""
-        order_id = uuid4()
+    async def order(
+        self,
+        hold: Reserved,
+        *,
+        seats: Sequence[int] | None = None,
+        status: str = "pending",
+        price_minor: int = 0,
+        fee_minor: int = 0,
+        **columns: object,
+    ) -> UUID:
+        """An order for the seats of a hold (or for `seats`), as checkout would write it; free without a price.
+
+        `columns` replace columns of the order, such as currency="EUR" or total_minor=1.
+        """
+        order_id = mint_id(hold.show.show_id)
+        ordered = list(hold.seat_ids or []) if seats is None else list(seats)
+        kept = {"total_minor": len(ordered) * price_minor + fee_minor, "currency": "USD"} | columns
         await self.owner.execute(
             """
             with o as (
                 insert into rowlock.ticket_orders
                     (show_id, order_id, order_code, idempotency_key, reservation_id, customer_name, customer_email,
-                     status, total_minor, currency)
+                     status, total_minor, currency, fee_minor)
                 values (
                     %(show)s, %(order)s, %(order)s::text, %(order)s::text, %(hold)s, 'Anna', 'anna@example.org',
-                    %(status)s, 0, 'USD'
+                    %(status)s, %(total)s, %(currency)s, %(fee)s
                 )
             )
             insert into rowlock.ticket_order_items (show_id, order_id, seat_id, price_type, amount_minor)
-            select %(show)s, %(order)s, s, 'adult', 0 from unnest(%(seats)s::int[]) as s
+            select %(show)s, %(order)s, s, 'adult', %(price)s from unnest(%(seats)s::int[]) as s
             """,
             {
                 "show": hold.show.show_id,
                 "order": order_id,
                 "hold": hold.reservation_id,
                 "status": status,
-                "seats": list(hold.seat_ids or []) if seats is None else list(seats),
+                "total": kept["total_minor"],
+                "currency": kept["currency"],
+                "fee": fee_minor,
+                "price": price_minor,
+                "seats": ordered,
             },
         )
         return order_id
+
+    async def intent(self, show: Show, order_id: UUID, *, status: str = "authorized", **columns: object) -> UUID:
+        """A payment intent for the order's total; `columns` replace amount_minor or currency."""
+        intent = mint_id(show.show_id)
+        await self.owner.execute(
+            """
+            insert into rowlock.payment_intents
+                (show_id, payment_intent_id, order_id, provider, amount_minor, currency, status)
+            select show_id, %s, order_id, 'test', coalesce(%s, total_minor), coalesce(%s, currency), %s
+            from rowlock.ticket_orders where show_id = %s and order_id = %s
+            """,
+            [intent, columns.get("amount_minor"), columns.get("currency"), status, show.show_id, order_id],
+        )
+        return intent
+
+    async def set_intent(self, show: Show, intent: UUID, status: str) -> None:
+        """What the provider told of an intent."""
+        await self.owner.execute(
+            "update rowlock.payment_intents set status = %s where show_id = %s and payment_intent_id = %s",
+            [status, show.show_id, intent],
+        )
 
     # What tests look at, as the owner.
 
@@ -578,7 +707,7 @@ violations as (
         select from valid_tickets as t
         join rowlock.ticket_orders as o using (show_id, order_id)
         where t.show_id = c.show_id and t.order_id = c.order_id and t.seat_id = c.seat_id
-            and o.status = 'paid'
+            and o.status in ('confirmed', 'paid', 'partially_refunded')
     )
     union all
     select t.show_id, 'there is a ticket for seat ' || t.seat_id || ', which is not sold'

@@ -25,3 +25,5 @@ class Outcome(StrEnum):
     RESERVATION_NOT_ACTIVE = "RESERVATION_NOT_ACTIVE"
     RESERVATION_EXPIRED = "RESERVATION_EXPIRED"
     MAX_EXTENSIONS_REACHED = "MAX_EXTENSIONS_REACHED"
+    # The hold's order is with a payment provider, so its seats stay as they are.
+    ORDER_BEING_PAID = "ORDER_BEING_PAID"

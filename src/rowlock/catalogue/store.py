@@ -5,7 +5,7 @@ The service decides which prices a show needs and what is not for sale.
 
 from dataclasses import asdict
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from psycopg.rows import class_row, dict_row
 from psycopg.types.json import Jsonb
@@ -118,7 +118,8 @@ async def find_organizations(connection: Connection, name: str | None = None) ->
 async def add_organization(connection: Connection, name: str, slug: str) -> Organization | None:
     """A new organization, or None when the slug belongs to another one."""
     async with connection.cursor(row_factory=class_row(Organization)) as cursor:
-        await cursor.execute(query("catalogue.add_organization"), {"name": name, "slug": slug})
+        given = {"organization_id": uuid4(), "name": name, "slug": slug}
+        await cursor.execute(query("catalogue.add_organization"), given)
         return await cursor.fetchone()
 
 
@@ -131,7 +132,7 @@ async def find_venue(connection: Connection, organization_id: UUID, name: str) -
 
 async def ensure_venue(connection: Connection, organization_id: UUID, name: str, time_zone: str) -> Venue:
     """The venue of that name; `time_zone` is used only when it is created."""
-    given = {"organization_id": organization_id, "name": name, "time_zone": time_zone}
+    given = {"venue_id": uuid4(), "organization_id": organization_id, "name": name, "time_zone": time_zone}
     async with connection.cursor(row_factory=class_row(Venue)) as cursor:
         await cursor.execute(query("catalogue.add_venue"), given)
         new_venue = await cursor.fetchone()
@@ -155,6 +156,7 @@ async def publish_plan(
         await cursor.execute(
             query("catalogue.add_plan"),
             {
+                "plan_id": uuid4(),
                 "venue_id": venue_id,
                 "name": plan.name,
                 "source_format": source_format,
@@ -238,6 +240,7 @@ async def add_show(connection: Connection, show: NewShow, slug: str) -> UUID | N
     cursor = await connection.execute(
         query("catalogue.add_show"),
         {
+            "show_id": uuid4(),
             "plan_id": show.plan_id,
             "slug": slug,
             "title": show.title,

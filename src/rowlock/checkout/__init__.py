@@ -1,1 +1,1 @@
-"""Checkout: orders, payments and refunds. The tables and `complete_order_atomic` exist; there are no endpoints yet."""
+"""Checkout: orders, payments and refunds. Tables and SQL functions exist; there are no endpoints yet."""

@@ -14,6 +14,7 @@ async def sell_holds(connection: Connection, show_id: UUID, reservation_ids: Seq
     """
     given = {"show_id": show_id, "reservation_ids": list(reservation_ids)}
     await connection.execute(query("checkout.add_orders"), given)
+    await connection.execute(query("checkout.add_payments"), {"show_id": show_id})
     cursor = await connection.execute(query("checkout.complete_orders"), {"show_id": show_id})
     row = await cursor.fetchone()
     assert row is not None, "an aggregate returns one row"

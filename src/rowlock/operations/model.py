@@ -14,10 +14,14 @@ LISTED_PER_INVARIANT = 100
 
 @dataclass(frozen=True, slots=True)
 class Invariant:
-    """A stable code, and the sentence that must be true. The query has the code as its name, in lower case."""
+    """A stable code, and the sentence that must be true.
+
+    Its query is named as the code, in lower case, in sql/queries/`file`.sql.
+    """
 
     code: str
     sentence: str
+    file: str = "invariants"
 
 
 INVARIANTS: tuple[Invariant, ...] = (
@@ -33,10 +37,35 @@ INVARIANTS: tuple[Invariant, ...] = (
     Invariant("HOLDER_HOLDS_TWICE", "A holder must not have two active reservations in one show."),
     Invariant("LIMIT_EXCEEDED", "Active reservations must keep the limits of their show: seats, extensions, time."),
     Invariant("BLOCKED_WITHOUT_REASON", "Every blocked seat must have a reason."),
-    Invariant("SOLD_WITHOUT_ORDER", "Every sold seat must have a paid order that contains it."),
+    Invariant("SOLD_WITHOUT_ORDER", "Every sold seat must have a confirmed or paid order that contains it."),
     Invariant("SOLD_WITHOUT_TICKET", "Every sold seat must have exactly one live ticket."),
-    Invariant("ORDER_WITHOUT_SEAT", "Every seat of a paid order must be sold to it."),
+    Invariant(
+        "ORDER_WITHOUT_SEAT", "Every seat of a confirmed or paid order must be sold to it, unless it was refunded."
+    ),
     Invariant("TICKET_WITHOUT_SEAT", "The seat of every live ticket must be sold to the ticket's order."),
+    Invariant(
+        "ORDER_TOTAL_WRONG", "The total of an order must be the sum of its items and its fee.", "money_invariants"
+    ),
+    Invariant("CURRENCY_DIFFERS", "Orders and payments must be in the currency of their show.", "money_invariants"),
+    Invariant(
+        "ORDER_WITHOUT_MONEY",
+        "A confirmed order must have a payment that can be captured, and a paid one money that was.",
+        "money_invariants",
+    ),
+    Invariant(
+        "MONEY_WITHOUT_ORDER",
+        "Money that was captured for an order that has ended must be refunded, or its refund be open.",
+        "money_invariants",
+    ),
+    Invariant(
+        "REFUND_EXCEEDS_PAYMENT", "The refunds of a payment must not exceed what was captured.", "money_invariants"
+    ),
+    Invariant(
+        "ORDER_WITHOUT_TICKET", "Every seat of an order that was confirmed must have one ticket.", "money_invariants"
+    ),
+    Invariant(
+        "REFUNDED_SEAT_SOLD", "A seat that a refund gave back must not be sold to its order.", "money_invariants"
+    ),
     Invariant("AUDIT_LOG_DISAGREES", "The audit log, read from its beginning, must result in the current claims."),
     Invariant(
         "RESERVATION_EVENT_MISSING",

@@ -61,7 +61,7 @@ async def find_violations(connection: Connection) -> list[Violation]:
 
 async def _run(connection: Connection, invariant: Invariant) -> InvariantResult:
     statement = sql.SQL(_LISTED).format(
-        sql.SQL("\n" + query(f"invariants.{invariant.code.lower()}") + "\n"), sql.Literal(LISTED_PER_INVARIANT)
+        sql.SQL("\n" + query(f"{invariant.file}.{invariant.code.lower()}") + "\n"), sql.Literal(LISTED_PER_INVARIANT)
     )
     async with connection.cursor(row_factory=class_row(_Row)) as cursor:
         await cursor.execute(statement)

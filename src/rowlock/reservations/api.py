@@ -83,7 +83,7 @@ class ReservationEndpoints:
         release_facts: dict[str, Any] = {
             "takes": Annotated[ReleaseBody, ONE_NAME],
             "gives": Released,
-            "problems": _TOKEN_PROBLEMS,
+            "problems": (*_TOKEN_PROBLEMS, Outcome.ORDER_BEING_PAID),
         }
         return [
             Endpoint(
@@ -142,6 +142,7 @@ class ReservationEndpoints:
                 gives=Reservation,
                 problems=(
                     *_TOKEN_PROBLEMS,
+                    Outcome.ORDER_BEING_PAID,
                     Outcome.TOO_MANY_SEATS,
                     Outcome.SHOW_NOT_ON_SALE,
                     Outcome.SEATS_NOT_FOUND,

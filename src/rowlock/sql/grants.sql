@@ -21,12 +21,22 @@ begin
             rowlock.reservation_cleanup_job_status, rowlock.seat_change_feed, rowlock.lapsed_reservations
             to rowlock_app;
         grant execute on all functions in schema rowlock to rowlock_app;
+        -- Parts of other functions, which check and lock before they call these.
+        revoke execute on function
+            rowlock.cancel_pending_order, rowlock.end_order_of_cancelled_show, rowlock.free_seats_of_orders,
+            rowlock.lock_pending_order
+            from rowlock_app;
     end if;
     if to_regrole('rowlock_v1') is not null then
         grant usage on schema rowlock to rowlock_v1;
         grant select on rowlock.shows, rowlock.show_prices, rowlock.seats to rowlock_v1;
         grant select, insert, update, delete on rowlock.show_seats, rowlock.seat_reservations to rowlock_v1;
         grant insert on rowlock.seat_reservation_audit_log to rowlock_v1;
+        -- A released hold cancels its pending order, and may not be released while that is being paid.
+        grant select (show_id, order_id, reservation_id, status) on rowlock.ticket_orders to rowlock_v1;
+        grant select (show_id, order_id, status) on rowlock.payment_intents to rowlock_v1;
+        grant update (status) on rowlock.ticket_orders to rowlock_v1;
+        grant update (status, updated_at) on rowlock.payment_intents to rowlock_v1;
     end if;
 end
 $$;

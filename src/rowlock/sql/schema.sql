@@ -1,5 +1,16 @@
 -- The schema that all migrations, functions, views and grants make together. Written by `make schema`: do not edit.
 
+create table order_idempotency_keys (
+    show_id uuid not null,
+    idempotency_key text not null,
+    order_id uuid not null,
+    wish_hash bytea not null,
+    created_at timestamp with time zone not null default clock_timestamp(),
+    constraint order_idempotency_keys_pkey PRIMARY KEY (show_id, idempotency_key),
+    constraint order_idempotency_keys_order FOREIGN KEY (show_id, order_id) REFERENCES ticket_orders(show_id, order_id)
+);
+comment on table order_idempotency_keys is 'Every key that an order was asked for with; the first one stands in the order, too. wish_hash: SHA-256 of what was asked for, so that a key used for another wish is refused.';
+
 create table organizations (
     organization_id uuid not null default gen_random_uuid(),
     name text not null,
@@ -39,30 +50,54 @@ create table payment_intents (
     constraint payment_intents_order FOREIGN KEY (show_id, order_id) REFERENCES ticket_orders(show_id, order_id),
     constraint chk_payment_amount_not_negative CHECK ((amount_minor >= 0)),
     constraint chk_payment_currency CHECK ((currency ~ '^[A-Z]{3}$'::text)),
-    constraint chk_payment_intent_status CHECK ((status = ANY (ARRAY['requires_payment'::text, 'authorized'::text, 'captured'::text, 'cancelled'::text, 'failed'::text])))
+    constraint chk_payment_intent_status CHECK ((status = ANY (ARRAY['requires_payment'::text, 'sent'::text, 'in_doubt'::text, 'authorized'::text, 'captured'::text, 'cancelled'::text, 'failed'::text])))
 );
-CREATE UNIQUE INDEX idx_one_live_payment_intent_per_order ON rowlock.payment_intents USING btree (show_id, order_id) WHERE (status = ANY (ARRAY['requires_payment'::text, 'authorized'::text, 'captured'::text]));
+CREATE UNIQUE INDEX idx_one_live_payment_intent_per_order ON rowlock.payment_intents USING btree (show_id, order_id) WHERE (status = ANY (ARRAY['requires_payment'::text, 'sent'::text, 'in_doubt'::text, 'authorized'::text]));
+CREATE UNIQUE INDEX idx_payment_intents_provider_reference ON rowlock.payment_intents USING btree (provider, provider_reference) WHERE (provider_reference IS NOT NULL);
 CREATE INDEX payment_intents_order ON rowlock.payment_intents USING btree (show_id, order_id);
 comment on table payment_intents is 'Attempts to pay an order. Seats are sold between authorized and captured, so nobody pays for a seat that is gone.';
+
+create table refund_items (
+    show_id uuid not null,
+    refund_id uuid not null,
+    order_id uuid not null,
+    seat_id integer not null,
+    amount_minor bigint not null,
+    constraint refund_items_pkey PRIMARY KEY (show_id, refund_id, seat_id),
+    constraint refund_items_seat_once UNIQUE (show_id, order_id, seat_id),
+    constraint refund_items_item FOREIGN KEY (show_id, order_id, seat_id) REFERENCES ticket_order_items(show_id, order_id, seat_id),
+    constraint refund_items_refund FOREIGN KEY (show_id, refund_id) REFERENCES refunds(show_id, refund_id),
+    constraint chk_refund_item_not_negative CHECK ((amount_minor >= 0))
+);
+comment on table refund_items is 'A seat that a refund gives back, and its part of the money. A seat of an order is given back once.';
 
 create table refunds (
     show_id uuid not null,
     refund_id uuid not null,
-    payment_intent_id uuid not null,
+    payment_intent_id uuid,
     idempotency_key text not null,
     provider_reference text,
     amount_minor bigint not null,
     reason text not null,
     status text not null default 'pending'::text,
     created_at timestamp with time zone not null default clock_timestamp(),
+    order_id uuid,
+    give_back text not null default 'nothing'::text,
+    wish_hash bytea,
+    updated_at timestamp with time zone not null default clock_timestamp(),
     constraint refunds_pkey PRIMARY KEY (show_id, refund_id),
     constraint refunds_idempotency_key_unique UNIQUE (show_id, idempotency_key),
+    constraint refunds_order FOREIGN KEY (show_id, order_id) REFERENCES ticket_orders(show_id, order_id),
     constraint refunds_payment_intent FOREIGN KEY (show_id, payment_intent_id) REFERENCES payment_intents(show_id, payment_intent_id),
-    constraint chk_refund_amount_positive CHECK ((amount_minor > 0)),
-    constraint chk_refund_status CHECK ((status = ANY (ARRAY['pending'::text, 'succeeded'::text, 'failed'::text])))
+    constraint chk_refund_amount CHECK (((amount_minor >= 0) AND ((amount_minor > 0) = (payment_intent_id IS NOT NULL)))),
+    constraint chk_refund_give_back CHECK ((give_back = ANY (ARRAY['nothing'::text, 'on_sale'::text, 'house'::text]))),
+    constraint chk_refund_has_order CHECK ((order_id IS NOT NULL)),
+    constraint chk_refund_status CHECK ((status = ANY (ARRAY['pending'::text, 'in_doubt'::text, 'succeeded'::text, 'failed'::text])))
 );
+CREATE INDEX refunds_order ON rowlock.refunds USING btree (show_id, order_id);
 CREATE INDEX refunds_payment_intent ON rowlock.refunds USING btree (show_id, payment_intent_id);
 comment on table refunds is 'Money given back, in minor units of the payment''s currency. Each has its own idempotency key.';
+comment on column refunds.give_back is 'What became of the seats: on_sale (free again), house (blocked), nothing (a refund of money alone).';
 
 create table reservation_cleanup_runs (
     run_id bigint not null generated always as identity,
@@ -146,6 +181,7 @@ create table seat_reservations (
     expires_at timestamp with time zone not null,
     extension_count integer not null default 0,
     ended_at timestamp with time zone,
+    price_version integer not null default 1,
     constraint seat_reservations_pkey PRIMARY KEY (show_id, reservation_id),
     constraint chk_extension_count_not_negative CHECK ((extension_count >= 0)),
     constraint chk_reservation_ended CHECK (((status = 'active'::text) = (ended_at IS NULL))),
@@ -155,6 +191,7 @@ create table seat_reservations (
 CREATE INDEX idx_active_reservations_by_expiry ON rowlock.seat_reservations USING btree (expires_at) WHERE (ended_at IS NULL);
 CREATE UNIQUE INDEX idx_one_active_reservation_per_holder ON rowlock.seat_reservations USING btree (show_id, reserved_by) WHERE (status = 'active'::text);
 comment on table seat_reservations is 'Holds. At most one active reservation per show and holder. token_hash is the SHA-256 of the secret part of the token.';
+comment on column seat_reservations.price_version is 'The prices that the holder was shown, and pays.';
 grant delete, insert, select, update on seat_reservations to rowlock_v1;
 
 create table seating_plans (
@@ -206,7 +243,8 @@ create table show_prices (
     category integer not null,
     price_type text not null default 'adult'::text,
     amount_minor bigint not null,
-    constraint show_prices_pkey PRIMARY KEY (show_id, category, price_type),
+    price_version integer not null default 1,
+    constraint show_prices_pkey PRIMARY KEY (show_id, price_version, category, price_type),
     constraint show_prices_show_id_fkey FOREIGN KEY (show_id) REFERENCES shows(show_id),
     constraint chk_price_not_negative CHECK ((amount_minor >= 0))
 );
@@ -250,8 +288,11 @@ create table shows (
     max_extensions integer not null default 3,
     max_hold_seconds integer not null default 1500,
     created_at timestamp with time zone not null default clock_timestamp(),
+    organization_id uuid,
+    price_version integer not null default 1,
     constraint shows_pkey PRIMARY KEY (show_id),
     constraint shows_slug_unique UNIQUE (slug),
+    constraint shows_organization FOREIGN KEY (organization_id) REFERENCES organizations(organization_id),
     constraint shows_plan_id_fkey FOREIGN KEY (plan_id) REFERENCES seating_plans(plan_id),
     constraint chk_show_currency CHECK ((currency ~ '^[A-Z]{3}$'::text)),
     constraint chk_show_limits CHECK (((seats_total >= 1) AND ((max_seats_per_reservation >= 1) AND (max_seats_per_reservation <= 1000)) AND ((hold_seconds >= 1) AND (hold_seconds <= 86400)) AND ((extension_seconds >= 0) AND (extension_seconds <= 86400)) AND ((max_extensions >= 0) AND (max_extensions <= 100)) AND ((max_hold_seconds >= hold_seconds) AND (max_hold_seconds <= 172800)))),
@@ -265,6 +306,8 @@ comment on table shows is 'One performance in one plan version. A show keeps its
 comment on column shows.show_key is 'The last 32 bits of show_id. Reservation ids made by Rowlock carry it, so that an id alone leads to its show.';
 comment on column shows.seats_total is 'Copied from the plan: seat ids 1 to seats_total exist.';
 comment on column shows.max_hold_seconds is 'A hold never lives longer than this, extensions included.';
+comment on column shows.organization_id is 'Who sells: the organization of the venue when the show was made.';
+comment on column shows.price_version is 'The version of show_prices that new holds are made under.';
 grant select on shows to rowlock_app;
 grant select on shows to rowlock_v1;
 
@@ -293,16 +336,24 @@ create table ticket_orders (
     currency text not null,
     created_at timestamp with time zone not null default clock_timestamp(),
     paid_at timestamp with time zone,
+    fee_minor bigint not null default 0,
+    expires_at timestamp with time zone,
+    confirmed_at timestamp with time zone,
     constraint ticket_orders_pkey PRIMARY KEY (show_id, order_id),
     constraint ticket_orders_code_unique UNIQUE (show_id, order_code),
     constraint ticket_orders_idempotency_key_unique UNIQUE (show_id, idempotency_key),
-    constraint ticket_orders_reservation_unique UNIQUE (show_id, reservation_id),
+    constraint chk_order_confirmed_at CHECK (((status = ANY (ARRAY['confirmed'::text, 'paid'::text, 'partially_refunded'::text, 'refunded'::text, 'voided'::text])) = (confirmed_at IS NOT NULL))),
     constraint chk_order_currency CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    constraint chk_order_fee_within_total CHECK (((fee_minor >= 0) AND (fee_minor <= total_minor))),
     constraint chk_order_paid_at CHECK (((status = ANY (ARRAY['paid'::text, 'partially_refunded'::text, 'refunded'::text])) = (paid_at IS NOT NULL))),
-    constraint chk_order_status CHECK ((status = ANY (ARRAY['pending'::text, 'paid'::text, 'partially_refunded'::text, 'refunded'::text, 'expired'::text, 'cancelled'::text]))),
+    constraint chk_order_status CHECK ((status = ANY (ARRAY['pending'::text, 'confirmed'::text, 'paid'::text, 'partially_refunded'::text, 'refunded'::text, 'voided'::text, 'expired'::text, 'cancelled'::text]))),
     constraint chk_order_total_not_negative CHECK ((total_minor >= 0))
 );
+CREATE UNIQUE INDEX idx_one_live_order_per_reservation ON rowlock.ticket_orders USING btree (show_id, reservation_id) WHERE (status <> ALL (ARRAY['voided'::text, 'expired'::text, 'cancelled'::text]));
 comment on table ticket_orders is 'What somebody buys for one reservation. total_minor is in minor units of currency; prices are fixed when it is made.';
+comment on column ticket_orders.fee_minor is 'The fee per order. total_minor is the sum of the items and this fee.';
+comment on column ticket_orders.expires_at is 'Until when a pending order may be paid.';
+comment on column ticket_orders.confirmed_at is 'When its seats became sold and its tickets were issued.';
 
 create table tickets (
     show_id uuid not null,
@@ -342,9 +393,11 @@ create table webhook_events (
     processed_at timestamp with time zone,
     payload jsonb not null,
     error text,
+    show_id uuid,
     constraint webhook_events_pkey PRIMARY KEY (provider, event_id)
 );
 comment on table webhook_events is 'The inbox: a provider is answered 2xx only after its event is committed here.';
+comment on column webhook_events.show_id is 'The show that the event is about, once that is known.';
 
 -- view lapsed_reservations:
 --     reservations integer
@@ -378,6 +431,7 @@ grant select on reservation_cleanup_job_status to rowlock_app;
 --     extensions_remaining integer
 --     plan_id uuid
 --     currency text
+--     price_version integer
 --     server_time timestamp with time zone
 comment on view reservation_details is 'A hold with its deadline; status is expired from the deadline on.';
 grant select on reservation_details to rowlock_app;
@@ -431,6 +485,15 @@ comment on view seating_plan_checksums is 'SHA-256 of each plan version as it is
 comment on view show_listing is 'What a buyer may know about a show. status: announced (sales open later), on_sale, paused, closed, cancelled, draft.';
 grant select on show_listing to rowlock_app;
 
+create function begin_payment_atomic(p_show_id uuid, p_order_id uuid, p_payment_intent_id uuid, p_provider text)
+    returns TABLE(outcome text, order_id uuid, payment_intent_id uuid, status text, amount_minor bigint, currency text, server_time timestamp with time zone)
+    language plpgsql security definer
+    set plan_cache_mode=force_generic_plan
+    set search_path=rowlock, pg_temp
+    as 'see functions/begin_payment_atomic.sql';
+comment on function begin_payment_atomic is 'Record that an order is about to be paid, before the provider is asked. Repeatable.';
+grant execute on function begin_payment_atomic to rowlock_app;
+
 create function block_seats_atomic(p_show_id uuid, p_seat_ids integer[], p_reason text, p_session_id text DEFAULT NULL::text, p_ip_address inet DEFAULT NULL::inet, p_user_agent text DEFAULT NULL::text)
     returns TABLE(outcome text, seat_ids integer[], unavailable_seat_ids integer[], server_time timestamp with time zone)
     language plpgsql security definer
@@ -441,6 +504,25 @@ create function block_seats_atomic(p_show_id uuid, p_seat_ids integer[], p_reaso
     as 'see functions/block_seats_atomic.sql';
 comment on function block_seats_atomic is 'Keep seats from being sold, all or nothing, with a reason. Never replaces a live hold or a sale.';
 grant execute on function block_seats_atomic to rowlock_app;
+
+create function cancel_pending_order(p_show_id uuid, p_reservation_id uuid)
+    returns void
+    language plpgsql security definer
+    set enable_seqscan=off
+    set plan_cache_mode=force_generic_plan
+    set search_path=rowlock, pg_temp
+    as 'see functions/cancel_pending_order.sql';
+comment on function cancel_pending_order is 'Cancel the pending order of a hold that changed; a part of the functions that change holds.';
+
+create function cancel_show_atomic(p_show_id uuid, p_reason text, p_limit integer DEFAULT 500, p_session_id text DEFAULT NULL::text, p_ip_address inet DEFAULT NULL::inet)
+    returns TABLE(outcome text, holds_released integer, orders_ended integer, holds_left integer, orders_left integer, server_time timestamp with time zone)
+    language plpgsql security definer
+    set enable_seqscan=off
+    set plan_cache_mode=force_generic_plan
+    set search_path=rowlock, pg_temp
+    as 'see functions/cancel_show_atomic.sql';
+comment on function cancel_show_atomic is 'Cancel a show, end its holds and orders, and open a refund for each paid order. Repeat until none is left.';
+grant execute on function cancel_show_atomic to rowlock_app;
 
 create function change_seats_atomic(p_show_id uuid, p_reservation_id uuid, p_add integer[], p_remove integer[], p_token_hash bytea DEFAULT NULL::bytea, p_reserved_by text DEFAULT NULL::text, p_session_id text DEFAULT NULL::text, p_ip_address inet DEFAULT NULL::inet, p_user_agent text DEFAULT NULL::text)
     returns TABLE(outcome text, reservation_id uuid, seat_ids integer[], unavailable_seat_ids integer[], expires_at timestamp with time zone, extension_count integer, extensions_remaining integer, server_time timestamp with time zone)
@@ -467,16 +549,23 @@ create function cleanup_expired_seat_reservations(p_limit integer DEFAULT 1000, 
 comment on function cleanup_expired_seat_reservations is 'Retire holds that have run out and record the run. Safe from many callers at once; optional for correctness.';
 grant execute on function cleanup_expired_seat_reservations to rowlock_app;
 
-create function complete_order_atomic(p_show_id uuid, p_order_id uuid, p_session_id text DEFAULT NULL::text, p_ip_address inet DEFAULT NULL::inet, p_user_agent text DEFAULT NULL::text)
-    returns TABLE(outcome text, order_id uuid, seat_ids integer[], unavailable_seat_ids integer[], ticket_ids uuid[], server_time timestamp with time zone)
+create function complete_order_atomic(p_show_id uuid, p_order_id uuid, p_payment_intent_id uuid DEFAULT NULL::uuid, p_session_id text DEFAULT NULL::text, p_ip_address inet DEFAULT NULL::inet, p_user_agent text DEFAULT NULL::text)
+    returns TABLE(outcome text, order_id uuid, status text, seat_ids integer[], unavailable_seat_ids integer[], ticket_ids uuid[], server_time timestamp with time zone)
     language plpgsql security definer
     set enable_seqscan=off
     set jit=off
     set plan_cache_mode=force_generic_plan
     set search_path=rowlock, pg_temp
     as 'see functions/complete_order_atomic.sql';
-comment on function complete_order_atomic is 'Turn the seats of a pending order into sold seats with tickets, all or nothing. Repeatable.';
+comment on function complete_order_atomic is 'Turn the seats of an order with an authorized payment into sold seats with tickets, all or nothing. Repeatable.';
 grant execute on function complete_order_atomic to rowlock_app;
+
+create function end_order_of_cancelled_show(p_show_id uuid, p_order_id uuid, p_reason text, p_session_id text, p_ip_address inet)
+    returns text
+    language plpgsql security definer
+    set search_path=rowlock, pg_temp
+    as 'see functions/end_order_of_cancelled_show.sql';
+comment on function end_order_of_cancelled_show is 'Refund, void or cancel one order of a cancelled show; a part of cancel_show_atomic.';
 
 create function ensure_audit_log_partitions(p_months_ahead integer DEFAULT 2)
     returns SETOF text
@@ -497,6 +586,15 @@ create function extend_reservation_atomic(p_show_id uuid, p_reservation_id uuid,
 comment on function extend_reservation_atomic is 'Extend a live hold and its claims, for its owner, at most max_extensions times and never once it has expired.';
 grant execute on function extend_reservation_atomic to rowlock_app;
 
+create function free_seats_of_orders(p_show_id uuid, p_order_ids uuid[], p_seat_ids integer[], p_house_reason text)
+    returns integer[]
+    language plpgsql security definer
+    set enable_seqscan=off
+    set plan_cache_mode=force_generic_plan
+    set search_path=rowlock, pg_temp
+    as 'see functions/free_seats_of_orders.sql';
+comment on function free_seats_of_orders is 'Void the tickets of sold seats and free or block the seats; a part of the functions that end orders.';
+
 create function get_reservation_statistics(p_show_id uuid DEFAULT NULL::uuid, p_hours integer DEFAULT 24)
     returns TABLE(total_created bigint, total_completed bigint, total_expired bigint, total_released bigint, total_failed bigint, avg_hold_time_seconds numeric, expiration_rate numeric)
     language plpgsql stable security definer
@@ -504,6 +602,42 @@ create function get_reservation_statistics(p_show_id uuid DEFAULT NULL::uuid, p_
     as 'see functions/get_reservation_statistics.sql';
 comment on function get_reservation_statistics is 'Counts of reservations created, completed, expired, released and refused, mean hold time and share expired.';
 grant execute on function get_reservation_statistics to rowlock_app;
+
+create function lock_pending_order(p_show_id uuid, p_reservation_id uuid)
+    returns boolean
+    language plpgsql security definer
+    set enable_seqscan=off
+    set plan_cache_mode=force_generic_plan
+    set search_path=rowlock, pg_temp
+    as 'see functions/lock_pending_order.sql';
+comment on function lock_pending_order is 'Lock the pending order of a hold and tell whether it is being paid; a part of the functions that change holds.';
+
+create function mint_id(p_show_id uuid)
+    returns uuid
+    language plpgsql security definer
+    set search_path=rowlock, pg_temp
+    as 'see functions/mint_id.sql';
+comment on function mint_id is 'A new id of something in a show, which carries the show''s key.';
+grant execute on function mint_id to rowlock_app;
+
+create function pay_order_atomic(p_show_id uuid, p_order_id uuid, p_payment_intent_id uuid)
+    returns TABLE(outcome text, order_id uuid, status text, refund_id uuid, server_time timestamp with time zone)
+    language plpgsql security definer
+    set plan_cache_mode=force_generic_plan
+    set search_path=rowlock, pg_temp
+    as 'see functions/pay_order_atomic.sql';
+comment on function pay_order_atomic is 'Record that the money of an order is captured: it is paid, or a refund is opened when it has ended. Repeatable.';
+grant execute on function pay_order_atomic to rowlock_app;
+
+create function refund_order_atomic(p_show_id uuid, p_order_id uuid, p_refund_id uuid, p_idempotency_key text, p_seat_ids integer[] DEFAULT NULL::integer[], p_amount_minor bigint DEFAULT NULL::bigint, p_give_back text DEFAULT 'on_sale'::text, p_keep_fees boolean DEFAULT false, p_reason text DEFAULT ''::text, p_session_id text DEFAULT NULL::text, p_ip_address inet DEFAULT NULL::inet)
+    returns TABLE(outcome text, order_id uuid, status text, refund_id uuid, amount_minor bigint, seat_ids integer[], server_time timestamp with time zone)
+    language plpgsql security definer
+    set enable_seqscan=off
+    set plan_cache_mode=force_generic_plan
+    set search_path=rowlock, pg_temp
+    as 'see functions/refund_order_atomic.sql';
+comment on function refund_order_atomic is 'Open a refund of a paid order, of seats or of an amount, and give the seats back. Repeatable by its key.';
+grant execute on function refund_order_atomic to rowlock_app;
 
 create function release_seats_atomic(p_show_id uuid, p_reservation_id uuid, p_token_hash bytea DEFAULT NULL::bytea, p_reserved_by text DEFAULT NULL::text, p_session_id text DEFAULT NULL::text, p_ip_address inet DEFAULT NULL::inet, p_user_agent text DEFAULT NULL::text)
     returns TABLE(outcome text, reservation_id uuid, released_seat_ids integer[], server_time timestamp with time zone)
@@ -563,3 +697,13 @@ create function unblock_seats_atomic(p_show_id uuid, p_seat_ids integer[], p_ses
     as 'see functions/unblock_seats_atomic.sql';
 comment on function unblock_seats_atomic is 'Put blocked seats back on sale. Repeatable.';
 grant execute on function unblock_seats_atomic to rowlock_app;
+
+create function void_order_atomic(p_show_id uuid, p_order_id uuid, p_reason text DEFAULT NULL::text, p_session_id text DEFAULT NULL::text, p_ip_address inet DEFAULT NULL::inet)
+    returns TABLE(outcome text, order_id uuid, status text, released_seat_ids integer[], server_time timestamp with time zone)
+    language plpgsql security definer
+    set enable_seqscan=off
+    set plan_cache_mode=force_generic_plan
+    set search_path=rowlock, pg_temp
+    as 'see functions/void_order_atomic.sql';
+comment on function void_order_atomic is 'Take back a confirmed order whose money could not be captured; its seats are free again. Repeatable.';
+grant execute on function void_order_atomic to rowlock_app;

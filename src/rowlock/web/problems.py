@@ -87,6 +87,13 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
             "No extension left",
             "This reservation cannot be extended any further. Pay or release it before it expires.",
         ),
+        ProblemType(
+            Outcome.ORDER_BEING_PAID,
+            409,
+            "Order being paid",
+            "These seats are being paid for, so they can be neither changed nor given back now. Finish or cancel the "
+            "payment first.",
+        ),
         ProblemType("UNAUTHORIZED", 401, "Not authorized", "Send the admin key in the X-API-Key header."),
         ProblemType("NOT_FOUND", 404, "Not found", "There is nothing at this address. /docs lists what there is."),
         ProblemType("METHOD_NOT_ALLOWED", 405, "Method not allowed", "The Allow header lists the methods."),

@@ -219,8 +219,11 @@ async def release(
     status, seats, session_id, _ = hold
     if status == "released":
         return ReleaseResult(Outcome.OK, reservation_id, tuple(seats))
-    if status != "active":
-        outcome = Outcome.RESERVATION_EXPIRED if status == "expired" else Outcome.RESERVATION_NOT_ACTIVE
+    order = await _row(connection, query("version1.lock_pending_order"), (show_id, reservation_id))
+    outcome = Outcome.RESERVATION_EXPIRED if status == "expired" else Outcome.RESERVATION_NOT_ACTIVE
+    if status == "active":
+        outcome = Outcome.ORDER_BEING_PAID if order is not None and order[1] else Outcome.OK
+    if outcome != Outcome.OK:
         await _log(
             connection,
             show_id,
@@ -239,6 +242,8 @@ async def release(
     await _rows(connection, query("version1.drop_claims"), (show_id, reservation_id, locked_seats))
     ended_hold = await _row(connection, query("version1.end_released"), (show_id, reservation_id))
     assert ended_hold is not None
+    if order is not None:
+        await _rows(connection, query("version1.cancel_order"), {"show_id": show_id, "order_id": order[0]})
     await _log(
         connection,
         show_id,

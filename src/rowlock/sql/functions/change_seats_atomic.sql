@@ -4,11 +4,13 @@
 -- that a call whose answer was lost can be repeated. The deadline does not move. The caller owns the hold if it
 -- gives the token's hash (p_token_hash) or the holder (p_reserved_by).
 --
--- Locks     the reservation row, then held and added seats together, in seat order, in one statement. The clock is
---           read after both: a hold that ran out during the wait is refused.
+-- Locks     the reservation row and its pending order, then held and added seats together, in seat order, in one
+--           statement. The clock is read after all of them: a hold that ran out during the wait is refused.
 -- Outcomes  in precedence: INVALID_INPUT, RESERVATION_NOT_FOUND, RESERVATION_NOT_ACTIVE, RESERVATION_EXPIRED,
---           TOO_MANY_SEATS, SEATS_NOT_FOUND, SHOW_NOT_ON_SALE (when seats are added), SEATS_UNAVAILABLE, OK.
--- Writes    seat_reservations, show_seats, one audit row (changed or failed; none when nothing had to change).
+--           ORDER_BEING_PAID (unless the change is in effect already), then when seats are added TOO_MANY_SEATS,
+--           SEATS_NOT_FOUND, SHOW_NOT_ON_SALE and SEATS_UNAVAILABLE, and OK.
+-- Writes    seat_reservations, show_seats, one audit row (changed or failed; none when nothing had to change). A pending
+--           order of the hold is cancelled, because an order contains exactly the seats of its hold.
 create or replace function rowlock.change_seats_atomic(
     p_show_id uuid,
     p_reservation_id uuid,
@@ -46,6 +48,8 @@ declare
     v_after   integer[];
     v_locked  integer[];
     v_kept    bigint;
+    v_fresh   integer[];       -- claims that this call made, held seats included
+    v_paying  boolean;
     v_missing integer[];
     v_now     timestamptz;
     v_outcome text;
@@ -56,6 +60,7 @@ begin
     where show_id = p_show_id and reservation_id = p_reservation_id
         and (token_hash = p_token_hash or reserved_by = p_reserved_by)
     for update;
+    v_paying := lock_pending_order(p_show_id, v_hold.reservation_id);
     -- step: reservation_locked
 
     -- Only changes that are not in effect yet, because the call may be a repetition.
@@ -79,7 +84,9 @@ begin
         when v_hold.status = 'expired' then 'RESERVATION_EXPIRED'
         when v_hold.status <> 'active' then 'RESERVATION_NOT_ACTIVE'
         when v_hold.expires_at <= v_now then 'RESERVATION_EXPIRED'
-        when cardinality(v_after) > v_show.max_seats_per_reservation then 'TOO_MANY_SEATS'
+        when cardinality(v_add) + cardinality(v_remove) > 0 and v_paying then 'ORDER_BEING_PAID'
+        -- A limit that was lowered since does not keep a holder from giving seats back.
+        when cardinality(v_add) > 0 and cardinality(v_after) > v_show.max_seats_per_reservation then 'TOO_MANY_SEATS'
         when v_show.seats_total < any(v_add) then 'SEATS_NOT_FOUND'
         when
             cardinality(v_add) > 0 and (
@@ -99,12 +106,14 @@ begin
             set reserved_until = c.reserved_until
             where c.status = 'reserved'
                 and (c.reservation_id = p_reservation_id or c.reserved_until <= clock_timestamp())
-            returning c.seat_id, c.reservation_id
+            -- An inserted row has no xmax; of an updated one it is this transaction.
+            returning c.seat_id, c.reservation_id, c.xmax = 0 as fresh
         )
         select
             coalesce(array_agg(l.seat_id), '{}'),
-            count(*) filter (where l.reservation_id = p_reservation_id and l.seat_id <> all(v_add))
-        into v_locked, v_kept
+            count(*) filter (where l.reservation_id = p_reservation_id and l.seat_id <> all(v_add) and not l.fresh),
+            array_agg(l.seat_id) filter (where l.fresh)
+        into v_locked, v_kept, v_fresh
         from locked as l;
         -- step: seats_locked
 
@@ -129,10 +138,11 @@ begin
             set seat_ids = v_after
             where a.show_id = p_show_id and a.reservation_id = p_reservation_id;
             v_hold.seat_ids := v_after;
+            perform cancel_pending_order(p_show_id, p_reservation_id);
         else
-            -- Remove the claims that this call added.
+            -- Remove the claims that this call made.
             delete from show_seats as c
-            where c.show_id = p_show_id and c.seat_id = any(v_add) and c.reservation_id = p_reservation_id;
+            where c.show_id = p_show_id and c.seat_id = any(v_fresh) and c.reservation_id = p_reservation_id;
         end if;
     end if;
 

@@ -1,16 +1,25 @@
--- complete_order_atomic: turn the seats of a paid-for order into sold seats with tickets.
+-- complete_order_atomic: turn the seats of an order, whose payment is authorized, into sold seats with tickets.
 --
 -- Called after the provider has authorized the payment and before it is captured, so that a buyer whose seats are gone
--- is not charged. Seats whose hold ran out are claimed again if they are still available. Completing a paid order
--- again is OK and returns the same.
+-- is not charged. The order becomes confirmed; pay_order_atomic makes it paid once the money is captured. An order
+-- whose payment is captured already, and a free one (total 0, no payment), become paid at once.
 --
--- Locks     the reservation row, the order row, then the seats, by seat id, in one statement.
--- Outcomes  in precedence: ORDER_NOT_FOUND, ORDER_NOT_PAYABLE, SEATS_UNAVAILABLE, OK.
--- Writes    show_seats, seat_reservations, ticket_orders, tickets, one audit row (completed or failed), one outbox
---           message (order_completed).
+-- An order contains exactly the seats of its hold. Seats whose hold ran out are claimed again if they are still free,
+-- also from a newer hold of the same holder, whose pending order is then cancelled, unless that order is being paid. A
+-- paused or closed show completes the orders of holds made before.
+-- An order that has tickets was completed before: the answer is OK again, in every later state (see status).
+--
+-- Locks     the show (shared with other completions, not with cancel_show_atomic); the order's hold and the holder's
+--           live hold, by id; the order and its payment intents; then all seats, by seat id, in one statement.
+-- Outcomes  in precedence: ORDER_NOT_FOUND, OK (repeated), SHOW_NOT_ON_SALE (cancelled or a draft), ORDER_NOT_PAYABLE
+--           (ended, or its items, total, currency or seats are not what they have to be), PAYMENT_NOT_AUTHORIZED,
+--           SEATS_UNAVAILABLE, OK.
+-- Writes    show_seats, seat_reservations, ticket_orders, tickets, one audit row (completed or failed; none when
+--           repeated), one outbox message (order_confirmed or order_paid).
 create or replace function rowlock.complete_order_atomic(
     p_show_id uuid,
     p_order_id uuid,
+    p_payment_intent_id uuid default null,
     p_session_id text default null,
     p_ip_address inet default null,
     p_user_agent text default null
@@ -18,6 +27,7 @@ create or replace function rowlock.complete_order_atomic(
 returns table (
     outcome text,
     order_id uuid,
+    status text,
     seat_ids integer[],
     unavailable_seat_ids integer[],
     ticket_ids uuid[],
@@ -34,116 +44,210 @@ as $$
 declare
     v_order   ticket_orders%rowtype;
     v_hold    seat_reservations%rowtype;
+    v_show    shows%rowtype;
+    v_intent  payment_intents%rowtype;
+    v_holds   uuid[];          -- the order's hold and the holder's live hold, locked
+    v_mine    uuid[];          -- those of them whose seats may be taken
+    v_newer   uuid[];          -- those whose seats this order takes over
     v_seats   integer[];
+    v_total   bigint;
     v_locked  integer[];
     v_missing integer[];
-    v_dropped integer[];
-    v_tickets uuid[] := '{}'::uuid[];
+    v_tickets uuid[];
     v_now     timestamptz;
     v_outcome text;
 begin
-    -- The reservation of an order never changes, so it may be read before the lock.
+    -- What decides which rows to lock never changes: the hold of an order, and the holder of a hold.
     select * into v_order from ticket_orders as o where o.show_id = p_show_id and o.order_id = p_order_id;
     if not found then
-        return query select 'ORDER_NOT_FOUND', p_order_id, '{}'::integer[], null::integer[], v_tickets,
+        return query select 'ORDER_NOT_FOUND', p_order_id, null::text, '{}'::integer[], null::integer[], '{}'::uuid[],
             clock_timestamp();
         return;
     end if;
+    select * into v_show from shows where show_id = p_show_id for share;
     select * into v_hold
     from seat_reservations as a
-    where a.show_id = p_show_id and a.reservation_id = v_order.reservation_id
-    for update;
-    select * into v_order from ticket_orders as o where o.show_id = p_show_id and o.order_id = p_order_id for update;
-    -- step: reservation_locked
+    where a.show_id = p_show_id and a.reservation_id = v_order.reservation_id;
 
-    v_seats := array(
-        select i.seat_id from ticket_order_items as i
-        where i.show_id = p_show_id and i.order_id = p_order_id order by i.seat_id
-    );
-    if v_order.status = 'paid' then
-        return query select 'OK', p_order_id, v_seats, null::integer[],
+    -- Again when a hold of this holder was made while we waited for the seats: its row is locked before any seat.
+    for attempt in 1 .. 5 loop
+        begin
+            select array_agg(l.reservation_id)
+            into v_holds
+            from (
+                select a.reservation_id
+                from seat_reservations as a
+                where a.show_id = p_show_id
+                    and (
+                        a.reservation_id = v_order.reservation_id
+                        or (a.reserved_by = v_hold.reserved_by and a.status = 'active')
+                    )
+                order by a.reservation_id
+                for update
+            ) as l;
+            -- step: reservations_locked
+            select * into v_order
+            from ticket_orders as o
+            where o.show_id = p_show_id and o.order_id = p_order_id
+            for update;
+            select * into v_hold
+            from seat_reservations as a
+            where a.show_id = p_show_id and a.reservation_id = v_order.reservation_id;
+            select * into v_intent
+            from payment_intents as i
+            where i.show_id = p_show_id and i.order_id = p_order_id and i.payment_intent_id = p_payment_intent_id
+            for update;
+            -- step: order_locked
+
+            select array_agg(i.seat_id order by i.seat_id), (sum(i.amount_minor) + v_order.fee_minor)::bigint
+            into v_seats, v_total
+            from ticket_order_items as i
+            where i.show_id = p_show_id and i.order_id = p_order_id;
+            v_mine := array(
+                select h from unnest(v_holds) as h
+                where h = v_order.reservation_id or not lock_pending_order(p_show_id, h)
+            );
+            v_outcome := case
+                when v_order.confirmed_at is not null then 'REPEATED'
+                when v_show.status in ('cancelled', 'draft') then 'SHOW_NOT_ON_SALE'
+                when
+                    v_order.status <> 'pending'
+                    or v_order.currency <> v_show.currency
+                    or v_order.total_minor is distinct from v_total
+                    or v_hold.status is null or v_hold.status not in ('active', 'expired')
+                    or v_seats is distinct from array(select s from unnest(v_hold.seat_ids) as s order by s)
+                    or v_seats[cardinality(v_seats)] > v_show.seats_total
+                    then 'ORDER_NOT_PAYABLE'
+                when
+                    case
+                        when v_total = 0 then p_payment_intent_id is not null
+                        else v_intent.payment_intent_id is null
+                            or v_intent.status not in ('authorized', 'captured')
+                            or v_intent.amount_minor <> v_total
+                            or v_intent.currency <> v_order.currency
+                    end
+                    then 'PAYMENT_NOT_AUTHORIZED'
+            end;
+
+            if v_outcome is null then
+                with locked as (
+                    insert into show_seats as c (show_id, seat_id, status, order_id, reservation_id)
+                    select p_show_id, s.seat_id, 'sold', p_order_id, v_order.reservation_id
+                    from unnest(v_seats) as s (seat_id)
+                    order by s.seat_id
+                    on conflict (show_id, seat_id) do update
+                    set status = 'sold', order_id = p_order_id, reservation_id = v_order.reservation_id,
+                        reserved_by = null, reserved_until = null
+                    where c.status = 'reserved'
+                        and (c.reservation_id = any(v_mine) or c.reserved_until <= clock_timestamp())
+                    returning c.seat_id
+                )
+                select array_agg(l.seat_id) into v_locked from locked as l;
+                -- step: seats_locked
+                v_missing := array(select s from unnest(v_seats) as s where s <> all(coalesce(v_locked, '{}')));
+                v_outcome := case when cardinality(v_missing) > 0 then 'SEATS_UNAVAILABLE' else 'OK' end;
+            end if;
+            if v_outcome = 'SEATS_UNAVAILABLE' then
+                -- Undone as a whole: an expired claim of another holder is as it was.
+                raise exception using
+                    errcode = case
+                        when exists (
+                            select from show_seats as c
+                            where c.show_id = p_show_id and c.seat_id = any(v_missing)
+                                and c.reserved_by = v_hold.reserved_by and c.reservation_id <> all(v_holds)
+                        ) and attempt < 5 then 'RW001' else 'RW002'
+                    end;
+            end if;
+            exit;
+        exception
+            when sqlstate 'RW001' then null;
+            when sqlstate 'RW002' then exit;
+        end;
+    end loop;
+
+    v_now := clock_timestamp();
+    if v_outcome = 'REPEATED' then
+        return query select 'OK', p_order_id, v_order.status, v_seats, null::integer[],
             array(
                 select t.ticket_id from tickets as t
                 where t.show_id = p_show_id and t.order_id = p_order_id order by t.seat_id
             ),
-            clock_timestamp();
+            v_now;
         return;
     end if;
 
-    if v_order.status <> 'pending' or cardinality(v_seats) = 0 then
-        v_outcome := 'ORDER_NOT_PAYABLE';
-    else
-        with locked as (
-            insert into show_seats as c (show_id, seat_id, status, order_id)
-            select p_show_id, s.seat_id, 'sold', p_order_id
-            from unnest(v_seats) as s (seat_id)
-            order by s.seat_id
-            on conflict (show_id, seat_id) do update
-            set order_id = c.order_id
-            where c.status = 'reserved'
-                and (c.reservation_id = v_order.reservation_id or c.reserved_until <= clock_timestamp())
-            returning c.seat_id
-        )
-        select coalesce(array_agg(l.seat_id), '{}') into v_locked from locked as l;
-        -- step: seats_locked
-
-        v_missing := array(select s from unnest(v_seats) as s where s <> all(v_locked));
-        v_outcome := case when cardinality(v_missing) > 0 then 'SEATS_UNAVAILABLE' else 'OK' end;
-        if v_outcome = 'SEATS_UNAVAILABLE' then
-            delete from show_seats as c
-            where c.show_id = p_show_id and c.seat_id = any(v_locked) and c.status = 'sold';
-        end if;
-    end if;
-
-    v_now := clock_timestamp();
     if v_outcome = 'OK' then
-        update show_seats as c
-        set status = 'sold', order_id = p_order_id, reservation_id = v_order.reservation_id, reserved_by = null,
-            reserved_until = null
-        where c.show_id = p_show_id and c.seat_id = any(v_seats);
-        -- Seats of the hold that the order does not contain go back on sale.
-        with dropped as (
-            delete from show_seats as c
-            where c.show_id = p_show_id and c.seat_id = any(v_hold.seat_ids) and c.status = 'reserved'
-                and c.reservation_id = v_order.reservation_id
-            returning c.seat_id
+        -- A newer hold of the holder keeps the seats that this order does not contain, and ends if none is left.
+        v_newer := array(
+            select a.reservation_id
+            from seat_reservations as a
+            where a.show_id = p_show_id and a.reservation_id = any(v_mine)
+                and a.reservation_id <> v_order.reservation_id and a.seat_ids && v_seats
+        );
+        perform cancel_pending_order(p_show_id, h) from unnest(v_newer) as h;
+        with newer as (
+            select a.reservation_id, a.seat_ids as had
+            from seat_reservations as a
+            where a.show_id = p_show_id and a.reservation_id = any(v_newer)
+        ),
+        reduced as (
+            update seat_reservations as a
+            set seat_ids = case
+                    when a.seat_ids <@ v_seats then a.seat_ids
+                    else array(select s from unnest(a.seat_ids) as s where s <> all(v_seats))
+                end,
+                status = case when a.seat_ids <@ v_seats then 'released' else a.status end,
+                ended_at = case when a.seat_ids <@ v_seats then v_now end
+            from newer as n
+            where a.show_id = p_show_id and a.reservation_id = n.reservation_id
+            returning a.*, n.had
         )
-        select coalesce(array_agg(d.seat_id order by d.seat_id), '{}') into v_dropped from dropped as d;
+        insert into seat_reservation_audit_log (show_id, reservation_id, event, seat_ids, session_id, metadata)
+        select
+            p_show_id, r.reservation_id, case r.status when 'released' then 'released' else 'changed' end,
+            case r.status when 'released' then '{}' else r.seat_ids end, r.session_id,
+            jsonb_build_object(
+                'operation', 'complete', 'taken_over_by', p_order_id, 'added', '[]'::jsonb,
+                'removed', to_jsonb(array(select s from unnest(r.had) as s where s = any(v_seats))),
+                'held_seconds', extract(epoch from v_now - r.created_at)
+            )
+        from reduced as r;
         update seat_reservations as a
-        set status = 'completed', ended_at = v_now, seat_ids = v_seats
-        where a.show_id = p_show_id and a.reservation_id = v_order.reservation_id and a.status = 'active';
+        set status = 'completed', ended_at = v_now
+        where a.show_id = p_show_id and a.reservation_id = v_order.reservation_id;
+        v_order.status := case when v_total = 0 or v_intent.status = 'captured' then 'paid' else 'confirmed' end;
         update ticket_orders as o
-        set status = 'paid', paid_at = v_now
+        set status = v_order.status, confirmed_at = v_now,
+            paid_at = case when v_order.status = 'paid' then v_now end
         where o.show_id = p_show_id and o.order_id = p_order_id;
         with issued as (
             insert into tickets as t (show_id, ticket_id, order_id, seat_id)
-            select p_show_id, gen_random_uuid(), p_order_id, s.seat_id
+            select p_show_id, mint_id(p_show_id), p_order_id, s.seat_id
             from unnest(v_seats) as s (seat_id)
             returning t.ticket_id, t.seat_id
         )
         select array_agg(i.ticket_id order by i.seat_id) into v_tickets from issued as i;
-        insert into outbox_messages (show_id, order_id, kind) values (p_show_id, p_order_id, 'order_completed');
+        insert into outbox_messages (show_id, order_id, kind)
+        values (p_show_id, p_order_id, 'order_' || v_order.status);
     end if;
 
     insert into seat_reservation_audit_log
         (show_id, reservation_id, order_id, event, seat_ids, session_id, ip_address, user_agent, error_code, metadata)
     values (
         p_show_id, v_order.reservation_id, p_order_id, case v_outcome when 'OK' then 'completed' else 'failed' end,
-        v_seats, coalesce(p_session_id, v_hold.session_id), p_ip_address, p_user_agent, nullif(v_outcome, 'OK'),
+        coalesce(v_seats, '{}'), coalesce(p_session_id, v_hold.session_id), p_ip_address, p_user_agent,
+        nullif(v_outcome, 'OK'),
         case v_outcome
-            when 'OK' then jsonb_build_object(
-                'held_seconds', extract(epoch from v_now - v_hold.created_at),
-                'removed', to_jsonb(v_dropped)
-            )
+            when 'OK' then jsonb_build_object('held_seconds', extract(epoch from v_now - v_hold.created_at))
             else jsonb_build_object('operation', 'complete')
         end
     );
     -- step: written
 
-    return query select v_outcome, p_order_id, v_seats,
-        case when v_outcome = 'SEATS_UNAVAILABLE' then v_missing end, v_tickets, v_now;
+    return query select v_outcome, p_order_id, v_order.status, coalesce(v_seats, '{}'),
+        case when v_outcome = 'SEATS_UNAVAILABLE' then v_missing end, coalesce(v_tickets, '{}'), v_now;
 end
 $$;
 comment on function rowlock.complete_order_atomic is
-    'Turn the seats of a pending order into sold seats with tickets, all or nothing. Repeatable.';
+    'Turn the seats of an order with an authorized payment into sold seats with tickets, all or nothing. Repeatable.';
 revoke all on function rowlock.complete_order_atomic from public;

@@ -4,10 +4,12 @@
 -- (p_token_hashes) or its holder (p_reserved_by); for any other the hold is not found. Releasing a released hold
 -- again is OK and changes nothing, so that a call whose answer was lost can be repeated.
 --
--- Locks     the reservation rows that the requests own, by id; then the claims of the active ones, in seat order.
+-- Locks     the reservation rows that the requests own, by id; their pending orders; then the claims of the active ones,
+--           in seat order.
 -- Outcomes  in precedence: RESERVATION_NOT_FOUND, RESERVATION_NOT_ACTIVE (paid), RESERVATION_EXPIRED (retired by a
---           cleanup), OK.
--- Writes    seat_reservations, show_seats, one audit row per request (released or failed; none for a repeated one).
+--           cleanup), ORDER_BEING_PAID, OK.
+-- Writes    seat_reservations, show_seats, one audit row per request (released or failed; none for a repeated one); a
+--           pending order of a released hold is cancelled.
 create or replace function rowlock.release_seats_batch(
     p_show_id uuid,
     p_reservation_ids uuid[],
@@ -41,6 +43,7 @@ declare
     v_sessions   text[];
     v_outcomes   text[];         -- by request; REPEATED is OK with nothing left to do
     v_releasing  uuid[];
+    v_paying     uuid[];         -- holds whose order is with a payment provider
     v_seats      integer[];      -- the claims that are locked, with the hold of each
     v_seat_holds uuid[];
     v_now        timestamptz;
@@ -62,6 +65,9 @@ begin
         order by a.reservation_id
         for update
     ) as l;
+    if v_ids is not null then
+        v_paying := array(select h from unnest(v_ids) as h where lock_pending_order(p_show_id, h));
+    end if;
     -- step: reservations_locked
 
     select
@@ -77,6 +83,7 @@ begin
                 when h.status = 'released' then 'REPEATED'
                 when h.status = 'expired' then 'RESERVATION_EXPIRED'
                 when h.status <> 'active' then 'RESERVATION_NOT_ACTIVE'
+                when h.id = any(v_paying) then 'ORDER_BEING_PAID'
                 when row_number() over (partition by h.id order by r.request) > 1 then 'REPEATED'
                 else 'OK'
             end as outcome
@@ -110,6 +117,7 @@ begin
         update seat_reservations as a
         set status = 'released', ended_at = v_now
         where a.show_id = p_show_id and a.reservation_id = any(v_releasing);
+        perform cancel_pending_order(p_show_id, h) from unnest(v_releasing) as h;
     end if;
 
     insert into seat_reservation_audit_log

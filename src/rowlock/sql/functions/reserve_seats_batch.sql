@@ -191,10 +191,11 @@ begin
         -- assigned. Of several requests of one holder the first is inserted.
         with inserted as (
             insert into seat_reservations as a
-                (show_id, reservation_id, token_hash, reserved_by, session_id, seat_ids, created_at, expires_at)
+                (show_id, reservation_id, token_hash, reserved_by, session_id, seat_ids, created_at, expires_at,
+                 price_version)
             select
                 p_show_id, f.reservation_id, f.token_hash, f.reserved_by, f.session_id, f.seat_list::integer[],
-                v_started, v_until
+                v_started, v_until, v_show.price_version
             from (
                 select distinct on (u.reserved_by) u.*
                 from unnest(v_outcomes, p_reservation_ids, p_token_hashes, p_reserved_by, p_session_ids, v_seat_lists)
@@ -293,10 +294,11 @@ begin
             delete from seat_reservations as a
             where a.show_id = p_show_id and a.reservation_id = any(v_inserted) and a.reservation_id <> all(v_winner_ids);
             insert into seat_reservations as a
-                (show_id, reservation_id, token_hash, reserved_by, session_id, seat_ids, created_at, expires_at)
+                (show_id, reservation_id, token_hash, reserved_by, session_id, seat_ids, created_at, expires_at,
+                 price_version)
             select
                 p_show_id, u.reservation_id, u.token_hash, u.reserved_by, u.session_id, u.seat_list::integer[],
-                v_started, v_until
+                v_started, v_until, v_show.price_version
             from unnest(v_outcomes, p_reservation_ids, p_token_hashes, p_reserved_by, p_session_ids, v_seat_lists)
                 as u (outcome, reservation_id, token_hash, reserved_by, session_id, seat_list)
             where u.outcome = 'OK' and u.reservation_id <> all(coalesce(v_inserted, '{}'));

@@ -12,8 +12,8 @@ order by created_at, name
 -- name: add_organization
 -- scope: catalogue
 -- A new organization, or no row when the slug is taken.
-insert into rowlock.organizations (name, slug)
-values (%(name)s, %(slug)s)
+insert into rowlock.organizations (organization_id, name, slug)
+values (%(organization_id)s, %(name)s, %(slug)s)
 on conflict (slug) do nothing
 returning organization_id, name, slug
 
@@ -27,8 +27,8 @@ where organization_id = %(organization_id)s and name = %(name)s
 -- name: add_venue
 -- scope: catalogue
 -- A new venue, or no row when the organization has one of that name already, also from a concurrent transaction.
-insert into rowlock.venues (organization_id, name, time_zone)
-values (%(organization_id)s, %(name)s, %(time_zone)s)
+insert into rowlock.venues (venue_id, organization_id, name, time_zone)
+values (%(venue_id)s, %(organization_id)s, %(name)s, %(time_zone)s)
 on conflict (organization_id, name) do nothing
 returning venue_id, organization_id, name, time_zone
 
@@ -41,8 +41,10 @@ select venue_id from rowlock.venues where venue_id = %s for update
 -- name: add_plan
 -- scope: catalogue
 -- The next version of a plan. Its checksum follows in the same transaction, once its seats are stored.
-insert into rowlock.seating_plans (venue_id, name, version, source_format, seats_total, layout, checksum)
+insert into rowlock.seating_plans
+    (plan_id, venue_id, name, version, source_format, seats_total, layout, checksum)
 select
+    %(plan_id)s::uuid,
     %(venue_id)s,
     %(name)s::text,
     coalesce(max(p.version), 0) + 1,
@@ -121,11 +123,12 @@ cross join lateral rowlock.block_seats_atomic(
 -- scope: catalogue
 -- A new show, or no row when its slug is taken. The number of seats comes from its plan.
 insert into rowlock.shows
-    (plan_id, slug, title, starts_at, sales_start_at, sales_end_at, currency, seats_total)
+    (show_id, organization_id, plan_id, slug, title, starts_at, sales_start_at, sales_end_at, currency, seats_total)
 select
-    p.plan_id, %(slug)s, %(title)s, %(starts_at)s::timestamptz, %(sales_start_at)s::timestamptz,
+    %(show_id)s, v.organization_id, p.plan_id, %(slug)s, %(title)s, %(starts_at)s::timestamptz, %(sales_start_at)s::timestamptz,
     %(sales_end_at)s::timestamptz, %(currency)s, p.seats_total
 from rowlock.seating_plans as p
+join rowlock.venues as v using (venue_id)
 where p.plan_id = %(plan_id)s
 on conflict (slug) do nothing
 returning show_id
@@ -172,7 +175,11 @@ where status <> 'draft' and show_id = %s
 -- name: show_prices
 -- scope: show
 -- The prices of a show in minor units of its currency, by category and price type.
-select category, price_type, amount_minor from rowlock.show_prices where show_id = %s order by category, price_type
+select p.category, p.price_type, p.amount_minor
+from rowlock.show_prices as p
+join rowlock.shows as s using (show_id, price_version)
+where show_id = %s
+order by p.category, p.price_type
 
 -- name: plan_of_show
 -- scope: show

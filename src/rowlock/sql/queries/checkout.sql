@@ -9,7 +9,7 @@ with orders as (
          currency)
     select
         r.show_id,
-        gen_random_uuid(),
+        rowlock.mint_id(r.show_id),
         'DEMO' || lpad(g.number::text, 4, '0'),
         'demo-' || g.number,
         r.reservation_id,
@@ -24,7 +24,8 @@ with orders as (
         select sum(p.amount_minor)::bigint as total_minor
         from rowlock.seats as c
         join rowlock.show_prices as p
-            on p.show_id = r.show_id and p.category = c.category and p.price_type = 'adult'
+            on p.show_id = r.show_id and p.price_version = r.price_version and p.category = c.category
+            and p.price_type = 'adult'
         where c.plan_id = s.plan_id and c.seat_id = any(r.seat_ids)
     ) as t
     returning show_id, order_id, reservation_id
@@ -35,7 +36,17 @@ from orders as o
 join rowlock.seat_reservations as r using (show_id, reservation_id)
 join rowlock.shows as s using (show_id)
 join rowlock.seats as c on c.plan_id = s.plan_id and c.seat_id = any(r.seat_ids)
-join rowlock.show_prices as p on p.show_id = o.show_id and p.category = c.category and p.price_type = 'adult'
+join rowlock.show_prices as p
+    on p.show_id = o.show_id and p.price_version = r.price_version and p.category = c.category
+    and p.price_type = 'adult'
+
+-- name: add_payments
+-- scope: show
+-- A captured payment for each pending order of the show: the demonstration has no provider to ask.
+insert into rowlock.payment_intents (show_id, payment_intent_id, order_id, provider, amount_minor, currency, status)
+select o.show_id, rowlock.mint_id(o.show_id), o.order_id, 'demonstration', o.total_minor, o.currency, 'captured'
+from rowlock.ticket_orders as o
+where o.show_id = %(show_id)s and o.status = 'pending' and o.total_minor > 0
 
 -- name: complete_orders
 -- scope: show
@@ -43,5 +54,6 @@ join rowlock.show_prices as p on p.show_id = o.show_id and p.category = c.catego
 -- of all.
 select count(*) filter (where c.outcome = 'OK'), count(*)
 from rowlock.ticket_orders as o
-cross join lateral rowlock.complete_order_atomic(o.show_id, o.order_id, 'demo') as c
+left join rowlock.payment_intents as i using (show_id, order_id)
+cross join lateral rowlock.complete_order_atomic(o.show_id, o.order_id, i.payment_intent_id, 'demo') as c
 where o.show_id = %(show_id)s and o.status = 'pending'

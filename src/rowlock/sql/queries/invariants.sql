@@ -12,7 +12,7 @@ from (
         ('idx_show_seats_no_double_booking', 'show_seats'),
         ('idx_one_active_reservation_per_holder', 'seat_reservations'),
         ('seat_reservations_pkey', 'seat_reservations'),
-        ('ticket_orders_reservation_unique', 'ticket_orders'),
+        ('idx_one_live_order_per_reservation', 'ticket_orders'),
         ('ticket_order_items_pkey', 'ticket_order_items'),
         ('idx_one_live_ticket_per_seat', 'tickets')
 ) as g (name, table_name)
@@ -145,7 +145,7 @@ where c.status = 'blocked' and coalesce(c.block_reason, '') = ''
 select c.show_id, c.seat_id, c.reservation_id, c.order_id,
     case
         when o.order_id is null then 'sold to an order that does not exist'
-        when o.status not in ('paid', 'partially_refunded') then 'sold to an order that is ' || o.status
+        when o.status not in ('confirmed', 'paid', 'partially_refunded') then 'sold to an order that is ' || o.status
         else 'sold to an order that does not contain the seat'
     end as what
 from rowlock.show_seats as c
@@ -153,7 +153,7 @@ left join rowlock.ticket_orders as o using (show_id, order_id)
 left join rowlock.ticket_order_items as i
     on i.show_id = c.show_id and i.order_id = c.order_id and i.seat_id = c.seat_id
 where c.status = 'sold'
-    and (o.order_id is null or o.status not in ('paid', 'partially_refunded') or i.seat_id is null)
+    and (o.order_id is null or o.status not in ('confirmed', 'paid', 'partially_refunded') or i.seat_id is null)
 
 -- name: sold_without_ticket
 -- scope: cell
@@ -170,11 +170,16 @@ where c.status = 'sold' and t.tickets <> 1
 
 -- name: order_without_seat
 -- scope: cell
--- Paid orders only: of a partially refunded one some seats were given back. TICKET_WITHOUT_SEAT covers the others.
-select i.show_id, i.seat_id, o.reservation_id, i.order_id, 'paid for, but not sold to the order' as what
+-- Confirmed and paid orders; of a partially refunded one the seats that no refund gave back.
+select i.show_id, i.seat_id, o.reservation_id, i.order_id, 'ordered, but not sold to the order' as what
 from rowlock.ticket_orders as o
 join rowlock.ticket_order_items as i using (show_id, order_id)
-where o.status = 'paid'
+where o.status in ('confirmed', 'paid', 'partially_refunded')
+    and not exists (
+        select
+        from rowlock.refund_items as r
+        where r.show_id = i.show_id and r.order_id = i.order_id and r.seat_id = i.seat_id
+    )
     and not exists (
         select
         from rowlock.show_seats as c
@@ -213,7 +218,6 @@ complete_shows as (
     where s.created_at >= h.begins_at
 ),
 seat_events as (
-    -- A completed event lists the seats sold; seats of the hold that the order left out are in its metadata.
     select a.show_id, e.seat_id, a.id, e.status, a.reservation_id, a.order_id
     from rowlock.seat_reservation_audit_log as a
     cross join lateral (
@@ -228,12 +232,17 @@ seat_events as (
         union all
         select s.seat_id::integer, 'free'
         from jsonb_array_elements_text(
-            case when a.event in ('changed', 'completed') then coalesce(a.metadata -> 'removed', '[]') else '[]' end
+            case when a.event = 'changed' then coalesce(a.metadata -> 'removed', '[]') else '[]' end
         ) as s (seat_id)
         union all
-        select s.seat_id, case a.event when 'completed' then 'sold' when 'blocked' then 'blocked' else 'free' end
+        select s.seat_id,
+            case
+                when a.event = 'completed' then 'sold'
+                when a.event = 'blocked' or a.metadata ->> 'give_back' = 'house' then 'blocked'
+                else 'free'
+            end
         from unnest(a.seat_ids) as s (seat_id)
-        where a.event in ('completed', 'blocked', 'released', 'expired', 'unblocked', 'refunded')
+        where a.event in ('completed', 'blocked', 'released', 'expired', 'unblocked', 'voided', 'refunded')
     ) as e
     where a.event not in ('failed', 'extended')
 ),

@@ -53,7 +53,8 @@ from rowlock.reservation_details as r
 join rowlock.seating_plans as pl on pl.plan_id = r.plan_id
 join rowlock.seats as s on s.plan_id = r.plan_id and s.seat_id = any(r.seat_ids)
 left join rowlock.show_prices as p
-    on p.show_id = r.show_id and p.category = s.category and p.price_type = 'adult'
+    on p.show_id = r.show_id and p.price_version = r.price_version and p.category = s.category
+    and p.price_type = 'adult'
 where r.show_id = %s and r.reservation_id = %s and r.token_hash = %s
 order by s.seat_id
 

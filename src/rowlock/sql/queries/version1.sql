@@ -72,10 +72,11 @@ where show_id = %s and reservation_id = %s and seat_id = any(%s) and status = 'r
 -- scope: show
 -- A new active reservation, or no row when the holder or the id has one already. Returns its deadline and the time.
 insert into rowlock.seat_reservations
-    (show_id, reservation_id, token_hash, reserved_by, session_id, seat_ids, created_at, expires_at)
+    (show_id, reservation_id, token_hash, reserved_by, session_id, seat_ids, created_at, expires_at, price_version)
 select
     %(show_id)s, %(reservation_id)s, %(token_hash)s, %(reserved_by)s, %(session_id)s, %(seat_ids)s, t.now,
-    t.now + make_interval(secs => %(hold_seconds)s)
+    t.now + make_interval(secs => %(hold_seconds)s),
+    (select s.price_version from rowlock.shows as s where s.show_id = %(show_id)s)
 from (select clock_timestamp() as now) as t
 on conflict do nothing
 returning expires_at, clock_timestamp()
@@ -120,6 +121,35 @@ from rowlock.seat_reservations
 where show_id = %(show_id)s and reservation_id = %(reservation_id)s
     and (token_hash = %(token_hash)s::bytea or reserved_by = %(reserved_by)s::text)
 for update
+
+-- name: lock_pending_order
+-- scope: show
+-- The pending order of a reservation, locked, and whether it is with a payment provider. No row without one.
+select o.order_id, exists (
+    select from rowlock.payment_intents as i
+    where i.show_id = o.show_id and i.order_id = o.order_id
+        and i.status in ('sent', 'in_doubt', 'authorized', 'captured')
+)
+from rowlock.ticket_orders as o
+where o.show_id = %s and o.reservation_id = %s and o.status = 'pending'
+for update of o
+
+-- name: cancel_order
+-- scope: show
+-- Cancels a pending order whose seats were released, with its payment that was never sent, and logs it.
+with cancelled as (
+    update rowlock.ticket_orders as o
+    set status = 'cancelled'
+    where o.show_id = %(show_id)s and o.order_id = %(order_id)s
+    returning o.show_id, o.reservation_id, o.order_id
+),
+payments as (
+    update rowlock.payment_intents as i
+    set status = 'cancelled', updated_at = clock_timestamp()
+    where i.show_id = %(show_id)s and i.order_id = %(order_id)s and i.status = 'requires_payment'
+)
+insert into rowlock.seat_reservation_audit_log (show_id, reservation_id, order_id, event)
+select c.show_id, c.reservation_id, c.order_id, 'cancelled' from cancelled as c
 
 -- name: lock_claims
 -- scope: show

@@ -13,6 +13,7 @@ select
     greatest(0, s.max_extensions - r.extension_count) as extensions_remaining,
     s.plan_id,
     s.currency,
+    r.price_version,
     clock_timestamp() as server_time
 from rowlock.seat_reservations as r
 join rowlock.shows as s using (show_id);

@@ -18,7 +18,10 @@ select
         else 'on_sale'
     end as status,
     s.currency,
-    (select min(p.amount_minor) from rowlock.show_prices as p where p.show_id = s.show_id) as price_from_minor,
+    (
+        select min(p.amount_minor) from rowlock.show_prices as p
+        where p.show_id = s.show_id and p.price_version = s.price_version
+    ) as price_from_minor,
     s.seats_total,
     s.seats_total - (select count(*) from rowlock.seat_states as c where c.show_id = s.show_id)::integer
         as seats_available,
@@ -30,6 +33,6 @@ select
 from rowlock.shows as s
 join rowlock.seating_plans as pl using (plan_id)
 join rowlock.venues as v using (venue_id)
-join rowlock.organizations as o using (organization_id);
+join rowlock.organizations as o on o.organization_id = coalesce(s.organization_id, v.organization_id);
 comment on view rowlock.show_listing is
     'What a buyer may know about a show. status: announced (sales open later), on_sale, paused, closed, cancelled, draft.';

@@ -1,0 +1,101 @@
+-- The invariants of orders, payments and refunds, each as a query for its violations, in the form of invariants.sql.
+
+-- name: order_total_wrong
+-- scope: cell
+-- An order's total is the sum of its items and its fee.
+select o.show_id, null::integer as seat_id, o.reservation_id, o.order_id,
+    'the total is ' || o.total_minor || ', its items and fee come to ' || (i.items_minor + o.fee_minor) as what
+from rowlock.ticket_orders as o
+cross join lateral (
+    select coalesce(sum(k.amount_minor), 0) as items_minor
+    from rowlock.ticket_order_items as k
+    where k.show_id = o.show_id and k.order_id = o.order_id
+) as i
+where o.total_minor <> i.items_minor + o.fee_minor
+
+-- name: currency_differs
+-- scope: cell
+-- Orders are in the currency of their show, payments in that of their order. Ended orders without tickets do not count.
+select o.show_id, null::integer as seat_id, o.reservation_id, o.order_id,
+    'the order is in ' || o.currency || ', the show in ' || s.currency as what
+from rowlock.ticket_orders as o
+join rowlock.shows as s using (show_id)
+where o.confirmed_at is not null and o.currency <> s.currency
+union all
+select i.show_id, null, null, i.order_id, 'the payment is in ' || i.currency || ', the order in ' || o.currency
+from rowlock.payment_intents as i
+join rowlock.ticket_orders as o using (show_id, order_id)
+where i.status in ('authorized', 'captured') and i.currency <> o.currency
+
+-- name: order_without_money
+-- scope: cell
+-- A confirmed order has money that can be captured, a paid one money that was captured; free orders need none.
+select o.show_id, null::integer as seat_id, o.reservation_id, o.order_id,
+    'the order is ' || o.status || ' and needs ' || o.total_minor || ', its payments come to ' || p.amount_minor as what
+from rowlock.ticket_orders as o
+cross join lateral (
+    select coalesce(sum(i.amount_minor), 0) as amount_minor
+    from rowlock.payment_intents as i
+    where i.show_id = o.show_id and i.order_id = o.order_id
+        and (
+            i.status = 'captured'
+            or o.status = 'confirmed' and i.status in ('authorized', 'in_doubt')
+        )
+) as p
+where o.status in ('confirmed', 'paid', 'partially_refunded', 'refunded') and p.amount_minor < o.total_minor
+
+-- name: money_without_order
+-- scope: cell
+-- Money that was captured for an order that has ended is given back: by a refund that is open or done.
+select i.show_id, null::integer as seat_id, null::uuid as reservation_id, i.order_id,
+    i.amount_minor || ' ' || i.currency || ' were captured for an order that is ' || o.status || ', and '
+        || r.amount_minor || ' are given back' as what
+from rowlock.payment_intents as i
+join rowlock.ticket_orders as o using (show_id, order_id)
+cross join lateral (
+    select coalesce(sum(k.amount_minor), 0) as amount_minor
+    from rowlock.refunds as k
+    where k.show_id = i.show_id and k.payment_intent_id = i.payment_intent_id and k.status <> 'failed'
+) as r
+where i.status = 'captured' and o.status in ('voided', 'cancelled', 'expired') and r.amount_minor < i.amount_minor
+
+-- name: refund_exceeds_payment
+-- scope: cell
+-- Refunds, open ones included, never exceed what was captured, and belong to the order of their payment.
+select i.show_id, null::integer as seat_id, null::uuid as reservation_id, i.order_id,
+    'captured ' || case i.status when 'captured' then i.amount_minor else 0 end || ', refunds come to ' || r.amount_minor
+        as what
+from rowlock.payment_intents as i
+cross join lateral (
+    select coalesce(sum(k.amount_minor), 0) as amount_minor
+    from rowlock.refunds as k
+    where k.show_id = i.show_id and k.payment_intent_id = i.payment_intent_id and k.status <> 'failed'
+) as r
+where r.amount_minor > case i.status when 'captured' then i.amount_minor else 0 end
+union all
+select r.show_id, null, null, r.order_id, 'a refund of the order is of a payment of another order'
+from rowlock.refunds as r
+join rowlock.payment_intents as i using (show_id, payment_intent_id)
+where r.order_id <> i.order_id
+
+-- name: order_without_ticket
+-- scope: cell
+-- Each item of an order that was confirmed has one ticket of that order, void or not, and no other order's items have.
+select i.show_id, i.seat_id, null::uuid as reservation_id, i.order_id,
+    'the order is ' || o.status || ', the seat has ' || t.tickets || ' tickets of it' as what
+from rowlock.ticket_order_items as i
+join rowlock.ticket_orders as o using (show_id, order_id)
+cross join lateral (
+    select count(*) as tickets
+    from rowlock.tickets as k
+    where k.show_id = i.show_id and k.order_id = i.order_id and k.seat_id = i.seat_id
+) as t
+where t.tickets <> case when o.confirmed_at is null then 0 else 1 end
+
+-- name: refunded_seat_sold
+-- scope: cell
+-- A seat that a refund gave back is no longer sold to its order.
+select r.show_id, r.seat_id, null::uuid as reservation_id, r.order_id, 'refunded, and still sold to the order' as what
+from rowlock.refund_items as r
+join rowlock.show_seats as c using (show_id, seat_id, order_id)
+where c.status = 'sold'
