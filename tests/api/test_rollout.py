@@ -3,18 +3,21 @@
 import asyncio
 from collections.abc import Iterable, Iterator
 
+import httpx
 import psycopg
 import pytest
 
 from rowlock.base.dsns import Dsns
+from rowlock.base.ids import mint_id
 from rowlock.database.schema import rollback
 from rowlock.reservations.model import ReservationToken
 from rowlock.reservations.version1 import service as version1
 from tests.api.conftest import put_on_sale
 from tests.api.writer_logins import record_writer_logins, writer_logins
-from tests.support.http import ADMIN_KEY, Api, outcome, problem, running
+from tests.support.http import ADMIN_KEY, Api, held, outcome, problem, running
 from tests.support.seatdb import SeatDb, Show
 from tests.support.servers import TestServer
+from tests.support.steps import functions
 
 SESSIONS = [f"session-{number}" for number in range(40)]
 V1, V2 = "rowlock_v1", "rowlock_app"
@@ -111,18 +114,16 @@ async def test_an_override_that_is_no_number_is_ignored(dsns: Dsns, recording_ow
     assert set(served.values()) == {V1}
 
 
-async def test_without_functions_version_1_serves_all_sessions_and_version_2_says_what_is_missing(
+async def test_without_its_functions_version_2_says_what_is_missing_and_version_1_serves_all_sessions(
     dsns: Dsns, recording_owner: psycopg.AsyncConnection, db: SeatDb
 ) -> None:
     show = await put_on_sale(recording_owner)
-    admin = {"x-api-key": ADMIN_KEY}
     async with running(dsns) as application, application.client() as client:
         before = await client.reserve(show, [1], by="before")
         token = before.json()["reservation_token"]
         await rollback.full(recording_owner)
         await _override(recording_owner, None)  # Version 1 serves also when there is no override.
 
-        block = {"seat_ids": [9], "reason": "camera"}
         refused = [
             await client.reserve(show, [2], by="anna"),
             await client.best(show, 2, session_id="anna"),
@@ -130,15 +131,13 @@ async def test_without_functions_version_1_serves_all_sessions_and_version_2_say
             await client.change(token, add=[3]),
             await client.release(reservation_token=token),
             await client.release(reservation_id=before.json()["reservation_id"], session_id="before"),
-            await client.post("/api/admin/cleanup", headers=admin),
-            await client.get("/api/admin/statistics", headers=admin),
-            await client.post(f"/api/admin/shows/{show.show_id}/block", json=block, headers=admin),
-            await client.post(f"/api/admin/shows/{show.show_id}/unblock", json=block, headers=admin),
         ]
         for answer in refused:
             assert "rowlock migrate" in problem(answer, 503, "FUNCTIONS_MISSING")["detail"], answer.request.url
         not_ready = await client.get("/health/ready")
         assert "rowlock migrate" in problem(not_ready, 503, "NOT_READY")["detail"]
+        for answer in await _office(client, show):
+            assert answer.status_code == 200, answer.request.url
 
         made = await client.reserve(show, [2], by="anna", version=1)
         assert outcome(made) == (201, None)
@@ -158,6 +157,55 @@ async def test_without_functions_version_1_serves_all_sessions_and_version_2_say
         assert outcome(await client.reserve(show, [5], by="carl")) == (201, None)
         assert outcome(await client.best(show, 2, session_id="dora")) == (201, None)
     assert await db.check(show) == []
+
+
+async def test_after_the_full_rollback_a_seat_is_sold_through_version_1(
+    dsns: Dsns, recording_owner: psycopg.AsyncConnection, db: SeatDb
+) -> None:
+    show = await put_on_sale(recording_owner)
+    async with running(dsns) as application, application.client() as client:
+        await rollback.full(recording_owner)
+        made = held(show, await client.reserve(show, [2, 3], by="anna", version=1), "anna")
+        order = await db.order(made, price_minor=2500, fee_minor=100)
+        intent = (await db.begin_payment(show, order, mint_id(show.show_id))).payment_intent_id
+        assert intent is not None
+
+        paying = await client.release(reservation_id=str(made.reservation_id), session_id="anna", version=1)
+        assert outcome(paying) == (409, "ORDER_BEING_PAID")
+        await db.set_intent(show, intent, "authorized")
+        sold = await db.complete(show, order, intent)
+        assert (sold.outcome, sold.status, len(sold.ticket_ids)) == ("OK", "confirmed", 2)
+        assert (await db.pay(show, order, intent)).status == "paid"
+        assert (await db.refund(show, order, seat_ids=[3])).status == "partially_refunded"
+
+        assert outcome(await client.reserve(show, [2], by="ben", version=1)) == (409, "SEATS_UNAVAILABLE")
+        assert outcome(await client.reserve(show, [3], by="ben", version=1)) == (201, None)
+    assert await db.claims(show) == {2: "sold", 3: "ben"}
+    assert await db.check(show) == []
+
+
+async def test_without_any_function_the_office_is_told_what_is_missing(
+    dsns: Dsns, recording_owner: psycopg.AsyncConnection
+) -> None:
+    show = await put_on_sale(recording_owner)
+    async with running(dsns) as application, application.client() as client:
+        for name in functions():
+            await recording_owner.execute(f"drop function rowlock.{name}".encode())
+
+        for answer in await _office(client, show):
+            assert "rowlock migrate" in problem(answer, 503, "FUNCTIONS_MISSING")["detail"], answer.request.url
+
+
+async def _office(client: Api, show: Show) -> list[httpx.Response]:
+    """The answers to what operators and staff do besides holds."""
+    admin = {"x-api-key": ADMIN_KEY}
+    block = {"seat_ids": [9], "reason": "camera"}
+    return [
+        await client.post("/api/admin/cleanup", headers=admin),
+        await client.get("/api/admin/statistics", headers=admin),
+        await client.post(f"/api/admin/shows/{show.show_id}/block", json=block, headers=admin),
+        await client.post(f"/api/admin/shows/{show.show_id}/unblock", json=block, headers=admin),
+    ]
 
 
 async def test_buyers_of_both_versions_never_get_the_same_seat(

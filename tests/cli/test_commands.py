@@ -251,10 +251,14 @@ def test_rollback_goes_back_and_forward(rowlock: Invoke, dsns: Dsns) -> None:
 
     full = rowlock("rollback", "full", "--json").document
     assert any("reserve_seats_atomic" in function for function in full["dropped"])
+    assert not any("complete_order_atomic" in function for function in full["dropped"])
+    assert rowlock("cleanup").code == 0
+    assert rowlock("check").code == 0
+    with psycopg.connect(dsns.owner) as owner:
+        owner.execute("drop function rowlock.cleanup_expired_seat_reservations")
     refused = rowlock("cleanup")
     assert refused.code == ExitCode.REFUSED
     assert "rowlock rollback undo" in refused.err
-    assert rowlock("check").code == 0
 
     assert rowlock("rollback", "undo").code == 0
     assert override() == []

@@ -103,10 +103,11 @@ def rollback_quick(data_dir: DataDir = None, json: Json = False) -> None:
 
 
 def rollback_full(data_dir: DataDir = None, json: Json = False) -> None:
-    """Do what `quick` does, and drop Rowlock's functions. Tables, constraints and data stay."""
+    """Do what `quick` does, and drop the functions of version 2 that make, change and release holds."""
     functions = with_database(data_dir, rollback.full)
     text = [f"dropped {function}" for function in functions]
-    text.append("Only version 1 is served now. `rowlock rollback undo` returns to version 2.")
+    text.append("Only version 1 makes holds now; orders, cleanup and statistics go on.")
+    text.append("`rowlock rollback undo` returns to version 2.")
     print_result({"v2_rollout_percent": 0, "dropped": functions}, "\n".join(text), as_json=json)
 
 

@@ -10,6 +10,7 @@ from rowlock.reservations.version1.store import rollout_override
 from tests.database.schema.conftest import Connect
 from tests.database.schema.test_earlier_versions import contents
 from tests.support.seatdb import SeatDb, Show
+from tests.support.steps import functions
 
 Connection = psycopg.AsyncConnection
 
@@ -42,16 +43,19 @@ async def test_the_quick_rollback_can_be_repeated(owner: Connection, app: Connec
     assert await rollout_override(app) == 0
 
 
-async def test_the_full_rollback_drops_every_function_and_keeps_all_data(
+async def test_the_full_rollback_drops_the_functions_of_holds_and_keeps_all_others_and_all_data(
     busy: Show, owner: Connection, app: Connection
 ) -> None:
     before = await contents(owner)
 
     dropped = await rollback.full(owner)
 
-    cursor = await owner.execute("select count(*) from pg_proc where pronamespace = 'rowlock'::regnamespace")
-    assert await cursor.fetchone() == (0,)
-    assert len(dropped) == len([s for s in await status(owner) if s.kind == "function"])
+    cursor = await owner.execute("select proname::text from pg_proc where pronamespace = 'rowlock'::regnamespace")
+    left = {str(row[0]) for row in await cursor.fetchall()}
+    assert left == set(functions()) - set(rollback.HOLD_FUNCTIONS)
+    assert len(dropped) == len(rollback.HOLD_FUNCTIONS)
+    missing = {s.path for s in await status(owner) if s.state == "missing"}
+    assert missing == {f"functions/{name}.sql" for name in rollback.HOLD_FUNCTIONS}
     after = await contents(owner)
     assert after.pop("runtime_settings") != before.pop("runtime_settings"), "the override is a row of it"
     assert after == before
@@ -82,7 +86,10 @@ async def test_after_the_full_rollback_seats_can_still_be_read_and_version_2_can
     cursor = await app.execute("select seat_id, status from rowlock.seat_states where show_id = %s", [busy.show_id])
     assert dict(await cursor.fetchall()) == {1: "reserved", 2: "reserved", 3: "sold", 4: "blocked"}
     with pytest.raises(psycopg.errors.UndefinedFunction):
-        await app.execute("select * from rowlock.cleanup_expired_seat_reservations()")
+        await app.execute(
+            "select * from rowlock.reserve_seats_atomic(%s, '{5}', 'carla', p_token_hash => %s)",
+            [busy.show_id, bytes(32)],
+        )
 
 
 async def test_after_the_full_rollback_rows_can_be_added_to_the_audit_log_and_not_deleted(

@@ -13,6 +13,16 @@ from rowlock.database.schema.migrate import MigrationReport, migrate, migration_
 
 ROLLOUT_SETTING = "v2_rollout_percent"
 
+HOLD_FUNCTIONS = (
+    "reserve_seats_atomic",
+    "reserve_seats_batch",
+    "extend_reservation_atomic",
+    "change_seats_atomic",
+    "release_seats_atomic",
+    "release_seats_batch",
+)
+"""Version 2 of what makes, changes and ends holds. Version 1 has statements of its own for it, and for nothing else."""
+
 
 async def quick(connection: psycopg.AsyncConnection) -> None:
     """Set the share of version 1 requests that version 2 code serves to 0. Servers read this setting within seconds.
@@ -27,9 +37,10 @@ async def quick(connection: psycopg.AsyncConnection) -> None:
 
 
 async def full(connection: psycopg.AsyncConnection, *, wait_seconds: float = 10) -> list[str]:
-    """Do what `quick` does and drop Rowlock's functions; returns their signatures.
+    """Do what `quick` does and drop `HOLD_FUNCTIONS`; returns their signatures.
 
-    Tables, views, constraints and all data stay. Calls of a function then fail with "does not exist".
+    Tables, views, constraints and all data stay, and so do the functions that version 1 needs to sell what it holds:
+    orders and their money, cleanup, house seats, statistics. Calls of a dropped function fail with "does not exist".
     Raises psycopg.errors.LockNotAvailable when a migration is running for longer than `wait_seconds`.
     """
     async with migration_lock(connection, wait_seconds), connection.transaction():
@@ -40,9 +51,10 @@ async def full(connection: psycopg.AsyncConnection, *, wait_seconds: float = 10)
             select p.oid::regprocedure::text
             from pg_proc as p
             join rowlock.schema_objects as o on o.path = 'functions/' || p.proname || '.sql'
-            where p.pronamespace = 'rowlock'::regnamespace
+            where p.pronamespace = 'rowlock'::regnamespace and p.proname = any(%s)
             order by 1
-            """
+            """,
+            [list(HOLD_FUNCTIONS)],
         )
         functions = [str(row[0]) for row in await cursor.fetchall()]
         for function in functions:
