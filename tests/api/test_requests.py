@@ -157,18 +157,49 @@ async def test_a_method_that_is_not_allowed_is_refused_with_those_that_are(clien
         ("PUT", f"{RESERVATIONS}/reserve-v2", "POST"),
         ("GET", f"{RESERVATIONS}/reserve-v2", "POST"),
         ("GET", f"{RESERVATIONS}/{TOKEN}/extend", "POST"),
-        ("DELETE", f"{RESERVATIONS}/{TOKEN}", "GET"),
-        ("POST", f"/api/shows/{UNKNOWN_ID}/seats", "GET"),
-        ("POST", "/api/shows", "GET"),
-        ("OPTIONS", "/api/shows", "GET"),
+        ("DELETE", f"{RESERVATIONS}/{TOKEN}", "GET, HEAD"),
+        ("POST", f"/api/shows/{UNKNOWN_ID}/seats", "GET, HEAD"),
+        ("POST", "/api/shows", "GET, HEAD"),
+        ("OPTIONS", "/api/shows", "GET, HEAD"),
+        ("HEAD", f"{RESERVATIONS}/reserve-v2", "POST"),
+        ("HEAD", "/api/admin/cleanup", "POST"),
         ("GET", "/api/admin/cleanup", "POST"),
-        ("POST", "/health/live", "GET"),
+        ("POST", "/health/live", "GET, HEAD"),
         ("QUERY", f"{RESERVATIONS}/release-v2", "POST"),
     ):
         answer = await client.request(method, path)
-        told = problem(answer, 405, "METHOD_NOT_ALLOWED")
-        assert answer.headers["allow"] == allow, (method, path)
-        assert allow in told["detail"]
+        assert (answer.status_code, answer.headers["allow"]) == (405, allow), (method, path)
+        if method != "HEAD":
+            assert allow in problem(answer, 405, "METHOD_NOT_ALLOWED")["detail"]
+
+
+def test_head_answers_as_get_without_a_body(served: Served, show: Show) -> None:
+    connection = HTTPConnection("127.0.0.1", served.port, timeout=10)
+    paths = [
+        "/health/live", "/health/ready", "/api/shows", f"/api/shows/{show.show_id}", f"/api/shows/{show.show_id}/seats",
+        f"/api/shows/{show.show_id}/seats/status", f"/api/shows/{UNKNOWN_ID}", f"{RESERVATIONS}/{TOKEN}",
+        "/openapi.json", "/docs", "/problems", "/nope",
+    ]  # fmt: skip
+    for path in paths:
+        answers = []
+        # Twice on one connection: a body after a HEAD would be read as the head of the next answer.
+        for method in ("HEAD", "GET", "HEAD"):
+            connection.request(method, path)
+            answer = connection.getresponse()
+            body = answer.read()
+            assert bool(body) == (method == "GET"), (method, path)
+            own = ("x-request-id", "date", "age")
+            answers.append((answer.status, {k.lower(): v for k, v in answer.getheaders() if k.lower() not in own}))
+        assert answers[0] == answers[1] == answers[2], path
+    connection.close()
+
+
+async def test_head_is_answered_without_a_body_and_logged_as_head(application: Application, client: Api) -> None:
+    for path in ("/health/live", "/api/shows"):
+        answer = await client.head(path)
+
+        assert (answer.status_code, answer.content) == (200, b"")
+    assert [line["method"] for line in application.access_lines()] == ["HEAD", "HEAD"]
 
 
 async def test_an_unknown_path_is_a_problem(client: Api) -> None:
@@ -255,7 +286,7 @@ async def test_a_real_server_gives_the_same_answers(served: Served, show: Show) 
         unchanged = await client.get(seats, headers={"if-none-match": etag})
         assert (unchanged.status_code, unchanged.content) == (304, b"")
         assert "content-length" not in unchanged.headers
-        assert (await client.head(seats)).status_code == 405
+        assert (await client.head(seats)).headers["etag"] == etag
         problem(await client.get(f"{RESERVATIONS}/{TOKEN}"), 404, "RESERVATION_NOT_FOUND")
 
 

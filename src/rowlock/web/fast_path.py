@@ -17,7 +17,7 @@ import msgspec
 from starlette.types import Receive, Scope
 
 from rowlock.base.holder import Holder
-from rowlock.web.problems import ProblemError
+from rowlock.web.problems import ProblemError, method_not_allowed
 from rowlock.web.sessions import BROWSER_PREFIX, Sessions
 
 MAX_BODY_BYTES = 64 * 1024
@@ -180,8 +180,7 @@ class FastPath:
     def _choose(methods: dict[str, Endpoint], method: str) -> Endpoint:
         endpoint = methods.get(method)
         if endpoint is None:
-            allow = ", ".join(sorted(methods))
-            raise ProblemError("METHOD_NOT_ALLOWED", f"Use {allow} here.", headers=((b"allow", allow.encode()),))
+            raise method_not_allowed(methods)
         return endpoint
 
     async def request(

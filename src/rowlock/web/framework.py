@@ -12,7 +12,7 @@ from rowlock.database.calls import BusyError, FunctionsMissingError, OutcomeUnkn
 from rowlock.web.fast_path import FastPath
 from rowlock.web.openapi import add_fast_endpoints, drop_validation_errors
 from rowlock.web.problem_page import problem_page
-from rowlock.web.problems import MEDIA_TYPE, ProblemError, as_problem, problem_body
+from rowlock.web.problems import MEDIA_TYPE, ProblemError, as_problem, method_not_allowed, problem_body
 
 log = structlog.get_logger(__name__)
 
@@ -57,9 +57,7 @@ def answer_with_problems(app: FastAPI) -> None:
         if error.status_code == 404:
             return respond(request, ProblemError("NOT_FOUND"))
         if error.status_code == 405:
-            allow = (error.headers or {}).get("Allow", "")
-            headers = ((b"allow", allow.encode()),)
-            return respond(request, ProblemError("METHOD_NOT_ALLOWED", f"Use {allow} here.", headers=headers))
+            return respond(request, method_not_allowed((error.headers or {}).get("Allow", "").split(", ")))
         if error.status_code == 413:
             return respond(request, ProblemError("PAYLOAD_TOO_LARGE", error.detail))
         return respond(request, ProblemError("INVALID_INPUT", f"{error.detail}."))

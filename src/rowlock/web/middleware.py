@@ -42,6 +42,10 @@ class RequestMiddleware:
                 self._access_log.flush()
             return
         started = perf_counter()
+        method = scope["method"]
+        if method == "HEAD":
+            # The answer to GET without its body. Neither the fast path nor FastAPI has routes for HEAD.
+            scope, send = {**scope, "method": "GET"}, _without_bodies(send)
         headers = dict(scope["headers"])
         request_id = self._request_id(headers)
         scope.setdefault("state", {})["request_id"] = request_id
@@ -80,7 +84,7 @@ class RequestMiddleware:
             if self._access_log is not None:
                 elapsed = round((perf_counter() - started) * 1000, 3)
                 self._access_log.add(
-                    AccessLine("request", round(time(), 3), request_id, scope["method"], route, status, elapsed)
+                    AccessLine("request", round(time(), 3), request_id, method, route, status, elapsed)
                 )
 
     async def _fast_reply(
@@ -140,6 +144,13 @@ def _limited(receive: Receive) -> Receive:
         return message
 
     return limited
+
+
+def _without_bodies(send: Send) -> Send:
+    async def send_heads(message: Message) -> None:
+        await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+    return send_heads
 
 
 def _headers(reply: Reply, request_id: str) -> list[tuple[bytes, bytes]]:

@@ -4,6 +4,7 @@ Every refusal of the API is an `application/problem+json` with a stable `code`. 
 the database; the others exist only in HTTP.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -162,6 +163,13 @@ class ProblemError(Exception):
     def problem_type(self) -> ProblemType:
         """The row of the table for this code."""
         return PROBLEM_TYPES[self.code]
+
+
+def method_not_allowed(methods: Iterable[str]) -> ProblemError:
+    """METHOD_NOT_ALLOWED with the methods that a path has; wherever GET is, HEAD is, too."""
+    known = set(methods)
+    allow = ", ".join(sorted(known | {"HEAD"} if "GET" in known else known))
+    return ProblemError("METHOD_NOT_ALLOWED", f"Use {allow} here.", headers=((b"allow", allow.encode()),))
 
 
 def as_problem(error: Exception) -> ProblemError | None:
