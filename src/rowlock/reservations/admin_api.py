@@ -14,7 +14,7 @@ from rowlock.web.openapi import problems
 from rowlock.web.parameters import ShowId, parse_show_id
 from rowlock.web.problems import ProblemError
 
-SeatId = Annotated[int, Field(ge=1, le=2_147_483_647)]
+SeatId = Annotated[int, Field(strict=True, ge=1, le=2_147_483_647)]
 
 
 class CleanupResult(BaseModel):
