@@ -185,3 +185,16 @@ async def test_a_token_changes_without_a_holder_key(db: SeatDb, show: Show) -> N
 
     assert (await db.change(anna, add=[2], token_hash=token("anna's"))).outcome == "OK"
     assert await db.claims(show) == {1: "anna", 2: "anna"}
+
+
+async def test_a_limit_that_was_lowered_since_does_not_keep_a_holder_from_giving_seats_back(
+    db: SeatDb, show: Show
+) -> None:
+    anna = await db.reserve(show, seats=[1, 2, 3, 4], holder="anna")
+    await db.set_show(show, max_seats_per_reservation=2)
+
+    assert (await db.change(anna, add=[5], remove=[1])).outcome == "TOO_MANY_SEATS"
+    fewer = await db.change(anna, remove=[1])
+    assert (fewer.outcome, fewer.seat_ids) == ("OK", [2, 3, 4])
+    assert (await db.change(anna, add=[5], remove=[2, 3, 4])).outcome == "OK"
+    assert await db.claims(show) == {5: "anna"}
