@@ -184,16 +184,20 @@ async def test_after_the_full_rollback_a_seat_is_sold_through_version_1(
     assert await db.check(show) == []
 
 
-async def test_without_any_function_the_office_is_told_what_is_missing(
+async def test_without_any_function_version_1_and_the_seat_map_work_and_the_office_is_told_what_is_missing(
     dsns: Dsns, recording_owner: psycopg.AsyncConnection
 ) -> None:
     show = await put_on_sale(recording_owner)
     async with running(dsns) as application, application.client() as client:
+        assert outcome(await client.reserve(show, [1], by="before")) == (201, None)
         for name in functions():
             await recording_owner.execute(f"drop function rowlock.{name}".encode())
 
         for answer in await _office(client, show):
             assert "rowlock migrate" in problem(answer, 503, "FUNCTIONS_MISSING")["detail"], answer.request.url
+        assert outcome(await client.reserve(show, [2], by="anna", version=1)) == (201, None)
+        assert outcome(await client.reserve(show, [1, 2], by="ben", version=1)) == (409, "SEATS_UNAVAILABLE")
+        assert (await client.get(f"/api/shows/{show.show_id}/seats")).json()["seats_available"] == 38
 
 
 async def _office(client: Api, show: Show) -> list[httpx.Response]:

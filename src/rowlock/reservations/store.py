@@ -236,7 +236,7 @@ async def seat_changes(connection: Connection, show_id: UUID, after_id: int | No
 
 
 async def seat_states(connection: Connection, show_id: UUID) -> SeatChanges | None:
-    """Every claim, from a view that a rollback to version 1 keeps; None when there is no such show."""
+    """Every claim, from a view, which needs no function; None when there is no such show."""
     cursor = await connection.cursor(binary=True).execute(query("reservations.seat_states"), (show_id,))
     rows = await cursor.fetchall()
     if not rows:

@@ -111,7 +111,7 @@ class Availability:
                 reads=True,
             )
         except FunctionsMissingError:
-            # After a rollback version 1 still sells. Without the change feed each reading is a whole snapshot.
+            # Version 1 sells without any function. Without the change feed each reading is a whole snapshot.
             whole = True
             changes = await call(
                 self._cells.of(show_id).app,

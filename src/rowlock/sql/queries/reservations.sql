@@ -85,7 +85,7 @@ from rowlock.seat_changes_since(%s::uuid, %s::bigint)
 -- name: seat_states
 -- scope: show
 -- The number of seats of a show, and each seat that is not available: one row without a seat where all are. Unlike
--- seat_changes it needs no function, so it works after a rollback to version 1.
+-- seat_changes it needs no function, so it works where the functions are missing.
 select s.seats_total, clock_timestamp(), c.seat_id, c.status
 from rowlock.shows as s
 left join rowlock.seat_states as c using (show_id)
