@@ -25,7 +25,7 @@ _COUNTS = """
 _CREATE = (
     "create database {0} owner rowlock_owner template {1} strategy file_copy",
     "revoke all on database {0} from public",
-    "grant connect on database {0} to rowlock_app, rowlock_v1",
+    "grant connect on database {0} to rowlock_app, rowlock_office, rowlock_worker, rowlock_v1",
     "alter database {0} set search_path = rowlock, public",
 )
 
@@ -137,8 +137,7 @@ class Cluster:
     def _create(self, name: str, template: str) -> Database:
         for statement in _CREATE:
             self._execute(statement, name, template)
-        base = self.server.dsns
-        dsns = Dsns(*(make_conninfo(dsn, dbname=name) for dsn in (base.owner, base.app, base.v1)))
+        dsns = self.server.dsns.each(lambda dsn: make_conninfo(dsn, dbname=name))
         return Database(name, dsns, make_conninfo(self.server.superuser_dsn, dbname=name))
 
     def _execute(self, statement: str, *names: str) -> None:

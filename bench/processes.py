@@ -88,6 +88,8 @@ def rowlock(
     environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)} | {
         "DATABASE_URL": database.dsns.owner,
         "ROWLOCK_APP_DATABASE_URL": database.dsns.app,
+        "ROWLOCK_OFFICE_DATABASE_URL": database.dsns.office,
+        "ROWLOCK_WORKER_DATABASE_URL": database.dsns.worker,
         "ROWLOCK_V1_DATABASE_URL": database.dsns.v1,
         "ROWLOCK_SECRET_KEY": secrets.token_hex(32),
         "ROWLOCK_DATA_DIR": str(folder / "instance"),

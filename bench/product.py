@@ -58,4 +58,4 @@ def violations(owner_dsn: str) -> list[str]:
 
 
 def _services(dsn: str) -> Services:
-    return make_services(Cells(DirectDatabase(Dsns(dsn, dsn, dsn), application_name=_NAME)))
+    return make_services(Cells(DirectDatabase(Dsns.same(dsn), application_name=_NAME)))

@@ -126,3 +126,10 @@ async def app(dsns: Dsns) -> AsyncIterator[psycopg.AsyncConnection]:
     """A connection of the application's role, in autocommit."""
     async with await psycopg.AsyncConnection.connect(dsns.app, autocommit=True) as connection:
         yield connection
+
+
+@pytest.fixture
+async def worker(dsns: Dsns) -> AsyncIterator[psycopg.AsyncConnection]:
+    """A connection of the worker's role, in autocommit."""
+    async with await psycopg.AsyncConnection.connect(dsns.worker, autocommit=True) as connection:
+        yield connection

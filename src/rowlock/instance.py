@@ -15,10 +15,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydantic import SecretStr
-
 from rowlock.base.dsns import Dsns
-from rowlock.database.connections import APP_ROLE, V1_ROLE, connect, with_role
+from rowlock.database.connections import ROLES, connect, with_role
 from rowlock.database.schema.roles import inspect_roles
 from rowlock.embedded import EmbeddedError, running
 from rowlock.settings import Settings
@@ -144,10 +142,10 @@ def owner_dsn(settings: Settings, data_dir: Path) -> str:
 def resolve_dsns(settings: Settings, data_dir: Path) -> Dsns:
     """The connection strings of every role; blocks, and may be called whether or not an event loop runs.
 
-    Without separate logins the application and version 1 use the owner's, with `set role` where the role exists and
-    the owner may set it, else as the owner: `rowlock doctor` reports what is weaker then. A process that only serves
-    does not need the owner: with ROWLOCK_APP_DATABASE_URL alone, that login is used for all. Raises NoDatabaseError,
-    or the driver's error when the server of DATABASE_URL cannot be reached.
+    A role without a login of its own uses the owner's, with `set role` where the role exists and the owner may set it,
+    else as the owner: `rowlock doctor` reports what is weaker then. A process that only serves does not need the
+    owner: without it, a role without a login of its own uses that of the application. Raises NoDatabaseError, or the
+    driver's error when the server of DATABASE_URL cannot be reached.
     """
     with ThreadPoolExecutor(max_workers=1) as executor:
         return executor.submit(lambda: asyncio.run(find_dsns(settings, data_dir))).result()
@@ -155,27 +153,30 @@ def resolve_dsns(settings: Settings, data_dir: Path) -> Dsns:
 
 async def find_dsns(settings: Settings, data_dir: Path) -> Dsns:
     """What `resolve_dsns` returns, for callers in an event loop."""
-    app, v1 = _url(settings.app_database_url), _url(settings.v1_database_url)
-    owner = _url(settings.database_url)
-    if owner is None:
-        found = Dsns(app, app, app) if app is not None else _embedded(data_dir)
-    elif app is not None and v1 is not None:
-        found = Dsns(owner, app, v1)
+    own = [
+        None if url is None else url.get_secret_value()
+        for url in (
+            settings.app_database_url,
+            settings.office_database_url,
+            settings.worker_database_url,
+            settings.v1_database_url,
+        )
+    ]
+    if settings.database_url is not None:
+        owner = settings.database_url.get_secret_value()
+        found = Dsns.same(owner) if all(own) else await _in_roles(owner)
+    elif own[0] is not None:
+        found = Dsns.same(own[0])
     else:
-        found = await _in_roles(owner)
-    return Dsns(found.owner, app or found.app, v1 or found.v1)
-
-
-def _url(setting: SecretStr | None) -> str | None:
-    return None if setting is None else setting.get_secret_value()
+        found = _embedded(data_dir)
+    app, office, worker, v1 = own
+    return Dsns(found.owner, app or found.app, office or found.office, worker or found.worker, v1 or found.v1)
 
 
 async def _in_roles(owner: str) -> Dsns:
     async with await connect(owner) as connection:
         roles = await inspect_roles(connection)
-    app = with_role(owner, APP_ROLE) if roles.usable(APP_ROLE) else owner
-    v1 = with_role(owner, V1_ROLE) if roles.usable(V1_ROLE) else owner
-    return Dsns(owner, app, v1)
+    return Dsns(owner, *(with_role(owner, name) if roles.usable(name) else owner for name in ROLES))
 
 
 def _embedded(data_dir: Path) -> Dsns:

@@ -14,6 +14,8 @@ class Settings(BaseSettings):
     database_url         DSN of the owner of the database; without it the embedded PostgreSQL of `data_dir` is used.
     app_database_url     DSN of a separate login for the application; without it the owner's login is used and
                          every connection sets the role rowlock_app.
+    office_database_url  the same for what staff do, and rowlock_office.
+    worker_database_url  the same for money, jobs and cleanup, and rowlock_worker.
     v1_database_url      the same for the version 1 fallback and rowlock_v1.
     data_dir             folder of the embedded PostgreSQL and the instance's secrets.
     admin_api_key        the key that /api/admin requires; without it `rowlock up` makes one.
@@ -30,6 +32,8 @@ class Settings(BaseSettings):
 
     database_url: Annotated[SecretStr | None, Field(validation_alias="DATABASE_URL")] = None
     app_database_url: SecretStr | None = None
+    office_database_url: SecretStr | None = None
+    worker_database_url: SecretStr | None = None
     v1_database_url: SecretStr | None = None
     data_dir: Path = Path(".rowlock")
     admin_api_key: SecretStr | None = None

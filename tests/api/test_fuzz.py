@@ -18,7 +18,7 @@ from tests.support.http import ADMIN_KEY, serving
 from tests.support.servers import TestServers
 
 FUZZING = Path(__file__).parent / "fuzzing"
-SEED = 20261123
+SEED = 20261128
 EXAMPLES = 25
 SECONDS_LIMIT = 150
 

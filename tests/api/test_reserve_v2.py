@@ -21,6 +21,7 @@ async def test_a_reservation_holds_its_seats_for_ten_minutes(client: Api, show: 
         "success",
         "reservation_id",
         "reservation_token",
+        "status",
         "show_id",
         "seat_ids",
         "expires_at",

@@ -29,14 +29,6 @@ FUNCTIONS_WITHOUT_SHOW = {
     "ensure_audit_log_partitions": "the log's partitions are months, not shows",
 }
 
-# Functions that no role may call, because their callers check and lock before.
-PARTS_OF_FUNCTIONS = (
-    "cancel_pending_order",
-    "end_order_of_cancelled_show",
-    "free_seats_of_orders",
-    "lock_pending_order",
-)
-
 # Functions that catch errors, and why: each block is a subtransaction, which a hot path must not pay for.
 FUNCTIONS_THAT_CATCH = {
     "cleanup_expired_seat_reservations": "a failed run is recorded, never raised",
@@ -47,7 +39,7 @@ OURS = "'rowlock'::regnamespace"
 TABLES = rf"""
     select c.oid, c.relname::text as name
     from pg_class as c
-    where c.relnamespace = {OURS} and c.relkind in ('r', 'p') and c.relname !~ '_\d{{4}}_\d{{2}}$'
+    where c.relnamespace = {OURS} and c.relkind in ('r', 'p') and c.relname !~ '_\d{{4}}_\d{{2}}(_failed|_kept)?$'
 """
 SHOW_TABLES = f"""
     select t.oid, t.name
@@ -237,15 +229,6 @@ RULES = [
         select n.nspname from pg_namespace as n, aclexplode(n.nspacl) as x where n.oid = {OURS} and x.grantee = 0
         """,
         "grant select on show_listing to public",
-    ),
-    Rule(
-        "the application may execute every function but parts of others, and version 1 none",
-        f"""
-        select f.name from ({FUNCTIONS}) as f
-        where has_function_privilege('rowlock_app', f.oid, 'execute') = (f.name = any(array{list(PARTS_OF_FUNCTIONS)}))
-            or has_function_privilege('rowlock_v1', f.oid, 'execute')
-        """,
-        "revoke execute on function block_seats_atomic from rowlock_app",
     ),
     Rule(
         "every function says what it is for",

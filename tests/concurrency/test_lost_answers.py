@@ -62,7 +62,7 @@ async def test_a_retry_that_meets_its_own_first_try_waits_for_it(
         for session in (first, second):
             await session.start(
                 lambda own: own.reserve(
-                    show, seats=[1, 2], holder="anna", reservation_id=reservation_id, token_hash=token("anna's")
+                    show, seats=[1, 2], holder="anna", reservation_id=reservation_id, secret=token("anna's")
                 )
             )
         await first.run_to("written")

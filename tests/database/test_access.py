@@ -72,7 +72,7 @@ async def test_a_command_that_cannot_connect_is_not_retried(monkeypatch: pytest.
 
 @pytest.mark.parametrize("role", ["app", "v1", "owner"])
 async def test_a_database_that_cannot_be_reached_is_this_error_for_each_role(role: str) -> None:
-    database = DirectDatabase(Dsns(UNREACHABLE, UNREACHABLE, UNREACHABLE), application_name="rowlock check")
+    database = DirectDatabase(Dsns.same(UNREACHABLE), application_name="rowlock check")
 
     with pytest.raises(CannotConnectError, match=r"127\.0\.0\.1") as caught:
         async with getattr(database, role)():

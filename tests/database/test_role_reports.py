@@ -9,11 +9,12 @@ from psycopg import sql
 
 from rowlock.database.schema.migrate import migrate
 from rowlock.database.schema.roles import inspect_roles
+from rowlock.embedded.bootstrap import revoke_large_objects
 from tests.support.servers import TestServer
 
 Connection = psycopg.AsyncConnection
 
-OURS = ("rowlock_app", "rowlock_v1")
+OURS = ("rowlock_app", "rowlock_office", "rowlock_worker", "rowlock_v1")
 USER = "hosted_user"
 
 
@@ -55,6 +56,9 @@ def admin(server: TestServer) -> Iterator[psycopg.Connection]:
 async def hosted(server: TestServer, admin: psycopg.Connection) -> AsyncIterator[HostedServer]:
     admin.execute(f"create role {USER}".encode())
     admin.execute(sql.SQL("create database {0} owner {0} template template0").format(sql.Identifier(USER)))
+    admin.execute(f"revoke all on database {USER} from public".encode())
+    with psycopg.connect(server.superuser_dsn(USER), autocommit=True) as superuser:
+        revoke_large_objects(superuser)
     try:
         async with AsyncExitStack() as stack:
             yield HostedServer(server, admin, stack, USER)
@@ -73,14 +77,13 @@ async def test_a_user_who_may_make_roles_gets_them_and_every_guarantee(hosted: H
 
     assert report.warnings == ()
     assert [(role.name, role.exists, role.usable) for role in report.roles.roles] == [
-        ("rowlock_app", True, True),
-        ("rowlock_v1", True, True),
+        (name, True, True) for name in OURS
     ]
     cursor = await connection.execute(
         "select rolname::text, rolcanlogin from pg_roles where rolname = any(%s) order by 1", [list(OURS)]
     )
-    assert await cursor.fetchall() == [("rowlock_app", False), ("rowlock_v1", False)]
-    await connection.execute("set role rowlock_app")
+    assert await cursor.fetchall() == [(name, False) for name in sorted(OURS)]
+    await connection.execute("set role rowlock_worker")
     await connection.execute("select * from rowlock.cleanup_expired_seat_reservations()")
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         await connection.execute("select * from rowlock.show_seats")
@@ -94,7 +97,9 @@ async def test_a_user_who_may_not_make_roles_is_warned_what_is_weaker_and_what_t
     assert len(report.migrations) > 0
     assert not report.roles.usable("rowlock_app")
     assert not report.roles.usable("rowlock_v1")
-    app, v1 = report.warnings
+    app, office, worker, v1 = report.warnings
+    assert "could write more than the catalogue" in office
+    assert "could write them without the functions" in worker
     assert "a bug in Python could write the seat tables" in app
     assert f"create role rowlock_app nologin; grant rowlock_app to {USER}" in app
     assert f"create role rowlock_v1 nologin; grant rowlock_v1 to {USER}" in v1
@@ -107,7 +112,7 @@ async def test_a_role_that_exists_but_was_not_granted_is_reported_as_such(hosted
 
     report = await migrate(await hosted.connect())
 
-    assert [(role.exists, role.usable) for role in report.roles.roles] == [(True, False), (True, False)]
+    assert [(role.exists, role.usable) for role in report.roles.roles] == [(True, False)] * 4
     assert f"run: grant rowlock_app to {USER};" in report.warnings[0]
 
 
@@ -135,10 +140,25 @@ async def test_a_superuser_is_warned_that_no_revoke_applies_to_it(hosted: Hosted
 async def test_an_application_role_with_too_many_rights_is_reported(owner: Connection) -> None:
     assert (await inspect_roles(owner)).weaknesses == ()
     await owner.execute("grant update on rowlock.show_seats to rowlock_app")
+    await owner.execute("grant delete on rowlock.tickets, rowlock.refunds to rowlock_worker")
 
-    [weakness] = (await inspect_roles(owner)).weaknesses
+    app, worker = (await inspect_roles(owner)).weaknesses
 
-    assert weakness.startswith("rowlock_app may write show_seats directly")
+    assert app.startswith("rowlock_app may write show_seats directly")
+    assert worker.startswith("rowlock_worker may write refunds, tickets directly")
+
+
+async def test_what_postgresql_lets_everybody_do_is_reported(hosted: HostedServer) -> None:
+    hosted.administrator(f"alter role {USER} createrole")
+    connection = await hosted.connect()
+    await connection.execute(f"grant temporary on database {USER} to public".encode())
+    superuser = await hosted.connect("postgres")
+    await superuser.execute("grant execute on function lo_create(oid) to public")
+
+    large_objects, temporary_tables = (await migrate(connection)).warnings
+
+    assert "may make large objects" in large_objects
+    assert f"revoke temporary on database {USER} from public" in temporary_tables
 
 
 async def test_inspecting_the_roles_changes_nothing(hosted: HostedServer) -> None:
@@ -147,7 +167,7 @@ async def test_inspecting_the_roles_changes_nothing(hosted: HostedServer) -> Non
 
     report = await inspect_roles(connection)
 
-    assert [role.exists for role in report.roles] == [False, False]
+    assert [role.exists for role in report.roles] == [False] * 4
     cursor = await connection.execute("select count(*) from pg_roles where rolname = any(%s)", [list(OURS)])
     assert await cursor.fetchone() == (0,)
 

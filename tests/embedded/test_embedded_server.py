@@ -282,3 +282,20 @@ def test_the_settings_fit_small_and_large_machines_and_each_has_a_reason() -> No
     assert buffers == {1: "128MB", 2: "256MB", 24: "1024MB"}
     assert all(line.why.endswith(".") for line in machines[1])
     assert "\nfsync = 'on'\n" in render(machines[1])
+
+
+@pytest.mark.parametrize("role", ["app", "office", "worker", "v1"])
+def test_no_login_can_fill_the_disk_beside_our_tables(server: EmbeddedServer, role: str) -> None:
+    """Large objects and temporary tables belong to no table of ours, so that no grant limits them."""
+    server.start()
+    with psycopg.connect(getattr(server.dsns, role), autocommit=True) as connection:
+        for statement in (
+            "select lo_create(0)",
+            "select lo_creat(-1)",
+            "select lo_from_bytea(0, 'x')",
+            "select lo_put(1, 0, 'x')",
+            "create temporary table t ()",
+            "create table public.t ()",
+        ):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(statement.encode())

@@ -26,7 +26,7 @@ Alter = Callable[[str, str], None]
 
 async def examine_database(owner_dsn: str, *, pool_size: int) -> list[Diagnosis]:
     """As `rowlock doctor` does it."""
-    cells = Cells(DirectDatabase(Dsns(owner_dsn, owner_dsn, owner_dsn), application_name="rowlock doctor"))
+    cells = Cells(DirectDatabase(Dsns.same(owner_dsn), application_name="rowlock doctor"))
     return await Operations(cells).examine_database(without_secrets(owner_dsn), pool_size=pool_size)
 
 

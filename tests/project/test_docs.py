@@ -353,7 +353,7 @@ def test_a_wrong_description_of_a_table_is_seen(old: str, new: str) -> None:
 
 async def openapi() -> dict[str, dict[str, dict[str, dict[str, dict[str, str]]]]]:
     """The paths of the OpenAPI document: path → method → operation. No database is asked."""
-    app = create_app(Settings(), Dsns("", "", ""), secret_key="no secret")
+    app = create_app(Settings(), Dsns.same(""), secret_key="no secret")
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://rowlock") as client:
         answer = await client.get("/openapi.json")
     paths: dict[str, dict[str, dict[str, dict[str, dict[str, str]]]]] = answer.json()["paths"]

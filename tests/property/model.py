@@ -23,6 +23,7 @@ class Hold:
     holder: str
     seats: list[int]
     minutes_at_most: int
+    wish: list[int]
     status: str = "active"
     minutes_left: int = HOLD_MINUTES
     extensions: int = 0
@@ -105,7 +106,9 @@ class Model:
             return None
         if hold.holder != wish.holder:
             return Answer("INVALID_INPUT", sorted(wish.seats))
-        return Answer("OK", hold.seats)
+        if hold.wish != sorted(wish.seats):
+            return Answer("IDEMPOTENCY_KEY_REUSED", hold.seats)
+        return self.ended(hold) or Answer("OK", hold.seats)
 
     @staticmethod
     def nonsense(wish: Wish) -> bool:
@@ -126,7 +129,9 @@ class Model:
         return None
 
     def give(self, wish: Wish) -> Answer:
-        hold = self.holds[wish.number] = Hold(wish.number, wish.holder, sorted(wish.seats), self.max_hold_minutes)
+        hold = self.holds[wish.number] = Hold(
+            wish.number, wish.holder, sorted(wish.seats), self.max_hold_minutes, sorted(wish.seats)
+        )
         self.claims |= dict.fromkeys(hold.seats, ("reserved", hold.number))
         return Answer("OK", hold.seats)
 

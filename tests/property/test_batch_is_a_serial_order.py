@@ -6,7 +6,7 @@ arrived. So no request is refused because of one that is itself refused.
 
 import asyncio
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -36,11 +36,12 @@ class Before:
 
 @dataclass(frozen=True)
 class Wish:
-    """A request of the batch; `repeats` makes it the retry of an earlier one, if there is one."""
+    """A request of the batch; `repeats` makes it the retry of an earlier one, if there is one, or gives it its id."""
 
     holder: str
     seats: list[int]
     repeats: int | None
+    another_wish: bool
 
 
 seats = st.lists(st.integers(1, SEATS), min_size=1, max_size=3, unique=True)
@@ -54,6 +55,7 @@ wishes = st.lists(
         st.sampled_from(HOLDERS),
         seats | st.sampled_from([[1, 1], [], [SEATS + 1]]),
         st.none() | st.none() | st.integers(0, 8),
+        st.booleans(),
     ),
     min_size=1,
     max_size=8,
@@ -81,12 +83,15 @@ async def prepare(db: SeatDb, before: list[Before], blocked: list[int], ids: lis
 
 
 def requests_of(wishes: list[Wish], made: list[Reserved]) -> list[Request]:
-    """The requests; a retry names what was asked for under its id, among the holds that are there and the batch."""
+    """The requests; a retry names what was asked for under its id, among the holds that are there and the batch, or the
+    id alone, with another wish of the same holder."""
     asked = [Request(hold.seat_ids or [], hold.holder, hold.reservation_id) for hold in made]
     requests = []
     for wish in wishes:
         if wish.repeats is not None and wish.repeats < len(asked):
             request = asked[wish.repeats]
+            if wish.another_wish:
+                request = replace(request, seats=wish.seats)
         else:
             request = Request(wish.seats, wish.holder, uuid4())
         asked.append(request)
@@ -184,7 +189,9 @@ MISTAKES = {
         "for v_request in reverse cardinality(v_outcomes) .. 1 loop",
     ),
     "a refused request keeps its hold": Mutant(
-        "reserve_seats_batch", "and a.reservation_id <> all(v_winner_ids)", "and false"
+        "reserve_seats_batch",
+        "where u.outcome = 'OK' and u.reservation_id = a.reservation_id and u.seat_list::integer[] = a.seat_ids",
+        "",
     ),
     "a lapsed hold is retired without freeing its seats": Mutant(
         "reserve_seats_batch", "and c.seat_id = any(v_stale_seats) and c.reservation_id = any(v_stale)", "and false"

@@ -193,7 +193,19 @@ def held(show: Show, answer: httpx.Response, by: str) -> Reserved:
     """A hold made over HTTP, in the form that tests of the database use, for SeatDb.age and SeatDb.reservation."""
     made = answer.json()
     assert answer.status_code == 201, answer.text
-    return Reserved(show, by, "OK", UUID(made["reservation_id"]), made["seat_ids"], None, None, 0, 3, datetime.now(UTC))
+    return Reserved(
+        show,
+        by,
+        "OK",
+        UUID(made["reservation_id"]),
+        made["status"],
+        made["seat_ids"],
+        None,
+        None,
+        0,
+        3,
+        datetime.now(UTC),
+    )
 
 
 def _id(show: Show | UUID) -> str:

@@ -75,6 +75,8 @@ async def lossy_proxy(dsns: Dsns) -> AsyncIterator[LossyProxy]:
         Dsns(
             owner=dsns.owner,
             app=make_conninfo(dsns.app, host=str(folder)),
+            office=make_conninfo(dsns.office, host=str(folder)),
+            worker=make_conninfo(dsns.worker, host=str(folder)),
             v1=make_conninfo(dsns.v1, host=str(folder)),
         )
     )

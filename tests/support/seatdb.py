@@ -1,11 +1,11 @@
 """The seat core for tests: each database function as a method, and queries for the state that a call left behind.
 
-Functions are called as rowlock_app, the role with no right to any seat table. Tests make a catalogue, move
-deadlines and read tables as the owner. What must hold between the tables is written here a second time, independent
-of the product's own invariant check, so that a mistake in one does not hide in the other.
+Functions are called in the role that may: rowlock_app, rowlock_office or rowlock_worker, none of which has a right to
+any seat table. Tests make a catalogue, move deadlines and read tables as the owner. What must hold between the tables
+is written here a second time, independent of the product's own invariant check, so that a mistake in one does not hide
+in the other.
 """
 
-import hashlib
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
@@ -15,10 +15,12 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row
 
 from rowlock.base.dsns import Dsns
 from rowlock.base.ids import mint_id
+from rowlock.database.connections import APP_ROLE, OFFICE_ROLE, WORKER_ROLE, with_role
 
 Connection = psycopg.AsyncConnection
 
@@ -39,6 +41,7 @@ class Reserved:
     holder: str
     outcome: str
     reservation_id: UUID
+    status: str | None
     seat_ids: list[int] | None
     unavailable_seat_ids: list[int] | None
     expires_at: datetime | None
@@ -46,7 +49,7 @@ class Reserved:
     extensions_remaining: int | None
     server_time: datetime
     request: int = 1
-    token_hash: bytes | None = field(default=None, repr=False)
+    secret: bytes | None = field(default=None, repr=False)
 
     @property
     def hold(self) -> timedelta:
@@ -186,7 +189,8 @@ class Request:
     seats: Sequence[int]
     holder: str | None
     reservation_id: UUID | None = field(default_factory=uuid4)
-    token_hash: bytes | None = None
+    secret: bytes | None = None
+    wish: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -203,16 +207,17 @@ class AuditRow:
     user_agent: str | None
     error_code: str | None
     metadata: dict[str, Any]
+    actor: str | None
 
 
 def token(text: str) -> bytes:
-    """The hash of a token, as the application stores it."""
-    return hashlib.sha256(text.encode()).digest()
+    """The secret part of a token."""
+    return text.encode()
 
 
 def missing_hold(show: Show) -> Reserved:
     """A hold that was never made: an answer about another holder's hold must be the same."""
-    return Reserved(show, "no holder", "OK", uuid4(), [], None, None, None, None, datetime.now(UTC))
+    return Reserved(show, "no holder", "OK", uuid4(), "active", [], None, None, None, None, datetime.now(UTC))
 
 
 def said(answer: Any) -> dict[str, Any]:
@@ -220,7 +225,7 @@ def said(answer: Any) -> dict[str, Any]:
     return {
         name: value
         for name, value in asdict(answer).items()
-        if name not in ("reservation_id", "server_time", "show", "token_hash", "request")
+        if name not in ("reservation_id", "server_time", "show", "secret", "request")
     }
 
 
@@ -267,7 +272,7 @@ class SeatDb:
     async def connect(cls, dsns: Dsns) -> AsyncIterator["SeatDb"]:
         """For tests that cannot use the fixture, because they run an event loop of their own."""
         async with (
-            await Connection.connect(dsns.app, autocommit=True) as app,
+            await Connection.connect(with_role(dsns.owner, APP_ROLE), autocommit=True) as app,
             await Connection.connect(dsns.owner, autocommit=True) as owner,
         ):
             yield cls(dsns, app, owner)
@@ -275,7 +280,7 @@ class SeatDb:
     @asynccontextmanager
     async def another(self) -> AsyncIterator["SeatDb"]:
         """The same database over an application connection of its own: a second client at the same time."""
-        async with await Connection.connect(self.dsns.app, autocommit=True) as app:
+        async with await Connection.connect(with_role(self.dsns.owner, APP_ROLE), autocommit=True) as app:
             yield SeatDb(self.dsns, app, self.owner)
 
     # What the application does.
@@ -287,13 +292,14 @@ class SeatDb:
         seats: Sequence[int] | None,
         holder: str | None,
         reservation_id: UUID | None = None,
-        token_hash: bytes | None = None,
+        secret: bytes | None = None,
+        wish: bytes | None = None,
         session: str | None = None,
         ip: str | None = None,
         user_agent: str | None = None,
     ) -> Reserved:
         row = await self._call(
-            "select * from rowlock.reserve_seats_atomic(%s, %s::int[], %s, %s, %s, %s, %s, %s)",
+            "select * from rowlock.reserve_seats_atomic(%s, %s::int[], %s, %s, %s, %s, %s, %s, %s)",
             show.show_id,
             _array(seats),
             holder,
@@ -301,20 +307,23 @@ class SeatDb:
             ip,
             user_agent,
             reservation_id,
-            token_hash,
+            secret,
+            wish,
         )
-        return Reserved(show=show, holder=holder or "", token_hash=token_hash, **row)
+        return Reserved(show=show, holder=holder or "", secret=secret, **row)
 
     async def reserve_batch(self, show: Show, requests: Sequence[Request]) -> list[Reserved]:
         rows = await self._rows(
             """
             select * from rowlock.reserve_seats_batch(
-                %s, %s::uuid[], %s::bytea[], %s::int[], %s::int[], %s::text[], %s::text[], %s::inet[], %s::text[]
+                %s, %s::uuid[], %s::bytea[], %s::bytea[], %s::int[], %s::int[], %s::text[], %s::text[], %s::inet[],
+                %s::text[]
             )
             """,
             show.show_id,
             [r.reservation_id for r in requests],
-            [r.token_hash for r in requests],
+            [r.secret for r in requests],
+            [r.wish for r in requests],
             [seat for r in requests for seat in r.seats],
             [number for number, r in enumerate(requests, start=1) for _ in r.seats],
             [r.holder for r in requests],
@@ -324,19 +333,19 @@ class SeatDb:
         )
         assert [row["request"] for row in rows] == list(range(1, len(requests) + 1))
         return [
-            Reserved(show=show, holder=r.holder or "", token_hash=r.token_hash, **row)
+            Reserved(show=show, holder=r.holder or "", secret=r.secret, **row)
             for r, row in zip(requests, rows, strict=True)
         ]
 
-    async def extend(self, hold: Reserved, *, holder: str | None = None, token_hash: bytes | None = None) -> Extended:
+    async def extend(self, hold: Reserved, *, holder: str | None = None, secret: bytes | None = None) -> Extended:
         """Extend as the holder, or as the one who is named instead."""
         return Extended(
             **await self._call(
                 "select * from rowlock.extend_reservation_atomic(%s, %s, %s, %s)",
                 hold.show.show_id,
                 hold.reservation_id,
-                token_hash,
-                _who(hold, holder, token_hash),
+                secret,
+                _who(hold, holder, secret),
             )
         )
 
@@ -347,7 +356,7 @@ class SeatDb:
         add: Sequence[int | None] | None = (),
         remove: Sequence[int | None] | None = (),
         holder: str | None = None,
-        token_hash: bytes | None = None,
+        secret: bytes | None = None,
     ) -> Changed:
         """Change as the holder, or as the one who is named instead."""
         return Changed(
@@ -357,20 +366,20 @@ class SeatDb:
                 hold.reservation_id,
                 _array(add),
                 _array(remove),
-                token_hash,
-                _who(hold, holder, token_hash),
+                secret,
+                _who(hold, holder, secret),
             )
         )
 
-    async def release(self, hold: Reserved, *, holder: str | None = None, token_hash: bytes | None = None) -> Released:
+    async def release(self, hold: Reserved, *, holder: str | None = None, secret: bytes | None = None) -> Released:
         """Release as the holder, or as the one who is named instead."""
         return Released(
             **await self._call(
                 "select * from rowlock.release_seats_atomic(%s, %s, %s, %s)",
                 hold.show.show_id,
                 hold.reservation_id,
-                token_hash,
-                _who(hold, holder, token_hash),
+                secret,
+                _who(hold, holder, secret),
             )
         )
 
@@ -394,44 +403,58 @@ class SeatDb:
     async def block(self, show: Show, *, seats: Sequence[int | None] | None, reason: str | None = "camera") -> Blocked:
         return Blocked(
             **await self._call(
-                "select * from rowlock.block_seats_atomic(%s, %s::int[], %s, 'box office')",
+                "select * from rowlock.block_seats_atomic(%s, %s::int[], %s, p_actor => 'box office')",
                 show.show_id,
                 _array(seats),
                 reason,
+                role=OFFICE_ROLE,
             )
         )
 
     async def unblock(self, show: Show, *, seats: Sequence[int | None] | None) -> Unblocked:
         return Unblocked(
             **await self._call(
-                "select * from rowlock.unblock_seats_atomic(%s, %s::int[], 'box office')",
+                "select * from rowlock.unblock_seats_atomic(%s, %s::int[], p_actor => 'box office')",
                 show.show_id,
                 _array(seats),
+                role=OFFICE_ROLE,
             )
         )
 
     async def complete(self, show: Show, order_id: UUID, intent: UUID | None = None) -> Completed:
         return Completed(
             **await self._call(
-                "select * from rowlock.complete_order_atomic(%s, %s, %s)", show.show_id, order_id, intent
+                "select * from rowlock.complete_order_atomic(%s, %s, %s)",
+                show.show_id,
+                order_id,
+                intent,
+                role=WORKER_ROLE,
             )
         )
 
     async def begin_payment(self, show: Show, order_id: UUID, intent: UUID) -> Payment:
         return Payment(
             **await self._call(
-                "select * from rowlock.begin_payment_atomic(%s, %s, %s, 'test')", show.show_id, order_id, intent
+                "select * from rowlock.begin_payment_atomic(%s, %s, %s, 'test')",
+                show.show_id,
+                order_id,
+                intent,
+                role=WORKER_ROLE,
             )
         )
 
     async def pay(self, show: Show, order_id: UUID, intent: UUID) -> Paid:
         return Paid(
-            **await self._call("select * from rowlock.pay_order_atomic(%s, %s, %s)", show.show_id, order_id, intent)
+            **await self._call(
+                "select * from rowlock.pay_order_atomic(%s, %s, %s)", show.show_id, order_id, intent, role=WORKER_ROLE
+            )
         )
 
     async def void(self, show: Show, order_id: UUID) -> Voided:
         return Voided(
-            **await self._call("select * from rowlock.void_order_atomic(%s, %s, 'declined')", show.show_id, order_id)
+            **await self._call(
+                "select * from rowlock.void_order_atomic(%s, %s, 'declined')", show.show_id, order_id, role=WORKER_ROLE
+            )
         )
 
     async def refund(self, show: Show, order_id: UUID, *, key: str = "refund", **wish: object) -> Refunded:
@@ -445,17 +468,22 @@ class SeatDb:
                 mint_id(show.show_id),
                 key,
                 *wish.values(),
+                role=WORKER_ROLE,
             )
         )
 
     async def cancel_show(self, show: Show, *, limit: int = 500) -> ShowCancelled:
         return ShowCancelled(
-            **await self._call("select * from rowlock.cancel_show_atomic(%s, 'ill', %s)", show.show_id, limit)
+            **await self._call(
+                "select * from rowlock.cancel_show_atomic(%s, 'ill', %s)", show.show_id, limit, role=WORKER_ROLE
+            )
         )
 
     async def cleanup(self, *, limit: int = 1000, run_by: str = "test") -> Cleaned:
         return Cleaned(
-            **await self._call("select * from rowlock.cleanup_expired_seat_reservations(%s, %s)", limit, run_by)
+            **await self._call(
+                "select * from rowlock.cleanup_expired_seat_reservations(%s, %s)", limit, run_by, role=WORKER_ROLE
+            )
         )
 
     async def statistics(self, show: Show | None = None, *, hours: int = 24) -> Statistics:
@@ -464,6 +492,7 @@ class SeatDb:
                 "select * from rowlock.get_reservation_statistics(%s, %s)",
                 show.show_id if show else None,
                 hours,
+                role=OFFICE_ROLE,
             )
         )
 
@@ -580,6 +609,15 @@ class SeatDb:
         )
         return dict(await cursor.fetchall())
 
+    async def counted_refusals(self, show: Show) -> dict[str, int]:
+        """How many refusals of each code were only counted."""
+        rows = await self._owner_rows(
+            "select code, sum(refusals)::integer as refusals from rowlock.reservation_refusal_counts "
+            "where show_id = %s group by code order by code",
+            show.show_id,
+        )
+        return {row["code"]: row["refusals"] for row in rows}
+
     async def claim_rows(self, show: Show) -> dict[int, tuple[str, UUID | None]]:
         """Every claim row, lapsed or not: (status, reservation or order), as fold_audit() has them."""
         cursor = await self.owner.execute(
@@ -608,7 +646,7 @@ class SeatDb:
         rows = await self._owner_rows(
             """
             select id, event, reservation_id, order_id, seat_ids, session_id, host(ip_address) as ip_address,
-                user_agent, error_code, metadata
+                user_agent, error_code, metadata, actor
             from rowlock.seat_reservation_audit_log where show_id = %s order by id
             """,
             show.show_id,
@@ -621,7 +659,8 @@ class SeatDb:
 
     async def cleanup_runs(self) -> list[dict[str, Any]]:
         """The cleanup status view, newest run first, as the application may read it."""
-        return await self._rows("select * from rowlock.reservation_cleanup_job_status")
+        async with self.in_role(OFFICE_ROLE):
+            return await self._rows("select * from rowlock.reservation_cleanup_job_status")
 
     async def check(self, show: Show | None = None) -> list[str]:
         """Everything that contradicts between the tables, in words; [] when nothing does.
@@ -646,9 +685,26 @@ class SeatDb:
             ]
         return found
 
-    async def _call(self, query: LiteralString, *values: object) -> dict[str, Any]:
-        (row,) = await self._rows(query, *values)
+    async def _call(self, query: LiteralString, *values: object, role: LiteralString = APP_ROLE) -> dict[str, Any]:
+        async with self.in_role(role):
+            (row,) = await self._rows(query, *values)
         return row
+
+    @asynccontextmanager
+    async def in_role(self, role: LiteralString) -> AsyncIterator[None]:
+        """Be another role for a while, on the same connection: tests stop it, look at it and cut it."""
+        if role != APP_ROLE:
+            await self.app.execute(f"set role {role}".encode())
+        try:
+            yield
+        finally:
+            # A transaction that failed takes the role back with everything else.
+            if (
+                role != APP_ROLE
+                and not self.app.closed
+                and self.app.info.transaction_status != TransactionStatus.INERROR
+            ):
+                await self.app.execute(f"set role {APP_ROLE}".encode())
 
     async def _rows(self, query: LiteralString, *values: object) -> list[dict[str, Any]]:
         async with self.app.cursor(row_factory=dict_row) as cursor:
@@ -770,15 +826,16 @@ def _array(values: Sequence[int | None] | None) -> list[int | None] | None:
     return None if values is None else list(values)
 
 
-def _who(hold: Reserved, holder: str | None, token_hash: bytes | None) -> str | None:
+def _who(hold: Reserved, holder: str | None, secret: bytes | None) -> str | None:
     """A caller with a token needs no holder key."""
-    return holder if holder is not None or token_hash is not None else hold.holder
+    return holder if holder is not None or secret is not None else hold.holder
 
 
 @pytest.fixture
-async def db(dsns: Dsns, app: Connection, owner: Connection) -> SeatDb:
+async def db(dsns: Dsns, owner: Connection) -> AsyncIterator[SeatDb]:
     """The seat core of a fresh database."""
-    return SeatDb(dsns, app, owner)
+    async with await Connection.connect(with_role(dsns.owner, APP_ROLE), autocommit=True) as app:
+        yield SeatDb(dsns, app, owner)
 
 
 @pytest.fixture

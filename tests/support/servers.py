@@ -22,6 +22,7 @@ from psycopg.conninfo import make_conninfo
 from rowlock.base.dsns import Dsns
 from rowlock.database.schema.migrate import migrate
 from rowlock.embedded import Binaries, EmbeddedServer, find_binaries, version_of
+from rowlock.embedded.bootstrap import revoke_large_objects
 
 T = TypeVar("T")
 
@@ -70,12 +71,7 @@ class TestServer:
 
     def dsns(self, dbname: str) -> Dsns:
         """The connection strings of Rowlock's roles for a database."""
-        base = self.embedded.dsns
-        return Dsns(
-            owner=make_conninfo(base.owner, dbname=dbname),
-            app=make_conninfo(base.app, dbname=dbname),
-            v1=make_conninfo(base.v1, dbname=dbname),
-        )
+        return self.embedded.dsns.each(lambda dsn: make_conninfo(dsn, dbname=dbname))
 
     def create_database(self, *, template: str = TEMPLATE, name: str | None = None) -> str:
         """Create a database that belongs to rowlock_owner, with the access rights of an embedded server's own.
@@ -94,10 +90,13 @@ class TestServer:
         self._superuser.execute(
             sql.SQL(
                 "revoke all on database {name} from public;"
-                "grant connect on database {name} to rowlock_app, rowlock_v1;"
+                "grant connect on database {name} to rowlock_app, rowlock_office, rowlock_worker, rowlock_v1;"
                 "alter database {name} set search_path = rowlock, public"
             ).format(name=sql.Identifier(name))
         )
+        if template == "template0":
+            with psycopg.connect(self.superuser_dsn(name), autocommit=True) as superuser:
+                revoke_large_objects(superuser)
         return name
 
     def drop_database(self, name: str) -> None:

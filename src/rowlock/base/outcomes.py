@@ -19,6 +19,8 @@ class Outcome(StrEnum):
     DUPLICATE_RESERVATION = "DUPLICATE_RESERVATION"
     SEATS_NOT_FOUND = "SEATS_NOT_FOUND"
     SEATS_UNAVAILABLE = "SEATS_UNAVAILABLE"
+    # The id or key of the request was used before, for something else.
+    IDEMPOTENCY_KEY_REUSED = "IDEMPOTENCY_KEY_REUSED"
     # No such hold, or one of another holder: the outcome is the same for both.
     RESERVATION_NOT_FOUND = "RESERVATION_NOT_FOUND"
     # The hold has ended: it was released or paid for.

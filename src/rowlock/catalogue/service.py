@@ -81,12 +81,12 @@ class Catalogue:
 
     async def list_every_show(self) -> list[ShowSummary]:
         """Every show in order of its start, drafts included."""
-        async with self._cells.catalogue.owner() as connection:
+        async with self._cells.catalogue.office() as connection:
             return await store.list_every_show(connection)
 
     async def list_plans(self) -> list[PlanListing]:
         """Every published plan version by organization, venue, name and version."""
-        async with self._cells.catalogue.owner() as connection:
+        async with self._cells.catalogue.office() as connection:
             return await store.list_plans(connection)
 
     async def import_plan(
@@ -152,13 +152,13 @@ class Catalogue:
 
     async def lock_and_check_empty(self) -> bool:
         """Take the catalogue lock until the transaction ends, and return whether the catalogue is empty."""
-        async with self._cells.catalogue.owner() as connection:
+        async with self._cells.catalogue.office() as connection:
             await store.lock_catalogue(connection)
             return await store.is_empty(connection)
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[Connection]:
-        async with self._cells.catalogue.owner() as connection, connection.transaction():
+        async with self._cells.catalogue.office() as connection, connection.transaction():
             yield connection
 
 

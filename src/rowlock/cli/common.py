@@ -6,7 +6,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -83,16 +83,18 @@ def with_services(
     data_dir: Path | None,
     work: Callable[[Services], Awaitable[T]],
     *,
-    role: Literal["owner", "app"] = "owner",
+    as_owner: bool = False,
     name: str = APPLICATION_NAME,
 ) -> T:
-    """Run `work` with services that connect as that role. `name` is the application_name of the connections."""
+    """Run `work` with services that connect as the role that each needs, or all as the owner.
+
+    `name` is the application_name of the connections.
+    """
     settings = load_settings(data_dir)
 
     async def run() -> T:
-        if role == "owner":
-            owner = owner_dsn(settings, settings.data_dir)
-            dsns = Dsns(owner, owner, owner)
+        if as_owner:
+            dsns = Dsns.same(owner_dsn(settings, settings.data_dir))
         else:
             dsns = await find_dsns(settings, settings.data_dir)
         return await work(make_services(Cells(DirectDatabase(dsns, application_name=name))))

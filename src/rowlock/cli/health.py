@@ -25,7 +25,9 @@ def register(app: typer.Typer) -> None:
 
 def check(data_dir: DataDir = None, json: Json = False) -> None:
     """Prove that no seat is sold twice and that claims, orders, tickets and audit log agree. Exit 1 if not."""
-    found = with_services(data_dir, lambda services: services.operations.check_invariants(), name="rowlock check")
+    found = with_services(
+        data_dir, lambda services: services.operations.check_invariants(), as_owner=True, name="rowlock check"
+    )
     print_result(report_as_json(found), report_as_text(found), as_json=json)
     if found.violations_total:
         raise typer.Exit(ExitCode.REFUSED)
@@ -44,6 +46,7 @@ def doctor(data_dir: DataDir = None, json: Json = False) -> None:
         diagnoses += with_services(
             data_dir,
             lambda services: services.operations.examine_database(without_secrets(dsn), pool_size=settings.pool_size),
+            as_owner=True,
             name="rowlock doctor",
         )
     print_result(diagnoses_as_json(diagnoses), diagnoses_as_text(diagnoses), as_json=json)

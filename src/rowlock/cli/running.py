@@ -87,7 +87,7 @@ def up(
             await _http(settings, dsns, instance, listener, stop, announce)
 
         async def everything(stop: StopEvent) -> None:
-            await serve_all(http, dsns.app, stop)
+            await serve_all(http, dsns.worker, stop)
 
         run_until_signal(everything)
         say("Stopping.")
@@ -116,11 +116,11 @@ def worker(data_dir: DataDir = None) -> None:
     settings = _begin(data_dir)
     with contextlib.suppress(StopRequested, KeyboardInterrupt), stoppable():
         dsns = resolve_dsns(settings, settings.data_dir)
-        asyncio.run(_require_migrated(dsns.app))
+        asyncio.run(_require_migrated(dsns.worker))
 
         async def loops(stop: StopEvent) -> None:
             say("Rowlock's worker runs.")
-            await run_worker(dsns.app, stop)
+            await run_worker(dsns.worker, stop)
 
         run_until_signal(loops)
 

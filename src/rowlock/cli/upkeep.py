@@ -22,7 +22,6 @@ def cleanup(data_dir: DataDir = None, json: Json = False) -> None:
     result = with_services(
         data_dir,
         lambda services: services.reservations.clean_up_all(run_by=RUN_BY),
-        role="app",
         name="rowlock cleanup",
     )
     document = {
@@ -43,9 +42,7 @@ def stats(
     json: Json = False,
 ) -> None:
     """Count reservation events of the last hours."""
-    found = with_services(
-        data_dir, lambda services: services.reporting.statistics(show_id=show, hours=hours), role="app"
-    )
+    found = with_services(data_dir, lambda services: services.reporting.statistics(show_id=show, hours=hours))
     rate = "no hold ended" if found.expiration_rate is None else f"{found.expiration_rate:.1%}"
     average = "no hold ended" if found.avg_hold_time_seconds is None else f"{found.avg_hold_time_seconds} s"
     text = fields(

@@ -15,7 +15,13 @@ class Database(Protocol):
     """One PostgreSQL database. Connections are in autocommit: one call of a function is one transaction."""
 
     def app(self) -> AbstractAsyncContextManager[Connection]:
-        """A connection as rowlock_app, which reads the catalogue and calls functions."""
+        """A connection as rowlock_app, for what buyers do."""
+
+    def office(self) -> AbstractAsyncContextManager[Connection]:
+        """A connection as rowlock_office, for what staff do."""
+
+    def worker(self) -> AbstractAsyncContextManager[Connection]:
+        """A connection as rowlock_worker, for money, jobs and cleanup."""
 
     def v1(self) -> AbstractAsyncContextManager[Connection]:
         """A connection as rowlock_v1, with which version 1 writes the tables directly."""
@@ -42,6 +48,14 @@ class DirectDatabase:
     def app(self) -> AbstractAsyncContextManager[Connection]:
         """See Database. This and the others raise CannotConnectError."""
         return self._connection(self._dsns.app)
+
+    def office(self) -> AbstractAsyncContextManager[Connection]:
+        """See Database."""
+        return self._connection(self._dsns.office)
+
+    def worker(self) -> AbstractAsyncContextManager[Connection]:
+        """See Database."""
+        return self._connection(self._dsns.worker)
 
     def v1(self) -> AbstractAsyncContextManager[Connection]:
         """See Database."""
@@ -72,4 +86,4 @@ class OneConnection:
         """The connection, with the role that it has."""
         yield self._connection
 
-    v1 = owner = app
+    office = worker = v1 = owner = app

@@ -7,7 +7,11 @@ from psycopg_pool import PoolTimeout
 Connection = AsyncConnection
 
 APP_ROLE = "rowlock_app"
+OFFICE_ROLE = "rowlock_office"
+WORKER_ROLE = "rowlock_worker"
 V1_ROLE = "rowlock_v1"
+ROLES = (APP_ROLE, OFFICE_ROLE, WORKER_ROLE, V1_ROLE)
+"""The roles that processes connect as, beside the owner of the schema."""
 
 UNREACHABLE = (OperationalError, InterfaceError, PoolTimeout, OSError, TimeoutError)
 """The database cannot be reached, does not answer in time, or closed the connection."""

@@ -13,6 +13,8 @@ CONNECTION_TIMEOUT_SECONDS = 5.0
 # A pool doubles its pause after each failed attempt to connect. After this time it starts over with the shortest pause,
 # so that it reconnects within seconds of the database's return, however long the outage was.
 RECONNECT_SECONDS = 5.0
+# Staff and the operator are few, and what they do in HTTP is short.
+OFFICE_CONNECTIONS = 2
 
 
 async def _prepare_at_once(connection: Connection) -> None:
@@ -20,15 +22,17 @@ async def _prepare_at_once(connection: Connection) -> None:
 
 
 class PooledDatabase:
-    """A `Database` for a server: a pool for `app`, and one for `v1`, which is opened when first used.
+    """A `Database` for a server: a pool for `app`, and one for each other role, which is opened when first used.
 
     Every statement is prepared at its first use.
     """
 
     def __init__(self, dsns: Dsns, *, pool_size: int = 4) -> None:
+        few = min(pool_size, OFFICE_CONNECTIONS)
         self._app = self._pool(dsns.app, "rowlock", pool_size)
+        self._office = self._pool(dsns.office, "rowlock office", few)
+        self._worker = self._pool(dsns.worker, "rowlock worker", few)
         self._v1 = self._pool(dsns.v1, "rowlock v1", pool_size)
-        self._v1_opened = False
         self._checks: set[asyncio.Task[None]] = set()
 
     @staticmethod
@@ -53,23 +57,24 @@ class PooledDatabase:
         """Close idle connections now; a connection in use is closed when its call returns it."""
         for check in self._checks:
             check.cancel()
-        await self._app.close()
-        await self._v1.close()
+        for pool in (self._app, self._office, self._worker, self._v1):
+            await pool.close()
 
-    @asynccontextmanager
-    async def app(self) -> AsyncIterator[Connection]:
+    def app(self) -> AbstractAsyncContextManager[Connection]:
         """A connection of the application role. Raises psycopg_pool.PoolTimeout after 5 seconds without one."""
-        async with self._connection_of(self._app) as connection:
-            yield connection
+        return self._connection_of(self._app)
 
-    @asynccontextmanager
-    async def v1(self) -> AsyncIterator[Connection]:
+    def office(self) -> AbstractAsyncContextManager[Connection]:
+        """A connection of the office role."""
+        return self._connection_of(self._office)
+
+    def worker(self) -> AbstractAsyncContextManager[Connection]:
+        """A connection of the worker role."""
+        return self._connection_of(self._worker)
+
+    def v1(self) -> AbstractAsyncContextManager[Connection]:
         """A connection of the version 1 role."""
-        if not self._v1_opened:
-            await self._v1.open()
-            self._v1_opened = True
-        async with self._connection_of(self._v1) as connection:
-            yield connection
+        return self._connection_of(self._v1)
 
     def owner(self) -> AbstractAsyncContextManager[Connection]:
         """Raises RuntimeError: a server does not use the owner's rights."""
@@ -77,6 +82,8 @@ class PooledDatabase:
 
     @asynccontextmanager
     async def _connection_of(self, pool: AsyncConnectionPool[Connection]) -> AsyncIterator[Connection]:
+        if pool.closed:
+            await pool.open()  # Does nothing if another request has opened it meanwhile.
         async with pool.connection() as connection:
             try:
                 yield connection

@@ -14,8 +14,17 @@ _PLAIN: LiteralString = "login nosuperuser nocreatedb nocreaterole noreplication
 _ROLES: dict[str, LiteralString] = {
     "rowlock_owner": "login nosuperuser nocreatedb createrole noreplication nobypassrls",
     "rowlock_app": _PLAIN,
+    "rowlock_office": _PLAIN,
+    "rowlock_worker": _PLAIN,
     "rowlock_v1": _PLAIN,
 }
+_SERVING: LiteralString = "rowlock_app, rowlock_office, rowlock_worker, rowlock_v1"
+
+# Large objects belong to no table, so no grant on tables limits them: by default any login may fill the disk with them.
+_LARGE_OBJECT_FUNCTIONS: LiteralString = """
+    select oid::regprocedure::text from pg_proc
+    where pronamespace = 'pg_catalog'::regnamespace and proname ~ '^(lo_|loread$|lowrite$)'
+"""
 
 
 def bootstrap(superuser_dsn: str, passwords: Mapping[str, str]) -> None:
@@ -23,10 +32,17 @@ def bootstrap(superuser_dsn: str, passwords: Mapping[str, str]) -> None:
     with psycopg.connect(superuser_dsn, autocommit=True) as connection:
         for role, attributes in _ROLES.items():
             _ensure_role(connection, role, attributes, passwords[role])
-        connection.execute("grant rowlock_app, rowlock_v1 to rowlock_owner with admin option")
+        connection.execute(f"grant {_SERVING} to rowlock_owner with admin option")
         _ensure_database(connection)
     with psycopg.connect(superuser_dsn, dbname=DATABASE, autocommit=True) as connection:
         connection.execute("revoke all on schema public from public")
+        revoke_large_objects(connection)
+
+
+def revoke_large_objects(superuser: psycopg.Connection[tuple[object, ...]]) -> None:
+    """Let no login but superusers make large objects in the connected database."""
+    for (function,) in superuser.execute(_LARGE_OBJECT_FUNCTIONS).fetchall():
+        superuser.execute(f"revoke execute on function {function} from public".encode())
 
 
 def _ensure_role(
@@ -50,5 +66,5 @@ def _ensure_database(connection: psycopg.Connection[tuple[object, ...]]) -> None
         connection.execute("create database rowlock owner rowlock_owner template template0")
     # By default PUBLIC may connect to each database and create temporary tables, which could shadow real ones.
     connection.execute("revoke all on database postgres, template1, rowlock from public")
-    connection.execute("grant connect on database rowlock to rowlock_app, rowlock_v1")
+    connection.execute(f"grant connect on database rowlock to {_SERVING}")
     connection.execute("alter database rowlock set search_path = rowlock, public")

@@ -20,7 +20,7 @@ from rowlock.embedded.account import Account, can_enter
 from rowlock.embedded.errors import AlreadyRunningError, EmbeddedError
 
 SYSTEM_DIR = Path("/var/lib/rowlock")
-ROLES = ("postgres", "rowlock_owner", "rowlock_app", "rowlock_v1")
+ROLES = ("postgres", "rowlock_owner", "rowlock_app", "rowlock_office", "rowlock_worker", "rowlock_v1")
 
 # The size of sun_path less its closing NUL, from <sys/un.h>.
 _SOCKET_PATH_LIMIT = 107 if sys.platform == "linux" else 103
@@ -314,31 +314,46 @@ def _give_to_owner_of(folder: Path, descriptor: int) -> None:
 
 
 def ensure_passwords(home: Home) -> dict[str, str]:
-    """The passwords of all roles, by role: the stored ones, or new ones for a home without a database."""
-    if not home.passwords.exists():
-        if home.cluster.exists():
-            raise EmbeddedError(
-                f"{home.passwords} is missing, and without it the database in {home.cluster} cannot be "
-                f"opened. Restore the file from a backup, or move {home.cluster} away to begin with an empty "
-                "database."
-            )
-        new_passwords = {role: secrets.token_hex(24) for role in ROLES}
-        write_file(home.passwords, json.dumps(new_passwords, indent=2) + "\n")
+    """The passwords of all roles, by role: the stored ones, and new ones for roles that have none yet."""
+    known = _stored_passwords(home) if home.passwords.exists() else {}
+    if not known and home.cluster.exists():
+        raise EmbeddedError(
+            f"{home.passwords} is missing, and without it the database in {home.cluster} cannot be "
+            f"opened. Restore the file from a backup, or move {home.cluster} away to begin with an empty "
+            "database."
+        )
+    # An older release had fewer roles. The server's start gives the new ones their passwords.
+    if new := {role: secrets.token_hex(24) for role in ROLES if role not in known}:
+        write_file(home.passwords, json.dumps(known | new, indent=2) + "\n")
     return read_passwords(home)
 
 
 def read_passwords(home: Home) -> dict[str, str]:
-    """The stored passwords by role. Raises EmbeddedError when they cannot be read or are damaged."""
+    """The stored passwords by role. Raises EmbeddedError when they cannot be read, are damaged, or one is missing."""
+    known = _stored_passwords(home)
     try:
-        passwords = json.loads(home.passwords.read_text(encoding="utf-8"))
-        return {role: str(passwords[role]) for role in ROLES}
+        return {role: known[role] for role in ROLES}
+    except KeyError as error:
+        raise _damaged(home, error) from error
+
+
+def _stored_passwords(home: Home) -> dict[str, str]:
+    try:
+        content = json.loads(home.passwords.read_text(encoding="utf-8"))
+        known = {role: str(password) for role, password in content.items() if role in ROLES}
+        # Without them the server can be neither opened nor given new roles.
+        return {"postgres": known["postgres"], "rowlock_owner": known["rowlock_owner"]} | known
     except PermissionError as error:
         raise not_ours(home.path) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise EmbeddedError(
-            f"{home.passwords} is damaged ({error}). Restore it from a backup: it must be a JSON object with "
-            f"a password for each of {', '.join(ROLES)}."
-        ) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _damaged(home, error) from error
+
+
+def _damaged(home: Home, error: Exception) -> EmbeddedError:
+    return EmbeddedError(
+        f"{home.passwords} is damaged ({error}). Restore it from a backup: it must be a JSON object with "
+        f"a password for each of {', '.join(ROLES)}."
+    )
 
 
 def not_ours(folder: Path) -> EmbeddedError:

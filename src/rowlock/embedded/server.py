@@ -340,11 +340,9 @@ def _log_since(path: Path, start: int) -> str:
 
 
 def _dsns(passwords: Mapping[str, str], socket_dir: Path, port: int) -> Dsns:
-    owner, app, v1 = (
-        _dsn(role, passwords[role], socket_dir, port, DATABASE)
-        for role in ("rowlock_owner", "rowlock_app", "rowlock_v1")
-    )
-    return Dsns(owner=owner, app=app, v1=v1)
+    names = ("owner", "app", "office", "worker", "v1")
+    roles = {name: f"rowlock_{name}" for name in names}
+    return Dsns(**{name: _dsn(role, passwords[role], socket_dir, port, DATABASE) for name, role in roles.items()})
 
 
 def _dsn(role: str, password: str, socket_dir: Path, port: int, database: str) -> str:

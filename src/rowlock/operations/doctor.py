@@ -210,7 +210,11 @@ def _clock(facts: Inspection) -> Diagnosis:
 
 def _roles(facts: Inspection) -> list[Diagnosis]:
     if not facts.roles.weaknesses:
-        return [Diagnosis("roles", "ok", f"{facts.roles.user} owns, rowlock_app and rowlock_v1 serve")]
+        return [
+            Diagnosis(
+                "roles", "ok", f"{facts.roles.user} owns, {', '.join(role.name for role in facts.roles.roles)} serve"
+            )
+        ]
     return [
         Diagnosis("roles", "warning", first.strip() + ".", rest.strip())
         for first, _, rest in (weakness.partition(". ") for weakness in facts.roles.weaknesses)

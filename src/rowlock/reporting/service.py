@@ -25,7 +25,7 @@ class Reporting:
     @staticmethod
     async def _of_cell(cell: Database, show_id: UUID | None, hours: int) -> ReservationStatistics:
         return await call(
-            cell.app,
+            cell.office,
             lambda connection: store.statistics(connection, show_id=show_id, hours=hours),
             repeatable=True,
             reads=True,

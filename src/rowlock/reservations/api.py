@@ -3,6 +3,7 @@
 import hmac
 from collections.abc import Sequence
 from typing import Annotated, Any
+from uuid import UUID
 
 import msgspec
 
@@ -27,14 +28,16 @@ from rowlock.reservations.shapes import (
     Extended,
     HeldSeatView,
     HoldView,
+    OwnHoldView,
     ReleaseBody,
     Released,
     Reservation,
     ReserveBody,
 )
 from rowlock.reservations.version1.service import Version1
-from rowlock.web.fast_path import Endpoint, Reply, Request
-from rowlock.web.problems import ProblemError
+from rowlock.web.fast_path import JSON, Endpoint, Reply, Request
+from rowlock.web.problems import OwnReservation, ProblemError
+from rowlock.web.sessions import Session
 
 _encoder = msgspec.json.Encoder()
 
@@ -45,6 +48,9 @@ _RESERVE_PROBLEMS = (
     Outcome.DUPLICATE_RESERVATION,
     Outcome.SEATS_NOT_FOUND,
     Outcome.SEATS_UNAVAILABLE,
+    Outcome.IDEMPOTENCY_KEY_REUSED,
+    Outcome.RESERVATION_EXPIRED,
+    Outcome.RESERVATION_NOT_ACTIVE,
     "FUNCTIONS_MISSING",
 )
 _TOKEN_PROBLEMS = (
@@ -57,9 +63,13 @@ _IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
-    "description": "Made once for each intent. The same key of one session for one show gets the same answer.",
+    "description": "Made once for each wish. Sent again with the same wish, it gets the same hold, as it is by then; "
+    "with another wish it is refused.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
 }
+
+
+_SHOW_ID = {"name": "show_id", "in": "query", "required": True, "schema": {"type": "string", "format": "uuid"}}
 
 
 class ReservationEndpoints:
@@ -111,6 +121,16 @@ class ReservationEndpoints:
                 "Release a reservation",
                 "Give back every seat of a hold. Releasing it again gets the same answer.",
                 **release_facts,
+            ),
+            Endpoint(
+                "GET",
+                f"{base}/mine",
+                self.mine,
+                "Find my reservation",
+                "The live hold of this browser's session in a show, with its token: for a second tab or a reload.",
+                gives=OwnHoldView,
+                problems=("INVALID_INPUT", Outcome.RESERVATION_NOT_FOUND),
+                parameters=(_SHOW_ID,),
             ),
             Endpoint(
                 "GET",
@@ -179,14 +199,16 @@ class ReservationEndpoints:
         body: ReserveBody = request.body
         if len(set(body.seat_ids)) < len(body.seat_ids):
             raise ProblemError("INVALID_INPUT", "A seat is listed twice in seat_ids. List each seat once.")
-        intent: Intent[SeatIds] = self._intent(request, body, tuple(body.seat_ids))
-        return _reservation(201, intent.token, await service.reserve(intent))
+        session = request.session(body.session_id)
+        intent: Intent[SeatIds] = self._intent(request, session, body.show_id, tuple(body.seat_ids))
+        return await self._reserved(session, intent, await service.reserve(intent))
 
     async def best_available(self, request: Request) -> Reply:
         """POST best-available."""
         body: BestAvailableBody = request.body
         wish = BestSeats(body.quantity, body.category, body.accessible)
-        intent: Intent[BestSeats] = self._intent(request, body, wish)
+        session = request.session(body.session_id)
+        intent: Intent[BestSeats] = self._intent(request, session, body.show_id, wish)
         try:
             result = await self._reservations.reserve_best(intent)
         except UnknownCategoryError as error:
@@ -199,7 +221,42 @@ class ReservationEndpoints:
                 f"There are no {body.quantity} such seats left: the others were taken by another customer. "
                 "Ask for fewer, or for another category.",
             )
+        return await self._reserved(session, intent, result)
+
+    async def _reserved(self, session: Session, intent: Intent[Wish], result: ReservationResult) -> Reply:
+        """The answer to a wish. A client that is refused because of a hold of its own is told that hold."""
+        own: OwnReservation | None = None
+        if result.outcome == Outcome.DUPLICATE_RESERVATION:
+            hold = await self._reservations.find_live(intent.token.show_id, intent.holder)
+            # None: it has ended since.
+            own = None if hold is None else _own(session, hold)
+        elif result.outcome in (Outcome.RESERVATION_EXPIRED, Outcome.RESERVATION_NOT_ACTIVE):
+            assert result.expires_at is not None
+            assert result.status is not None
+            own = OwnReservation(
+                reservation_id=result.reservation_id,
+                seat_ids=result.seat_ids,
+                status=result.status,
+                expires_at=result.expires_at,
+                server_time=result.server_time,
+            )
+        if own is not None:
+            raise ProblemError(result.outcome, extra={"reservation": own})
         return _reservation(201, intent.token, result)
+
+    async def mine(self, request: Request) -> Reply:
+        """GET the live hold of the session in a show."""
+        try:
+            show_id = UUID(request.query("show_id") or "")
+        except ValueError as error:
+            raise ProblemError("INVALID_INPUT", "Give the id of a show: ?show_id=….") from error
+        session = request.find_session()
+        hold = None if session is None else await self._reservations.find_live(show_id, request.holder_of(session))
+        if session is None or session.token_key is None or hold is None:
+            raise ProblemError(Outcome.RESERVATION_NOT_FOUND, "This browser holds no seats of this show now.")
+        token = ReservationToken.of_session(show_id, hold.reservation_id, session.token_key)
+        view = OwnHoldView(reservation_token=str(token), **msgspec.structs.asdict(_hold_view(hold)))
+        return Reply(200, _encoder.encode(view), [JSON, (b"cache-control", b"no-store")])
 
     async def show(self, request: Request) -> Reply:
         """GET a hold by its token."""
@@ -264,15 +321,31 @@ class ReservationEndpoints:
             raise ProblemError(result.outcome)
         return Reply(200, _encoder.encode(Released(released_seat_ids=result.released_seat_ids)))
 
-    def _intent(self, request: Request, body: ReserveBody | BestAvailableBody, wish: Wish) -> Intent[Wish]:
+    def _intent(self, request: Request, session: Session, show_id: UUID, wish: Wish) -> Intent[Wish]:
         """The intent of a request: holder, wish, idempotency key, and token. A repeated request gets the same token."""
-        holder = request.holder(body.session_id)
         key = request.idempotency_key()
-        if key is None or request.new_cookie is not None:
-            return Intent(ReservationToken.mint(body.show_id), holder, wish, key)
-        message = b"\0".join((body.show_id.bytes, holder.key.encode(), key))
-        seed = hmac.digest(self._secret_key, message, "sha256")
-        return Intent(ReservationToken.derive(body.show_id, seed), holder, wish, key)
+        if key is None:
+            token = ReservationToken.mint(show_id)
+        else:
+            message = b"\0".join((show_id.bytes, session.key.encode(), key))
+            token = ReservationToken.derive(show_id, hmac.digest(self._secret_key, message, "sha256"))
+        if session.token_key is not None:
+            token = ReservationToken.of_session(show_id, token.reservation_id, session.token_key)
+        return Intent(token, request.holder_of(session), wish, key)
+
+
+def _own(session: Session, hold: Hold) -> OwnReservation:
+    token = None
+    if session.token_key is not None:
+        token = str(ReservationToken.of_session(hold.show_id, hold.reservation_id, session.token_key))
+    return OwnReservation(
+        reservation_id=hold.reservation_id,
+        reservation_token=token,
+        seat_ids=[seat.seat_id for seat in hold.seats],
+        status=hold.status,
+        expires_at=hold.expires_at,
+        server_time=hold.server_time,
+    )
 
 
 def _parse(text: str) -> ReservationToken:
@@ -311,6 +384,7 @@ def _reservation(status: int, token: ReservationToken, result: ReservationResult
     answer = Reservation(
         reservation_id=token.reservation_id,
         reservation_token=str(token),
+        status=result.status or "active",
         show_id=token.show_id,
         seat_ids=result.seat_ids,
         expires_at=result.expires_at,

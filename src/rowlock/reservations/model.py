@@ -1,9 +1,10 @@
 """The types of reservations that services and stores exchange, and the tokens that prove a holder.
 
 A token is 48 bytes in base64url: show id, reservation id and a secret of 128 bits. So its show is found without an
-index of tokens, and only the SHA-256 of the secret is stored.
+index of tokens. The database makes the SHA-256 of the secret, and stores that only.
 """
 
+import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -31,11 +32,6 @@ class ReservationToken:
         """The token as clients send it: 64 characters of base64url."""
         return urlsafe_b64encode(self.show_id.bytes + self.reservation_id.bytes + self.secret).decode()
 
-    @property
-    def hash(self) -> bytes:
-        """The SHA-256 of the secret, which the database stores."""
-        return sha256(self.secret).digest()
-
     @classmethod
     def mint(cls, show_id: UUID) -> "ReservationToken":
         """A new token with a new reservation id."""
@@ -46,6 +42,14 @@ class ReservationToken:
     def derive(cls, show_id: UUID, seed: bytes) -> "ReservationToken":
         """The token for `seed` (32 secret bytes): a repeated request gets the same token."""
         return cls(show_id, id_in_show(show_id, int.from_bytes(seed[:16])), seed[16:])
+
+    @classmethod
+    def of_session(cls, show_id: UUID, reservation_id: UUID, key: bytes) -> "ReservationToken":
+        """The token of a hold of a browser session, from the session's `key` (32 secret bytes).
+
+        Whoever has the session's cookie can be given the token of its hold again; nothing of it is stored.
+        """
+        return cls(show_id, reservation_id, hmac.digest(key, reservation_id.bytes, "sha256")[:SECRET_BYTES])
 
     @classmethod
     def parse(cls, text: str) -> "ReservationToken | None":
@@ -72,6 +76,11 @@ class BestSeats:
     category: str | None = None
     accessible: bool = False
 
+    @property
+    def hash(self) -> bytes:
+        """The SHA-256 of the wish, by which a repeated request is known."""
+        return sha256(f"best {self.quantity} {self.accessible} {self.category or ''}".encode()).digest()
+
 
 Wish = TypeVar("Wish", SeatIds, BestSeats, SeatIds | BestSeats)
 
@@ -83,17 +92,22 @@ class Intent(Generic[Wish]):
     token            made before the first database call, so that the intent can be repeated.
     wish             the seats, or what kind of seats.
     idempotency_key  as the client sent it: the same intent may have been answered before.
+    wish_hash        of what the client asked for; None when that is exactly the seats of `wish`.
     """
 
     token: ReservationToken
     holder: Holder
     wish: Wish
     idempotency_key: bytes | None = None
+    wish_hash: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ReservationResult:
-    """The result of reserve, extend and change. Fields that do not apply to the outcome are None or empty."""
+    """The result of reserve, extend and change. Fields that do not apply to the outcome are None or empty.
+
+    status  of reserve: the present status of the hold, also of one that ended before the request was repeated.
+    """
 
     outcome: Outcome
     reservation_id: UUID
@@ -103,14 +117,15 @@ class ReservationResult:
     expires_at: datetime | None = None
     extension_count: int | None = None
     extensions_remaining: int | None = None
+    status: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ReleaseRequest:
-    """A request to release a hold, with the hash of its token or the key of its holder as the proof."""
+    """A request to release a hold, with the secret of its token or the key of its holder as the proof."""
 
     reservation_id: UUID
-    token_hash: bytes | None
+    secret: bytes | None = field(repr=False)
     holder_key: str | None
     holder: Holder
 
@@ -148,6 +163,7 @@ class Hold:
     extension_count: int
     extensions_remaining: int
     server_time: datetime
+    wish_hash: bytes | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,9 @@ CLEANUP_BATCH = 2000
 BEST_AVAILABLE_ATTEMPTS = 50
 
 
+_OUTCOME_OF_STATUS = {"active": Outcome.OK, "expired": Outcome.RESERVATION_EXPIRED}
+
+
 class UnknownCategoryError(ValueError):
     """The plan has no category of that name."""
 
@@ -95,6 +98,10 @@ class Reservations:
         if published_plan is None:
             return None
         choose = self._choice(published_plan, intent.wish)
+
+        def claim(seat_ids: SeatIds) -> Intent[SeatIds]:
+            return Intent(intent.token, intent.holder, seat_ids, intent.idempotency_key, intent.wish.hash)
+
         # Seats in memory may be out of date; they are read again only before a refusal.
         seats = self.availability.known(show_id) or await self.availability.get(show_id)
         for _ in range(BEST_AVAILABLE_ATTEMPTS):
@@ -106,7 +113,7 @@ class Reservations:
                 seat_ids = await _choose_after_decisions(seats, choose) if seats is not None else None
             if seats is None or seat_ids is None:
                 return await self._best_refusal(intent)
-            result = await self._claim(seats, Intent(intent.token, intent.holder, seat_ids, intent.idempotency_key))
+            result = await self._claim(seats, claim(seat_ids))
             if result.outcome != Outcome.SEATS_UNAVAILABLE:
                 return result
             seats = await self.availability.get(show_id, fresh=True)
@@ -127,10 +134,6 @@ class Reservations:
         seats.hold_back(intent.wish)
         try:
             result = await self.reserve(intent)
-            if result.outcome == Outcome.INVALID_INPUT:
-                # The same request was sent twice at once, with different seats chosen, in one batch. The first has been
-                # decided; repeated now, the second returns the same.
-                result = await self.reserve(intent)
             if result.outcome == Outcome.SEATS_UNAVAILABLE:
                 seats.lost(result.unavailable_seat_ids)
             return result
@@ -138,14 +141,19 @@ class Reservations:
             seats.let_go(intent.wish)
 
     async def _best_refusal(self, intent: Intent[BestSeats]) -> ReservationResult:
-        """The result when no seats are left: a repeated intent gets its earlier hold, any other SEATS_UNAVAILABLE."""
+        """The result when no seats are left: a repeated intent is told its hold, any other gets SEATS_UNAVAILABLE."""
         hold = await self.find(intent.token) if intent.idempotency_key is not None else None
         if hold is None:
             return ReservationResult(Outcome.SEATS_UNAVAILABLE, intent.token.reservation_id, datetime.now(UTC))
+        if hold.wish_hash != intent.wish.hash:
+            outcome = Outcome.IDEMPOTENCY_KEY_REUSED
+        else:
+            outcome = _OUTCOME_OF_STATUS.get(hold.status, Outcome.RESERVATION_NOT_ACTIVE)
         return ReservationResult(
-            Outcome.OK,
+            outcome,
             hold.reservation_id,
             hold.server_time,
+            status=hold.status,
             seat_ids=tuple(seat.seat_id for seat in hold.seats),
             expires_at=hold.expires_at,
             extension_count=hold.extension_count,
@@ -178,7 +186,7 @@ class Reservations:
 
     async def release(self, token: ReservationToken, holder: Holder) -> ReleaseResult:
         """Release the hold of a token."""
-        return await self._release(token.show_id, ReleaseRequest(token.reservation_id, token.hash, None, holder))
+        return await self._release(token.show_id, ReleaseRequest(token.reservation_id, token.secret, None, holder))
 
     async def release_by_id(self, reservation_id: UUID, holder: Holder) -> ReleaseResult:
         """Release a hold by its id, for its holder. The id contains the key of its show."""
@@ -209,10 +217,19 @@ class Reservations:
             reads=True,
         )
 
+    async def find_live(self, show_id: UUID, holder: Holder) -> Hold | None:
+        """The live hold of a holder in a show, or None."""
+        return await call(
+            self._cells.of(show_id).app,
+            lambda connection: store.find_live_hold(connection, show_id, holder.key),
+            repeatable=True,
+            reads=True,
+        )
+
     async def block(self, show_id: UUID, seat_ids: Sequence[int], reason: str, ip_address: str | None) -> BlockResult:
         """Keep seats from sale (house seats), all or nothing."""
         result = await call(
-            self._cells.of(show_id).app,
+            self._cells.of(show_id).office,
             lambda connection: store.block(connection, show_id, seat_ids, reason, ip_address),
             repeatable=True,
         )
@@ -222,7 +239,7 @@ class Reservations:
     async def unblock(self, show_id: UUID, seat_ids: Sequence[int], ip_address: str | None) -> BlockResult:
         """Put blocked seats back on sale."""
         result = await call(
-            self._cells.of(show_id).app,
+            self._cells.of(show_id).office,
             lambda connection: store.unblock(connection, show_id, seat_ids, ip_address),
             repeatable=True,
         )
@@ -233,7 +250,7 @@ class Reservations:
         """Retire up to `limit` expired holds of each cell, oldest first, in one transaction."""
         results = [
             await call(
-                cell.app,
+                cell.worker,
                 lambda connection: store.cleanup_once(connection, run_by=run_by, limit=limit),
                 repeatable=True,
             )
@@ -262,10 +279,10 @@ async def _choose_after_decisions(
 async def _clean_up_cell(cell: Database, *, run_by: str, batch: int) -> CleanupResult:
     """Clean up one cell. With more than one batch to do, two connections share the work: the limit is the server's
     processor time, and each call skips the holds that the other has locked."""
-    async with cell.app() as one:
+    async with cell.worker() as one:
         results = [await store.cleanup_once(one, run_by=run_by, limit=batch)]
         if results[0].reservations_expired == batch:
-            async with cell.app() as two:
+            async with cell.worker() as two:
                 shares = await asyncio.gather(
                     *(store.cleanup_rest(connection, run_by=run_by, limit=batch) for connection in (one, two))
                 )

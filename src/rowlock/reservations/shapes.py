@@ -81,11 +81,12 @@ class ReleaseBody(Struct):
 
 
 class Reservation(Struct, kw_only=True):
-    """A new or changed hold. Pay, extend or release it before `expires_at`."""
+    """A new or changed hold, or that of a repeated request. Pay, extend or release it before `expires_at`."""
 
     success: bool = True
     reservation_id: UUID
     reservation_token: str
+    status: str
     show_id: UUID
     seat_ids: Sequence[int]
     expires_at: datetime
@@ -136,3 +137,9 @@ class HoldView(Struct, kw_only=True):
     extension_count: int
     extensions_remaining: int
     server_time: datetime
+
+
+class OwnHoldView(HoldView, kw_only=True):
+    """The live hold of a browser session, with its token."""
+
+    reservation_token: str

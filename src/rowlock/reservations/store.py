@@ -26,6 +26,8 @@ from rowlock.reservations.model import (
 
 # A look-up in a dict costs a fifth of making the enum from its value, and this happens for every request.
 _OUTCOMES = {str(outcome): outcome for outcome in Outcome}
+# Who blocks seats, for the audit log: whoever has the admin key.
+_ACTOR = "box office"
 
 
 async def reserve_batch(
@@ -37,7 +39,8 @@ async def reserve_batch(
         (
             show_id,
             _array([request.token.reservation_id.hex for request in requests]),
-            _array([_hex(request.token.hash) for request in requests]),
+            _array([_hex(request.token.secret) for request in requests]),
+            _array([_hex(request.wish_hash) for request in requests]),
             _array([str(seat_id) for request in requests for seat_id in request.wish]),
             _array([str(number) for number, request in enumerate(requests, 1) for _ in request.wish]),
             _array([_quoted(request.holder.key) for request in requests]),
@@ -50,6 +53,7 @@ async def reserve_batch(
         ReservationResult(
             outcome=_OUTCOMES[outcome],
             reservation_id=reservation_id,
+            status=status,
             server_time=server_time,
             seat_ids=tuple(seats) if seats else (),
             unavailable_seat_ids=tuple(unavailable) if unavailable else (),
@@ -57,7 +61,7 @@ async def reserve_batch(
             extension_count=count,
             extensions_remaining=remaining,
         )
-        for _, outcome, reservation_id, seats, unavailable, expires_at, count, remaining, server_time in (
+        for _, outcome, reservation_id, status, seats, unavailable, expires_at, count, remaining, server_time in (
             await cursor.fetchall()
         )
     ]
@@ -91,7 +95,7 @@ async def extend(
         (
             token.show_id,
             token.reservation_id,
-            token.hash,
+            token.secret,
             holder.session_id,
             holder.ip_address,
             holder.user_agent,
@@ -125,7 +129,7 @@ async def change(
             token.reservation_id,
             list(add),
             list(remove),
-            token.hash,
+            token.secret,
             holder.session_id,
             holder.ip_address,
             holder.user_agent,
@@ -154,7 +158,7 @@ async def release_batch(
         (
             show_id,
             _array([request.reservation_id.hex for request in requests]),
-            _array([_hex(request.token_hash) for request in requests]),
+            _array([_hex(request.secret) for request in requests]),
             _array([_quoted(request.holder_key) for request in requests]),
             _array([_quoted(request.holder.session_id) for request in requests]),
             _array([_quoted(request.holder.ip_address) for request in requests]),
@@ -175,15 +179,24 @@ async def shows_of_key(connection: Connection, key: int) -> list[UUID]:
 
 async def find_hold(connection: Connection, token: ReservationToken) -> Hold | None:
     """The hold that the token belongs to, or None when there is none."""
+    return await _hold(connection, (token.show_id, token.reservation_id, token.secret, None))
+
+
+async def find_live_hold(connection: Connection, show_id: UUID, holder_key: str) -> Hold | None:
+    """The live hold of a holder in a show, or None when there is none."""
+    return await _hold(connection, (show_id, None, None, holder_key))
+
+
+async def _hold(connection: Connection, parameters: tuple[UUID, UUID | None, bytes | None, str | None]) -> Hold | None:
     async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(query("reservations.hold_details"), (token.show_id, token.reservation_id, token.hash))
+        await cursor.execute(query("reservations.hold_details"), parameters)
         rows = await cursor.fetchall()
     if not rows:
         return None
     first = rows[0]
     return Hold(
-        show_id=token.show_id,
-        reservation_id=token.reservation_id,
+        show_id=first["show_id"],
+        reservation_id=first["reservation_id"],
         status=first["status"],
         seats=tuple(HeldSeat(row["seat_id"], row["label"], row["category"], row["price_minor"]) for row in rows),
         currency=first["currency"],
@@ -192,6 +205,7 @@ async def find_hold(connection: Connection, token: ReservationToken) -> Hold | N
         extension_count=first["extension_count"],
         extensions_remaining=first["extensions_remaining"],
         server_time=first["server_time"],
+        wish_hash=first["wish_hash"],
     )
 
 
@@ -200,7 +214,7 @@ async def block(
 ) -> BlockResult:
     """Keep seats from sale, all or nothing."""
     cursor = await connection.execute(
-        query("reservations.block_seats"), (show_id, list(seat_ids), reason, "box office", ip_address, None)
+        query("reservations.block_seats"), (show_id, list(seat_ids), reason, ip_address, _ACTOR)
     )
     row = await cursor.fetchone()
     assert row is not None, "the function returns one row"
@@ -212,7 +226,7 @@ async def unblock(
 ) -> BlockResult:
     """Put blocked seats back on sale."""
     cursor = await connection.execute(
-        query("reservations.unblock_seats"), (show_id, list(seat_ids), "box office", ip_address, None)
+        query("reservations.unblock_seats"), (show_id, list(seat_ids), ip_address, _ACTOR)
     )
     row = await cursor.fetchone()
     assert row is not None, "the function returns one row"

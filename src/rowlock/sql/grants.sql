@@ -1,37 +1,88 @@
--- The rights of each role. Applied after every migration. Grants to a role that does not exist are skipped, and
--- `rowlock doctor` reports which guarantee is weaker without it.
+-- The rights of each role, one by one. Applied after every migration. Grants to a role that does not exist are skipped,
+-- and `rowlock doctor` reports which guarantee is weaker without it.
 --
--- rowlock_app: reads the catalogue and the views, executes the functions, has no grant on a seat table.
--- rowlock_v1:  the version 1 fallback writes the seat tables directly, and nothing else.
+-- rowlock_app:    buyers. Reads the catalogue, and holds seats through functions that ask for the proof of a hold.
+-- rowlock_office: staff. Writes the catalogue, keeps house seats through functions, reads orders and reports.
+-- rowlock_worker: money, jobs and cleanup, through functions.
+-- rowlock_v1:     the version 1 fallback writes the seat tables directly, and nothing else.
+--
+-- No role but the owner reads a hash of a secret or the key of a holder, except rowlock_v1, which writes both.
 
 -- No role may change or delete rows of the audit log, not even the owner.
 revoke update, delete, truncate on rowlock.seat_reservation_audit_log from current_user;
 revoke update, delete, truncate on rowlock.seat_reservation_audit_log_default from current_user;
 
 do $$
+declare
+    v_role text;
 begin
+    -- What an older release granted and this one does not.
+    foreach v_role in array array['rowlock_app', 'rowlock_office', 'rowlock_worker', 'rowlock_v1'] loop
+        if to_regrole(v_role) is not null then
+            execute format('revoke all on all tables in schema rowlock from %I', v_role);
+            execute format('revoke all on all functions in schema rowlock from %I', v_role);
+            execute format('grant usage on schema rowlock to %I', v_role);
+        end if;
+    end loop;
+
     if to_regrole('rowlock_app') is not null then
-        grant usage on schema rowlock to rowlock_app;
         grant select on
             rowlock.organizations, rowlock.venues, rowlock.seating_plans, rowlock.seats, rowlock.shows,
             rowlock.show_prices, rowlock.runtime_settings, rowlock.schema_migrations, rowlock.schema_objects
             to rowlock_app;
-        grant select on
-            rowlock.seat_states, rowlock.reservation_details, rowlock.show_listing,
-            rowlock.reservation_cleanup_job_status, rowlock.seat_change_feed, rowlock.lapsed_reservations
+        grant select on rowlock.seat_states, rowlock.show_listing to rowlock_app;
+        grant execute on function
+            rowlock.reserve_seats_atomic, rowlock.reserve_seats_batch, rowlock.extend_reservation_atomic,
+            rowlock.change_seats_atomic, rowlock.release_seats_atomic, rowlock.release_seats_batch,
+            rowlock.find_reservation, rowlock.seat_changes_since
             to rowlock_app;
-        grant execute on all functions in schema rowlock to rowlock_app;
-        -- Parts of other functions, which check and lock before they call these.
-        revoke execute on function
-            rowlock.cancel_pending_order, rowlock.end_order_of_cancelled_show, rowlock.free_seats_of_orders,
-            rowlock.lock_pending_order
-            from rowlock_app;
     end if;
+
+    if to_regrole('rowlock_office') is not null then
+        grant select, insert, update on rowlock.organizations, rowlock.venues, rowlock.shows to rowlock_office;
+        -- What was published or shown to buyers is never changed; a new version is added.
+        grant select, insert on rowlock.seating_plans, rowlock.seats, rowlock.show_prices to rowlock_office;
+        grant select on
+            rowlock.ticket_orders, rowlock.ticket_order_items, rowlock.payment_intents, rowlock.refunds,
+            rowlock.refund_items, rowlock.tickets, rowlock.reservation_cleanup_runs,
+            rowlock.reservation_refusal_counts, rowlock.runtime_settings
+            to rowlock_office;
+        -- All but the session, which is the key of the holder.
+        grant select (
+            id, at, xid, show_id, reservation_id, order_id, event, seat_ids, ip_address, user_agent, error_code, metadata,
+            actor
+        ) on rowlock.seat_reservation_audit_log to rowlock_office;
+        grant select on
+            rowlock.seat_states, rowlock.show_listing, rowlock.reservation_details, rowlock.reservation_refusals,
+            rowlock.reservation_cleanup_job_status, rowlock.seat_change_feed, rowlock.lapsed_reservations,
+            rowlock.seating_plan_checksums
+            to rowlock_office;
+        grant execute on function
+            rowlock.block_seats_atomic, rowlock.unblock_seats_atomic, rowlock.get_reservation_statistics
+            to rowlock_office;
+    end if;
+
+    if to_regrole('rowlock_worker') is not null then
+        grant select on
+            rowlock.organizations, rowlock.venues, rowlock.seating_plans, rowlock.seats, rowlock.shows,
+            rowlock.show_prices, rowlock.runtime_settings, rowlock.schema_migrations, rowlock.schema_objects
+            to rowlock_worker;
+        grant select on
+            rowlock.lapsed_reservations, rowlock.reservation_cleanup_job_status, rowlock.seat_change_feed
+            to rowlock_worker;
+        grant execute on function
+            rowlock.begin_payment_atomic, rowlock.complete_order_atomic, rowlock.pay_order_atomic,
+            rowlock.void_order_atomic, rowlock.refund_order_atomic, rowlock.cancel_show_atomic,
+            rowlock.cleanup_expired_seat_reservations, rowlock.ensure_audit_log_partitions,
+            rowlock.get_reservation_statistics
+            to rowlock_worker;
+    end if;
+
     if to_regrole('rowlock_v1') is not null then
-        grant usage on schema rowlock to rowlock_v1;
         grant select on rowlock.shows, rowlock.show_prices, rowlock.seats to rowlock_v1;
         grant select, insert, update, delete on rowlock.show_seats, rowlock.seat_reservations to rowlock_v1;
         grant insert on rowlock.seat_reservation_audit_log to rowlock_v1;
+        grant select, insert, update on rowlock.reservation_refusal_counts to rowlock_v1;
         -- A released hold cancels its pending order, and may not be released while that is being paid.
         grant select (show_id, order_id, reservation_id, status) on rowlock.ticket_orders to rowlock_v1;
         grant select (show_id, order_id, status) on rowlock.payment_intents to rowlock_v1;

@@ -22,6 +22,8 @@ create table organizations (
 );
 comment on table organizations is 'Who sells: a dance studio, a school, a theatre.';
 grant select on organizations to rowlock_app;
+grant insert, select, update on organizations to rowlock_office;
+grant select on organizations to rowlock_worker;
 
 create table outbox_messages (
     message_id bigint not null generated always as identity,
@@ -56,6 +58,7 @@ CREATE UNIQUE INDEX idx_one_live_payment_intent_per_order ON rowlock.payment_int
 CREATE UNIQUE INDEX idx_payment_intents_provider_reference ON rowlock.payment_intents USING btree (provider, provider_reference) WHERE (provider_reference IS NOT NULL);
 CREATE INDEX payment_intents_order ON rowlock.payment_intents USING btree (show_id, order_id);
 comment on table payment_intents is 'Attempts to pay an order. Seats are sold between authorized and captured, so nobody pays for a seat that is gone.';
+grant select on payment_intents to rowlock_office;
 
 create table refund_items (
     show_id uuid not null,
@@ -70,6 +73,7 @@ create table refund_items (
     constraint chk_refund_item_not_negative CHECK ((amount_minor >= 0))
 );
 comment on table refund_items is 'A seat that a refund gives back, and its part of the money. A seat of an order is given back once.';
+grant select on refund_items to rowlock_office;
 
 create table refunds (
     show_id uuid not null,
@@ -98,6 +102,7 @@ CREATE INDEX refunds_order ON rowlock.refunds USING btree (show_id, order_id);
 CREATE INDEX refunds_payment_intent ON rowlock.refunds USING btree (show_id, payment_intent_id);
 comment on table refunds is 'Money given back, in minor units of the payment''s currency. Each has its own idempotency key.';
 comment on column refunds.give_back is 'What became of the seats: on_sale (free again), house (blocked), nothing (a refund of money alone).';
+grant select on refunds to rowlock_office;
 
 create table reservation_cleanup_runs (
     run_id bigint not null generated always as identity,
@@ -113,6 +118,21 @@ create table reservation_cleanup_runs (
     constraint chk_cleanup_run_status CHECK ((status = ANY (ARRAY['succeeded'::text, 'failed'::text])))
 );
 comment on table reservation_cleanup_runs is 'The last 10,000 cleanup runs, whoever ran them.';
+grant select on reservation_cleanup_runs to rowlock_office;
+
+create table reservation_refusal_counts (
+    show_id uuid not null,
+    hour_at timestamp with time zone not null,
+    code text not null,
+    slot smallint not null,
+    refusals bigint not null,
+    constraint reservation_refusal_counts_pkey PRIMARY KEY (show_id, hour_at, code, slot),
+    constraint chk_refusal_counted CHECK ((refusals >= 1))
+) with (fillfactor=50);
+comment on table reservation_refusal_counts is 'Refusals that need the catalogue alone (TOO_MANY_SEATS, SHOW_NOT_ON_SALE, SEATS_NOT_FOUND), counted by show, hour and code: a crowd that asks for a show too early writes no row per request. The view reservation_refusals adds the refusals of the audit log.';
+comment on column reservation_refusal_counts.slot is 'One of 16 rows of an hour, by the connection, so that transactions at the same time rarely wait for one row.';
+grant select on reservation_refusal_counts to rowlock_office;
+grant insert, select, update on reservation_refusal_counts to rowlock_v1;
 
 create table runtime_settings (
     name text not null,
@@ -123,6 +143,8 @@ create table runtime_settings (
 );
 comment on table runtime_settings is 'v2_rollout_percent: share of the sessions calling version 1 that version 2 serves; overrides the environment.';
 grant select on runtime_settings to rowlock_app;
+grant select on runtime_settings to rowlock_office;
+grant select on runtime_settings to rowlock_worker;
 
 create table schema_migrations (
     version integer not null,
@@ -133,6 +155,7 @@ create table schema_migrations (
 );
 comment on table schema_migrations is 'Migrations that were applied, each once. checksum: SHA-256 of the file, in hexadecimal.';
 grant select on schema_migrations to rowlock_app;
+grant select on schema_migrations to rowlock_worker;
 
 create table schema_objects (
     path text not null,
@@ -142,6 +165,7 @@ create table schema_objects (
 );
 comment on table schema_objects is 'Functions, views and grants as they were last applied. A file with another checksum is applied again.';
 grant select on schema_objects to rowlock_app;
+grant select on schema_objects to rowlock_worker;
 
 create table seat_reservation_audit_log (
     id bigint not null generated always as identity,
@@ -157,11 +181,13 @@ create table seat_reservation_audit_log (
     user_agent text,
     error_code text,
     metadata jsonb not null default '{}'::jsonb,
-    constraint seat_reservation_audit_log_pkey PRIMARY KEY (id, at)
+    actor text,
+    constraint seat_reservation_audit_log_pkey PRIMARY KEY (id, at, event)
 ) partition by RANGE (at);
 CREATE INDEX idx_audit_log_at ON ONLY rowlock.seat_reservation_audit_log USING brin (at);
 comment on table seat_reservation_audit_log is 'What happened to every seat, insert-only, one row per event. Written after the claims it speaks of are locked, so for one seat the order of id is the order of events. seat_ids: the seats the event is about; for expired and released the seats it set free; for changed the seats now held, with metadata {"added":[…],"removed":[…]}.';
 comment on column seat_reservation_audit_log.xid is 'The writing transaction: readers of the change feed stop below pg_snapshot_xmin, so that no late commit is missed.';
+comment on column seat_reservation_audit_log.actor is 'Who did it: a member of staff, the box office, the worker, …; null for the holder, whose session_id is there.';
 grant insert on seat_reservation_audit_log to rowlock_v1;
 revoke delete, truncate, update on seat_reservation_audit_log from owner;
 
@@ -182,6 +208,7 @@ create table seat_reservations (
     extension_count integer not null default 0,
     ended_at timestamp with time zone,
     price_version integer not null default 1,
+    wish_hash bytea,
     constraint seat_reservations_pkey PRIMARY KEY (show_id, reservation_id),
     constraint chk_extension_count_not_negative CHECK ((extension_count >= 0)),
     constraint chk_reservation_ended CHECK (((status = 'active'::text) = (ended_at IS NULL))),
@@ -192,6 +219,7 @@ CREATE INDEX idx_active_reservations_by_expiry ON rowlock.seat_reservations USIN
 CREATE UNIQUE INDEX idx_one_active_reservation_per_holder ON rowlock.seat_reservations USING btree (show_id, reserved_by) WHERE (status = 'active'::text);
 comment on table seat_reservations is 'Holds. At most one active reservation per show and holder. token_hash is the SHA-256 of the secret part of the token.';
 comment on column seat_reservations.price_version is 'The prices that the holder was shown, and pays.';
+comment on column seat_reservations.wish_hash is 'SHA-256 of what was asked for: of the seats, or of quantity, category and accessible. A repeated request with another wish is refused.';
 grant delete, insert, select, update on seat_reservations to rowlock_v1;
 
 create table seating_plans (
@@ -213,6 +241,8 @@ create table seating_plans (
 comment on table seating_plans is 'Published plan versions. A row never changes; a changed hall is a new version. layout: {"width","height","focal_point":[x,y],"categories":[{"name","color","for_sale"}],"sections":[{"name"}],"rows":[{"section","label"}],"shapes":[{"kind","points","text","color"}]}.';
 comment on column seating_plans.checksum is 'SHA-256 over layout and seats, so that a changed plan is found.';
 grant select on seating_plans to rowlock_app;
+grant insert, select on seating_plans to rowlock_office;
+grant select on seating_plans to rowlock_worker;
 
 create table seats (
     plan_id uuid not null,
@@ -236,7 +266,9 @@ create table seats (
 );
 comment on table seats is 'Seats of a plan version. seat_id is dense from 1. row_no and category index the arrays in seating_plans.layout; seats with one run_no sit shoulder to shoulder, in order of position.';
 grant select on seats to rowlock_app;
+grant insert, select on seats to rowlock_office;
 grant select on seats to rowlock_v1;
+grant select on seats to rowlock_worker;
 
 create table show_prices (
     show_id uuid not null,
@@ -250,7 +282,9 @@ create table show_prices (
 );
 comment on table show_prices is 'What a seat of a category costs for a price type, in minor units of the show''s currency.';
 grant select on show_prices to rowlock_app;
+grant insert, select on show_prices to rowlock_office;
 grant select on show_prices to rowlock_v1;
+grant select on show_prices to rowlock_worker;
 
 create table show_seats (
     show_id uuid not null,
@@ -309,7 +343,9 @@ comment on column shows.max_hold_seconds is 'A hold never lives longer than this
 comment on column shows.organization_id is 'Who sells: the organization of the venue when the show was made.';
 comment on column shows.price_version is 'The version of show_prices that new holds are made under.';
 grant select on shows to rowlock_app;
+grant insert, select, update on shows to rowlock_office;
 grant select on shows to rowlock_v1;
+grant select on shows to rowlock_worker;
 
 create table ticket_order_items (
     show_id uuid not null,
@@ -322,6 +358,7 @@ create table ticket_order_items (
     constraint chk_item_amount_not_negative CHECK ((amount_minor >= 0))
 );
 comment on table ticket_order_items is 'One seat of an order at its price, in minor units of the order''s currency.';
+grant select on ticket_order_items to rowlock_office;
 
 create table ticket_orders (
     show_id uuid not null,
@@ -354,6 +391,7 @@ comment on table ticket_orders is 'What somebody buys for one reservation. total
 comment on column ticket_orders.fee_minor is 'The fee per order. total_minor is the sum of the items and this fee.';
 comment on column ticket_orders.expires_at is 'Until when a pending order may be paid.';
 comment on column ticket_orders.confirmed_at is 'When its seats became sold and its tickets were issued.';
+grant select on ticket_orders to rowlock_office;
 
 create table tickets (
     show_id uuid not null,
@@ -371,6 +409,7 @@ create table tickets (
 CREATE UNIQUE INDEX idx_one_live_ticket_per_seat ON rowlock.tickets USING btree (show_id, seat_id) WHERE (status <> 'void'::text);
 CREATE INDEX tickets_order ON rowlock.tickets USING btree (show_id, order_id);
 comment on table tickets is 'Admission for one sold seat. A void ticket stays here; its seat may have another one.';
+grant select on tickets to rowlock_office;
 
 create table venues (
     venue_id uuid not null default gen_random_uuid(),
@@ -385,6 +424,8 @@ create table venues (
 );
 comment on table venues is 'A building with a hall. time_zone is an IANA name; instants stay timestamptz.';
 grant select on venues to rowlock_app;
+grant insert, select, update on venues to rowlock_office;
+grant select on venues to rowlock_worker;
 
 create table webhook_events (
     provider text not null,
@@ -403,7 +444,8 @@ comment on column webhook_events.show_id is 'The show that the event is about, o
 --     reservations integer
 --     oldest_expired_at timestamp with time zone
 comment on view lapsed_reservations is 'Holds that have run out and wait for cleanup (at most 10,000 are counted), and since when.';
-grant select on lapsed_reservations to rowlock_app;
+grant select on lapsed_reservations to rowlock_office;
+grant select on lapsed_reservations to rowlock_worker;
 
 -- view reservation_cleanup_job_status:
 --     run_id bigint
@@ -416,13 +458,12 @@ grant select on lapsed_reservations to rowlock_app;
 --     reservations_expired integer
 --     seats_released integer
 comment on view reservation_cleanup_job_status is 'The last 10 cleanup runs, newest first.';
-grant select on reservation_cleanup_job_status to rowlock_app;
+grant select on reservation_cleanup_job_status to rowlock_office;
+grant select on reservation_cleanup_job_status to rowlock_worker;
 
 -- view reservation_details:
 --     show_id uuid
 --     reservation_id uuid
---     token_hash bytea
---     reserved_by text
 --     seat_ids integer[]
 --     status text
 --     created_at timestamp with time zone
@@ -433,8 +474,16 @@ grant select on reservation_cleanup_job_status to rowlock_app;
 --     currency text
 --     price_version integer
 --     server_time timestamp with time zone
-comment on view reservation_details is 'A hold with its deadline; status is expired from the deadline on.';
-grant select on reservation_details to rowlock_app;
+comment on view reservation_details is 'Holds with their deadlines; status is expired from the deadline on.';
+grant select on reservation_details to rowlock_office;
+
+-- view reservation_refusals:
+--     show_id uuid
+--     hour_at timestamp with time zone
+--     code text
+--     refusals bigint
+comment on view reservation_refusals is 'How often requests were refused, by show, hour (UTC) and code.';
+grant select on reservation_refusals to rowlock_office;
 
 -- view seat_change_feed:
 --     id bigint
@@ -447,7 +496,8 @@ grant select on reservation_details to rowlock_app;
 --     seat_ids integer[]
 --     metadata jsonb
 comment on view seat_change_feed is 'Committed seat events in an order without gaps, for consumers that follow the seats of a show.';
-grant select on seat_change_feed to rowlock_app;
+grant select on seat_change_feed to rowlock_office;
+grant select on seat_change_feed to rowlock_worker;
 
 -- view seat_states:
 --     show_id uuid
@@ -455,11 +505,13 @@ grant select on seat_change_feed to rowlock_app;
 --     status text
 comment on view seat_states is 'Seats that cannot be taken now: reserved, sold or blocked.';
 grant select on seat_states to rowlock_app;
+grant select on seat_states to rowlock_office;
 
 -- view seating_plan_checksums:
 --     plan_id uuid
 --     checksum bytea
 comment on view seating_plan_checksums is 'SHA-256 of each plan version as it is stored now; seating_plans keeps the one it was published with.';
+grant select on seating_plan_checksums to rowlock_office;
 
 -- view show_listing:
 --     show_id uuid
@@ -484,6 +536,7 @@ comment on view seating_plan_checksums is 'SHA-256 of each plan version as it is
 --     created_at timestamp with time zone
 comment on view show_listing is 'What a buyer may know about a show. status: announced (sales open later), on_sale, paused, closed, cancelled, draft.';
 grant select on show_listing to rowlock_app;
+grant select on show_listing to rowlock_office;
 
 create function begin_payment_atomic(p_show_id uuid, p_order_id uuid, p_payment_intent_id uuid, p_provider text)
     returns TABLE(outcome text, order_id uuid, payment_intent_id uuid, status text, amount_minor bigint, currency text, server_time timestamp with time zone)
@@ -492,9 +545,9 @@ create function begin_payment_atomic(p_show_id uuid, p_order_id uuid, p_payment_
     set search_path=rowlock, pg_temp
     as 'see functions/begin_payment_atomic.sql';
 comment on function begin_payment_atomic is 'Record that an order is about to be paid, before the provider is asked. Repeatable.';
-grant execute on function begin_payment_atomic to rowlock_app;
+grant execute on function begin_payment_atomic to rowlock_worker;
 
-create function block_seats_atomic(p_show_id uuid, p_seat_ids integer[], p_reason text, p_session_id text DEFAULT NULL::text, p_ip_address inet DEFAULT NULL::inet, p_user_agent text DEFAULT NULL::text)
+create function block_seats_atomic(p_show_id uuid, p_seat_ids integer[], p_reason text, p_session_id text DEFAULT NULL::text, p_ip_address inet DEFAULT NULL::inet, p_user_agent text DEFAULT NULL::text, p_actor text DEFAULT NULL::text)
     returns TABLE(outcome text, seat_ids integer[], unavailable_seat_ids integer[], server_time timestamp with time zone)
     language plpgsql security definer
     set enable_seqscan=off
@@ -503,7 +556,7 @@ create function block_seats_atomic(p_show_id uuid, p_seat_ids integer[], p_reaso
     set search_path=rowlock, pg_temp
     as 'see functions/block_seats_atomic.sql';
 comment on function block_seats_atomic is 'Keep seats from being sold, all or nothing, with a reason. Never replaces a live hold or a sale.';
-grant execute on function block_seats_atomic to rowlock_app;
+grant execute on function block_seats_atomic to rowlock_office;
 
 create function cancel_pending_order(p_show_id uuid, p_reservation_id uuid)
     returns void
@@ -514,7 +567,7 @@ create function cancel_pending_order(p_show_id uuid, p_reservation_id uuid)
     as 'see functions/cancel_pending_order.sql';
 comment on function cancel_pending_order is 'Cancel the pending order of a hold that changed; a part of the functions that change holds.';
 
-create function cancel_show_atomic(p_show_id uuid, p_reason text, p_limit integer DEFAULT 500, p_session_id text DEFAULT NULL::text, p_ip_address inet DEFAULT NULL::inet)
+create function cancel_show_atomic(p_show_id uuid, p_reason text, p_limit integer DEFAULT 500, p_session_id text DEFAULT NULL::text, p_ip_address inet DEFAULT NULL::inet, p_actor text DEFAULT NULL::text)
     returns TABLE(outcome text, holds_released integer, orders_ended integer, holds_left integer, orders_left integer, server_time timestamp with time zone)
     language plpgsql security definer
     set enable_seqscan=off
@@ -522,9 +575,9 @@ create function cancel_show_atomic(p_show_id uuid, p_reason text, p_limit intege
     set search_path=rowlock, pg_temp
     as 'see functions/cancel_show_atomic.sql';
 comment on function cancel_show_atomic is 'Cancel a show, end its holds and orders, and open a refund for each paid order. Repeat until none is left.';
-grant execute on function cancel_show_atomic to rowlock_app;
+grant execute on function cancel_show_atomic to rowlock_worker;
 
-create function change_seats_atomic(p_show_id uuid, p_reservation_id uuid, p_add integer[], p_remove integer[], p_token_hash bytea DEFAULT NULL::bytea, p_reserved_by text DEFAULT NULL::text, p_session_id text DEFAULT NULL::text, p_ip_address inet DEFAULT NULL::inet, p_user_agent text DEFAULT NULL::text)
+create function change_seats_atomic(p_show_id uuid, p_reservation_id uuid, p_add integer[], p_remove integer[], p_secret bytea DEFAULT NULL::bytea, p_reserved_by text DEFAULT NULL::text, p_session_id text DEFAULT NULL::text, p_ip_address inet DEFAULT NULL::inet, p_user_agent text DEFAULT NULL::text)
     returns TABLE(outcome text, reservation_id uuid, seat_ids integer[], unavailable_seat_ids integer[], expires_at timestamp with time zone, extension_count integer, extensions_remaining integer, server_time timestamp with time zone)
     language plpgsql security definer
     set enable_seqscan=off
@@ -547,7 +600,7 @@ create function cleanup_expired_seat_reservations(p_limit integer DEFAULT 1000, 
     set search_path=rowlock, pg_temp
     as 'see functions/cleanup_expired_seat_reservations.sql';
 comment on function cleanup_expired_seat_reservations is 'Retire holds that have run out and record the run. Safe from many callers at once; optional for correctness.';
-grant execute on function cleanup_expired_seat_reservations to rowlock_app;
+grant execute on function cleanup_expired_seat_reservations to rowlock_worker;
 
 create function complete_order_atomic(p_show_id uuid, p_order_id uuid, p_payment_intent_id uuid DEFAULT NULL::uuid, p_session_id text DEFAULT NULL::text, p_ip_address inet DEFAULT NULL::inet, p_user_agent text DEFAULT NULL::text)
     returns TABLE(outcome text, order_id uuid, status text, seat_ids integer[], unavailable_seat_ids integer[], ticket_ids uuid[], server_time timestamp with time zone)
@@ -558,9 +611,9 @@ create function complete_order_atomic(p_show_id uuid, p_order_id uuid, p_payment
     set search_path=rowlock, pg_temp
     as 'see functions/complete_order_atomic.sql';
 comment on function complete_order_atomic is 'Turn the seats of an order with an authorized payment into sold seats with tickets, all or nothing. Repeatable.';
-grant execute on function complete_order_atomic to rowlock_app;
+grant execute on function complete_order_atomic to rowlock_worker;
 
-create function end_order_of_cancelled_show(p_show_id uuid, p_order_id uuid, p_reason text, p_session_id text, p_ip_address inet)
+create function end_order_of_cancelled_show(p_show_id uuid, p_order_id uuid, p_reason text, p_session_id text, p_ip_address inet, p_actor text)
     returns text
     language plpgsql security definer
     set search_path=rowlock, pg_temp
@@ -573,9 +626,9 @@ create function ensure_audit_log_partitions(p_months_ahead integer DEFAULT 2)
     set search_path=rowlock, pg_temp
     as 'see functions/ensure_audit_log_partitions.sql';
 comment on function ensure_audit_log_partitions is 'Make the audit log partitions of this month and the next ones; returns the names of those made.';
-grant execute on function ensure_audit_log_partitions to rowlock_app;
+grant execute on function ensure_audit_log_partitions to rowlock_worker;
 
-create function extend_reservation_atomic(p_show_id uuid, p_reservation_id uuid, p_token_hash bytea DEFAULT NULL::bytea, p_reserved_by text DEFAULT NULL::text, p_session_id text DEFAULT NULL::text, p_ip_address inet DEFAULT NULL::inet, p_user_agent text DEFAULT NULL::text, p_seen_extension_count integer DEFAULT NULL::integer)
+create function extend_reservation_atomic(p_show_id uuid, p_reservation_id uuid, p_secret bytea DEFAULT NULL::bytea, p_reserved_by text DEFAULT NULL::text, p_session_id text DEFAULT NULL::text, p_ip_address inet DEFAULT NULL::inet, p_user_agent text DEFAULT NULL::text, p_seen_extension_count integer DEFAULT NULL::integer)
     returns TABLE(outcome text, reservation_id uuid, expires_at timestamp with time zone, extension_count integer, extensions_remaining integer, server_time timestamp with time zone)
     language plpgsql security definer
     set enable_seqscan=off
@@ -585,6 +638,17 @@ create function extend_reservation_atomic(p_show_id uuid, p_reservation_id uuid,
     as 'see functions/extend_reservation_atomic.sql';
 comment on function extend_reservation_atomic is 'Extend a live hold and its claims, for its owner, at most max_extensions times and never once it has expired.';
 grant execute on function extend_reservation_atomic to rowlock_app;
+
+create function find_reservation(p_show_id uuid, p_reservation_id uuid DEFAULT NULL::uuid, p_secret bytea DEFAULT NULL::bytea, p_reserved_by text DEFAULT NULL::text)
+    returns TABLE(show_id uuid, reservation_id uuid, status text, seat_ids integer[], wish_hash bytea, created_at timestamp with time zone, expires_at timestamp with time zone, extension_count integer, extensions_remaining integer, plan_id uuid, currency text, price_version integer, server_time timestamp with time zone)
+    language plpgsql stable security definer
+    set enable_seqscan=off
+    set jit=off
+    set plan_cache_mode=force_generic_plan
+    set search_path=rowlock, pg_temp
+    as 'see functions/find_reservation.sql';
+comment on function find_reservation is 'One hold, for the owner of its token or its holder.';
+grant execute on function find_reservation to rowlock_app;
 
 create function free_seats_of_orders(p_show_id uuid, p_order_ids uuid[], p_seat_ids integer[], p_house_reason text)
     returns integer[]
@@ -601,7 +665,8 @@ create function get_reservation_statistics(p_show_id uuid DEFAULT NULL::uuid, p_
     set search_path=rowlock, pg_temp
     as 'see functions/get_reservation_statistics.sql';
 comment on function get_reservation_statistics is 'Counts of reservations created, completed, expired, released and refused, mean hold time and share expired.';
-grant execute on function get_reservation_statistics to rowlock_app;
+grant execute on function get_reservation_statistics to rowlock_office;
+grant execute on function get_reservation_statistics to rowlock_worker;
 
 create function lock_pending_order(p_show_id uuid, p_reservation_id uuid)
     returns boolean
@@ -612,13 +677,21 @@ create function lock_pending_order(p_show_id uuid, p_reservation_id uuid)
     as 'see functions/lock_pending_order.sql';
 comment on function lock_pending_order is 'Lock the pending order of a hold and tell whether it is being paid; a part of the functions that change holds.';
 
+create function log_refusals(p_show_id uuid, p_outcomes text[], p_reservation_ids uuid[], p_seat_lists text[], p_session_ids text[], p_ip_addresses inet[], p_user_agents text[], p_metadata jsonb DEFAULT '{}'::jsonb, p_order_id uuid DEFAULT NULL::uuid, p_actor text DEFAULT NULL::text)
+    returns void
+    language plpgsql security definer
+    set enable_seqscan=off
+    set plan_cache_mode=force_generic_plan
+    set search_path=rowlock, pg_temp
+    as 'see functions/log_refusals.sql';
+comment on function log_refusals is 'Record refused requests, as counts or as rows of the audit log; a part of the functions that refuse.';
+
 create function mint_id(p_show_id uuid)
     returns uuid
     language plpgsql security definer
     set search_path=rowlock, pg_temp
     as 'see functions/mint_id.sql';
 comment on function mint_id is 'A new id of something in a show, which carries the show''s key.';
-grant execute on function mint_id to rowlock_app;
 
 create function pay_order_atomic(p_show_id uuid, p_order_id uuid, p_payment_intent_id uuid)
     returns TABLE(outcome text, order_id uuid, status text, refund_id uuid, server_time timestamp with time zone)
@@ -627,9 +700,9 @@ create function pay_order_atomic(p_show_id uuid, p_order_id uuid, p_payment_inte
     set search_path=rowlock, pg_temp
     as 'see functions/pay_order_atomic.sql';
 comment on function pay_order_atomic is 'Record that the money of an order is captured: it is paid, or a refund is opened when it has ended. Repeatable.';
-grant execute on function pay_order_atomic to rowlock_app;
+grant execute on function pay_order_atomic to rowlock_worker;
 
-create function refund_order_atomic(p_show_id uuid, p_order_id uuid, p_refund_id uuid, p_idempotency_key text, p_seat_ids integer[] DEFAULT NULL::integer[], p_amount_minor bigint DEFAULT NULL::bigint, p_give_back text DEFAULT 'on_sale'::text, p_keep_fees boolean DEFAULT false, p_reason text DEFAULT ''::text, p_session_id text DEFAULT NULL::text, p_ip_address inet DEFAULT NULL::inet)
+create function refund_order_atomic(p_show_id uuid, p_order_id uuid, p_refund_id uuid, p_idempotency_key text, p_seat_ids integer[] DEFAULT NULL::integer[], p_amount_minor bigint DEFAULT NULL::bigint, p_give_back text DEFAULT 'on_sale'::text, p_keep_fees boolean DEFAULT false, p_reason text DEFAULT ''::text, p_session_id text DEFAULT NULL::text, p_ip_address inet DEFAULT NULL::inet, p_actor text DEFAULT NULL::text)
     returns TABLE(outcome text, order_id uuid, status text, refund_id uuid, amount_minor bigint, seat_ids integer[], server_time timestamp with time zone)
     language plpgsql security definer
     set enable_seqscan=off
@@ -637,9 +710,9 @@ create function refund_order_atomic(p_show_id uuid, p_order_id uuid, p_refund_id
     set search_path=rowlock, pg_temp
     as 'see functions/refund_order_atomic.sql';
 comment on function refund_order_atomic is 'Open a refund of a paid order, of seats or of an amount, and give the seats back. Repeatable by its key.';
-grant execute on function refund_order_atomic to rowlock_app;
+grant execute on function refund_order_atomic to rowlock_worker;
 
-create function release_seats_atomic(p_show_id uuid, p_reservation_id uuid, p_token_hash bytea DEFAULT NULL::bytea, p_reserved_by text DEFAULT NULL::text, p_session_id text DEFAULT NULL::text, p_ip_address inet DEFAULT NULL::inet, p_user_agent text DEFAULT NULL::text)
+create function release_seats_atomic(p_show_id uuid, p_reservation_id uuid, p_secret bytea DEFAULT NULL::bytea, p_reserved_by text DEFAULT NULL::text, p_session_id text DEFAULT NULL::text, p_ip_address inet DEFAULT NULL::inet, p_user_agent text DEFAULT NULL::text)
     returns TABLE(outcome text, reservation_id uuid, released_seat_ids integer[], server_time timestamp with time zone)
     language plpgsql security definer
     set search_path=rowlock, pg_temp
@@ -647,7 +720,7 @@ create function release_seats_atomic(p_show_id uuid, p_reservation_id uuid, p_to
 comment on function release_seats_atomic is 'Give back every seat of a hold, for its owner. Repeatable.';
 grant execute on function release_seats_atomic to rowlock_app;
 
-create function release_seats_batch(p_show_id uuid, p_reservation_ids uuid[], p_token_hashes bytea[], p_reserved_by text[], p_session_ids text[], p_ip_addresses inet[], p_user_agents text[])
+create function release_seats_batch(p_show_id uuid, p_reservation_ids uuid[], p_secrets bytea[], p_reserved_by text[], p_session_ids text[], p_ip_addresses inet[], p_user_agents text[])
     returns TABLE(request integer, outcome text, reservation_id uuid, released_seat_ids integer[], server_time timestamp with time zone)
     language plpgsql security definer
     set enable_seqscan=off
@@ -658,16 +731,16 @@ create function release_seats_batch(p_show_id uuid, p_reservation_ids uuid[], p_
 comment on function release_seats_batch is 'Give back every seat of many holds of one show, each for its owner. Repeatable. One row per request.';
 grant execute on function release_seats_batch to rowlock_app;
 
-create function reserve_seats_atomic(p_show_id uuid, p_seat_ids integer[], p_reserved_by text, p_session_id text DEFAULT NULL::text, p_ip_address inet DEFAULT NULL::inet, p_user_agent text DEFAULT NULL::text, p_reservation_id uuid DEFAULT NULL::uuid, p_token_hash bytea DEFAULT NULL::bytea)
-    returns TABLE(outcome text, reservation_id uuid, seat_ids integer[], unavailable_seat_ids integer[], expires_at timestamp with time zone, extension_count integer, extensions_remaining integer, server_time timestamp with time zone)
+create function reserve_seats_atomic(p_show_id uuid, p_seat_ids integer[], p_reserved_by text, p_session_id text DEFAULT NULL::text, p_ip_address inet DEFAULT NULL::inet, p_user_agent text DEFAULT NULL::text, p_reservation_id uuid DEFAULT NULL::uuid, p_secret bytea DEFAULT NULL::bytea, p_wish_hash bytea DEFAULT NULL::bytea)
+    returns TABLE(outcome text, reservation_id uuid, status text, seat_ids integer[], unavailable_seat_ids integer[], expires_at timestamp with time zone, extension_count integer, extensions_remaining integer, server_time timestamp with time zone)
     language plpgsql security definer
     set search_path=rowlock, pg_temp
     as 'see functions/reserve_seats_atomic.sql';
 comment on function reserve_seats_atomic is 'Reserve seats of a show for one holder, all or nothing. Outcomes are returned as data.';
 grant execute on function reserve_seats_atomic to rowlock_app;
 
-create function reserve_seats_batch(p_show_id uuid, p_reservation_ids uuid[], p_token_hashes bytea[], p_seat_ids integer[], p_seat_requests integer[], p_reserved_by text[], p_session_ids text[], p_ip_addresses inet[], p_user_agents text[])
-    returns TABLE(request integer, outcome text, reservation_id uuid, seat_ids integer[], unavailable_seat_ids integer[], expires_at timestamp with time zone, extension_count integer, extensions_remaining integer, server_time timestamp with time zone)
+create function reserve_seats_batch(p_show_id uuid, p_reservation_ids uuid[], p_secrets bytea[], p_wish_hashes bytea[], p_seat_ids integer[], p_seat_requests integer[], p_reserved_by text[], p_session_ids text[], p_ip_addresses inet[], p_user_agents text[])
+    returns TABLE(request integer, outcome text, reservation_id uuid, status text, seat_ids integer[], unavailable_seat_ids integer[], expires_at timestamp with time zone, extension_count integer, extensions_remaining integer, server_time timestamp with time zone)
     language plpgsql security definer
     set enable_seqscan=off
     set jit=off
@@ -687,7 +760,7 @@ create function seat_changes_since(p_show_id uuid, p_after_id bigint DEFAULT NUL
 comment on function seat_changes_since is 'The state of the seats of a show that changed after a position in the audit log; of all claims without one.';
 grant execute on function seat_changes_since to rowlock_app;
 
-create function unblock_seats_atomic(p_show_id uuid, p_seat_ids integer[], p_session_id text DEFAULT NULL::text, p_ip_address inet DEFAULT NULL::inet, p_user_agent text DEFAULT NULL::text)
+create function unblock_seats_atomic(p_show_id uuid, p_seat_ids integer[], p_session_id text DEFAULT NULL::text, p_ip_address inet DEFAULT NULL::inet, p_user_agent text DEFAULT NULL::text, p_actor text DEFAULT NULL::text)
     returns TABLE(outcome text, seat_ids integer[], server_time timestamp with time zone)
     language plpgsql security definer
     set enable_seqscan=off
@@ -696,9 +769,9 @@ create function unblock_seats_atomic(p_show_id uuid, p_seat_ids integer[], p_ses
     set search_path=rowlock, pg_temp
     as 'see functions/unblock_seats_atomic.sql';
 comment on function unblock_seats_atomic is 'Put blocked seats back on sale. Repeatable.';
-grant execute on function unblock_seats_atomic to rowlock_app;
+grant execute on function unblock_seats_atomic to rowlock_office;
 
-create function void_order_atomic(p_show_id uuid, p_order_id uuid, p_reason text DEFAULT NULL::text, p_session_id text DEFAULT NULL::text, p_ip_address inet DEFAULT NULL::inet)
+create function void_order_atomic(p_show_id uuid, p_order_id uuid, p_reason text DEFAULT NULL::text, p_session_id text DEFAULT NULL::text, p_ip_address inet DEFAULT NULL::inet, p_actor text DEFAULT NULL::text)
     returns TABLE(outcome text, order_id uuid, status text, released_seat_ids integer[], server_time timestamp with time zone)
     language plpgsql security definer
     set enable_seqscan=off
@@ -706,4 +779,4 @@ create function void_order_atomic(p_show_id uuid, p_order_id uuid, p_reason text
     set search_path=rowlock, pg_temp
     as 'see functions/void_order_atomic.sql';
 comment on function void_order_atomic is 'Take back a confirmed order whose money could not be captured; its seats are free again. Repeatable.';
-grant execute on function void_order_atomic to rowlock_app;
+grant execute on function void_order_atomic to rowlock_worker;

@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
+from urllib.parse import parse_qs
 
 import msgspec
 from starlette.types import Receive, Scope
 
 from rowlock.base.holder import Holder
 from rowlock.web.problems import ProblemError, method_not_allowed
-from rowlock.web.sessions import BROWSER_PREFIX, Sessions
+from rowlock.web.sessions import BROWSER_PREFIX, Session, Sessions
 
 MAX_BODY_BYTES = 64 * 1024
 USER_AGENT_LENGTH = 400
@@ -26,6 +27,7 @@ REFUSAL_PAUSE_SECONDS = 0.5
 """How long a request that finds an endpoint full waits, before the endpoint is asked once more. Answered at once,
 clients that come back at once would keep the server busy with refusing."""
 _MOST_DIGITS = 10
+_MOST_PARAMETERS = 20
 JSON = (b"content-type", b"application/json")
 _IDEMPOTENCY_KEY = re.compile(rb"[!-~]{1,255}")
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\xff]")
@@ -53,35 +55,46 @@ class Request:
     sessions: Sessions
     new_cookie: bytes | None = None
 
+    def session(self, session_id: str | None) -> Session:
+        """The session: of the session id in the body, else of the cookie, else a new one."""
+        found = self.find_session(session_id)
+        if found is None:
+            found, self.new_cookie = self.sessions.start()
+        return found
+
     def holder(self, session_id: str | None) -> Holder:
-        """The holder: of the session id in the body, else of the session cookie, else of a new session."""
-        key = self._session(session_id)
-        if key is None:
-            key, self.new_cookie = self.sessions.start()
-        return self._holder(key)
+        """The holder of `session`."""
+        return self.holder_of(self.session(session_id))
 
     def bearer(self, session_id: str | None = None) -> Holder:
         """The holder where a token is the proof: as `holder`, but without a session its key is empty."""
-        return self._holder(self._session(session_id))
+        return self.holder_of(self.find_session(session_id))
 
-    def _session(self, session_id: str | None) -> str | None:
+    def find_session(self, session_id: str | None = None) -> Session | None:
+        """As `session`, but None where there is none."""
         if session_id is not None:
             if session_id.startswith(BROWSER_PREFIX):
                 raise ProblemError(
                     "INVALID_INPUT", f"session_id must not begin with {BROWSER_PREFIX!r}. Use another one."
                 )
-            return session_id
+            return Session(session_id)
         cookie = self.headers.get(b"cookie")
-        return None if cookie is None else self.sessions.holder_of(cookie.decode("latin-1"))
+        return None if cookie is None else self.sessions.find(cookie.decode("latin-1"))
 
-    def _holder(self, key: str | None) -> Holder:
+    def holder_of(self, session: Session | None) -> Holder:
+        """The holder of a session, with what the audit log keeps of the request."""
         agent = self.headers.get(b"user-agent")
         return Holder(
-            key=key or "",
-            session_id=key,
+            key="" if session is None else session.key,
+            session_id=None if session is None else session.key,
             ip_address=client_address(self.scope),
             user_agent=_UNPRINTABLE.sub("?", agent.decode("latin-1"))[:USER_AGENT_LENGTH] if agent else None,
         )
+
+    def query(self, name: str) -> str | None:
+        """The first value of a parameter of the query string, or None."""
+        values = parse_qs(self.scope["query_string"].decode("latin-1"), max_num_fields=_MOST_PARAMETERS).get(name)
+        return values[0] if values else None
 
     def idempotency_key(self) -> bytes | None:
         """The Idempotency-Key header, if there is one. Raises ProblemError when it is malformed."""

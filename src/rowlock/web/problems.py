@@ -4,9 +4,11 @@ Every refusal of the API is an `application/problem+json` with a stable `code`. 
 the database; the others exist only in HTTP.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
@@ -50,7 +52,7 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
             Outcome.DUPLICATE_RESERVATION,
             409,
             "Duplicate reservation",
-            "You already hold seats for this show. Change, extend or release that reservation first.",
+            "You already hold seats for this show: `reservation` says which. Change, extend or release them first.",
         ),
         ProblemType(
             Outcome.SEATS_NOT_FOUND,
@@ -63,6 +65,12 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
             409,
             "Seats unavailable",
             "At least one seat was taken by another customer. Choose other seats.",
+        ),
+        ProblemType(
+            Outcome.IDEMPOTENCY_KEY_REUSED,
+            422,
+            "Idempotency key reused",
+            "This Idempotency-Key was sent before with another wish. Make a new key for each wish.",
         ),
         ProblemType(
             Outcome.RESERVATION_NOT_FOUND,
@@ -137,6 +145,17 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
 }
 
 
+class OwnReservation(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """The hold of the client that is refused because of it; the token only for the browser session that holds it."""
+
+    reservation_id: UUID
+    reservation_token: str | None = None
+    seat_ids: Sequence[int]
+    status: str
+    expires_at: datetime
+    server_time: datetime
+
+
 class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The body of every refusal (RFC 9457)."""
 
@@ -148,6 +167,7 @@ class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
     success: bool | None = None
     request_id: str | None = None
     unavailable_seat_ids: list[int] | None = None
+    reservation: OwnReservation | None = None
 
 
 @dataclass(slots=True)

@@ -68,6 +68,10 @@ SEEDS = {
             values ('{SHOW}', '{HOLD}', '{ORDER}', 1, 1500);
     """,
     6: "",
+    7: f"""
+        insert into reservation_refusal_counts (show_id, hour_at, code, slot, refusals)
+            values ('{SHOW}', '2029-12-31', 'SHOW_NOT_ON_SALE', 3, 7);
+    """,
 }
 
 VERSIONS = [file.version for file in read_files() if file.kind == "migration"]

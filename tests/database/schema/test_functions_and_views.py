@@ -16,6 +16,14 @@ comment on function rowlock.greet is 'Says hello.';
 revoke all on function rowlock.greet from public;
 """
 
+GRANT = """
+do $$ begin
+    if to_regproc('rowlock.greet') is not null then
+        grant execute on function rowlock.greet to rowlock_app;
+    end if;
+end $$;
+"""
+
 
 def write_greet(file: Path, *, arguments: str, result: str, body: str) -> None:
     file.write_text(GREET.format(arguments=arguments, result=result, body=body))
@@ -30,6 +38,8 @@ async def greeted(owner: Connection, sql_dir: Path) -> Path:
     """The file of a small function that is applied to the database."""
     file = sql_dir / "functions/greet.sql"
     write_greet(file, arguments="p_name text", result="text", body="'Hello ' || p_name")
+    grants = sql_dir / "grants.sql"
+    grants.write_text(grants.read_text() + GRANT)
     await migrate(owner, sql_dir=sql_dir)
     return file
 

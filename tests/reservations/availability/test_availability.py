@@ -49,12 +49,8 @@ async def in_the_tables(db: SeatDb, show: Show) -> dict[int, str]:
 @asynccontextmanager
 async def open_transaction(dsns: Dsns) -> AsyncIterator[SeatDb]:
     """A session of another process that does not commit before its block ends."""
-    async with (
-        await psycopg.AsyncConnection.connect(dsns.app, autocommit=True) as app,
-        await psycopg.AsyncConnection.connect(dsns.owner, autocommit=True) as owner,
-        app.transaction(),
-    ):
-        yield SeatDb(dsns, app, owner)
+    async with SeatDb.connect(dsns) as db, db.app.transaction():
+        yield db
 
 
 # Changes by another process.

@@ -22,7 +22,7 @@ async def test_a_blocked_seat_is_not_sold(db: SeatDb, show: Show) -> None:
     assert await reasons(db, show) == {1: "camera", 2: "camera"}
     assert (await db.reserve(show, seats=[2, 3], holder="anna")).unavailable_seat_ids == [2]
     row = (await db.audit(show))[0]
-    assert (row.event, row.seat_ids, row.session_id, row.error_code) == ("blocked", [1, 2], "box office", None)
+    assert (row.event, row.seat_ids, row.actor, row.error_code) == ("blocked", [1, 2], "box office", None)
     assert row.metadata == {"operation": "block", "reason": "camera"}
     assert await db.check() == []
 

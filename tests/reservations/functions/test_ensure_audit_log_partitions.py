@@ -6,13 +6,15 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 
+from rowlock.database.connections import WORKER_ROLE
 from tests.support.seatdb import SeatDb, Show
 from tests.support.steps import wait_until_blocked
 
 
 async def ensure(db: SeatDb, months_ahead: int) -> list[str]:
-    cursor = await db.app.execute("select * from rowlock.ensure_audit_log_partitions(%s)", [months_ahead])
-    return [name for (name,) in await cursor.fetchall()]
+    async with db.in_role(WORKER_ROLE):
+        cursor = await db.app.execute("select * from rowlock.ensure_audit_log_partitions(%s)", [months_ahead])
+        return [name for (name,) in await cursor.fetchall()]
 
 
 def months(number: int) -> list[str]:
@@ -46,7 +48,22 @@ async def test_events_go_to_the_partition_of_their_month(db: SeatDb, show: Show)
         "select tableoid::regclass::text, at from rowlock.seat_reservation_audit_log where show_id = %s", [show.show_id]
     )
     ((table, at),) = await cursor.fetchall()
-    assert table.removeprefix("rowlock.") == at.astimezone(UTC).strftime("seat_reservation_audit_log_%Y_%m")
+    assert table.removeprefix("rowlock.") == at.astimezone(UTC).strftime("seat_reservation_audit_log_%Y_%m_kept")
+
+
+async def test_refused_requests_have_partitions_of_their_own_that_can_be_dropped(db: SeatDb, show: Show) -> None:
+    await ensure(db, 0)
+    await db.reserve(show, seats=[1], holder="anna")
+    await db.reserve(show, seats=[1], holder="ben")
+    failed = f"rowlock.{months(1)[0]}_failed"
+    cursor = await db.owner.execute(f"select event from {failed}".encode())
+    assert await cursor.fetchall() == [("failed",)]
+
+    await db.owner.execute(f"drop table {failed}".encode())
+
+    assert await db.events(show) == [("created", [1], None)]
+    assert (await db.reserve(show, seats=[2], holder="ben")).outcome == "OK"
+    assert await db.check() == []
 
 
 async def test_an_event_of_a_month_without_a_partition_is_kept_all_the_same(db: SeatDb, show: Show) -> None:
@@ -62,7 +79,7 @@ async def test_an_event_of_a_month_without_a_partition_is_kept_all_the_same(db: 
 async def test_not_even_the_owner_can_rewrite_a_new_partition(db: SeatDb, statement: str) -> None:
     await ensure(db, 2)
 
-    for table in months(3):
+    for table in (f"{month}{part}" for month in months(3) for part in ("", "_failed", "_kept")):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             await db.owner.execute(statement.format(f"rowlock.{table}").encode())
 

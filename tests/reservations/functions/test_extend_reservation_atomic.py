@@ -97,11 +97,11 @@ async def test_a_hold_that_has_ended_is_not_extended(db: SeatDb, show: Show, end
     assert (await db.reservation(anna))["extension_count"] == 0
 
 
-@pytest.mark.parametrize("foreign", [{"holder": "mallory"}, {"token_hash": token("mallory's")}])
+@pytest.mark.parametrize("foreign", [{"holder": "mallory"}, {"secret": token("mallory's")}])
 async def test_to_another_holder_the_hold_does_not_exist(
     db: SeatDb, show: Show, foreign: dict[str, str | bytes]
 ) -> None:
-    anna = await db.reserve(show, seats=[1], holder="anna", token_hash=token("anna's"))
+    anna = await db.reserve(show, seats=[1], holder="anna", secret=token("anna's"))
 
     to_foreign = await db.extend(anna, **foreign)  # type: ignore[arg-type]  # One of two keywords.
     to_missing = await db.extend(missing_hold(show), **foreign)  # type: ignore[arg-type]  # One of two keywords.
@@ -109,7 +109,7 @@ async def test_to_another_holder_the_hold_does_not_exist(
     assert to_foreign.outcome == "RESERVATION_NOT_FOUND"
     assert said(to_foreign) == said(to_missing)
     assert len(await db.audit(show)) == 1
-    assert (await db.extend(anna, token_hash=token("anna's"))).outcome == "OK"
+    assert (await db.extend(anna, secret=token("anna's"))).outcome == "OK"
 
 
 async def test_a_repeated_call_that_names_the_count_it_has_seen_extends_once(db: SeatDb, show: Show) -> None:

@@ -27,9 +27,9 @@ async def test_the_holder_may_reserve_again_after_releasing(db: SeatDb, show: Sh
 
 
 async def test_a_token_releases_without_a_holder_key(db: SeatDb, show: Show) -> None:
-    anna = await db.reserve(show, seats=[1], holder="anna", token_hash=token("anna's"))
+    anna = await db.reserve(show, seats=[1], holder="anna", secret=token("anna's"))
 
-    assert (await db.release(anna, token_hash=token("anna's"))).outcome == "OK"
+    assert (await db.release(anna, secret=token("anna's"))).outcome == "OK"
     assert await db.claims(show) == {}
 
 
@@ -51,11 +51,11 @@ async def test_releasing_again_leaves_the_next_holder_alone(db: SeatDb, show: Sh
     assert await db.claims(show) == {1: "ben"}
 
 
-@pytest.mark.parametrize("foreign", [{"holder": "mallory"}, {"token_hash": token("mallory's")}])
+@pytest.mark.parametrize("foreign", [{"holder": "mallory"}, {"secret": token("mallory's")}])
 async def test_to_another_holder_the_hold_does_not_exist(
     db: SeatDb, show: Show, foreign: dict[str, str | bytes]
 ) -> None:
-    anna = await db.reserve(show, seats=[1], holder="anna", token_hash=token("anna's"))
+    anna = await db.reserve(show, seats=[1], holder="anna", secret=token("anna's"))
     missing = missing_hold(show)
 
     to_foreign = await db.release(anna, **foreign)  # type: ignore[arg-type]  # One of two keywords.
@@ -100,7 +100,9 @@ async def test_paid_seats_are_not_given_back_by_releasing(db: SeatDb, show: Show
     assert (refused.outcome, refused.released_seat_ids) == ("RESERVATION_NOT_ACTIVE", [])
     assert await db.claims(show) == {1: "sold", 2: "sold"}
     row = (await db.audit(show))[-1]
-    assert (row.event, row.error_code, row.metadata) == ("failed", "RESERVATION_NOT_ACTIVE", {"operation": "release"})
+    assert (row.event, row.error_code, row.metadata) == (
+        "failed", "RESERVATION_NOT_ACTIVE", {"operation": "release", "seats": 2},
+    )  # fmt: skip
     assert await db.check() == []
 
 

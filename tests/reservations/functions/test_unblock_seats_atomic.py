@@ -17,7 +17,7 @@ async def test_an_unblocked_seat_can_be_sold(db: SeatDb, show: Show) -> None:
     assert (await db.reserve(show, seats=[1], holder="anna")).outcome == "OK"
     assert await db.claims(show) == {1: "anna", 2: "blocked"}
     row = (await db.audit(show))[1]
-    assert (row.event, row.seat_ids, row.session_id) == ("unblocked", [1], "box office")
+    assert (row.event, row.seat_ids, row.actor) == ("unblocked", [1], "box office")
     assert await db.check() == []
 
 

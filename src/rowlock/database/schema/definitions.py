@@ -12,7 +12,7 @@ from typing import Literal
 
 import psycopg
 
-from rowlock.database.connections import APP_ROLE, V1_ROLE
+from rowlock.database.connections import ROLES
 
 SQL_DIR = Path(__file__).parents[2] / "sql"
 
@@ -114,7 +114,7 @@ def for_roles(files: list[SqlFile], roles: Sequence[str]) -> list[SqlFile]:
 async def existing_roles(connection: psycopg.AsyncConnection) -> list[str]:
     """Which of our roles this server has."""
     cursor = await connection.execute(
-        "select rolname from pg_roles where rolname = any(%s) order by rolname", [[APP_ROLE, V1_ROLE]]
+        "select rolname from pg_roles where rolname = any(%s) order by rolname", [list(ROLES)]
     )
     return [row[0] for row in await cursor.fetchall()]
 

@@ -15,7 +15,7 @@ from rowlock.database.queries import query
 _HEADER = """\
 -- The schema that all migrations, functions, views and grants make together. Written by `make schema`: do not edit.
 """
-_MONTHLY_PARTITION = re.compile(r"seat_reservation_audit_log_\d{4}_\d{2}")
+_MONTHLY_PARTITION = re.compile(r"seat_reservation_audit_log_\d{4}_\d{2}(_failed|_kept)?")
 
 
 async def describe(connection: psycopg.AsyncConnection) -> str:

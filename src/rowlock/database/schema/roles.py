@@ -8,15 +8,23 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
-from rowlock.database.connections import APP_ROLE, V1_ROLE
-
-ROLES = (APP_ROLE, V1_ROLE)
+from rowlock.database.connections import APP_ROLE, OFFICE_ROLE, ROLES, V1_ROLE, WORKER_ROLE
 
 # SET is a separate privilege since PostgreSQL 16; before, every member could set a role.
 _SET_IS_GRANTED_SINCE = 160000
 
-# The application reads what buyers may see and writes through functions, so it needs none of these.
-_GUARDED_TABLES = ("show_seats", "seat_reservations", "seat_reservation_audit_log", "ticket_orders", "tickets")
+# These roles write them through functions only.
+_FENCED_ROLES = (APP_ROLE, OFFICE_ROLE, WORKER_ROLE)
+_GUARDED_TABLES = (
+    "show_seats",
+    "seat_reservations",
+    "seat_reservation_audit_log",
+    "ticket_orders",
+    "ticket_order_items",
+    "payment_intents",
+    "refunds",
+    "tickets",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +83,18 @@ async def inspect_roles(connection: psycopg.AsyncConnection) -> RoleReport:
             f"The owner {user} is a superuser, to which no revoke applies: the audit log is not protected from this "
             "user. Run Rowlock as an ordinary user that owns the database."
         )
-    if roles[0].exists:
-        weaknesses += await _excess_rights(connection)
+    weaknesses += await _excess_rights(connection)
+    weaknesses += await _open_to_everybody(connection)
     return RoleReport(user, superuser, roles, tuple(weaknesses))
 
 
 def _how_to_get(role: RoleState, user: str) -> str:
     consequence = {
-        APP_ROLE: f"Requests are served as {user}, who owns the tables: the constraints still refuse a second "
+        APP_ROLE: f"Buyers are served as {user}, who owns the tables: the constraints still refuse a second "
         "claim to a seat, but a bug in Python could write the seat tables without the functions.",
+        OFFICE_ROLE: f"Staff are served as {user}, who owns the tables, and could write more than the catalogue.",
+        WORKER_ROLE: f"Money, jobs and cleanup run as {user}, who owns the tables, and could write them without the "
+        "functions.",
         V1_ROLE: f"The version 1 fallback runs as {user}, who owns the tables, and may write more than it needs.",
     }[role.name]
     create = "" if role.exists else f"create role {role.name} nologin; "
@@ -93,23 +104,50 @@ def _how_to_get(role: RoleState, user: str) -> str:
 async def _excess_rights(connection: psycopg.AsyncConnection) -> list[str]:
     cursor = await connection.execute(
         """
-        select c.relname
-        from pg_class as c
+        select r.rolname, string_agg(c.relname, ', ' order by c.relname)
+        from pg_roles as r
+        join pg_class as c on has_table_privilege(r.oid, c.oid, 'insert, update, delete, truncate')
         join pg_namespace as n on n.oid = c.relnamespace
-        where n.nspname = 'rowlock' and c.relname = any(%(tables)s)
-            and has_table_privilege(%(role)s, c.oid, 'insert, update, delete, truncate')
-        order by c.relname
+        where r.rolname = any(%(roles)s) and n.nspname = 'rowlock' and c.relname = any(%(tables)s)
+        group by r.rolname
+        order by r.rolname
         """,
-        {"tables": list(_GUARDED_TABLES), "role": APP_ROLE},
+        {"tables": list(_GUARDED_TABLES), "roles": list(_FENCED_ROLES)},
     )
-    tables = [row[0] for row in await cursor.fetchall()]
-    if not tables:
-        return []
-    weakness = (
-        f"{APP_ROLE} may write {', '.join(tables)} directly, so a bug in Python could write them without "
-        "the functions. Revoke those rights, and every role or superuser attribute that grants them."
+    return [
+        f"{role} may write {tables} directly, so a bug in Python could write them without the functions. Revoke those "
+        "rights, and every role or superuser attribute that grants them."
+        for role, tables in await cursor.fetchall()
+    ]
+
+
+async def _open_to_everybody(connection: psycopg.AsyncConnection) -> list[str]:
+    """What PostgreSQL lets any login do by default, and none of Rowlock's needs: each can fill the disk."""
+    cursor = await connection.execute(
+        """
+        select
+            has_function_privilege(oid, 'pg_catalog.lo_create(oid)', 'execute'),
+            has_database_privilege(oid, current_database(), 'temporary'),
+            quote_ident(current_database())
+        from pg_roles
+        where rolname = %s
+        """,
+        [APP_ROLE],
     )
-    return [weakness]
+    weaknesses = []
+    for large_objects, temporary_tables, database in await cursor.fetchall():
+        if large_objects:
+            weaknesses.append(
+                f"{APP_ROLE} may make large objects, which no grant on tables limits, and fill the disk. Let a "
+                "superuser run in this database: revoke execute on function lo_creat(integer), lo_create(oid), "
+                "lo_from_bytea(oid, bytea), lo_put(oid, bigint, bytea), lowrite(integer, bytea) from public"
+            )
+        if temporary_tables:
+            weaknesses.append(
+                f"{APP_ROLE} may make temporary tables and fill the disk. Let the database's owner run: "
+                f"revoke temporary on database {database} from public"
+            )
+    return weaknesses
 
 
 async def _state(connection: psycopg.AsyncConnection, name: str) -> RoleState:

@@ -94,7 +94,7 @@ class Version1:
                 return await self._reservations.release(token, holder)
             except FunctionsMissingError:
                 log.warning("version1_serves_because_functions_are_missing")
-        return await self._release(token.show_id, token.reservation_id, holder, token_hash=token.hash)
+        return await self._release(token.show_id, token.reservation_id, holder, secret=token.secret)
 
     async def release_by_id(self, reservation_id: UUID, holder: Holder) -> ReleaseResult:
         """As Reservations.release_by_id."""
@@ -121,13 +121,13 @@ class Version1:
         reservation_id: UUID,
         holder: Holder,
         *,
-        token_hash: bytes | None = None,
+        secret: bytes | None = None,
         holder_key: str | None = None,
     ) -> ReleaseResult:
         async def operation(connection: Connection) -> ReleaseResult:
             async with connection.transaction():
                 return await store.release(
-                    connection, show_id, reservation_id, token_hash=token_hash, holder_key=holder_key, holder=holder
+                    connection, show_id, reservation_id, secret=secret, holder_key=holder_key, holder=holder
                 )
 
         result = await call(self._cells.of(show_id).v1, operation, repeatable=True)

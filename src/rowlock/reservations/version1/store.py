@@ -58,6 +58,42 @@ async def _log(
     )
 
 
+# Refusals that need the catalogue alone are counted; those that say nothing about a known show leave no trace.
+_COUNTED = (Outcome.TOO_MANY_SEATS, Outcome.SHOW_NOT_ON_SALE, Outcome.SEATS_NOT_FOUND)
+_NOT_LOGGED = (Outcome.INVALID_INPUT, Outcome.SHOW_NOT_FOUND)
+_SEATS_LOGGED = 10
+
+_OUTCOME_OF_STATUS = {"active": Outcome.OK, "expired": Outcome.RESERVATION_EXPIRED}
+
+
+async def _log_refusal(
+    connection: Connection,
+    show_id: UUID,
+    reservation_id: UUID,
+    outcome: Outcome,
+    seats: list[int],
+    holder: Holder,
+    *,
+    session_id: str | None = None,
+    metadata: dict[str, Any] | None = None,
+) -> None:
+    """What the function log_refusals does."""
+    if outcome in _COUNTED:
+        await _rows(connection, query("version1.count_refusal"), {"show_id": show_id, "code": outcome})
+    elif outcome not in _NOT_LOGGED:
+        await _log(
+            connection,
+            show_id,
+            reservation_id,
+            "failed",
+            seats[:_SEATS_LOGGED],
+            holder,
+            error_code=outcome,
+            session_id=session_id,
+            metadata={**(metadata or {}), "seats": len(seats)},
+        )
+
+
 class _RefusedError(Exception):
     """Ends a reserve with a refusal: the outcome, and the unavailable seats."""
 
@@ -73,8 +109,7 @@ async def reserve(connection: Connection, intent: Intent[SeatIds]) -> Reservatio
     try:
         return await _reserve(connection, intent, seats)
     except _RefusedError as refusal:
-        if refusal.outcome not in (Outcome.INVALID_INPUT, Outcome.SHOW_NOT_FOUND):
-            await _log(connection, show_id, reservation_id, "failed", seats, holder, error_code=refusal.outcome)
+        await _log_refusal(connection, show_id, reservation_id, refusal.outcome, seats, holder)
         return ReservationResult(refusal.outcome, reservation_id, datetime.now(UTC), tuple(seats), refusal.unavailable)
 
 
@@ -87,11 +122,11 @@ async def _reserve(connection: Connection, intent: Intent[SeatIds], seats: list[
         raise _RefusedError(Outcome.SHOW_NOT_FOUND)
     on_sale, seats_total, max_seats, hold_seconds, max_extensions, is_recorded = show
     if is_recorded:
-        return await _recorded(connection, intent, max_extensions)
+        return await _repeated(connection, intent, seats, max_extensions)
 
     active_hold = await _row(connection, query("version1.lock_active_hold"), (show_id, holder.key))
     if active_hold is not None and active_hold[0] == reservation_id:
-        return await _recorded(connection, intent, max_extensions)
+        return await _repeated(connection, intent, seats, max_extensions)
     if len(seats) > max_seats:
         raise _RefusedError(Outcome.TOO_MANY_SEATS)
     if not on_sale:
@@ -104,9 +139,9 @@ async def _reserve(connection: Connection, intent: Intent[SeatIds], seats: list[
     if seats[-1] > seats_total:
         raise _RefusedError(Outcome.SEATS_NOT_FOUND)
     if taken_rows := await _rows(connection, query("version1.unavailable_seats"), (show_id, seats)):
-        if await _row(connection, query("version1.find_reservation"), (show_id, reservation_id)) is not None:
+        if await _find(connection, intent, seats) is not None:
             # By this same request, which was sent twice and has been committed since the first check.
-            return await _recorded(connection, intent, max_extensions)
+            return await _repeated(connection, intent, seats, max_extensions)
         raise _RefusedError(Outcome.SEATS_UNAVAILABLE, tuple(seat for (seat,) in taken_rows))
 
     expired_hold = None
@@ -122,7 +157,8 @@ async def _reserve(connection: Connection, intent: Intent[SeatIds], seats: list[
         {
             "show_id": show_id,
             "reservation_id": reservation_id,
-            "token_hash": intent.token.hash,
+            "secret": intent.token.secret,
+            "wish_hash": intent.wish_hash,
             "reserved_by": holder.key,
             "session_id": holder.session_id,
             "seat_ids": seats,
@@ -130,8 +166,8 @@ async def _reserve(connection: Connection, intent: Intent[SeatIds], seats: list[
         },
     )
     if new_hold is None:
-        if await _row(connection, query("version1.find_reservation"), (show_id, reservation_id)) is not None:
-            return await _recorded(connection, intent, max_extensions)
+        if await _find(connection, intent, seats) is not None:
+            return await _repeated(connection, intent, seats, max_extensions)
         raise _RefusedError(Outcome.DUPLICATE_RESERVATION)
 
     claim = {
@@ -173,24 +209,44 @@ async def _reserve(connection: Connection, intent: Intent[SeatIds], seats: list[
         expires_at=new_hold[0],
         extension_count=0,
         extensions_remaining=max_extensions,
+        status="active",
     )
 
 
-async def _recorded(connection: Connection, intent: Intent[SeatIds], max_extensions: int) -> ReservationResult:
-    """The result for a request that was committed before: the hold as it is recorded."""
-    row = await _row(
-        connection, query("version1.find_reservation"), (intent.token.show_id, intent.token.reservation_id)
-    )
-    if row is None or row[1] != intent.holder.key or row[2] != intent.token.hash:
+async def _find(connection: Connection, intent: Intent[SeatIds], seats: list[int]) -> Row | None:
+    """The reservation that has this id, if there is one, and whether it is this intent's."""
+    given = {
+        "show_id": intent.token.show_id,
+        "reservation_id": intent.token.reservation_id,
+        "reserved_by": intent.holder.key,
+        "secret": intent.token.secret,
+        "wish_hash": intent.wish_hash,
+        "seat_ids": seats,
+    }
+    return await _row(connection, query("version1.find_reservation"), given)
+
+
+async def _repeated(
+    connection: Connection, intent: Intent[SeatIds], seats: list[int], max_extensions: int
+) -> ReservationResult:
+    """The result for a request that was committed before: the present state of its hold."""
+    row = await _find(connection, intent, seats)
+    if row is None or not row[4]:
         raise _RefusedError(Outcome.INVALID_INPUT)
+    held_seats, expires_at, extension_count, status, _, is_same_wish = row
+    if not is_same_wish:
+        outcome = Outcome.IDEMPOTENCY_KEY_REUSED
+    else:
+        outcome = _OUTCOME_OF_STATUS.get(status, Outcome.RESERVATION_NOT_ACTIVE)
     return ReservationResult(
-        Outcome.OK,
+        outcome,
         intent.token.reservation_id,
         datetime.now(UTC),
-        seat_ids=tuple(row[0]),
-        expires_at=row[3],
-        extension_count=row[4],
-        extensions_remaining=max(0, max_extensions - row[4]),
+        seat_ids=tuple(held_seats),
+        expires_at=expires_at,
+        extension_count=extension_count,
+        extensions_remaining=max(0, max_extensions - extension_count),
+        status=status,
     )
 
 
@@ -199,18 +255,18 @@ async def release(
     show_id: UUID,
     reservation_id: UUID,
     *,
-    token_hash: bytes | None,
+    secret: bytes | None,
     holder_key: str | None,
     holder: Holder,
 ) -> ReleaseResult:
-    """Release a hold if the hash of its token or its holder matches. Call it inside a transaction."""
+    """Release a hold if the secret of its token or its holder matches. Call it inside a transaction."""
     hold = await _row(
         connection,
         query("version1.lock_reservation"),
         {
             "show_id": show_id,
             "reservation_id": reservation_id,
-            "token_hash": token_hash,
+            "secret": secret,
             "reserved_by": holder_key,
         },
     )
@@ -224,14 +280,13 @@ async def release(
     if status == "active":
         outcome = Outcome.ORDER_BEING_PAID if order is not None and order[1] else Outcome.OK
     if outcome != Outcome.OK:
-        await _log(
+        await _log_refusal(
             connection,
             show_id,
             reservation_id,
-            "failed",
+            outcome,
             seats,
             holder,
-            error_code=outcome,
             session_id=holder.session_id or session_id,
             metadata={"operation": "release"},
         )

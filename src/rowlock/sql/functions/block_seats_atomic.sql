@@ -4,14 +4,15 @@
 --
 -- Locks     the seats, by seat id, in one statement.
 -- Outcomes  in precedence: INVALID_INPUT, SHOW_NOT_FOUND, SEATS_NOT_FOUND, SEATS_UNAVAILABLE, OK.
--- Writes    show_seats, one audit row (blocked or failed).
+-- Writes    show_seats, one audit row (blocked), or what log_refusals writes.
 create or replace function rowlock.block_seats_atomic(
     p_show_id uuid,
     p_seat_ids integer[],
     p_reason text,
     p_session_id text default null,
     p_ip_address inet default null,
-    p_user_agent text default null
+    p_user_agent text default null,
+    p_actor text default null
 )
 returns table (
     outcome text,
@@ -73,11 +74,18 @@ begin
             where c.show_id = p_show_id and c.seat_id = any(v_seats);
         end if;
 
+    end if;
+    if v_outcome = 'OK' then
         insert into seat_reservation_audit_log
-            (show_id, event, seat_ids, session_id, ip_address, user_agent, error_code, metadata)
+            (show_id, event, seat_ids, session_id, ip_address, user_agent, metadata, actor)
         values (
-            p_show_id, case v_outcome when 'OK' then 'blocked' else 'failed' end, v_seats, p_session_id, p_ip_address,
-            p_user_agent, nullif(v_outcome, 'OK'), jsonb_build_object('operation', 'block', 'reason', p_reason)
+            p_show_id, 'blocked', v_seats, p_session_id, p_ip_address, p_user_agent,
+            jsonb_build_object('operation', 'block', 'reason', p_reason), p_actor
+        );
+    else
+        perform log_refusals(
+            p_show_id, array[v_outcome], null, array[v_seats::text], array[p_session_id], array[p_ip_address],
+            array[p_user_agent], jsonb_build_object('operation', 'block', 'reason', p_reason), p_actor => p_actor
         );
     end if;
     -- step: written

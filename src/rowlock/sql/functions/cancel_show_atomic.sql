@@ -15,7 +15,8 @@ create or replace function rowlock.cancel_show_atomic(
     p_reason text,
     p_limit integer default 500,
     p_session_id text default null,
-    p_ip_address inet default null
+    p_ip_address inet default null,
+    p_actor text default null
 )
 returns table (
     outcome text,
@@ -99,19 +100,20 @@ begin
             returning a.reservation_id, a.session_id, a.created_at
         )
         insert into seat_reservation_audit_log
-            (show_id, reservation_id, event, seat_ids, session_id, ip_address, metadata)
+            (show_id, reservation_id, event, seat_ids, session_id, ip_address, metadata, actor)
         select
             p_show_id, r.reservation_id, 'released',
             array(select f.seat_id from freed as f where f.reservation_id = r.reservation_id order by f.seat_id),
             coalesce(p_session_id, r.session_id), p_ip_address,
             jsonb_build_object(
                 'held_seconds', extract(epoch from v_now - r.created_at), 'operation', 'cancel_show', 'reason', p_reason
-            )
+            ),
+            p_actor
         from released as r;
     end if;
 
     foreach v_order in array coalesce(v_orders, '{}') loop
-        perform end_order_of_cancelled_show(p_show_id, v_order, p_reason, p_session_id, p_ip_address);
+        perform end_order_of_cancelled_show(p_show_id, v_order, p_reason, p_session_id, p_ip_address, p_actor);
     end loop;
     -- step: written
 

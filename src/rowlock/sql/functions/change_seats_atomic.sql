@@ -2,21 +2,22 @@
 --
 -- The result is (held + p_add) - p_remove. Adding a held seat or removing one that is not held changes nothing, so
 -- that a call whose answer was lost can be repeated. The deadline does not move. The caller owns the hold if it
--- gives the token's hash (p_token_hash) or the holder (p_reserved_by).
+-- gives the secret of its token (p_secret) or the holder (p_reserved_by).
 --
 -- Locks     the reservation row and its pending order, then held and added seats together, in seat order, in one
 --           statement. The clock is read after all of them: a hold that ran out during the wait is refused.
 -- Outcomes  in precedence: INVALID_INPUT, RESERVATION_NOT_FOUND, RESERVATION_NOT_ACTIVE, RESERVATION_EXPIRED,
 --           ORDER_BEING_PAID (unless the change is in effect already), then when seats are added TOO_MANY_SEATS,
 --           SEATS_NOT_FOUND, SHOW_NOT_ON_SALE and SEATS_UNAVAILABLE, and OK.
--- Writes    seat_reservations, show_seats, one audit row (changed or failed; none when nothing had to change). A pending
---           order of the hold is cancelled, because an order contains exactly the seats of its hold.
+-- Writes    seat_reservations, show_seats, one audit row (changed; none when nothing had to change) or what
+--           log_refusals writes. A pending order of the hold is cancelled, because an order contains exactly the seats
+--           of its hold.
 create or replace function rowlock.change_seats_atomic(
     p_show_id uuid,
     p_reservation_id uuid,
     p_add integer[],
     p_remove integer[],
-    p_token_hash bytea default null,
+    p_secret bytea default null,
     p_reserved_by text default null,
     p_session_id text default null,
     p_ip_address inet default null,
@@ -58,7 +59,7 @@ begin
     select * into v_hold
     from seat_reservations
     where show_id = p_show_id and reservation_id = p_reservation_id
-        and (token_hash = p_token_hash or reserved_by = p_reserved_by)
+        and (token_hash = sha256(p_secret) or reserved_by = p_reserved_by)
     for update;
     v_paying := lock_pending_order(p_show_id, v_hold.reservation_id);
     -- step: reservation_locked
@@ -146,15 +147,18 @@ begin
         end if;
     end if;
 
-    if
-        v_outcome not in ('INVALID_INPUT', 'RESERVATION_NOT_FOUND')
-        and (v_outcome <> 'OK' or cardinality(v_add) + cardinality(v_remove) > 0)
-    then
+    if v_outcome <> 'OK' then
+        perform log_refusals(
+            p_show_id, array[v_outcome], array[p_reservation_id], array[(v_add || v_remove)::text],
+            array[coalesce(p_session_id, v_hold.session_id)], array[p_ip_address], array[p_user_agent],
+            jsonb_build_object('operation', 'change')
+        );
+    elsif cardinality(v_add) + cardinality(v_remove) > 0 then
         insert into seat_reservation_audit_log
-            (show_id, reservation_id, event, seat_ids, session_id, ip_address, user_agent, error_code, metadata)
+            (show_id, reservation_id, event, seat_ids, session_id, ip_address, user_agent, metadata)
         values (
-            p_show_id, p_reservation_id, case v_outcome when 'OK' then 'changed' else 'failed' end, v_hold.seat_ids,
-            coalesce(p_session_id, v_hold.session_id), p_ip_address, p_user_agent, nullif(v_outcome, 'OK'),
+            p_show_id, p_reservation_id, 'changed', v_hold.seat_ids, coalesce(p_session_id, v_hold.session_id),
+            p_ip_address, p_user_agent,
             jsonb_build_object('operation', 'change', 'added', to_jsonb(v_add), 'removed', to_jsonb(v_remove))
         );
     end if;

@@ -231,17 +231,21 @@ begin
         values (p_show_id, p_order_id, 'order_' || v_order.status);
     end if;
 
-    insert into seat_reservation_audit_log
-        (show_id, reservation_id, order_id, event, seat_ids, session_id, ip_address, user_agent, error_code, metadata)
-    values (
-        p_show_id, v_order.reservation_id, p_order_id, case v_outcome when 'OK' then 'completed' else 'failed' end,
-        coalesce(v_seats, '{}'), coalesce(p_session_id, v_hold.session_id), p_ip_address, p_user_agent,
-        nullif(v_outcome, 'OK'),
-        case v_outcome
-            when 'OK' then jsonb_build_object('held_seconds', extract(epoch from v_now - v_hold.created_at))
-            else jsonb_build_object('operation', 'complete')
-        end
-    );
+    if v_outcome = 'OK' then
+        insert into seat_reservation_audit_log
+            (show_id, reservation_id, order_id, event, seat_ids, session_id, ip_address, user_agent, metadata)
+        values (
+            p_show_id, v_order.reservation_id, p_order_id, 'completed', v_seats,
+            coalesce(p_session_id, v_hold.session_id), p_ip_address, p_user_agent,
+            jsonb_build_object('held_seconds', extract(epoch from v_now - v_hold.created_at))
+        );
+    else
+        perform log_refusals(
+            p_show_id, array[v_outcome], array[v_order.reservation_id], array[v_seats::text],
+            array[coalesce(p_session_id, v_hold.session_id)], array[p_ip_address], array[p_user_agent],
+            jsonb_build_object('operation', 'complete'), p_order_id
+        );
+    end if;
     -- step: written
 
     return query select v_outcome, p_order_id, v_order.status, coalesce(v_seats, '{}'),

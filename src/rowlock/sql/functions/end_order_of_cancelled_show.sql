@@ -12,7 +12,8 @@ create or replace function rowlock.end_order_of_cancelled_show(
     p_order_id uuid,
     p_reason text,
     p_session_id text,
-    p_ip_address inet
+    p_ip_address inet,
+    p_actor text
 )
 returns text
 language plpgsql
@@ -30,22 +31,22 @@ begin
         into v_status
         from refund_order_atomic(
             p_show_id, p_order_id, mint_id(p_show_id), 'show-cancelled-' || p_order_id, null, null, 'on_sale', false,
-            p_reason, p_session_id, p_ip_address
+            p_reason, p_session_id, p_ip_address, p_actor
         ) as r;
     elsif v_order.status = 'confirmed' then
         select v.status
         into v_status
-        from void_order_atomic(p_show_id, p_order_id, p_reason, p_session_id, p_ip_address) as v;
+        from void_order_atomic(p_show_id, p_order_id, p_reason, p_session_id, p_ip_address, p_actor) as v;
     elsif v_order.status = 'pending' then
         v_status := 'cancelled';
         update ticket_orders as o
         set status = 'cancelled'
         where o.show_id = p_show_id and o.order_id = p_order_id;
         insert into seat_reservation_audit_log
-            (show_id, reservation_id, order_id, event, session_id, ip_address, metadata)
+            (show_id, reservation_id, order_id, event, session_id, ip_address, metadata, actor)
         values (
             p_show_id, v_order.reservation_id, p_order_id, 'cancelled', p_session_id, p_ip_address,
-            jsonb_build_object('operation', 'cancel_show', 'reason', p_reason)
+            jsonb_build_object('operation', 'cancel_show', 'reason', p_reason), p_actor
         );
         update payment_intents as i
         set status = 'cancelled', updated_at = clock_timestamp()

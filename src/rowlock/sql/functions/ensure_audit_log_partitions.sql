@@ -1,5 +1,7 @@
 -- ensure_audit_log_partitions: make the audit log's partitions for this month and the next ones.
 --
+-- A month has two partitions: …_failed for refused requests, which may be dropped long before the rest, and …_kept for
+-- everything that happened to a seat or an order.
 -- The default partition takes events of a month without a partition, so no event is refused. A month with events in
 -- the default partition gets no partition of its own: rows of the log never move.
 --
@@ -33,10 +35,18 @@ begin
         continue when to_regclass('rowlock.' || v_name) is not null
             or exists (select from seat_reservation_audit_log_default as d where d.at >= v_month and d.at < v_next);
         execute format(
-            'create table rowlock.%I partition of rowlock.seat_reservation_audit_log for values from (%L) to (%L)',
+            'create table rowlock.%I partition of rowlock.seat_reservation_audit_log for values from (%L) to (%L) '
+            'partition by list (event)',
             v_name, v_month, v_next
         );
-        execute format('revoke update, delete, truncate on rowlock.%I from current_user', v_name);
+        execute format(
+            'create table rowlock.%I partition of rowlock.%I for values in (''failed'')', v_name || '_failed', v_name
+        );
+        execute format('create table rowlock.%I partition of rowlock.%I default', v_name || '_kept', v_name);
+        execute format(
+            'revoke update, delete, truncate on rowlock.%1$I, rowlock.%2$I, rowlock.%3$I from current_user',
+            v_name, v_name || '_failed', v_name || '_kept'
+        );
         return next v_name;
     end loop;
 end

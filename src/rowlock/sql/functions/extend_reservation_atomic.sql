@@ -1,6 +1,6 @@
 -- extend_reservation_atomic: move the deadline of a live hold, and of its claims, by the show's extension_seconds.
 --
--- The caller owns the hold if it gives the token's hash (p_token_hash) or the holder (p_reserved_by). For any other
+-- The caller owns the hold if it gives the secret of its token (p_secret) or the holder (p_reserved_by). For any other
 -- caller the reservation is not found.
 --
 -- A caller that passes the extension count it has seen may repeat the call: when the hold has been extended since, the
@@ -10,11 +10,11 @@
 --           during the wait is refused.
 -- Outcomes  in precedence: RESERVATION_NOT_FOUND, RESERVATION_NOT_ACTIVE, RESERVATION_EXPIRED,
 --           MAX_EXTENSIONS_REACHED, OK.
--- Writes    seat_reservations, show_seats, one audit row (extended or failed).
+-- Writes    seat_reservations, show_seats, one audit row (extended or failed; none when repeated).
 create or replace function rowlock.extend_reservation_atomic(
     p_show_id uuid,
     p_reservation_id uuid,
-    p_token_hash bytea default null,
+    p_secret bytea default null,
     p_reserved_by text default null,
     p_session_id text default null,
     p_ip_address inet default null,
@@ -49,7 +49,7 @@ begin
     select * into v_hold
     from seat_reservations
     where show_id = p_show_id and reservation_id = p_reservation_id
-        and (token_hash = p_token_hash or reserved_by = p_reserved_by)
+        and (token_hash = sha256(p_secret) or reserved_by = p_reserved_by)
     for update;
     -- step: reservation_locked
 
@@ -97,14 +97,19 @@ begin
         where c.show_id = p_show_id and c.seat_id = any(v_hold.seat_ids) and c.reservation_id = p_reservation_id;
     end if;
 
-    if v_outcome = 'REPEATED' then
+    if v_outcome = 'OK' then
+        insert into seat_reservation_audit_log
+            (show_id, reservation_id, event, seat_ids, session_id, ip_address, user_agent, metadata)
+        values (
+            p_show_id, p_reservation_id, 'extended', v_hold.seat_ids, coalesce(p_session_id, v_hold.session_id),
+            p_ip_address, p_user_agent, jsonb_build_object('operation', 'extend', 'expires_at', v_hold.expires_at)
+        );
+    elsif v_outcome = 'REPEATED' then
         v_outcome := 'OK';
     else
-        insert into seat_reservation_audit_log
-            (show_id, reservation_id, event, seat_ids, session_id, ip_address, user_agent, error_code, metadata)
-        values (
-            p_show_id, p_reservation_id, case v_outcome when 'OK' then 'extended' else 'failed' end, v_hold.seat_ids,
-            coalesce(p_session_id, v_hold.session_id), p_ip_address, p_user_agent, nullif(v_outcome, 'OK'),
+        perform log_refusals(
+            p_show_id, array[v_outcome], array[p_reservation_id], array[v_hold.seat_ids::text],
+            array[coalesce(p_session_id, v_hold.session_id)], array[p_ip_address], array[p_user_agent],
             jsonb_build_object('operation', 'extend', 'expires_at', v_hold.expires_at)
         );
     end if;

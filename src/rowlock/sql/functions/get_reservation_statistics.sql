@@ -1,6 +1,8 @@
 -- get_reservation_statistics: what happened to reservations in the last p_hours, of one show or of all.
 --
--- Counted from the audit log. avg_hold_time_seconds is the mean over holds that were completed, expired or released in
+-- Counted from the audit log; total_failed has in addition the refusals that are only counted
+-- (reservation_refusal_counts), in whole hours: those of each hour that has begun or ended in the last p_hours.
+-- avg_hold_time_seconds is the mean over holds that were completed, expired or released in
 -- that time; expiration_rate is the share of those that expired, from 0 to 1. Both are null when none ended.
 --
 -- Locks     nothing.
@@ -28,7 +30,12 @@ begin
         count(*) filter (where a.event = 'completed'),
         count(*) filter (where a.event = 'expired'),
         count(*) filter (where a.event = 'released'),
-        count(*) filter (where a.event = 'failed'),
+        count(*) filter (where a.event = 'failed') + (
+            select coalesce(sum(c.refusals), 0)::bigint
+            from reservation_refusal_counts as c
+            where c.hour_at > clock_timestamp() - make_interval(hours => p_hours + 1)
+                and (p_show_id is null or c.show_id = p_show_id)
+        ),
         round(
             avg((a.metadata ->> 'held_seconds')::numeric)
                 filter (where a.event in ('completed', 'expired', 'released')),

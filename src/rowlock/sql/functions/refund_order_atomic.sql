@@ -27,7 +27,8 @@ create or replace function rowlock.refund_order_atomic(
     p_keep_fees boolean default false,
     p_reason text default '',
     p_session_id text default null,
-    p_ip_address inet default null
+    p_ip_address inet default null,
+    p_actor text default null
 )
 returns table (
     outcome text,
@@ -197,16 +198,24 @@ begin
         end if;
     end if;
 
-    insert into seat_reservation_audit_log
-        (show_id, reservation_id, order_id, event, seat_ids, session_id, ip_address, error_code, metadata)
-    values (
-        p_show_id, v_order.reservation_id, p_order_id, case v_outcome when 'OK' then 'refunded' else 'failed' end,
-        v_seats, p_session_id, p_ip_address, nullif(v_outcome, 'OK'),
-        jsonb_build_object(
-            'operation', 'refund', 'refund_id', p_refund_id, 'amount_minor', v_amount, 'give_back', p_give_back,
-            'reason', p_reason
-        )
-    );
+    if v_outcome = 'OK' then
+        insert into seat_reservation_audit_log
+            (show_id, reservation_id, order_id, event, seat_ids, session_id, ip_address, metadata, actor)
+        values (
+            p_show_id, v_order.reservation_id, p_order_id, 'refunded', v_seats, p_session_id, p_ip_address,
+            jsonb_build_object(
+                'operation', 'refund', 'refund_id', p_refund_id, 'amount_minor', v_amount, 'give_back', p_give_back,
+                'reason', p_reason
+            ),
+            p_actor
+        );
+    else
+        perform log_refusals(
+            p_show_id, array[v_outcome], array[v_order.reservation_id], array[v_seats::text], array[p_session_id],
+            array[p_ip_address], null, jsonb_build_object('operation', 'refund', 'refund_id', p_refund_id), p_order_id,
+            p_actor
+        );
+    end if;
     -- step: written
     return query select v_outcome, p_order_id, v_order.status, p_refund_id,
         case v_outcome when 'OK' then v_amount else 0 end, case v_outcome when 'OK' then v_seats else '{}' end,

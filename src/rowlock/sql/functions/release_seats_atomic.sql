@@ -6,7 +6,7 @@
 create or replace function rowlock.release_seats_atomic(
     p_show_id uuid,
     p_reservation_id uuid,
-    p_token_hash bytea default null,
+    p_secret bytea default null,
     p_reserved_by text default null,
     p_session_id text default null,
     p_ip_address inet default null,
@@ -26,7 +26,7 @@ begin
     return query
     select b.outcome, b.reservation_id, b.released_seat_ids, b.server_time
     from release_seats_batch(
-        p_show_id, array[p_reservation_id], array[p_token_hash], array[p_reserved_by], array[p_session_id],
+        p_show_id, array[p_reservation_id], array[p_secret], array[p_reserved_by], array[p_session_id],
         array[p_ip_address], array[p_user_agent]
     ) as b;
 end

@@ -1,7 +1,7 @@
 -- release_seats_batch: give back every seat of many holds of one show.
 --
--- Request number r (from 1) is element r of the arrays. A request owns a hold if it gives its token's hash
--- (p_token_hashes) or its holder (p_reserved_by); for any other the hold is not found. Releasing a released hold
+-- Request number r (from 1) is element r of the arrays. A request owns a hold if it gives the secret of its
+-- token (p_secrets) or its holder (p_reserved_by); for any other the hold is not found. Releasing a released hold
 -- again is OK and changes nothing, so that a call whose answer was lost can be repeated.
 --
 -- Locks     the reservation rows that the requests own, by id; their pending orders; then the claims of the active ones,
@@ -13,7 +13,7 @@
 create or replace function rowlock.release_seats_batch(
     p_show_id uuid,
     p_reservation_ids uuid[],
-    p_token_hashes bytea[],
+    p_secrets bytea[],
     p_reserved_by text[],
     p_session_ids text[],
     p_ip_addresses inet[],
@@ -35,6 +35,9 @@ set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column
 declare
+    v_given      bytea[] := array(   -- by request; the hash of its secret
+        select sha256(s.secret) from unnest(p_secrets) with ordinality as s (secret, request) order by s.request
+    );
     v_ids        uuid[];         -- the locked holds, by id; the five arrays below are parallel to it
     v_hashes     bytea[];
     v_holders    text[];
@@ -58,7 +61,7 @@ begin
         where a.show_id = p_show_id and a.reservation_id = any(p_reservation_ids)
             and exists (
                 select
-                from unnest(p_reservation_ids, p_token_hashes, p_reserved_by) as r (id, token_hash, reserved_by)
+                from unnest(p_reservation_ids, v_given, p_reserved_by) as r (id, token_hash, reserved_by)
                 where r.id = a.reservation_id
                     and (r.token_hash = a.token_hash or r.reserved_by = a.reserved_by)
             )
@@ -87,7 +90,7 @@ begin
                 when row_number() over (partition by h.id order by r.request) > 1 then 'REPEATED'
                 else 'OK'
             end as outcome
-        from unnest(p_reservation_ids, p_token_hashes, p_reserved_by) with ordinality
+        from unnest(p_reservation_ids, v_given, p_reserved_by) with ordinality
             as r (reservation_id, token_hash, reserved_by, request)
         left join unnest(v_ids, v_hashes, v_holders, v_statuses) as h (id, token_hash, reserved_by, status)
             on h.id = r.reservation_id
@@ -121,28 +124,33 @@ begin
     end if;
 
     insert into seat_reservation_audit_log
-        (show_id, reservation_id, event, seat_ids, session_id, ip_address, user_agent, error_code, metadata)
+        (show_id, reservation_id, event, seat_ids, session_id, ip_address, user_agent, metadata)
     select
-        p_show_id, r.reservation_id, case r.outcome when 'OK' then 'released' else 'failed' end,
-        case r.outcome
-            when 'OK' then array(
-                select s.seat_id
-                from unnest(v_seats, v_seat_holds) as s (seat_id, reservation_id)
-                where s.reservation_id = r.reservation_id
-            )
-            else h.seat_list::integer[]
-        end,
-        coalesce(r.session_id, h.session_id), r.ip_address, r.user_agent, nullif(r.outcome, 'OK'),
-        case r.outcome
-            when 'OK' then jsonb_build_object('held_seconds', extract(epoch from v_now - a.created_at))
-            else jsonb_build_object('operation', 'release')
-        end
+        p_show_id, r.reservation_id, 'released',
+        array(
+            select s.seat_id
+            from unnest(v_seats, v_seat_holds) as s (seat_id, reservation_id)
+            where s.reservation_id = r.reservation_id
+        ),
+        coalesce(r.session_id, a.session_id), r.ip_address, r.user_agent,
+        jsonb_build_object('held_seconds', extract(epoch from v_now - a.created_at))
     from unnest(p_reservation_ids, v_outcomes, p_session_ids, p_ip_addresses, p_user_agents) with ordinality
         as r (reservation_id, outcome, session_id, ip_address, user_agent, request)
-    join unnest(v_ids, v_seat_lists, v_sessions) as h (id, seat_list, session_id) on h.id = r.reservation_id
-    join seat_reservations as a on a.show_id = p_show_id and a.reservation_id = h.id
-    where r.outcome not in ('RESERVATION_NOT_FOUND', 'REPEATED')
+    join seat_reservations as a on a.show_id = p_show_id and a.reservation_id = r.reservation_id
+    where r.outcome = 'OK'
     order by r.request;
+    if array_remove(array_remove(v_outcomes, 'OK'), 'REPEATED') <> '{}' then
+        perform log_refusals(
+            p_show_id, array_agg(r.outcome order by r.request), array_agg(r.reservation_id order by r.request),
+            array_agg(h.seat_list order by r.request),
+            array_agg(coalesce(r.session_id, h.session_id) order by r.request),
+            array_agg(r.ip_address order by r.request), array_agg(r.user_agent order by r.request),
+            jsonb_build_object('operation', 'release')
+        )
+        from unnest(p_reservation_ids, v_outcomes, p_session_ids, p_ip_addresses, p_user_agents) with ordinality
+            as r (reservation_id, outcome, session_id, ip_address, user_agent, request)
+        left join unnest(v_ids, v_seat_lists, v_sessions) as h (id, seat_list, session_id) on h.id = r.reservation_id;
+    end if;
     -- step: written
 
     return query

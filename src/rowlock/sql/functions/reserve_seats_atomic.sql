@@ -1,7 +1,8 @@
 -- reserve_seats_atomic: reserve seats of a show for one holder, all or nothing. A batch of one.
 --
--- The caller makes p_reservation_id and the hash of the token's secret, so that a call whose answer was lost can be
--- repeated: the same id returns the same hold and reserves nothing twice.
+-- The caller makes p_reservation_id and p_secret, the secret part of the token, so that a call whose answer was lost can
+-- be repeated: the same id with the same wish returns the same hold and reserves nothing twice. Only the SHA-256 of the
+-- secret is stored.
 --
 -- Locks     as reserve_seats_batch.
 -- Outcomes  as reserve_seats_batch, in the same precedence.
@@ -14,11 +15,13 @@ create or replace function rowlock.reserve_seats_atomic(
     p_ip_address inet default null,
     p_user_agent text default null,
     p_reservation_id uuid default null,
-    p_token_hash bytea default null
+    p_secret bytea default null,
+    p_wish_hash bytea default null
 )
 returns table (
     outcome text,
     reservation_id uuid,
+    status text,
     seat_ids integer[],
     unavailable_seat_ids integer[],
     expires_at timestamptz,
@@ -33,12 +36,13 @@ as $$
 begin
     return query
     select
-        b.outcome, b.reservation_id, b.seat_ids, b.unavailable_seat_ids, b.expires_at,
+        b.outcome, b.reservation_id, b.status, b.seat_ids, b.unavailable_seat_ids, b.expires_at,
         b.extension_count, b.extensions_remaining, b.server_time
     from reserve_seats_batch(
         p_show_id,
         array[coalesce(p_reservation_id, gen_random_uuid())],
-        array[p_token_hash],
+        array[p_secret],
+        array[p_wish_hash],
         p_seat_ids,
         array_fill(1, array[coalesce(cardinality(p_seat_ids), 0)]),
         array[p_reserved_by],

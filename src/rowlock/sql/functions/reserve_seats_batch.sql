@@ -4,17 +4,26 @@
 -- p_seat_requests[k] = r. The outcomes are those of some serial order of all transactions, in which the requests
 -- of this batch keep their order of arrival.
 --
+-- p_secrets are the secret parts of the tokens; only their SHA-256 is stored. p_wish_hashes are hashes of what the
+-- clients asked for; null means that they asked for exactly these seats.
+--
+-- A request whose reservation id is recorded for the same holder and secret is a repeated one. It is told the present
+-- state of that hold: OK (with status) while it is live, RESERVATION_EXPIRED or RESERVATION_NOT_ACTIVE after it ended,
+-- and IDEMPOTENCY_KEY_REUSED when it wishes for something else.
+--
 -- Locks     lapsed reservations of the holders, by id; then each holder's entry in
 --           idx_one_active_reservation_per_holder, by holder; then all requested seats, by seat id, in one statement.
--- Outcomes  in precedence: INVALID_INPUT, SHOW_NOT_FOUND, TOO_MANY_SEATS, SHOW_NOT_ON_SALE,
---           DUPLICATE_RESERVATION, SEATS_NOT_FOUND, SEATS_UNAVAILABLE, OK. The retry of a request that was
---           committed before (same reservation id, holder and token) is OK, with the hold as it is recorded.
--- Writes    seat_reservations, show_seats, one audit row per request (created or failed), and one expired row for
---           each lapsed hold that it retires.
+-- Outcomes  in precedence: INVALID_INPUT, SHOW_NOT_FOUND (also a draft), for a repeated request
+--           IDEMPOTENCY_KEY_REUSED, RESERVATION_EXPIRED, RESERVATION_NOT_ACTIVE or OK; then TOO_MANY_SEATS,
+--           SHOW_NOT_ON_SALE, DUPLICATE_RESERVATION, SEATS_NOT_FOUND, SEATS_UNAVAILABLE, OK.
+-- Writes    seat_reservations, show_seats, one audit row per request (created, or failed for DUPLICATE_RESERVATION and
+--           SEATS_UNAVAILABLE; none for repeated ones), one expired row for each lapsed hold that it retires, and
+--           reservation_refusal_counts for TOO_MANY_SEATS, SHOW_NOT_ON_SALE and SEATS_NOT_FOUND.
 create or replace function rowlock.reserve_seats_batch(
     p_show_id uuid,
     p_reservation_ids uuid[],
-    p_token_hashes bytea[],
+    p_secrets bytea[],
+    p_wish_hashes bytea[],
     p_seat_ids integer[],
     p_seat_requests integer[],
     p_reserved_by text[],
@@ -26,6 +35,7 @@ returns table (
     request integer,
     outcome text,
     reservation_id uuid,
+    status text,
     seat_ids integer[],
     unavailable_seat_ids integer[],
     expires_at timestamptz,
@@ -88,7 +98,7 @@ begin
                 when
                     r.reservation_id is null or coalesce(r.reserved_by, '') = '' or w.malformed is not false
                     then 'INVALID_INPUT'
-                when v_show.show_id is null then 'SHOW_NOT_FOUND'
+                when coalesce(v_show.status, 'draft') = 'draft' then 'SHOW_NOT_FOUND'
                 when k.known then 'REPLAY'
                 when w.seats > v_show.max_seats_per_reservation then 'TOO_MANY_SEATS'
                 when
@@ -135,7 +145,7 @@ begin
     -- step: judged
 
     if v_ids < cardinality(v_outcomes) then
-        -- A reservation id belongs to the first request that uses it. An equal request is a retry, another one invalid.
+        -- A reservation id belongs to the holder who uses it first. Another wish of the same holder is decided in turn.
         select
             array_agg(d.outcome order by d.request),
             count(*) filter (where d.outcome is null),
@@ -148,16 +158,15 @@ begin
                 case
                     when
                         u.outcome is null
-                        and (u.token_hash, u.reserved_by, u.seat_list) is distinct from (
-                            first_value(u.token_hash) over same_id,
-                            first_value(u.reserved_by) over same_id,
-                            first_value(u.seat_list) over same_id
+                        and (u.secret, u.reserved_by) is distinct from (
+                            first_value(u.secret) over same_id,
+                            first_value(u.reserved_by) over same_id
                         )
                         then 'INVALID_INPUT'
                     else u.outcome
                 end as outcome
-            from unnest(v_outcomes, p_reservation_ids, p_token_hashes, p_reserved_by, v_seat_lists) with ordinality
-                as u (outcome, reservation_id, token_hash, reserved_by, seat_list, request)
+            from unnest(v_outcomes, p_reservation_ids, p_secrets, p_reserved_by, v_seat_lists) with ordinality
+                as u (outcome, reservation_id, secret, reserved_by, seat_list, request)
             window same_id as (partition by u.reservation_id order by u.request)
         ) as d;
     end if;
@@ -191,16 +200,17 @@ begin
         -- assigned. Of several requests of one holder the first is inserted.
         with inserted as (
             insert into seat_reservations as a
-                (show_id, reservation_id, token_hash, reserved_by, session_id, seat_ids, created_at, expires_at,
-                 price_version)
+                (show_id, reservation_id, token_hash, wish_hash, reserved_by, session_id, seat_ids, created_at,
+                 expires_at, price_version)
             select
-                p_show_id, f.reservation_id, f.token_hash, f.reserved_by, f.session_id, f.seat_list::integer[],
-                v_started, v_until, v_show.price_version
+                p_show_id, f.reservation_id, sha256(f.secret), coalesce(f.wish_hash, sha256(f.seat_list::bytea)),
+                f.reserved_by, f.session_id, f.seat_list::integer[], v_started, v_until, v_show.price_version
             from (
                 select distinct on (u.reserved_by) u.*
-                from unnest(v_outcomes, p_reservation_ids, p_token_hashes, p_reserved_by, p_session_ids, v_seat_lists)
-                    with ordinality
-                    as u (outcome, reservation_id, token_hash, reserved_by, session_id, seat_list, request)
+                from unnest(
+                        v_outcomes, p_reservation_ids, p_secrets, p_wish_hashes, p_reserved_by, p_session_ids, v_seat_lists
+                    ) with ordinality
+                    as u (outcome, reservation_id, secret, wish_hash, reserved_by, session_id, seat_list, request)
                 where u.outcome is null
                 order by u.reserved_by, u.request
             ) as f
@@ -288,20 +298,27 @@ begin
                 end if;
             end loop;
 
-            -- Remove claims that no request got, and reservations of requests that got no seats.
+            -- Remove claims that no request got, and reservations of requests that got no seats: also of one whose id
+            -- another wish of the same holder has got seats with.
             delete from show_seats as c
             where c.show_id = p_show_id and c.seat_id = any(v_locked) and c.reserved_until = v_until;
             delete from seat_reservations as a
-            where a.show_id = p_show_id and a.reservation_id = any(v_inserted) and a.reservation_id <> all(v_winner_ids);
+            where a.show_id = p_show_id and a.reservation_id = any(v_inserted) and not exists (
+                select from unnest(v_outcomes, p_reservation_ids, v_seat_lists) as u (outcome, reservation_id, seat_list)
+                where u.outcome = 'OK' and u.reservation_id = a.reservation_id and u.seat_list::integer[] = a.seat_ids
+            );
             insert into seat_reservations as a
-                (show_id, reservation_id, token_hash, reserved_by, session_id, seat_ids, created_at, expires_at,
-                 price_version)
+                (show_id, reservation_id, token_hash, wish_hash, reserved_by, session_id, seat_ids, created_at,
+                 expires_at, price_version)
             select
-                p_show_id, u.reservation_id, u.token_hash, u.reserved_by, u.session_id, u.seat_list::integer[],
-                v_started, v_until, v_show.price_version
-            from unnest(v_outcomes, p_reservation_ids, p_token_hashes, p_reserved_by, p_session_ids, v_seat_lists)
-                as u (outcome, reservation_id, token_hash, reserved_by, session_id, seat_list)
-            where u.outcome = 'OK' and u.reservation_id <> all(coalesce(v_inserted, '{}'));
+                p_show_id, u.reservation_id, sha256(u.secret), coalesce(u.wish_hash, sha256(u.seat_list::bytea)),
+                u.reserved_by, u.session_id, u.seat_list::integer[], v_started, v_until, v_show.price_version
+            from unnest(
+                    v_outcomes, p_reservation_ids, p_secrets, p_wish_hashes, p_reserved_by, p_session_ids, v_seat_lists
+                ) as u (outcome, reservation_id, secret, wish_hash, reserved_by, session_id, seat_list)
+            where u.outcome = 'OK' and not exists (
+                select from seat_reservations as a where a.show_id = p_show_id and a.reservation_id = u.reservation_id
+            );
         end if;
 
         if v_late then
@@ -341,27 +358,35 @@ begin
     end if;
 
     insert into seat_reservation_audit_log
-        (show_id, reservation_id, event, seat_ids, session_id, ip_address, user_agent, error_code)
+        (show_id, reservation_id, event, seat_ids, session_id, ip_address, user_agent)
     select
-        p_show_id, u.reservation_id, case when u.outcome is null or u.outcome = 'OK' then 'created' else 'failed' end,
-        u.seat_list::integer[], u.session_id, u.ip_address, u.user_agent, nullif(u.outcome, 'OK')
+        p_show_id, u.reservation_id, 'created', u.seat_list::integer[], u.session_id, u.ip_address, u.user_agent
     from unnest(v_outcomes, p_reservation_ids, v_seat_lists, p_session_ids, p_ip_addresses, p_user_agents)
         as u (outcome, reservation_id, seat_list, session_id, ip_address, user_agent)
-    where u.outcome is null or u.outcome not in ('INVALID_INPUT', 'SHOW_NOT_FOUND', 'REPLAY');
+    where u.outcome is null or u.outcome = 'OK';
+    if array_remove(array_remove(v_outcomes, null), 'OK') <> '{}' then
+        perform log_refusals(
+            p_show_id, v_outcomes, p_reservation_ids, v_seat_lists, p_session_ids, p_ip_addresses, p_user_agents
+        );
+    end if;
     -- step: written
 
     v_now := clock_timestamp();
     if 'REPLAY' = any(v_outcomes) then
-        -- A known id with another holder or token gets INVALID_INPUT, which reveals nothing about that reservation.
+        -- A known id with another holder or secret gets INVALID_INPUT, which reveals nothing about that reservation.
         return query
         select
             u.request::integer,
             case
                 when u.outcome <> 'REPLAY' then u.outcome
                 when k.reservation_id is null then 'INVALID_INPUT'
+                when k.wish_hash <> u.wish_hash then 'IDEMPOTENCY_KEY_REUSED'
+                when k.status = 'expired' then 'RESERVATION_EXPIRED'
+                when k.status <> 'active' then 'RESERVATION_NOT_ACTIVE'
                 else 'OK'
             end,
             u.reservation_id,
+            k.status,
             coalesce(k.seat_ids, u.seat_list::integer[]),
             case when u.outcome = 'SEATS_UNAVAILABLE' then u.unavailable::integer[] end,
             k.expires_at,
@@ -369,17 +394,25 @@ begin
             case when k.extension_count is not null then greatest(0, v_show.max_extensions - k.extension_count) end,
             v_now
         from (
-            select i.request, coalesce(i.outcome, 'OK'), i.reservation_id, i.token_hash, i.reserved_by, i.seat_list, i.unavailable
-            from unnest(v_outcomes, p_reservation_ids, p_token_hashes, p_reserved_by, v_seat_lists, v_unavailable)
-                with ordinality
-                as i (outcome, reservation_id, token_hash, reserved_by, seat_list, unavailable, request)
-        ) as u (request, outcome, reservation_id, token_hash, reserved_by, seat_list, unavailable)
-        left join seat_reservations as k
-            on u.outcome in ('OK', 'REPLAY')
-            and k.show_id = p_show_id
-            and k.reservation_id = u.reservation_id
-            and k.reserved_by = u.reserved_by
-            and k.token_hash is not distinct from u.token_hash
+            select
+                i.request, coalesce(i.outcome, 'OK'), i.reservation_id, i.secret,
+                coalesce(i.wish_hash, sha256(i.seat_list::bytea)), i.reserved_by, i.seat_list, i.unavailable
+            from unnest(
+                    v_outcomes, p_reservation_ids, p_secrets, p_wish_hashes, p_reserved_by, v_seat_lists, v_unavailable
+                ) with ordinality
+                as i (outcome, reservation_id, secret, wish_hash, reserved_by, seat_list, unavailable, request)
+        ) as u (request, outcome, reservation_id, secret, wish_hash, reserved_by, seat_list, unavailable)
+        left join lateral (
+            select
+                a.reservation_id, a.wish_hash, a.seat_ids, a.expires_at, a.extension_count,
+                case when a.status = 'active' and a.expires_at <= v_now then 'expired' else a.status end as status
+            from seat_reservations as a
+            where u.outcome in ('OK', 'REPLAY')
+                and a.show_id = p_show_id
+                and a.reservation_id = u.reservation_id
+                and a.reserved_by = u.reserved_by
+                and a.token_hash is not distinct from sha256(u.secret)
+        ) as k on true
         order by u.request;
     else
         return query
@@ -387,6 +420,7 @@ begin
             u.request::integer,
             coalesce(u.outcome, 'OK'),
             u.reservation_id,
+            case when u.outcome is null or u.outcome = 'OK' then 'active' end,
             u.seat_list::integer[],
             case when u.outcome = 'SEATS_UNAVAILABLE' then u.unavailable::integer[] end,
             case when u.outcome is null or u.outcome = 'OK' then v_until end,

@@ -42,7 +42,7 @@ begin
     select coalesce(max(a.id), p_after_id, 0)
     into v_last
     from seat_reservation_audit_log as a
-    where a.id > coalesce(p_after_id, -1);
+    where a.id > coalesce(p_after_id, -1) and a.event <> 'failed';
 
     if p_after_id is null then
         return query

@@ -10,7 +10,8 @@ create or replace function rowlock.unblock_seats_atomic(
     p_seat_ids integer[],
     p_session_id text default null,
     p_ip_address inet default null,
-    p_user_agent text default null
+    p_user_agent text default null,
+    p_actor text default null
 )
 returns table (
     outcome text,
@@ -50,8 +51,8 @@ begin
 
     if cardinality(v_seats) > 0 then
         delete from show_seats as c where c.show_id = p_show_id and c.seat_id = any(v_seats);
-        insert into seat_reservation_audit_log (show_id, event, seat_ids, session_id, ip_address, user_agent)
-        values (p_show_id, 'unblocked', v_seats, p_session_id, p_ip_address, p_user_agent);
+        insert into seat_reservation_audit_log (show_id, event, seat_ids, session_id, ip_address, user_agent, actor)
+        values (p_show_id, 'unblocked', v_seats, p_session_id, p_ip_address, p_user_agent, p_actor);
     end if;
     -- step: written
 

@@ -12,7 +12,8 @@ create or replace function rowlock.void_order_atomic(
     p_order_id uuid,
     p_reason text default null,
     p_session_id text default null,
-    p_ip_address inet default null
+    p_ip_address inet default null,
+    p_actor text default null
 )
 returns table (
     outcome text,
@@ -73,13 +74,19 @@ begin
         insert into outbox_messages (show_id, order_id, kind) values (p_show_id, p_order_id, 'order_voided');
     end if;
 
-    insert into seat_reservation_audit_log
-        (show_id, reservation_id, order_id, event, seat_ids, session_id, ip_address, error_code, metadata)
-    values (
-        p_show_id, v_order.reservation_id, p_order_id, case v_outcome when 'OK' then 'voided' else 'failed' end,
-        coalesce(v_seats, '{}'), p_session_id, p_ip_address, nullif(v_outcome, 'OK'),
-        jsonb_strip_nulls(jsonb_build_object('operation', 'void', 'reason', p_reason))
-    );
+    if v_outcome = 'OK' then
+        insert into seat_reservation_audit_log
+            (show_id, reservation_id, order_id, event, seat_ids, session_id, ip_address, metadata, actor)
+        values (
+            p_show_id, v_order.reservation_id, p_order_id, 'voided', coalesce(v_seats, '{}'), p_session_id, p_ip_address,
+            jsonb_strip_nulls(jsonb_build_object('operation', 'void', 'reason', p_reason)), p_actor
+        );
+    else
+        perform log_refusals(
+            p_show_id, array[v_outcome], array[v_order.reservation_id], null, array[p_session_id], array[p_ip_address],
+            null, jsonb_build_object('operation', 'void'), p_order_id, p_actor
+        );
+    end if;
     -- step: written
     return query select v_outcome, p_order_id, v_order.status, coalesce(v_seats, '{}'), clock_timestamp();
 end

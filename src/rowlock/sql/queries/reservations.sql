@@ -6,10 +6,11 @@
 -- Reserves seats for many requests for one show, one row per request in their order. This is the most frequent
 -- statement: the coalescer of reservations sends every batch with it.
 select
-    request, outcome, reservation_id, seat_ids, unavailable_seat_ids, expires_at, extension_count,
+    request, outcome, reservation_id, status, seat_ids, unavailable_seat_ids, expires_at, extension_count,
     extensions_remaining, server_time
 from rowlock.reserve_seats_batch(
-    %s::uuid, %s::uuid[], %s::bytea[], %s::integer[], %s::integer[], %s::text[], %s::text[], %s::inet[], %s::text[]
+    %s::uuid, %s::uuid[], %s::bytea[], %s::bytea[], %s::integer[], %s::integer[], %s::text[], %s::text[], %s::inet[],
+    %s::text[]
 )
 order by request
 
@@ -43,19 +44,18 @@ from rowlock.change_seats_atomic(
 
 -- name: hold_details
 -- scope: show
--- One hold, and one row for each of its seats with its adult price in minor units. No row when the token does not
--- belong to the hold.
+-- One hold, and one row for each of its seats with its adult price in minor units. Given are the show, and either a
+-- reservation and the secret of its token, or a holder, for that holder's live hold. No row when there is no such hold.
 select
-    r.status, r.created_at, r.expires_at, r.extension_count, r.extensions_remaining, r.server_time, r.currency,
+    r.show_id, r.reservation_id, r.wish_hash, r.status, r.created_at, r.expires_at, r.extension_count, r.extensions_remaining, r.server_time, r.currency,
     s.seat_id, s.label, coalesce(pl.layout -> 'categories' -> s.category ->> 'name', '') as category,
     p.amount_minor as price_minor
-from rowlock.reservation_details as r
+from rowlock.find_reservation(%s::uuid, %s::uuid, %s::bytea, %s::text) as r
 join rowlock.seating_plans as pl on pl.plan_id = r.plan_id
 join rowlock.seats as s on s.plan_id = r.plan_id and s.seat_id = any(r.seat_ids)
 left join rowlock.show_prices as p
     on p.show_id = r.show_id and p.price_version = r.price_version and p.category = s.category
     and p.price_type = 'adult'
-where r.show_id = %s and r.reservation_id = %s and r.token_hash = %s
 order by s.seat_id
 
 -- name: shows_of_key
@@ -68,12 +68,12 @@ select show_id from rowlock.shows where show_key = %s
 -- scope: show
 -- Takes seats off sale for the box office, with a reason. When some of them are not available no seat is blocked.
 select outcome, seat_ids, unavailable_seat_ids
-from rowlock.block_seats_atomic(%s::uuid, %s::integer[], %s::text, %s::text, %s::inet, %s::text)
+from rowlock.block_seats_atomic(%s::uuid, %s::integer[], %s::text, null, %s::inet, null, %s::text)
 
 -- name: unblock_seats
 -- scope: show
 -- Puts blocked seats on sale again, for the box office.
-select outcome, seat_ids from rowlock.unblock_seats_atomic(%s::uuid, %s::integer[], %s::text, %s::inet, %s::text)
+select outcome, seat_ids from rowlock.unblock_seats_atomic(%s::uuid, %s::integer[], null, %s::inet, null, %s::text)
 
 -- name: seat_changes
 -- scope: show

@@ -25,10 +25,16 @@ where show_id = %(show_id)s
 
 -- name: find_reservation
 -- scope: show
--- A recorded reservation, for a repeated request.
-select seat_ids, reserved_by, token_hash, expires_at, extension_count
+-- A recorded reservation, for a repeated request: its status now, and whether it is the holder's own, with the same
+-- secret and the same wish.
+select
+    seat_ids, expires_at, extension_count,
+    case when status = 'active' and expires_at <= clock_timestamp() then 'expired' else status end as status,
+    reserved_by = %(reserved_by)s and token_hash is not distinct from sha256(%(secret)s::bytea) as is_own,
+    wish_hash is null
+        or wish_hash = coalesce(%(wish_hash)s::bytea, sha256(%(seat_ids)s::integer[]::text::bytea)) as is_same_wish
 from rowlock.seat_reservations
-where show_id = %s and reservation_id = %s
+where show_id = %(show_id)s and reservation_id = %(reservation_id)s
 
 -- name: lock_active_hold
 -- scope: show
@@ -72,9 +78,12 @@ where show_id = %s and reservation_id = %s and seat_id = any(%s) and status = 'r
 -- scope: show
 -- A new active reservation, or no row when the holder or the id has one already. Returns its deadline and the time.
 insert into rowlock.seat_reservations
-    (show_id, reservation_id, token_hash, reserved_by, session_id, seat_ids, created_at, expires_at, price_version)
+    (show_id, reservation_id, token_hash, wish_hash, reserved_by, session_id, seat_ids, created_at, expires_at,
+     price_version)
 select
-    %(show_id)s, %(reservation_id)s, %(token_hash)s, %(reserved_by)s, %(session_id)s, %(seat_ids)s, t.now,
+    %(show_id)s, %(reservation_id)s, sha256(%(secret)s::bytea),
+    coalesce(%(wish_hash)s::bytea, sha256(%(seat_ids)s::integer[]::text::bytea)),
+    %(reserved_by)s, %(session_id)s, %(seat_ids)s, t.now,
     t.now + make_interval(secs => %(hold_seconds)s),
     (select s.price_version from rowlock.shows as s where s.show_id = %(show_id)s)
 from (select clock_timestamp() as now) as t
@@ -115,11 +124,11 @@ delete from rowlock.seat_reservations where show_id = %s and reservation_id = %s
 
 -- name: lock_reservation
 -- scope: show
--- A reservation to be released, locked, if the token's hash or the holder matches.
+-- A reservation to be released, locked, if the secret of the token or the holder matches.
 select status, seat_ids, session_id, created_at
 from rowlock.seat_reservations
 where show_id = %(show_id)s and reservation_id = %(reservation_id)s
-    and (token_hash = %(token_hash)s::bytea or reserved_by = %(reserved_by)s::text)
+    and (token_hash = sha256(%(secret)s::bytea) or reserved_by = %(reserved_by)s::text)
 for update
 
 -- name: lock_pending_order
@@ -167,6 +176,14 @@ update rowlock.seat_reservations
 set status = 'released', ended_at = clock_timestamp()
 where show_id = %s and reservation_id = %s
 returning extract(epoch from ended_at - created_at)::float8
+
+-- name: count_refusal
+-- scope: show
+-- Counts a refusal that needs the catalogue alone, as log_refusals does.
+insert into rowlock.reservation_refusal_counts as c (show_id, hour_at, code, slot, refusals)
+values (%(show_id)s, date_trunc('hour', clock_timestamp(), 'UTC'), %(code)s, mod(pg_backend_pid(), 16), 1)
+on conflict (show_id, hour_at, code, slot) do update
+set refusals = c.refusals + 1
 
 -- name: write_audit_row
 -- scope: show

@@ -1,10 +1,8 @@
--- reservation_details: one hold as its holder may see it, found by show and reservation id.
+-- reservation_details: every hold, for staff and reports. It has no secret, no hash of one, and no holder.
 create or replace view rowlock.reservation_details as
 select
     r.show_id,
     r.reservation_id,
-    r.token_hash,
-    r.reserved_by,
     r.seat_ids,
     case when r.status = 'active' and r.expires_at <= clock_timestamp() then 'expired' else r.status end as status,
     r.created_at,
@@ -17,4 +15,4 @@ select
     clock_timestamp() as server_time
 from rowlock.seat_reservations as r
 join rowlock.shows as s using (show_id);
-comment on view rowlock.reservation_details is 'A hold with its deadline; status is expired from the deadline on.';
+comment on view rowlock.reservation_details is 'Holds with their deadlines; status is expired from the deadline on.';
