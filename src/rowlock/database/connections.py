@@ -25,29 +25,39 @@ STATEMENT_TIMEOUT = "10s"
 IDLE_IN_TRANSACTION_TIMEOUT = "10s"
 
 
+# A database or a login may have defaults of its own; as options of the connection these take precedence over them.
+# With another isolation level concurrent reserves fail instead of waiting, and in read-only sessions all of them do.
+# A blank within a value is escaped, because blanks separate options.
+_OPTIONS = (
+    "-c search_path=rowlock,public",
+    "-c timezone=UTC",
+    r"-c default_transaction_isolation=read\ committed",
+    "-c default_transaction_read_only=off",
+    "-c default_transaction_deferrable=off",
+)
+
+
 def connection_string(dsn: str, *, application_name: str, role: str | None = None) -> str:
     """`dsn` with the session settings of a server process, and optionally a role that each session sets."""
-    options = [
-        str(conninfo_to_dict(dsn).get("options") or ""),
-        "-c search_path=rowlock,public",
-        "-c timezone=UTC",
+    limits = (
         f"-c lock_timeout={LOCK_TIMEOUT}",
         f"-c statement_timeout={STATEMENT_TIMEOUT}",
         f"-c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_TIMEOUT}",
-        f"-c role={role}" if role else "",
-    ]
-    return make_conninfo(
-        dsn, application_name=application_name, options=" ".join(filter(None, options)), connect_timeout=5
     )
+    return _conninfo(dsn, *limits, application_name=application_name, role=role)
 
 
 async def connect(dsn: str, *, application_name: str = "rowlock", role: str | None = None) -> Connection:
     """One connection outside the pools, in autocommit, for commands and migrations."""
-    options = f"{conninfo_to_dict(dsn).get('options') or ''} -c search_path=rowlock,public -c timezone=UTC"
-    if role:
-        options += f" -c role={role}"
-    conninfo = make_conninfo(dsn, application_name=application_name, options=options, connect_timeout=5)
+    conninfo = _conninfo(dsn, application_name=application_name, role=role)
     return await AsyncConnection.connect(conninfo, autocommit=True)
+
+
+def _conninfo(dsn: str, *limits: str, application_name: str, role: str | None) -> str:
+    """`dsn` with the session settings of every connection, after the options that it has itself."""
+    given = str(conninfo_to_dict(dsn).get("options") or "")
+    options = filter(None, (given, *_OPTIONS, *limits, f"-c role={role}" if role else ""))
+    return make_conninfo(dsn, application_name=application_name, options=" ".join(options), connect_timeout=5)
 
 
 def with_role(dsn: str, role: str) -> str:
