@@ -15,8 +15,9 @@ from rowlock.database.connections import Connection, connect
 from rowlock.database.schema.migrate import migrate
 from rowlock.embedded import EmbeddedServer
 from rowlock.jobs.loops import Loop, run_loops
-from rowlock.reservations.jobs import DAY_SECONDS, ensure_partitions
+from rowlock.reservations.jobs import DAY_SECONDS, CleanupLoop, ensure_partitions
 from rowlock.services import standard_loops
+from tests.support.failing import forbid_writing
 from tests.support.seatdb import SeatDb, Show
 
 FOR_EVER = 3600.0
@@ -106,6 +107,24 @@ async def test_a_loop_whose_connection_is_cut_goes_on_with_another(dsns: Dsns, o
         await rounds.next()
 
     assert rounds.backend_pids[-1] != rounds.backend_pids[0]
+
+
+async def test_a_loop_whose_server_has_become_read_only_goes_on_with_another_connection(
+    dsns: Dsns, capfd: pytest.CaptureFixture[str]
+) -> None:
+    rounds = Rounds(CleanupLoop(heartbeat_seconds=0).work)
+
+    async def work(connection: Connection) -> float:
+        if not rounds.backend_pids:
+            await forbid_writing(connection)
+        return await rounds(connection)
+
+    async with running(dsns.app, Loop("test", work)):
+        assert await rounds.next() == 2
+
+    assert rounds.backend_pids[0] != rounds.backend_pids[1]
+    assert "25006" in (logged := capfd.readouterr().out)
+    assert "loop_waits_for_database" in logged
 
 
 async def test_one_loop_in_trouble_leaves_the_others_alone(dsns: Dsns) -> None:

@@ -3,12 +3,15 @@
 `pool` has a third one, with connection pools, for servers.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from rowlock.base.dsns import Dsns
 from rowlock.database.connections import UNREACHABLE, Connection, connect
+
+Connections: TypeAlias = Callable[[], AbstractAsyncContextManager[Connection]]
+"""Gives a connection for the length of a block, as `Database.app` does."""
 
 
 class Database(Protocol):
@@ -28,6 +31,9 @@ class Database(Protocol):
 
     def owner(self) -> AbstractAsyncContextManager[Connection]:
         """A connection as the owner of the schema. No request is served with it."""
+
+    def serving(self) -> tuple[Connections, ...]:
+        """What requests are served with now, for the readiness check: `app`, and other roles once they are used."""
 
 
 class CannotConnectError(OSError):
@@ -65,6 +71,10 @@ class DirectDatabase:
         """See Database."""
         return self._connection(self._dsns.owner)
 
+    def serving(self) -> tuple[Connections, ...]:
+        """See Database."""
+        return (self.app,)
+
     @asynccontextmanager
     async def _connection(self, dsn: str) -> AsyncIterator[Connection]:
         try:
@@ -87,3 +97,7 @@ class OneConnection:
         yield self._connection
 
     office = worker = v1 = owner = app
+
+    def serving(self) -> tuple[Connections, ...]:
+        """See Database."""
+        return (self.app,)

@@ -1,21 +1,21 @@
 """One call to the database, with its retries, and with driver errors translated into three exceptions of our own.
 
 After a lost connection the outcome of a call is unknown. A repeatable call is repeated on a new connection; any other
-raises OutcomeUnknownError.
+raises OutcomeUnknownError. `sqlstates` tells a lost connection from what the server refused, which changed nothing.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
 from typing import TypeVar
 from uuid import UUID
 
 import structlog
-from psycopg import OperationalError, errors
+from psycopg import Error, errors
 from psycopg_pool import PoolTimeout, TooManyRequests
 
-from rowlock.database.access import Database
+from rowlock.database.access import Connections, Database
 from rowlock.database.connections import Connection
+from rowlock.database.sqlstates import Then, then
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -24,10 +24,6 @@ log = structlog.get_logger(__name__)
 
 # Four attempts over about three seconds are enough for a restart of the database, and as long as a buyer should wait.
 PAUSES_SECONDS = (0.05, 0.5, 2.0)
-
-BUSY = (errors.LockNotAvailable, errors.QueryCanceled, errors.TooManyConnections)
-# The transaction was rolled back as a whole, so it is safe to repeat.
-ROLLED_BACK = (errors.DeadlockDetected, errors.SerializationFailure)
 
 
 class BusyError(Exception):
@@ -43,7 +39,7 @@ class FunctionsMissingError(Exception):
 
 
 async def call(
-    connections: Callable[[], AbstractAsyncContextManager[Connection]],
+    connections: Connections,
     operation: Callable[[Connection], Awaitable[T]],
     *,
     repeatable: bool,
@@ -53,7 +49,9 @@ async def call(
 
     reads  it writes nothing, so a lost connection leaves no unknown outcome.
 
-    Raises BusyError, OutcomeUnknownError or FunctionsMissingError; other errors are bugs and are not converted.
+    What the server refused as a whole is run again also if it is not repeatable, on a new connection where the old one
+    is of no more use. Raises BusyError, OutcomeUnknownError or FunctionsMissingError; other errors are bugs and are not
+    converted.
     """
     lost = False  # Whether a connection was lost after the call had begun, so that it may have been committed.
     for pause in (*PAUSES_SECONDS, None):  # None: the last attempt.
@@ -61,20 +59,33 @@ async def call(
         try:
             async with connections() as connection:
                 started = True
-                return await operation(connection)
+                return await _run(connection, operation)
         except (PoolTimeout, TooManyRequests) as error:
             raise _failure(lost, "no database connection became free in time") from error
-        except BUSY as error:
-            raise _failure(lost, str(error)) from error
         except errors.UndefinedFunction as error:
             raise FunctionsMissingError(str(error)) from error
-        except OperationalError as error:
-            lost = lost or (started and not reads and not isinstance(error, ROLLED_BACK))
-            if pause is None or (lost and not repeatable):
+        except Error as error:
+            after = then(error)
+            if after is Then.RAISE:
+                raise
+            facts = {"error": type(error).__name__, "sqlstate": error.sqlstate}
+            lost = lost or (after is Then.LOST and started and not reads)
+            if after is Then.REFUSE or pause is None or (lost and not repeatable):
+                log.warning("database_call_refused", outcome_unknown=lost, **facts)
                 raise _failure(lost, str(error)) from error
-            log.warning("database_call_repeated", error=type(error).__name__, sqlstate=error.sqlstate)
+            log.warning("database_call_repeated", **facts)
             await asyncio.sleep(pause)
     raise AssertionError("the last attempt returns or raises")
+
+
+async def _run(connection: Connection, operation: Callable[[Connection], Awaitable[T]]) -> T:
+    """Run an operation; where its error spoils the connection, close it, so that its pool makes a new one."""
+    try:
+        return await operation(connection)
+    except Error as error:
+        if then(error) is Then.RENEW:
+            await connection.close()
+        raise
 
 
 async def call_batch(

@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
+from psycopg.errors import ReadOnlySqlTransaction
 from psycopg_pool import AsyncConnectionPool
 
 from rowlock.base.dsns import Dsns
+from rowlock.database.access import Connections
 from rowlock.database.connections import Connection, connection_string
 
 CONNECTION_TIMEOUT_SECONDS = 5.0
@@ -19,6 +21,18 @@ OFFICE_CONNECTIONS = 2
 
 async def _prepare_at_once(connection: Connection) -> None:
     connection.prepare_threshold = 0
+
+
+class _Pool(AsyncConnectionPool[Connection]):
+    """A pool whose `check` replaces broken connections, and those to a server that has become read-only."""
+
+    @staticmethod
+    async def check_connection(conn: Connection) -> None:
+        """Raise when a connection is of no more use. A new one may reach the primary that another server has become."""
+        cursor = await conn.execute("show transaction_read_only", prepare=False)
+        if await cursor.fetchone() != ("off",):
+            await conn.close()
+            raise ReadOnlySqlTransaction("the server has become read-only")
 
 
 class PooledDatabase:
@@ -36,8 +50,8 @@ class PooledDatabase:
         self._checks: set[asyncio.Task[None]] = set()
 
     @staticmethod
-    def _pool(dsn: str, name: str, size: int) -> AsyncConnectionPool[Connection]:
-        return AsyncConnectionPool(
+    def _pool(dsn: str, name: str, size: int) -> _Pool:
+        return _Pool(
             connection_string(dsn, application_name=name),
             min_size=1,
             max_size=size,
@@ -76,12 +90,17 @@ class PooledDatabase:
         """A connection of the version 1 role."""
         return self._connection_of(self._v1)
 
+    def serving(self) -> tuple[Connections, ...]:
+        """The pools that are open."""
+        pools = ((self._app, self.app), (self._office, self.office), (self._worker, self.worker), (self._v1, self.v1))
+        return tuple(connections for pool, connections in pools if not pool.closed)
+
     def owner(self) -> AbstractAsyncContextManager[Connection]:
         """Raises RuntimeError: a server does not use the owner's rights."""
         raise RuntimeError("no request is served as the owner of the database")
 
     @asynccontextmanager
-    async def _connection_of(self, pool: AsyncConnectionPool[Connection]) -> AsyncIterator[Connection]:
+    async def _connection_of(self, pool: _Pool) -> AsyncIterator[Connection]:
         if pool.closed:
             await pool.open()  # Does nothing if another request has opened it meanwhile.
         async with pool.connection() as connection:
@@ -89,8 +108,8 @@ class PooledDatabase:
                 yield connection
             finally:
                 if connection.closed and not self._checks:
-                    # Connections are usually lost together. Without this check of the idle ones, each retry of a
-                    # call could get another dead connection.
+                    # Connections are usually lost, or become read-only, together. Without this check of the idle ones,
+                    # each retry of a call could get another one that is of no use.
                     check = asyncio.create_task(pool.check())
                     self._checks.add(check)
                     check.add_done_callback(self._checks.discard)

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from rowlock.database.connections import DATABASE_ERRORS, UNREACHABLE, Connection, connect
+from rowlock.database.connections import DATABASE_ERRORS, Connection, connect
+from rowlock.database.sqlstates import Then, then
 
 # A database that restarts is available within seconds; in a longer outage retries become rarer.
 _FIRST_PAUSE_SECONDS = 0.25
@@ -72,11 +73,12 @@ async def _run_loop(dsn: str, loop: Loop, stop: asyncio.Event) -> None:
                     pause = _FIRST_PAUSE_SECONDS
                     await _sleep(loop, stop, seconds)
         except DATABASE_ERRORS as error:
-            is_unreachable = isinstance(error, UNREACHABLE)
+            # The connection is closed: a new one may reach the primary that another server has become.
             _log.warning(
-                "loop_waits_for_database" if is_unreachable else "loop_failed",
+                "loop_failed" if then(error) is Then.RAISE else "loop_waits_for_database",
                 loop=loop.name,
                 error=f"{type(error).__name__}: {error}".strip(),
+                sqlstate=getattr(error, "sqlstate", None),
                 again_in_seconds=pause,
             )
             await _sleep(loop, stop, pause)

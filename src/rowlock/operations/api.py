@@ -51,7 +51,7 @@ def router(operations: Operations) -> APIRouter:
 
     @routes.get("/ready", summary="Can it serve?", responses=problems("NOT_READY"))
     async def ready() -> Health:
-        """Ready when the database answers and has the functions. Send no traffic here while it is not."""
+        """Ready when the database answers, can write and has the functions. Send no traffic here while it is not."""
         if (reason := await operations.why_not_ready()) is not None:
             raise ProblemError("NOT_READY", reason)
         return Health(status="ready")

@@ -1,4 +1,4 @@
-"""The facts about a database that the doctor judges."""
+"""The facts about a database that the doctor and the readiness check judge."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -66,3 +66,23 @@ class Inspection:
     clock_skew_seconds: float
     round_trip_seconds: float
     schema: SchemaFacts | None
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """What a connection that serves requests finds: the stored functions, and whether it can write at all."""
+
+    has_functions: bool
+    is_read_only: bool
+    is_standby: bool
+
+    @property
+    def obstacle(self) -> str | None:
+        """Why nothing can be sold through this connection, in a sentence; None when it can."""
+        if self.is_standby:
+            return "The database server is a read-only standby. Let the connection string lead to the primary."
+        if self.is_read_only:
+            return "The database is read-only. Switch off default_transaction_read_only, or name another server."
+        if not self.has_functions:
+            return "The database functions are not installed. Run `rowlock migrate`."
+        return None

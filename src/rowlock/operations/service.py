@@ -42,12 +42,13 @@ class Operations:
         return diagnoses
 
     async def why_not_ready(self) -> str | None:
-        """The reason why this process cannot serve requests now, or None when it can."""
+        """The reason why this process cannot serve requests now, or None when it can. Asks every pool that serves."""
         for cell in self._cells.each():
-            try:
-                present = await call(cell.app, store.functions_present, repeatable=True, reads=True)
-            except BusyError:
-                return "The database does not answer."
-            if not present:
-                return "The database functions are not installed. Run `rowlock migrate`."
+            for connections in cell.serving():
+                try:
+                    found = await call(connections, store.readiness, repeatable=True, reads=True)
+                except BusyError:
+                    return "The database does not answer."
+                if found.obstacle is not None:
+                    return found.obstacle
         return None

@@ -15,7 +15,7 @@ from rowlock.database.connections import Connection
 from rowlock.database.queries import query
 from rowlock.database.schema.definitions import status
 from rowlock.database.schema.roles import inspect_roles
-from rowlock.operations.facts import Inspection, SchemaFacts, ServerFacts
+from rowlock.operations.facts import Inspection, Readiness, SchemaFacts, ServerFacts
 from rowlock.operations.model import (
     INVARIANTS,
     LISTED_PER_INVARIANT,
@@ -103,8 +103,12 @@ async def _clock_skew(connection: Connection) -> tuple[float, float]:
     return best
 
 
-async def functions_present(connection: Connection) -> bool:
-    """Whether the stored functions are installed."""
-    cursor = await connection.execute(query("operations.functions_present"))
-    row = await cursor.fetchone()
-    return row is not None and bool(row[0])
+async def readiness(connection: Connection) -> Readiness:
+    """What the readiness check asks. A connection that cannot write is closed: a new one may reach the primary."""
+    async with connection.cursor(row_factory=class_row(Readiness)) as cursor:
+        await cursor.execute(query("operations.readiness"))
+        found = await cursor.fetchone()
+    assert found is not None, "the query has one row"
+    if found.is_read_only:
+        await connection.close()
+    return found

@@ -44,7 +44,15 @@ select
     clock_timestamp() as server_time
 from rowlock.lapsed_reservations as l
 
--- name: functions_present
+-- name: readiness
 -- scope: cell
--- Whether the stored functions are installed, for the readiness check: version 2 cannot be served without them.
-select count(*) > 0 from pg_proc where pronamespace = 'rowlock'::regnamespace and proname = 'reserve_seats_batch'
+-- For the readiness check: whether the stored functions are installed, without which version 2 cannot be served;
+-- whether this session cannot write; and whether that is because the server is a standby.
+select
+    (
+        select count(*) > 0
+        from pg_proc
+        where pronamespace = 'rowlock'::regnamespace and proname = 'reserve_seats_batch'
+    ) as has_functions,
+    current_setting('transaction_read_only') = 'on' as is_read_only,
+    pg_is_in_recovery() as is_standby
