@@ -82,8 +82,6 @@ def test_commits_that_a_crash_can_lose_are_a_problem_by_themselves() -> None:
         synchronous_commit="off",
         autovacuum="on",
         server_encoding="UTF8",
-        default_transaction_isolation="read committed",
-        default_transaction_read_only="off",
         lock_timeout="0",
         statement_timeout="0",
         max_connections=100,
@@ -161,13 +159,27 @@ async def test_rows_in_the_default_partition_are_reported(
     assert "default partition holds rows" in (await diagnosis(dsns, "audit log partitions")).found
 
 
-async def test_an_isolation_level_other_than_read_committed_is_a_problem(dsns: Dsns, alter: Alter) -> None:
+async def test_settings_that_change_how_seats_are_sold_are_told_with_what_takes_them_away(
+    server: TestServer, dsns: Dsns, alter: Alter
+) -> None:
+    assert (await diagnosis(dsns, "role settings")).verdict == "ok"
+    name = str(conninfo_to_dict(dsns.owner)["dbname"])
     alter("default_transaction_isolation", "serializable")
+    alter("default_statistics_target", "10")  # Tuning, which docs/how-to/use-your-own-postgresql.md advises.
+    with psycopg.connect(server.superuser_dsn(), autocommit=True) as superuser:
+        superuser.execute(f"alter role rowlock_app in database {name} set work_mem = '64kB'".encode())
 
-    found = await diagnosis(dsns, "session defaults")
+    found = [d for d in await examine_database(dsns.owner, pool_size=4) if d.name == "role settings"]
 
-    assert found.verdict == "problem"
-    assert "serializable" in found.found
+    assert [(d.verdict, d.found) for d in found] == [
+        ("warning", f"database {name} has default_transaction_isolation = serializable"),
+        ("warning", f"role rowlock_app in database {name} has work_mem = 64kB"),
+    ]
+    assert f"alter role rowlock_app in database {name} reset work_mem;" in found[1].advice
+    with psycopg.connect(server.superuser_dsn(), autocommit=True) as superuser:
+        for each in found:
+            superuser.execute(each.advice.partition(": ")[2].encode())
+    assert (await diagnosis(dsns, "role settings")).verdict == "ok"
 
 
 async def test_a_pool_larger_than_the_server_is_reported(dsns: Dsns) -> None:

@@ -150,6 +150,8 @@ async def _prepare(owner: str, *, demo: bool) -> list[tuple[str, str]]:
         say("Migrating the database …")
         report: MigrationReport = await migrate(connection)
         say(migration_summary(report))
+        for setting in report.resets:
+            say(f"Reset: the {setting}.")
         for weakness in report.warnings:
             warn(f"Note: {weakness}")
         demo_shows: list[DemoShow] = await ensure_demo(connection, now=datetime.now(UTC)) if demo else []

@@ -53,6 +53,7 @@ def migration_as_json(report: MigrationReport) -> dict[str, Any]:
         "migrations": report.migrations,
         "objects": report.objects,
         "partitions": report.partitions,
+        "resets": report.resets,
         "warnings": report.warnings,
     }
 
@@ -62,7 +63,8 @@ def migration_as_text(report: MigrationReport) -> str:
     if not report.changed:
         return "The database is up to date."
     applied = [*report.migrations, *report.objects, *(f"partition {name}" for name in report.partitions)]
-    return "\n".join([*(f"applied {path}" for path in applied), "The database is up to date."])
+    resets = [f"reset: the {setting}" for setting in report.resets]
+    return "\n".join([*(f"applied {path}" for path in applied), *resets, "The database is up to date."])
 
 
 def migration_summary(report: MigrationReport) -> str:

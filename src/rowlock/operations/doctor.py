@@ -34,6 +34,7 @@ def examine(where: str, facts: Inspection, *, pool_size: int) -> list[Diagnosis]
         *_server(facts.server, pool_size),
         _clock(facts),
         *_roles(facts),
+        *_role_settings(facts),
         _definitions(facts),
         *([] if facts.schema is None else _schema(facts.schema)),
     ]
@@ -150,25 +151,18 @@ def _durability(server: ServerFacts) -> Diagnosis:
             "durability",
             "problem",
             "synchronous_commit is off: a crash can lose sales that buyers have had confirmed",
-            "Switch it on, at least for Rowlock's roles: alter role … set synchronous_commit = on.",
+            "Switch it on, at least for this database: alter database … set synchronous_commit = on.",
         )
     return Diagnosis("durability", "ok", "fsync, full_page_writes and synchronous_commit are on")
 
 
 def _session_defaults(server: ServerFacts) -> Diagnosis:
-    wrong = []
-    if server.default_transaction_isolation != "read committed":
-        wrong.append(f"default_transaction_isolation is {server.default_transaction_isolation}")
-    if server.default_transaction_read_only == "on":
-        wrong.append("default_transaction_read_only is on")
     if server.server_encoding != "UTF8":
-        wrong.append(f"the encoding is {server.server_encoding}")
-    if wrong:
         return Diagnosis(
             "session defaults",
             "problem",
-            ", ".join(wrong),
-            "Rowlock needs read committed, read-write sessions and UTF8. Set them for this database or its roles.",
+            f"the encoding is {server.server_encoding}",
+            "Rowlock needs a database in UTF8. Make one, and restore a backup into it.",
         )
     if server.autovacuum == "off":
         return Diagnosis(
@@ -218,6 +212,15 @@ def _roles(facts: Inspection) -> list[Diagnosis]:
     return [
         Diagnosis("roles", "warning", first.strip() + ".", rest.strip())
         for first, _, rest in (weakness.partition(". ") for weakness in facts.roles.weaknesses)
+    ]
+
+
+def _role_settings(facts: Inspection) -> list[Diagnosis]:
+    if not facts.settings:
+        return [Diagnosis("role settings", "ok", "neither Rowlock's roles nor the database change how seats are sold")]
+    return [
+        Diagnosis("role settings", "warning", str(setting), f"Unless you need it, run: {setting.reset};")
+        for setting in facts.settings
     ]
 
 

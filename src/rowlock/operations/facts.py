@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from rowlock.database.schema.definitions import ObjectStatus
+from rowlock.database.schema.role_settings import RoleSetting
 from rowlock.database.schema.roles import RoleReport
 
 
@@ -23,8 +24,6 @@ class ServerFacts:
     synchronous_commit: str
     autovacuum: str
     server_encoding: str
-    default_transaction_isolation: str
-    default_transaction_read_only: str
     lock_timeout: str
     statement_timeout: str
     max_connections: int
@@ -62,6 +61,7 @@ class Inspection:
 
     server: ServerFacts
     roles: RoleReport
+    settings: tuple[RoleSetting, ...]
     definitions: tuple[ObjectStatus, ...]
     clock_skew_seconds: float
     round_trip_seconds: float

@@ -14,6 +14,7 @@ from psycopg.rows import class_row
 from rowlock.database.connections import Connection
 from rowlock.database.queries import query
 from rowlock.database.schema.definitions import status
+from rowlock.database.schema.role_settings import find_settings
 from rowlock.database.schema.roles import inspect_roles
 from rowlock.operations.facts import Inspection, Readiness, SchemaFacts, ServerFacts
 from rowlock.operations.model import (
@@ -86,7 +87,8 @@ async def inspect(connection: Connection) -> Inspection:
         async with connection.cursor(row_factory=class_row(SchemaFacts)) as schema_cursor:
             await schema_cursor.execute(query("operations.schema_facts"))
             schema = await schema_cursor.fetchone()
-    return Inspection(server, await inspect_roles(connection), tuple(definitions), skew, round_trip, schema)
+    roles, settings = await inspect_roles(connection), await find_settings(connection)
+    return Inspection(server, roles, settings, tuple(definitions), skew, round_trip, schema)
 
 
 async def _clock_skew(connection: Connection) -> tuple[float, float]:

@@ -23,6 +23,7 @@ from rowlock.database.schema.definitions import (
     recorded,
     states_of,
 )
+from rowlock.database.schema.role_settings import find_settings, reset_settings
 from rowlock.database.schema.roles import RoleReport, ensure_roles, inspect_roles
 
 OLDEST_SERVER = 15
@@ -72,19 +73,21 @@ class MigrationReport:
 
     migrations, objects  paths below sql/, in the order in which they were applied.
     partitions           tables made for the audit log.
+    resets               settings of Rowlock's own roles that were taken away, each as a sentence without its full stop.
     warnings             guarantees that are weaker in this database, each with its remedy.
     """
 
     migrations: tuple[str, ...]
     objects: tuple[str, ...]
     partitions: tuple[str, ...]
+    resets: tuple[str, ...]
     roles: RoleReport
     warnings: tuple[str, ...]
 
     @property
     def changed(self) -> bool:
         """Whether there was anything to do."""
-        return bool(self.migrations or self.objects or self.partitions)
+        return bool(self.migrations or self.objects or self.partitions or self.resets)
 
 
 async def migrate(
@@ -149,9 +152,14 @@ class _Migrator:
         partitions = await self._ensure_partitions()
         self.step = "setting the search path"
         warnings = await self._ensure_search_path()
+        self.step = "resetting the settings of roles"
+        resets = tuple(str(setting) for setting in await reset_settings(self.connection))
+        warnings += [
+            f"The {left}. Let an administrator run: {left.reset}." for left in await find_settings(self.connection)
+        ]
         roles = await inspect_roles(self.connection)
         warnings += roles.weaknesses
-        return MigrationReport(tuple(migrations), tuple(objects), tuple(partitions), roles, tuple(warnings))
+        return MigrationReport(tuple(migrations), tuple(objects), tuple(partitions), resets, roles, tuple(warnings))
 
     async def _ensure_tracking(self) -> None:
         async with self.connection.transaction():

@@ -12,8 +12,6 @@ select
     current_setting('synchronous_commit') as synchronous_commit,
     current_setting('autovacuum') as autovacuum,
     current_setting('server_encoding') as server_encoding,
-    current_setting('default_transaction_isolation') as default_transaction_isolation,
-    current_setting('default_transaction_read_only') as default_transaction_read_only,
     current_setting('lock_timeout') as lock_timeout,
     current_setting('statement_timeout') as statement_timeout,
     current_setting('max_connections')::integer as max_connections,
