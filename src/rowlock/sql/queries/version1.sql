@@ -10,7 +10,7 @@ select value::integer from rowlock.runtime_settings where name = 'v2_rollout_per
 -- name: show_rules
 -- scope: show
 -- What a reservation needs of its show: whether it is on sale, its limits, how long a hold lasts in seconds, and
--- whether this reservation id exists already.
+-- whether this reservation id exists already. No row for a draft.
 select
     status = 'on_sale'
         and coalesce(sales_start_at <= clock_timestamp(), true)
@@ -21,7 +21,7 @@ select
         where r.show_id = shows.show_id and r.reservation_id = %(reservation_id)s
     ) as known
 from rowlock.shows
-where show_id = %(show_id)s
+where show_id = %(show_id)s and status <> 'draft'
 
 -- name: find_reservation
 -- scope: show
