@@ -37,6 +37,7 @@ def names(busy: Busy) -> dict[str, Any]:
     return {
         "show": busy.show.show_id,
         "live": busy.live.reservation_id,
+        "taken": busy.taken.reservation_id,
         "taker": busy.taker.reservation_id,
         "released": busy.released.reservation_id,
         "paid": busy.paid,
@@ -167,12 +168,32 @@ CORRUPTIONS = [
         lambda busy: {"reservation_id": busy.live.reservation_id},
     ),
     Corruption(
-        "a reservation has more seats than the show allows",
-        ("update rowlock.shows set max_seats_per_reservation = 1 where show_id = %(show)s",),
-        {"LIMIT_EXCEEDED": 3},
+        "a reservation has more seats than any show allows",
+        (
+            (
+                "update rowlock.seat_reservations set seat_ids = array(select generate_series(1, 1001)) "
+                "where show_id = %(show)s and reservation_id = %(taken)s"
+            ),
+        ),
+        {"LIMIT_EXCEEDED": 1},
+        lambda busy: {"reservation_id": busy.taken.reservation_id},
     ),
     Corruption(
-        "a reservation lasts longer than the show allows",
+        "a reservation lasts longer than any show allows",
+        (
+            (
+                "update rowlock.seat_reservations set expires_at = created_at + interval '172801 seconds' "
+                "where show_id = %(show)s and reservation_id = %(taker)s"
+            ),
+            (
+                "update rowlock.show_seats as c set reserved_until = r.expires_at from rowlock.seat_reservations as r "
+                "where r.reservation_id = %(taker)s and c.reservation_id = %(taker)s"
+            ),
+        ),
+        {"LIMIT_EXCEEDED": 1},
+    ),
+    Corruption(
+        "a reservation lasts longer than its extension made it",
         (
             (
                 "update rowlock.seat_reservations set expires_at = created_at + interval '1501 seconds' "
@@ -423,6 +444,36 @@ async def test_a_lapsed_hold_may_have_lost_seats_to_others(busy: Busy, db: SeatD
 
     assert claims[3] == ("reserved", busy.taken.reservation_id)
     assert claims[4] == ("reserved", busy.taker.reservation_id)
+    assert await find_violations(db.owner) == []
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"max_seats_per_reservation": 1},
+        {"max_extensions": 0},
+        {"extension_seconds": 0},
+        {"hold_seconds": 1, "max_hold_seconds": 1},
+    ],
+    ids=str,
+)
+async def test_limits_that_were_lowered_after_holds_were_made_are_no_violation(
+    busy: Busy, db: SeatDb, limits: dict[str, object]
+) -> None:
+    await db.set_show(busy.show, **limits)
+
+    assert await find_violations(db.owner) == []
+    assert await db.check(busy.show) == []
+
+
+async def test_extensions_that_were_logged_in_an_archived_partition_are_no_violation(
+    busy: Busy, db: SeatDb, superuser: psycopg.AsyncConnection
+) -> None:
+    await superuser.execute(f"delete from {LOG} where event = 'extended'")
+    assert [violation.code for violation in await find_violations(db.owner)] == ["LIMIT_EXCEEDED"]
+
+    await db.age(busy.live, minutes=90 * 24 * 60)
+
     assert await find_violations(db.owner) == []
 
 

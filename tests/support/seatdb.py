@@ -745,12 +745,18 @@ violations as (
             and c.status = 'reserved'
     )
     union all
-    select a.show_id, 'hold ' || a.reservation_id || ' breaks the limits of its show'
+    select a.show_id, 'hold ' || a.reservation_id || ' has seats that its show has not, or one twice'
     from holds as a join rowlock.shows as s using (show_id)
-    where cardinality(a.seat_ids) > s.max_seats_per_reservation
-        or a.extension_count > s.max_extensions
-        or a.expires_at > a.created_at + make_interval(secs => s.max_hold_seconds)
-        or (select count(distinct e) < count(*) or min(e) < 1 or max(e) > s.seats_total from unnest(a.seat_ids) as e)
+    where (select count(distinct e) < count(*) or min(e) < 1 or max(e) > s.seats_total from unnest(a.seat_ids) as e)
+    union all
+    select a.show_id, 'hold ' || a.reservation_id || ' was extended more often or for longer than was logged'
+    from holds as a
+    cross join lateral (
+        select count(*) as times, max(e.metadata ->> 'expires_at')::timestamptz as until
+        from rowlock.seat_reservation_audit_log as e
+        where e.show_id = a.show_id and e.reservation_id = a.reservation_id and e.event = 'extended'
+    ) as logged
+    where a.status = 'active' and (a.extension_count <> logged.times or a.expires_at > logged.until)
     union all
     select a.show_id, 'hold ' || a.reservation_id || ' was ended more than once'
     from rowlock.seat_reservation_audit_log as a

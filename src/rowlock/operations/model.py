@@ -35,7 +35,10 @@ INVARIANTS: tuple[Invariant, ...] = (
     ),
     Invariant("RESERVATION_WITHOUT_CLAIM", "Every live reservation must have all of its seats."),
     Invariant("HOLDER_HOLDS_TWICE", "A holder must not have two active reservations in one show."),
-    Invariant("LIMIT_EXCEEDED", "Active reservations must keep the limits of their show: seats, extensions, time."),
+    Invariant(
+        "LIMIT_EXCEEDED",
+        "Active reservations must keep the bounds of every show, and be extended as often and as long as was logged.",
+    ),
     Invariant("BLOCKED_WITHOUT_REASON", "Every blocked seat must have a reason."),
     Invariant("SOLD_WITHOUT_ORDER", "Every sold seat must have a confirmed or paid order that contains it."),
     Invariant("SOLD_WITHOUT_TICKET", "Every sold seat must have exactly one live ticket."),
