@@ -9,9 +9,10 @@ import msgspec
 from fastapi import APIRouter, Header, Response
 from pydantic import BaseModel
 
+from rowlock.base.lru import Lru
 from rowlock.base.outcomes import Outcome
 from rowlock.catalogue.model import Price, PublishedPlan, ShowListing
-from rowlock.catalogue.service import Catalogue
+from rowlock.catalogue.service import PLANS_LIMIT, Catalogue
 from rowlock.web.openapi import problems
 from rowlock.web.parameters import ShowId, parse_show_id
 from rowlock.web.problems import ProblemError
@@ -189,30 +190,30 @@ async def _prices(catalogue: Catalogue, show_id: UUID, prices: list[Price]) -> l
 
 
 class _SeatMaps:
-    """Seat maps as bytes, plain and compressed, made once for each plan version."""
+    """Seat maps as bytes, plain and compressed, made once for each plan version that is in use."""
 
     def __init__(self) -> None:
-        self._maps: dict[UUID, tuple[bytes, bytes]] = {}
+        self._maps = Lru[UUID, tuple[bytes, bytes]](PLANS_LIMIT)
 
     def get(self, published_plan: PublishedPlan) -> tuple[bytes, bytes]:
         plan_id = published_plan.plan_id
-        if plan_id not in self._maps:
-            plan = published_plan.plan
-            plain = msgspec.json.encode(
-                {
-                    "plan_id": plan_id,
-                    "plan_version": published_plan.version,
-                    "name": plan.name,
-                    "width": plan.width,
-                    "height": plan.height,
-                    "focal_point": plan.focal_point,
-                    "seats_total": len(plan.seats),
-                    "categories": plan.categories,
-                    "sections": plan.sections,
-                    "rows": plan.rows,
-                    "shapes": plan.shapes,
-                    "seats": plan.seats,
-                }
-            )
-            self._maps[plan_id] = (plain, gzip.compress(plain, 6, mtime=0))
-        return self._maps[plan_id]
+        if (kept := self._maps.get(plan_id)) is not None:
+            return kept
+        plan = published_plan.plan
+        plain = msgspec.json.encode(
+            {
+                "plan_id": plan_id,
+                "plan_version": published_plan.version,
+                "name": plan.name,
+                "width": plan.width,
+                "height": plan.height,
+                "focal_point": plan.focal_point,
+                "seats_total": len(plan.seats),
+                "categories": plan.categories,
+                "sections": plan.sections,
+                "rows": plan.rows,
+                "shapes": plan.shapes,
+                "seats": plan.seats,
+            }
+        )
+        return self._maps.put(plan_id, (plain, gzip.compress(plain, 6, mtime=0)))

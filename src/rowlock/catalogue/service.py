@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from uuid import UUID
 
+from rowlock.base.lru import Lru
 from rowlock.base.outcomes import Outcome
 from rowlock.catalogue import store
 from rowlock.catalogue.instants import check_time_zone, read_instant
@@ -35,6 +36,12 @@ from rowlock.database.calls import call
 from rowlock.database.cells import Cells
 from rowlock.database.connections import Connection
 
+PLANS_LIMIT = 64
+"""Plan versions that a process keeps in memory, with what it derives from them: more than are on sale at one time."""
+
+SHOWS_LIMIT = 10_000
+"""Shows whose plan version a process remembers: two ids for each."""
+
 
 class Catalogue:
     """Reads for buyers, as the application role; they raise BusyError. Writes and lists for organizers, as the database
@@ -43,8 +50,8 @@ class Catalogue:
     def __init__(self, cells: Cells) -> None:
         self._cells = cells
         # A plan version never changes, so it is read once and kept.
-        self._plans: dict[UUID, PublishedPlan] = {}
-        self._plan_of_show: dict[UUID, UUID] = {}
+        self._plans = Lru[UUID, PublishedPlan](PLANS_LIMIT)
+        self._plan_of_show = Lru[UUID, UUID](SHOWS_LIMIT)
 
     async def list_shows(self) -> list[ShowListing]:
         """Every show that is not a draft."""
@@ -61,22 +68,23 @@ class Catalogue:
 
     async def plan_of(self, show_id: UUID) -> PublishedPlan | None:
         """The plan version of a show, or None when there is no such show."""
-        if (plan_id := self._plan_of_show.get(show_id)) is not None:
-            return self._plans[plan_id]
+        plan_id = self._plan_of_show.get(show_id)
+        if plan_id is not None and (kept := self._plans.get(plan_id)) is not None:
+            return kept
 
         async def operation(connection: Connection) -> PublishedPlan | None:
             found = await store.plan_version(connection, show_id)
             if found is None:
                 return None
-            if found.plan_id in self._plans:
-                return self._plans[found.plan_id]
+            if (kept := self._plans.get(found.plan_id)) is not None:
+                return kept
             plan = await store.load_plan(connection, found.plan_id)
             return PublishedPlan(found.plan_id, found.version, found.checksum, plan)
 
         published_plan = await call(self._cells.of(show_id).app, operation, repeatable=True, reads=True)
         if published_plan is not None:
-            self._plans[published_plan.plan_id] = published_plan
-            self._plan_of_show[show_id] = published_plan.plan_id
+            self._plans.put(published_plan.plan_id, published_plan)
+            self._plan_of_show.put(show_id, published_plan.plan_id)
         return published_plan
 
     async def list_every_show(self) -> list[ShowSummary]:

@@ -12,9 +12,10 @@ from uuid import UUID
 
 from rowlock.base.holder import Holder
 from rowlock.base.ids import show_key
+from rowlock.base.lru import Lru
 from rowlock.base.outcomes import Outcome
 from rowlock.catalogue.model import PublishedPlan
-from rowlock.catalogue.service import Catalogue
+from rowlock.catalogue.service import PLANS_LIMIT, Catalogue
 from rowlock.database.access import Database
 from rowlock.database.calls import BusyError, call, call_batch
 from rowlock.database.cells import Cells
@@ -63,7 +64,7 @@ class Reservations:
         self._releases = {
             cell: Coalescer(partial(call_batch, cell, store.release_batch), in_flight=1) for cell in cells.each()
         }
-        self._halls: dict[UUID, Hall] = {}
+        self._halls = Lru[UUID, Hall](PLANS_LIMIT)
 
     async def close(self) -> None:
         """Wait for the batches in flight, and refuse waiting requests."""
@@ -123,7 +124,7 @@ class Reservations:
         """A function that chooses seats for a wish. Raises UnknownCategoryError."""
         hall = self._halls.get(published_plan.plan_id)
         if hall is None:
-            hall = self._halls[published_plan.plan_id] = Hall(published_plan.plan)
+            hall = self._halls.put(published_plan.plan_id, Hall(published_plan.plan))
         index = None if wish.category is None else hall.category(wish.category)
         if wish.category is not None and index is None:
             names = ", ".join(category.name for category in published_plan.plan.categories if category.for_sale)

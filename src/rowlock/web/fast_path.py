@@ -23,6 +23,7 @@ from rowlock.web.sessions import BROWSER_PREFIX, Session, Sessions
 
 MAX_BODY_BYTES = 64 * 1024
 USER_AGENT_LENGTH = 400
+ADDRESS_LENGTH = 45  # No text of an IP address is longer.
 REFUSAL_PAUSE_SECONDS = 0.5
 """How long a request that finds an endpoint full waits, before the endpoint is asked once more. Answered at once,
 clients that come back at once would keep the server busy with refusing."""
@@ -107,12 +108,13 @@ class Request:
 def client_address(scope: Scope) -> str | None:
     """The client's IP address in a form that PostgreSQL's inet accepts. A Unix socket or a test client has none."""
     client = scope.get("client")
-    return _address(client[0]) if client else None
+    # X-Forwarded-For may contain any text that a client sent, and what is too long would stay in the cache.
+    return _address(client[0]) if client and len(client[0]) <= ADDRESS_LENGTH else None
 
 
 @lru_cache(maxsize=10_000)
 def _address(host: str) -> str | None:
-    # X-Forwarded-For may contain any text that a client sent; and inet has no zones (fe80::1%eth0).
+    # inet has no zones (fe80::1%eth0).
     try:
         ip_address(host)
     except ValueError:

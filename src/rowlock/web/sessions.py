@@ -14,6 +14,8 @@ from itsdangerous import BadSignature, Signer
 
 COOKIE = "rowlock_session"
 BROWSER_PREFIX = "web_"
+HOLDERS_LIMIT = 10_000
+VALUE_LENGTH = 100  # A value of ours, with its signature, has 76 characters.
 MAX_AGE_SECONDS = 30 * 24 * 3600
 
 
@@ -38,7 +40,7 @@ class Sessions:
         self._signer = Signer(secret_key, salt="rowlock.session", digest_method=sha256)
         self._secure = secure
         # A browser sends the same cookie many times; the result for a cookie never changes.
-        self.find = lru_cache(maxsize=10_000)(self._find)
+        self._of_value = lru_cache(maxsize=HOLDERS_LIMIT)(self._unsigned)
 
     def start(self) -> tuple[Session, bytes]:
         """A new session, and the Set-Cookie header value."""
@@ -49,15 +51,20 @@ class Sessions:
             attributes += "; Secure"
         return self._session(secret), f"{COOKIE}={value}; {attributes}".encode()
 
-    def _find(self, cookie_header: str) -> Session | None:
+    def find(self, cookie_header: str) -> Session | None:
+        """The session in a Cookie header; None when there is none, or it was not made here."""
         for part in cookie_header.split(";"):
             name, _, value = part.strip().partition("=")
             if name == COOKIE:
-                try:
-                    return self._session(self._signer.unsign(value))
-                except BadSignature:
-                    return None
+                # Other cookies of the header are not kept, and neither is a value that cannot be ours.
+                return self._of_value(value) if len(value) <= VALUE_LENGTH else None
         return None
+
+    def _unsigned(self, value: str) -> Session | None:
+        try:
+            return self._session(self._signer.unsign(value))
+        except BadSignature:
+            return None
 
     def _session(self, secret: bytes) -> Session:
         token_key = hmac.digest(self._secret_key, b"rowlock.token\0" + secret, "sha256")

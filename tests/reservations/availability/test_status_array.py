@@ -1,9 +1,11 @@
 """The status array of a show compared with a dictionary: statuses, deadlines, the packed form and its version."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from rowlock.reservations.availability import status_array
 from rowlock.reservations.availability.status_array import (
     AVAILABLE,
     BLOCKED,
@@ -130,6 +132,22 @@ def test_a_hold_that_is_put_again_and_again_is_stored_once() -> None:
         statuses.put([1, 2], RESERVED, 10.0)
     assert len(statuses._deadlines) == 2
     statuses.expire(10.0)
+    assert statuses.seats_available == 4
+
+
+def test_deadlines_of_holds_that_ended_early_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A seat may be held and given back many times a second, and the deadline of each hold is minutes away."""
+    monkeypatch.setattr(status_array, "DEADLINES_LEFT", 10)
+    statuses = StatusArray(4)
+    statuses.put([1], RESERVED, 20.0)
+    for number in range(1_000):
+        statuses.put([2], RESERVED, 10.0 + number / 1000)
+        assert len(statuses._deadlines) <= 2 * 2 + 10 + 1
+        if number < 999:
+            statuses.put([2], AVAILABLE)
+    statuses.expire(11.0)
+    assert (statuses.status(1), statuses.status(2)) == (RESERVED, AVAILABLE)
+    statuses.expire(20.0)
     assert statuses.seats_available == 4
 
 

@@ -11,6 +11,7 @@ from rowlock.base.outcomes import Outcome
 from rowlock.reservations.availability.service import Availability
 from rowlock.reservations.availability.status_array import STATUSES
 from rowlock.web.fast_path import JSON, Endpoint, Reply, Request
+from rowlock.web.parameters import parse_show_id
 from rowlock.web.problems import ProblemError
 
 OCTETS = b"application/octet-stream"
@@ -62,7 +63,7 @@ class SeatStatusEndpoints:
 
     async def seats(self, request: Request) -> Reply:
         """GET the status of every seat."""
-        show_id = _show_id(request.value)
+        show_id = parse_show_id(request.value)
         show = self._availability.current(show_id) or await self._availability.get(show_id)
         if show is None:
             raise ProblemError(Outcome.SHOW_NOT_FOUND)
@@ -90,11 +91,3 @@ def _etag_and_caching(version: str, as_bits: bool) -> tuple[bytes, tuple[tuple[b
     # The two representations of a state have different bytes, so they need different ETags.
     etag = f'"{version}{"-b" if as_bits else ""}"'.encode()
     return etag, ((b"etag", etag), *_CACHING)
-
-
-@lru_cache(maxsize=1_000)
-def _show_id(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError as error:
-        raise ProblemError(Outcome.SHOW_NOT_FOUND) from error

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import structlog
 
-from rowlock.database.calls import FunctionsMissingError, call
+from rowlock.database.calls import BusyError, FunctionsMissingError, call
 from rowlock.database.cells import Cells
 from rowlock.reservations import store
 from rowlock.reservations.availability.show import ShowAvailability
@@ -22,6 +22,8 @@ log = structlog.get_logger(__name__)
 
 REFRESH_SECONDS = 0.2
 SHOWS_LIMIT = 200
+READINGS_LIMIT = 1_000
+"""Readings in progress at one time, each of a show that a client asks for, known or not."""
 
 
 class Availability:
@@ -46,6 +48,8 @@ class Availability:
             show = self._shows.get(show_id)
             if show is not None and self._is_new_enough(show_id, show, oldest) and show.reading >= first_reading:
                 return show
+            if show_id not in self._refreshing and len(self._refreshing) >= READINGS_LIMIT:
+                raise BusyError("too many shows are being read")
             if await asyncio.shield(self._reading_of(show_id)) is None:
                 return None
 
@@ -90,6 +94,9 @@ class Availability:
     def _forget(self, show_id: UUID, task: "asyncio.Task[ShowAvailability | None]") -> None:
         if self._refreshing.get(show_id) is task:
             del self._refreshing[show_id]
+            if show_id not in self._shows:
+                # It does not exist or could not be read, and the next reading starts after all changes so far.
+                self._required_readings.pop(show_id, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             # Requests that wait for this reading raise the error; a background reading has no such requests.
             log.debug("seat_status_not_read", error=type(error).__name__)

@@ -11,6 +11,9 @@ STATUSES = ("available", "reserved", "sold", "blocked")
 CODES = {status: code for code, status in enumerate(STATUSES)}
 AVAILABLE, RESERVED, SOLD, BLOCKED = range(4)
 
+# Deadlines of holds that have ended, over as many as there are holds, before they are dropped all at once.
+DEADLINES_LEFT = 1_000
+
 
 class StatusArray:
     """Two bits per seat, seat 1 in the lowest bits of the first byte. Instants are seconds of any one clock.
@@ -56,6 +59,9 @@ class StatusArray:
                 bits[byte] = bits[byte] & ~(3 << shift) | status << shift
                 self._taken += (status != AVAILABLE) - (old_status != AVAILABLE)
                 changed_seats.append(seat_id)
+        if len(self._deadlines) > 2 * len(self._until) + DEADLINES_LEFT:
+            # Most are of holds that have ended before their deadline, which may be days away.
+            self._deadlines[:] = sorted((until, seat_id) for seat_id, until in self._until.items())
         if changed_seats:
             self._packed = None
             if self._on_change is not None:
