@@ -17,6 +17,12 @@ CALLS = (
     ("POST", f"/api/admin/shows/{UNKNOWN_ID}/block", {"seat_ids": [1], "reason": "camera"}),
     ("POST", f"/api/admin/shows/{UNKNOWN_ID}/unblock", {"seat_ids": [1]}),
 )
+NOTHING_RETIRED = {
+    "total_reservations_expired": 0,
+    "total_seats_released": 0,
+    "reservation_ids": [],
+    "paused": False,
+}
 WRONG_KEYS: tuple[dict[str, str | bytes], ...] = (
     {},
     {"x-api-key": ""},
@@ -60,11 +66,34 @@ async def test_cleanup_retires_expired_holds_and_lists_them(client: Api, admin: 
         "total_reservations_expired": 1,
         "total_seats_released": 3,
         "reservation_ids": [lapsed.json()["reservation_id"]],
+        "paused": False,
     }
-    assert second.json() == {"total_reservations_expired": 0, "total_seats_released": 0, "reservation_ids": []}
+    assert second.json() == NOTHING_RETIRED
     assert [run["run_by"] for run in await db.cleanup_runs()] == ["http", "http"]
     assert await db.claims(show) == {4: "ben"}
     problem(await client.extend(lapsed.json()["reservation_token"]), 410, "RESERVATION_EXPIRED")
+
+
+async def test_cleanup_while_paused_is_no_error_and_retires_nothing(
+    client: Api, admin: Api, show: Show, db: SeatDb
+) -> None:
+    lapsed = await client.reserve(show, [1, 2], by="anna")
+    await db.age(held(show, lapsed, "anna"), minutes=11)
+    await db.pause_cleanup()
+
+    paused = await admin.post("/api/admin/cleanup")
+    taken = await client.reserve(show, [1], by="ben")
+    await db.resume_cleanup()
+    resumed = await admin.post("/api/admin/cleanup")
+
+    assert (paused.status_code, paused.json()) == (200, {**NOTHING_RETIRED, "paused": True})
+    assert taken.status_code == 201, "a seat of an expired hold is sold without any cleanup"
+    assert resumed.json() == {
+        "total_reservations_expired": 1,
+        "total_seats_released": 1,
+        "reservation_ids": [lapsed.json()["reservation_id"]],
+        "paused": False,
+    }
 
 
 async def test_cleanup_retires_at_most_the_limit_in_one_call(client: Api, admin: Api, show: Show, db: SeatDb) -> None:

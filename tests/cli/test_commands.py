@@ -1,6 +1,7 @@
 """What each command prints, does and exits with, on a real database."""
 
 import json
+from datetime import datetime
 from pathlib import Path
 
 import psycopg
@@ -171,6 +172,58 @@ def test_cleanup_retires_holds_and_stats_count_them(rowlock: Invoke, plan_id: st
     with psycopg.connect(dsns.owner) as owner:
         runners = owner.execute("select distinct run_by from rowlock.reservation_cleanup_runs").fetchall()
     assert runners == [("cli",)]
+
+
+def test_a_paused_cleanup_retires_nothing_and_says_the_way_out(rowlock: Invoke, plan_id: str, dsns: Dsns) -> None:
+    show_id = create(rowlock, plan_id, "--price", "1", "--json").document["show_id"]
+    hold_that_lapsed(dsns, show_id)
+
+    paused = rowlock("cleanup", "--pause", "--json").document
+    again = rowlock("cleanup", "--pause")
+    refused = rowlock("cleanup")
+    refused_json = rowlock("cleanup", "--json")
+
+    assert paused["paused"] is True
+    assert again.code == 0
+    assert datetime.fromisoformat(paused["paused_since"]).isoformat(timespec="seconds") in again.out
+    assert "sold at once" in again.out
+    assert refused.code == refused_json.code == ExitCode.REFUSED
+    assert "rowlock cleanup --resume" in refused.err
+    assert refused_json.document["paused"] is True
+    assert refused_json.document["total_reservations_expired"] == 0
+    with psycopg.connect(dsns.owner, autocommit=True) as owner:
+        sold = owner.execute("select outcome from rowlock.reserve_seats_atomic(%s, '{1}', 'ben')", [show_id])
+        assert sold.fetchone() == ("OK",)
+
+    resumed = rowlock("cleanup", "--resume", "--json").document
+    again = rowlock("cleanup", "--resume")
+    cleaned = rowlock("cleanup", "--json").document
+
+    assert resumed == {"paused": False, "paused_since": None}
+    assert (again.code, "not paused" in again.out) == (0, True)
+    assert (cleaned["total_reservations_expired"], cleaned["total_seats_released"], cleaned["paused"]) == (1, 1, False)
+
+
+def test_pause_and_resume_exclude_each_other(rowlock: Invoke, dsns: Dsns) -> None:
+    refused = rowlock("cleanup", "--pause", "--resume")
+
+    assert refused.code == ExitCode.USAGE
+    assert "exclude each other" in refused.err
+    with psycopg.connect(dsns.owner) as owner:
+        assert owner.execute("select from rowlock.runtime_settings").fetchall() == []
+
+
+def test_a_rollback_names_the_pause_of_the_cleanup_and_going_forward_does_not_end_it(rowlock: Invoke) -> None:
+    assert "rowlock cleanup --pause" in rowlock("rollback", "quick").out
+    assert rowlock("cleanup", "--pause").code == 0
+
+    undone = rowlock("rollback", "undo")
+
+    assert undone.code == 0
+    assert "still paused" in undone.err
+    assert rowlock("cleanup").code == ExitCode.REFUSED
+    assert rowlock("cleanup", "--resume").code == 0
+    assert "paused" not in rowlock("rollback", "undo").err
 
 
 def test_check_is_content_with_a_sound_database(rowlock: Invoke, plan_id: str) -> None:

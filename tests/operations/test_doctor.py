@@ -136,6 +136,24 @@ async def test_cleanup_that_failed_is_reported_with_its_error(dsns: Dsns, db: Se
     assert "P0001: broken" in found.found
 
 
+async def test_a_pause_of_the_cleanup_is_reported_with_its_beginning_and_the_way_out(
+    dsns: Dsns, db: SeatDb, show: Show
+) -> None:
+    await db.cleanup()
+    await db.age(await db.reserve(show, seats=[1], holder="anna"), minutes=11)
+    await db.pause_cleanup()
+    await db.owner.execute("update rowlock.runtime_settings set changed_at = '2026-05-04 20:15:00+00'")
+
+    found = await diagnosis(dsns, "cleanup")
+
+    assert found.verdict == "warning"
+    assert found.found == "paused since 2026-05-04T20:15:00+00:00, 1 holds waiting"
+    assert "rowlock cleanup --resume" in found.advice
+
+    await db.resume_cleanup()
+    assert (await diagnosis(dsns, "cleanup")).verdict == "ok"
+
+
 async def test_a_missing_partition_is_reported(dsns: Dsns, owner: psycopg.AsyncConnection) -> None:
     cursor = await owner.execute("select to_char(now() at time zone 'UTC', 'YYYY_MM')")
     row = await cursor.fetchone()

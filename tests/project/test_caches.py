@@ -48,7 +48,7 @@ BOUNDS = {
     "web/fast_path.py FastPath._exact": "the endpoints",
     "web/fast_path.py FastPath._decoders": "the endpoints",
     "web/protocol.py JoiningTransport._pending": "one answer",
-    "web/sessions.py Sessions._holder_of": "HOLDERS_LIMIT, and VALUE_LENGTH",
+    "web/sessions.py Sessions._of_value": "HOLDERS_LIMIT, and VALUE_LENGTH",
 }
 
 

@@ -81,12 +81,12 @@ def test_of_a_cookie_header_only_a_value_that_can_be_ours_is_kept() -> None:
     ours = header.decode().partition(";")[0]
 
     for number in range(10):
-        assert sessions.holder_of(f"theme={number:01000}; {ours}; other={number}") == holder
-    assert sessions._holder_of.cache_info().currsize == 1
+        assert sessions.find(f"theme={number:01000}; {ours}; other={number}") == holder
+    assert sessions._of_value.cache_info().currsize == 1
     assert len(ours.partition("=")[2]) <= 76
     for forged in (f"{COOKIE}={'x' * 5_000}", f"theme={'x' * 5_000}", ""):
-        assert sessions.holder_of(forged) is None
-    assert sessions._holder_of.cache_info().currsize == 1
+        assert sessions.find(forged) is None
+    assert sessions._of_value.cache_info().currsize == 1
 
 
 def test_a_text_that_is_too_long_for_an_address_is_not_kept() -> None:

@@ -141,6 +141,75 @@ async def test_a_cleanup_that_fails_is_tried_again_later(db: SeatDb, show: Show,
     assert await db.claims(show) == {}
 
 
+async def test_while_paused_it_retires_nothing_and_only_asks_each_second(
+    db: SeatDb, show: Show, worker: AsyncConnection
+) -> None:
+    clock = Clock()
+    loop = await after_first_heartbeat(worker, clock)
+    hold = await lapsed(db, show, [1], "anna")
+    await db.pause_cleanup()
+
+    with capture_logs() as log:
+        for _ in range(120):
+            clock.seconds += 1
+            assert await loop.work(worker) == 1.0
+
+    assert [(line["event"], line["log_level"]) for line in log] == [("cleanup_paused", "info")]
+    assert (await db.reservation(hold))["status"] == "active"
+    assert await runs(db) == [("worker", 0)], "the heartbeat from before the pause"
+
+
+async def test_the_first_look_after_a_pause_retires_what_ran_out(db: SeatDb, show: Show, worker: AsyncConnection) -> None:
+    loop = await after_first_heartbeat(worker, Clock())
+    await lapsed(db, show, [1, 2], "anna")
+    await db.pause_cleanup()
+    await loop.work(worker)
+
+    await db.resume_cleanup()
+    with capture_logs() as log:
+        assert await loop.work(worker) == 1.0
+
+    assert {line["event"] for line in log} == {"holds_expired", "cleanup_resumed"}
+    assert await db.claim_rows(show) == {}
+    assert await runs(db) == [("worker", 1), ("worker", 0)]
+
+
+async def test_the_first_look_after_a_pause_records_a_run_also_without_work(db: SeatDb, worker: AsyncConnection) -> None:
+    clock = Clock()
+    loop = await after_first_heartbeat(worker, clock)
+    await db.pause_cleanup()
+    clock.seconds += 60
+    await loop.work(worker)
+    await db.resume_cleanup()
+    await loop.work(worker)
+    await loop.work(worker)
+
+    assert await runs(db) == [("worker", 0)] * 2
+
+
+async def test_a_pause_stops_a_backlog_between_two_batches(db: SeatDb, show: Show, worker: AsyncConnection) -> None:
+    loop = await after_first_heartbeat(worker, Clock(), batch=2)
+    for seat in range(1, 6):
+        await lapsed(db, show, [seat], f"holder {seat}")
+
+    with capture_logs() as log:
+        await loop.work(worker)
+        await db.pause_cleanup()
+        assert await loop.work(worker) == 1.0
+        assert len(await db.claim_rows(show)) == 3
+        await db.resume_cleanup()
+        await loop.work(worker)
+        await loop.work(worker)
+
+    assert await db.claim_rows(show) == {}
+    assert [(line["event"], line.get("reservations")) for line in log] == [
+        ("holds_expired", 2),
+        ("cleanup_paused", None),
+        ("cleanup_resumed", None),
+        ("holds_expired", 3),
+    ]
+
+
 async def test_two_loops_share_the_work_and_count_nothing_twice(
     db: SeatDb, show: Show, worker: AsyncConnection
 ) -> None:

@@ -21,6 +21,7 @@ from psycopg.rows import dict_row
 from rowlock.base.dsns import Dsns
 from rowlock.base.ids import mint_id
 from rowlock.database.connections import APP_ROLE, OFFICE_ROLE, WORKER_ROLE, with_role
+from rowlock.reservations import store
 
 Connection = psycopg.AsyncConnection
 
@@ -485,6 +486,13 @@ class SeatDb:
                 "select * from rowlock.cleanup_expired_seat_reservations(%s, %s)", limit, run_by, role=WORKER_ROLE
             )
         )
+
+    async def pause_cleanup(self) -> None:
+        """Pause the cleanup as an operator does, until `resume_cleanup`."""
+        await store.pause_cleanup(self.owner)
+
+    async def resume_cleanup(self) -> None:
+        await store.resume_cleanup(self.owner)
 
     async def statistics(self, show: Show | None = None, *, hours: int = 24) -> Statistics:
         return Statistics(

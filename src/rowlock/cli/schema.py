@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rowlock.cli.common import DataDir, Json, load_settings, print_result, table, warn, with_database
+from rowlock.cli.common import DataDir, Json, load_settings, print_result, table, warn, with_database, with_services
 from rowlock.database.schema import rollback
 from rowlock.database.schema.definitions import ObjectStatus, status
 from rowlock.database.schema.migrate import MigrationReport, migrate
@@ -99,7 +99,8 @@ def rollback_quick(data_dir: DataDir = None, json: Json = False) -> None:
     with_database(data_dir, rollback.quick)
     print_result(
         {"v2_rollout_percent": 0},
-        "Version 1 serves all calls of version 1 from now on. `rowlock rollback undo` returns to version 2.",
+        "Version 1 serves all calls of version 1 from now on. `rowlock rollback undo` returns to version 2.\n"
+        "The cleanup goes on; `rowlock cleanup --pause` stops it as well.",
         as_json=json,
     )
 
@@ -114,9 +115,11 @@ def rollback_full(data_dir: DataDir = None, json: Json = False) -> None:
 
 
 def rollback_undo(data_dir: DataDir = None, json: Json = False) -> None:
-    """Restore the functions, and apply ROWLOCK_V2_ROLLOUT_PERCENT again."""
+    """Restore the functions, and apply ROWLOCK_V2_ROLLOUT_PERCENT again. A pause of the cleanup stays."""
     report = with_database(data_dir, rollback.undo)
     print_result(migration_as_json(report), migration_as_text(report), as_json=json)
+    if with_services(data_dir, lambda services: services.reservations.cleanup_paused_since()):
+        warn("Note: the cleanup is still paused. `rowlock cleanup --resume` ends the pause.")
 
 
 def _db() -> None:

@@ -267,6 +267,13 @@ def _partitions(schema: SchemaFacts) -> Diagnosis:
 
 
 def _cleanup(schema: SchemaFacts) -> Diagnosis:
+    if schema.cleanup_paused_since is not None:
+        return Diagnosis(
+            "cleanup",
+            "warning",
+            f"paused since {schema.cleanup_paused_since.isoformat(timespec='seconds')}, {schema.lapsed} holds waiting",
+            "Run `rowlock cleanup --resume` when its cause is gone. Seats of expired holds can be sold meanwhile.",
+        )
     advice = "Start `rowlock worker`, or use pg_cron. Seats of expired holds can be sold without it."
     if schema.last_cleanup_error is not None:
         return Diagnosis(

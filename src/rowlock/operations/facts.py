@@ -39,6 +39,7 @@ class SchemaFacts:
     rows_in_default          whether the audit log's default partition holds rows.
     last_cleanup_at          when the last successful cleanup run finished; None for never.
     last_cleanup_error       the error of the newest run, None when it succeeded or there was none.
+    cleanup_paused_since     when the cleanup was paused; None when it is not.
     lapsed                   holds that have run out and wait for cleanup.
     oldest_lapsed_at         the deadline of the oldest of them.
     """
@@ -47,6 +48,7 @@ class SchemaFacts:
     rows_in_default: bool
     last_cleanup_at: datetime | None
     last_cleanup_error: str | None
+    cleanup_paused_since: datetime | None
     lapsed: int
     oldest_lapsed_at: datetime | None
     server_time: datetime

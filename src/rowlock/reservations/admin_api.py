@@ -18,11 +18,12 @@ SeatId = Annotated[int, Field(strict=True, ge=1, le=2_147_483_647)]
 
 
 class CleanupResult(BaseModel):
-    """What one cleanup call retired."""
+    """What one cleanup call retired: nothing while an operator has paused the cleanup."""
 
     total_reservations_expired: int
     total_seats_released: int
     reservation_ids: list[UUID]
+    paused: Annotated[bool, Field(description="Whether nothing was retired because the cleanup is paused.")]
 
 
 class SeatsToBlock(BaseModel):
@@ -51,12 +52,16 @@ def admin_router(reservations: Reservations, guard: AdminGuard) -> APIRouter:
 
     @routes.post("/cleanup", summary="Retire expired holds", responses=problems("UNAUTHORIZED", "FUNCTIONS_MISSING"))
     async def cleanup(limit: Annotated[int, Query(ge=1, le=100_000)] = 1000) -> CleanupResult:
-        """Run cleanup_expired_seat_reservations() once. Safe while other cleanups run."""
+        """Run cleanup_expired_seat_reservations() once. Safe while other cleanups run.
+
+        While the cleanup is paused, the answer is zeros and `paused`, and no error: a pause is no reason for an alarm.
+        """
         done = await reservations.clean_up(limit=limit, run_by="http")
         return CleanupResult(
             total_reservations_expired=done.reservations_expired,
             total_seats_released=done.seats_released,
             reservation_ids=list(done.reservation_ids),
+            paused=done.paused,
         )
 
     codes = (Outcome.SHOW_NOT_FOUND, Outcome.SEATS_NOT_FOUND, "UNAUTHORIZED", "FUNCTIONS_MISSING")

@@ -29,6 +29,8 @@ _log = structlog.get_logger(__name__)
 class CleanupLoop:
     """Looks for expired holds every second with a cheap query, and cleans up when there are some.
 
+    While an operator has paused the cleanup, it asks every second whether the pause is over, and nothing is recorded.
+
     poll_seconds       how often to look for expired holds.
     heartbeat_seconds  the longest time without a cleanup run; the recorded runs show that a worker is running.
     batch              the most holds that one transaction retires.
@@ -52,22 +54,28 @@ class CleanupLoop:
         self._clock = clock
         self._next_heartbeat = clock()
         self._more_to_do = False
+        self._paused = False
         self._reservations = 0
         self._seats = 0
         self._runs_without_progress = 0
 
     async def work(self, connection: Connection) -> float:
         """Look for expired holds, and retire one batch if there are some. Returns the seconds until the next call."""
-        has_lapsed = self._more_to_do or await store.lapsed_reservations(connection) > 0
+        call_anyway = self._more_to_do or self._paused
+        has_lapsed = call_anyway or await store.lapsed_reservations(connection) > 0
         started_at = self._clock()
         if not has_lapsed and started_at < self._next_heartbeat:
             self._runs_without_progress = 0
             return self._poll_seconds
         result = await store.cleanup_once(connection, run_by=RUN_BY, limit=self._batch)
         ended_at = self._clock()
-        self._next_heartbeat = ended_at + self._heartbeat_seconds
         self._more_to_do = result.reservations_expired == self._batch
         self._log_backlog(result)
+        self._log_pause(result)
+        if self._paused:
+            self._runs_without_progress = 0
+            return self._poll_seconds
+        self._next_heartbeat = ended_at + self._heartbeat_seconds
         if not result.reservations_expired and has_lapsed and (count := await store.lapsed_reservations(connection)):
             return self._pause_without_progress(count)
         self._runs_without_progress = 0
@@ -80,6 +88,14 @@ class CleanupLoop:
         if self._reservations and not self._more_to_do:
             _log.info("holds_expired", reservations=self._reservations, seats=self._seats)
             self._reservations = self._seats = 0
+
+    def _log_pause(self, result: CleanupResult) -> None:
+        """Log one line when an operator's pause begins, and one when it ends."""
+        if result.paused and not self._paused:
+            _log.info("cleanup_paused", resume_with="rowlock cleanup --resume")
+        if self._paused and not result.paused:
+            _log.info("cleanup_resumed")
+        self._paused = result.paused
 
     def _pause_without_progress(self, reservations_left: int) -> float:
         """Other transactions lock these holds, or the cleanup failed: pause longer, as each try records a run."""

@@ -177,10 +177,11 @@ class BlockResult:
 
 @dataclass(frozen=True, slots=True)
 class CleanupResult:
-    """What one or more cleanup calls retired."""
+    """What one or more cleanup calls retired, and whether one of them retired nothing because cleanup is paused."""
 
     reservations_expired: int
     seats_released: int
+    paused: bool
     # Not in the repr: there may be 100,000 ids, and `asyncio.run` makes the repr of its result when it ends.
     reservation_ids: tuple[UUID, ...] = field(repr=False)
 

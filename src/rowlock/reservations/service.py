@@ -266,6 +266,28 @@ class Reservations:
         self.availability.changed(None)
         return _sum(results)
 
+    async def pause_cleanup(self) -> datetime:
+        """Stop the cleanup, whoever calls it, until `resume_cleanup`. As the owner. Returns since when it is paused."""
+        since = []
+        for cell in self._cells.each():
+            async with cell.owner() as connection:
+                since.append(await store.pause_cleanup(connection))
+        return min(since)
+
+    async def resume_cleanup(self) -> None:
+        """End a pause of the cleanup, if there is one. As the owner."""
+        for cell in self._cells.each():
+            async with cell.owner() as connection:
+                await store.resume_cleanup(connection)
+
+    async def cleanup_paused_since(self) -> datetime | None:
+        """Since when the cleanup of a cell is paused, None when it is paused nowhere. As the owner."""
+        since = []
+        for cell in self._cells.each():
+            async with cell.owner() as connection:
+                since.append(await store.cleanup_paused_since(connection))
+        return min((instant for instant in since if instant is not None), default=None)
+
 
 async def _choose_after_decisions(
     seats: ShowAvailability, choose: Callable[[ShowAvailability], SeatIds | None]
@@ -295,5 +317,6 @@ def _sum(results: Sequence[CleanupResult]) -> CleanupResult:
     return CleanupResult(
         sum(result.reservations_expired for result in results),
         sum(result.seats_released for result in results),
+        any(result.paused for result in results),
         tuple(id_ for result in results for id_ in result.reservation_ids),
     )

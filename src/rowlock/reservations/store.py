@@ -1,6 +1,7 @@
 """The SQL of reservations: calls of the functions that reserve, change and release seats, and reads."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from psycopg.rows import dict_row
@@ -266,7 +267,8 @@ async def cleanup_once(connection: Connection, *, run_by: str, limit: int) -> Cl
     cursor = await connection.execute(query("reservations.clean_up"), {"limit": limit, "run_by": run_by})
     row = await cursor.fetchone()
     assert row is not None, "the function returns one row"
-    return CleanupResult(row[0], row[1], tuple(row[2]))
+    expired, released, ids, paused = row
+    return CleanupResult(expired, released, paused, tuple(ids))
 
 
 async def cleanup_rest(connection: Connection, *, run_by: str, limit: int) -> list[CleanupResult]:
@@ -275,6 +277,27 @@ async def cleanup_rest(connection: Connection, *, run_by: str, limit: int) -> li
     while results[-1].reservations_expired == limit:
         results.append(await cleanup_once(connection, run_by=run_by, limit=limit))
     return results
+
+
+async def pause_cleanup(connection: Connection) -> datetime:
+    """Stop the cleanup, whoever calls it. As the owner. Returns since when it is paused."""
+    cursor = await connection.execute(query("reservations.pause_cleanup"))
+    row = await cursor.fetchone()
+    assert row is not None, "the row is inserted, or updated"
+    since: datetime = row[0]
+    return since
+
+
+async def resume_cleanup(connection: Connection) -> None:
+    """End a pause of the cleanup, if there is one. As the owner."""
+    await connection.execute(query("reservations.resume_cleanup"))
+
+
+async def cleanup_paused_since(connection: Connection) -> datetime | None:
+    """Since when the cleanup is paused, None when it is not."""
+    cursor = await connection.execute(query("reservations.cleanup_paused_since"))
+    row = await cursor.fetchone()
+    return None if row is None else row[0]
 
 
 async def lapsed_reservations(connection: Connection) -> int:

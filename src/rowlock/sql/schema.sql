@@ -139,9 +139,10 @@ create table runtime_settings (
     value text not null,
     changed_at timestamp with time zone not null default clock_timestamp(),
     constraint runtime_settings_pkey PRIMARY KEY (name),
-    constraint chk_runtime_setting_name CHECK ((name = 'v2_rollout_percent'::text))
+    constraint chk_cleanup_paused_is_true CHECK (((name <> 'cleanup_paused'::text) OR (value = 'true'::text))),
+    constraint chk_runtime_setting_name CHECK ((name = ANY (ARRAY['v2_rollout_percent'::text, 'cleanup_paused'::text])))
 );
-comment on table runtime_settings is 'v2_rollout_percent: share of the sessions calling version 1 that version 2 serves; overrides the environment.';
+comment on table runtime_settings is 'v2_rollout_percent: share of the sessions calling version 1 that version 2 serves; overrides the environment. cleanup_paused: no cleanup retires holds while this row is there.';
 grant select on runtime_settings to rowlock_app;
 grant select on runtime_settings to rowlock_office;
 grant select on runtime_settings to rowlock_worker;

@@ -72,6 +72,9 @@ SEEDS = {
         insert into reservation_refusal_counts (show_id, hour_at, code, slot, refusals)
             values ('{SHOW}', '2029-12-31', 'SHOW_NOT_ON_SALE', 3, 7);
     """,
+    8: """
+        insert into runtime_settings (name, value) values ('cleanup_paused', 'true');
+    """,
 }
 
 VERSIONS = [file.version for file in read_files() if file.kind == "migration"]

@@ -2,10 +2,12 @@
 
 from datetime import timedelta
 
+import psycopg
 import pytest
 
 from rowlock.database.access import DirectDatabase
 from rowlock.database.cells import Cells
+from rowlock.reservations import store
 from rowlock.reservations.model import CleanupResult
 from rowlock.services import make_services
 from tests.support.seatdb import Reserved, SeatDb, Show
@@ -189,6 +191,105 @@ async def test_a_run_that_fails_is_recorded_and_changes_nothing(db: SeatDb, show
     await db.owner.execute("drop trigger refuse on rowlock.show_seats")
     assert (await db.cleanup()).total_reservations_expired == 3
     assert [run["status"] for run in await db.cleanup_runs()] == ["succeeded", "failed"]
+
+
+async def test_while_paused_it_retires_nothing_and_records_no_run(db: SeatDb, show: Show) -> None:
+    anna, ben = await holds(db, show, number=2, minutes=11)
+    await db.pause_cleanup()
+    events = await db.events(show)
+
+    cleaned = await db.cleanup(run_by="worker-1")
+
+    assert (cleaned.total_reservations_expired, cleaned.total_seats_released, cleaned.reservation_ids) == (0, 0, [])
+    assert {(await db.reservation(hold))["status"] for hold in (anna, ben)} == {"active"}
+    assert await db.events(show) == events
+    assert await db.cleanup_runs() == []
+
+
+async def test_while_paused_the_seats_of_a_hold_that_ran_out_are_sold_at_once(db: SeatDb, show: Show) -> None:
+    anna = await db.reserve(show, seats=[1, 2], holder="anna")
+    await db.age(anna, minutes=11)
+    await db.pause_cleanup()
+    await db.cleanup()
+
+    ben = await db.reserve(show, seats=[1], holder="ben")
+    assert ben.outcome == "OK"
+    assert (await db.complete(show, await db.order(ben))).outcome == "OK"
+
+    assert (await db.claims(show))[1] == "sold"
+    assert (await db.reservation(anna))["status"] == "active", "no cleanup has come by"
+    assert await db.check() == []
+
+
+async def test_after_a_pause_everything_that_ran_out_meanwhile_is_retired(db: SeatDb, show: Show) -> None:
+    lapsed = await holds(db, show, number=3, minutes=11)
+    await db.pause_cleanup()
+    await db.cleanup()
+
+    await db.resume_cleanup()
+
+    assert set((await db.cleanup()).reservation_ids) == {hold.reservation_id for hold in lapsed}
+    assert await db.claim_rows(show) == {}
+    assert await db.check() == []
+
+
+async def test_a_pause_keeps_its_beginning_and_can_be_ended_twice(db: SeatDb) -> None:
+    since = await store.pause_cleanup(db.owner)
+
+    assert await store.pause_cleanup(db.owner) == since == await store.cleanup_paused_since(db.owner)
+
+    await store.resume_cleanup(db.owner)
+    await store.resume_cleanup(db.owner)
+    assert await store.cleanup_paused_since(db.owner) is None
+
+
+async def test_a_call_while_paused_sends_a_notice_with_the_way_out(db: SeatDb) -> None:
+    told: list[str | None] = []
+    db.app.add_notice_handler(lambda notice: told.append(notice.message_primary))
+    await db.cleanup()
+    await db.pause_cleanup()
+    await db.cleanup()
+
+    assert told == ["the cleanup is paused; `rowlock cleanup --resume` ends the pause"]
+
+
+async def test_a_call_that_began_before_the_pause_ends_its_work(db: SeatDb, show: Show) -> None:
+    await load_test_build(db.owner)
+    (hold,) = await holds(db, show, number=1, minutes=11)
+
+    async with stepping(db, sessions=1) as steps:
+        (one,) = steps.sessions
+        await one.start(lambda own: own.cleanup())
+        await one.run_to("reservations_locked")
+        await db.pause_cleanup()
+        cleaned = await one.finish()
+
+    assert cleaned.reservation_ids == [hold.reservation_id]
+    assert (await db.cleanup_runs())[0]["reservations_expired"] == 1
+
+
+async def test_a_cleanup_of_everything_says_that_it_is_paused(db: SeatDb, show: Show) -> None:
+    await holds(db, show, number=3, minutes=11)
+    await db.pause_cleanup()
+
+    paused = await clean_up_all(db, batch=2)
+    await db.resume_cleanup()
+    resumed = await clean_up_all(db, batch=2)
+
+    assert (paused.reservations_expired, paused.paused) == (0, True)
+    assert (resumed.reservations_expired, resumed.paused) == (3, False)
+
+
+async def test_a_pause_has_no_other_value_than_true(db: SeatDb) -> None:
+    await db.pause_cleanup()
+
+    with pytest.raises(psycopg.errors.CheckViolation):
+        await db.owner.execute("update rowlock.runtime_settings set value = 'false' where name = 'cleanup_paused'")
+
+
+async def test_the_application_may_not_pause_it(db: SeatDb) -> None:
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        await store.pause_cleanup(db.app)
 
 
 async def test_the_status_view_shows_the_last_ten_runs_newest_first(db: SeatDb) -> None:

@@ -4,10 +4,15 @@
 -- Any number of callers (worker, pg_cron, HTTP, command line) may run it at once: each takes holds that no other has
 -- locked, so no hold is counted twice. Every call is recorded in reservation_cleanup_runs, also one that fails.
 --
--- Locks     lapsed reservations, skipping those that another transaction has locked; then their claims, in seat order.
+-- An operator may pause it (`rowlock cleanup --pause`, the row cleanup_paused of runtime_settings). Then a call retires
+-- nothing and records no run, so that the last run is still the last time that holds were looked for. A call that began
+-- before the pause ends its work.
+--
+-- Locks     lapsed reservations, skipping those that another transaction has locked; then their claims, in order of
+--           show and seat. While paused, none.
 -- Outcomes  one row with the totals of this call. A failure is recorded as a failed run, raised as a warning, and
---           returned as zeros, because an error would roll its own record back.
--- Writes    seat_reservations, show_seats, one audit row (expired) a reservation, one run.
+--           returned as zeros, because an error would roll its own record back. While paused, zeros and a notice.
+-- Writes    seat_reservations, show_seats, one audit row (expired) a reservation, one run. While paused, nothing.
 create or replace function rowlock.cleanup_expired_seat_reservations(
     p_limit integer default 1000,
     p_run_by text default 'sql'
@@ -37,6 +42,12 @@ declare
     v_error   text;
     v_run_id  bigint;
 begin
+    if exists (select from runtime_settings as s where s.name = 'cleanup_paused') then
+        raise notice 'the cleanup is paused; `rowlock cleanup --resume` ends the pause';
+        return query select 0, 0, '{}'::uuid[];
+        return;
+    end if;
+
     begin
         -- Locked rows are skipped, so there is no wait after which the clock would have to be read again.
         select coalesce(array_agg(l.reservation_id), '{}'), array_agg(l.ctid)

@@ -37,6 +37,7 @@ select
     exists (select from rowlock.seat_reservation_audit_log_default) as rows_in_default,
     (select max(finished_at) from rowlock.reservation_cleanup_runs where status = 'succeeded') as last_cleanup_at,
     (select error from rowlock.reservation_cleanup_runs order by run_id desc limit 1) as last_cleanup_error,
+    (select changed_at from rowlock.runtime_settings where name = 'cleanup_paused') as cleanup_paused_since,
     l.reservations as lapsed,
     l.oldest_expired_at as oldest_lapsed_at,
     clock_timestamp() as server_time

@@ -94,9 +94,30 @@ where s.show_id = %s and s.status <> 'draft'
 -- name: clean_up
 -- scope: cell
 -- Retires up to `limit` holds that have run out, of all shows, oldest first. It is one transaction and returns what
--- it retired.
-select total_reservations_expired, total_seats_released, reservation_ids
+-- it retired, and whether it retired nothing because the cleanup is paused. The function and this statement look at
+-- the pause one after the other; a call that retired something is never told as paused.
+select
+    total_reservations_expired, total_seats_released, reservation_ids,
+    total_reservations_expired = 0
+        and exists (select from rowlock.runtime_settings where name = 'cleanup_paused') as paused
 from rowlock.cleanup_expired_seat_reservations(p_limit => %(limit)s, p_run_by => %(run_by)s)
+
+-- name: pause_cleanup
+-- scope: cell
+-- Stops the cleanup, whoever calls it, and returns since when it is paused: a pause that is there already stays.
+insert into rowlock.runtime_settings (name, value) values ('cleanup_paused', 'true')
+on conflict (name) do update set value = excluded.value
+returning changed_at
+
+-- name: resume_cleanup
+-- scope: cell
+-- Ends a pause of the cleanup, if there is one.
+delete from rowlock.runtime_settings where name = 'cleanup_paused'
+
+-- name: cleanup_paused_since
+-- scope: cell
+-- Since when the cleanup is paused; no row when it is not.
+select changed_at from rowlock.runtime_settings where name = 'cleanup_paused'
 
 -- name: count_lapsed
 -- scope: cell
