@@ -15,7 +15,7 @@ FILE = SQL_DIR / "optional" / "pg_cron.sql"
 NAME = "cleanup-expired-reservations"
 OLD_NAME = "rowlock-cleanup-expired-seat-reservations"
 
-# After pg_cron 1.6: a job is known by its name and user, schedule() with a known name replaces that job, and
+# After pg_cron 1.4: a job is known by its name and user, schedule() with a known name replaces that job, and
 # unschedule() raises an error when the user has no job of that name.
 STAND_IN = """
 create schema cron;
@@ -37,7 +37,7 @@ create function cron.schedule(job_name text, schedule text, command text) return
     set schedule = excluded.schedule, command = excluded.command
     returning jobid
 $$;
-create function cron.unschedule(job_name text) returns boolean language plpgsql as $$
+create function cron.unschedule(job_name name) returns boolean language plpgsql as $$
 begin
     delete from cron.job as j where j.jobname = job_name and j.username = current_user;
     if not found then
