@@ -1,5 +1,7 @@
 """cleanup_expired_seat_reservations: retiring holds that ran out, by any number of callers, counted once."""
 
+import asyncio
+import random
 from datetime import timedelta
 
 import psycopg
@@ -11,7 +13,7 @@ from rowlock.reservations import store
 from rowlock.reservations.model import CleanupResult
 from rowlock.services import make_services
 from tests.support.seatdb import Reserved, SeatDb, Show
-from tests.support.steps import load_test_build, stepping
+from tests.support.steps import Mutant, load_test_build, stepping, wait_until_blocked
 
 
 async def holds(db: SeatDb, show: Show, *, number: int, minutes: float, name: str = "buyer") -> list[Reserved]:
@@ -290,6 +292,46 @@ async def test_a_pause_has_no_other_value_than_true(db: SeatDb) -> None:
 async def test_the_application_may_not_pause_it(db: SeatDb) -> None:
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         await store.pause_cleanup(db.app)
+
+
+FUNCTION = "cleanup_expired_seat_reservations"
+IN_PHYSICAL_ORDER = Mutant(FUNCTION, "set enable_bitmapscan = off", "set enable_indexscan = off")
+SHOWS_BACKWARDS = Mutant(FUNCTION, "order by d.show_id\n", "order by d.show_id desc\n")
+
+
+@pytest.mark.parametrize("analyzed", [False, True], ids=["without_statistics", "analyzed"])
+@pytest.mark.parametrize(
+    "planted",
+    [[], [IN_PHYSICAL_ORDER], [SHOWS_BACKWARDS]],
+    ids=["as_it_is", "in_physical_order", "shows_backwards"],
+)
+async def test_claims_are_locked_in_order_of_show_and_seat(db: SeatDb, planted: list[Mutant], analyzed: bool) -> None:
+    """Seat 20 of the second of three shows is locked by another transaction, and stops the cleanup there: by then it
+    has to have locked every claim before that one, and no other."""
+    await load_test_build(db.owner, mutants=planted)
+    shows = sorted([await db.make_show(seats=40) for _ in range(3)], key=lambda show: show.show_id)
+    # The claims lie in the table, and their deadlines pass, in an order that is no order of seats.
+    for show in (shows[1], shows[2], shows[0]):
+        for number, seat in enumerate(random.Random(7).sample(range(1, 40, 2), 20)):
+            hold = await db.reserve(show, seats=[seat + 1, seat], holder=f"holder {number}")
+            await db.age(hold, minutes=11 + number)
+    if analyzed:
+        await db.owner.execute("analyze rowlock.show_seats, rowlock.seat_reservations")
+    stop = (shows[1].show_id, 20)
+
+    async with db.another() as cleaner:
+        async with db.owner.transaction():
+            await db.owner.execute(
+                "select from rowlock.show_seats where (show_id, seat_id) = (%s, %s) for update", stop
+            )
+            cleaning = asyncio.ensure_future(cleaner.cleanup())
+            await wait_until_blocked(db.owner, cleaner.app)
+            cursor = await db.owner.execute("select show_id, seat_id from rowlock.show_seats for update skip locked")
+            not_locked_by_the_cleanup = sorted(await cursor.fetchall())
+        assert (await cleaning).total_seats_released == 120
+
+    rest = [(show.show_id, seat) for show in shows for seat in range(1, 41) if (show.show_id, seat) >= stop]
+    assert (not_locked_by_the_cleanup == rest) is not bool(planted)
 
 
 async def test_the_status_view_shows_the_last_ten_runs_newest_first(db: SeatDb) -> None:

@@ -71,8 +71,10 @@ begin
             ),
             freed as (
                 -- Claims are locked in seat order, as everywhere: show by show, each along its index. The settings of
-                -- this function leave the planner only a nested loop over shows with index scans, which keeps that
-                -- order. `is true` makes the list of ids a hash table; `in` alone would become a join.
+                -- this function leave the planner only a nested loop with index scans, and the only index of claims is
+                -- in that order. To lock them in a sorted select and delete by ctid would miss a claim that another
+                -- transaction rewrote meanwhile, as a refused block does. `is true` makes the list of ids a hash table;
+                -- `in` alone would become a join.
                 delete from show_seats as c
                 using (
                     select d.show_id, array_agg(s.seat_id order by s.seat_id) as seat_ids
