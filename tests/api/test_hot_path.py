@@ -102,7 +102,7 @@ async def until_services_wait(db: SeatDb, count: int) -> None:
         while True:
             cursor = await db.owner.execute(
                 "select count(*) from pg_stat_activity where datname = current_database() "
-                "and application_name = 'rowlock' and cardinality(pg_blocking_pids(pid)) > 0"
+                "and application_name ~ '^rowlock [0-9]' and cardinality(pg_blocking_pids(pid)) > 0"
             )
             if await cursor.fetchone() == (count,):
                 return

@@ -1,5 +1,6 @@
 """Commands about the database itself: migrate, rollback, and the connection string for psql."""
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -53,29 +54,48 @@ def migration_as_json(report: MigrationReport) -> dict[str, Any]:
         "migrations": report.migrations,
         "objects": report.objects,
         "partitions": report.partitions,
+        "old_functions": asdict(report.old_functions),
         "resets": report.resets,
         "warnings": report.warnings,
     }
 
 
 def migration_as_text(report: MigrationReport) -> str:
-    """A migration report as text: what was applied, one per line."""
-    if not report.changed:
-        return "The database is up to date."
+    """A migration report as text: what was applied and dropped, one per line, and what is kept for whom."""
     applied = [*report.migrations, *report.objects, *(f"partition {name}" for name in report.partitions)]
-    resets = [f"reset: the {setting}" for setting in report.resets]
-    return "\n".join([*(f"applied {path}" for path in applied), *resets, "The database is up to date."])
+    return "\n".join(
+        [
+            *(f"applied {path}" for path in applied),
+            *(f"dropped {signature}" for signature in report.old_functions.dropped),
+            *(f"reset: the {setting}" for setting in report.resets),
+            "The database is up to date.",
+            *_kept(report),
+        ]
+    )
 
 
 def migration_summary(report: MigrationReport) -> str:
-    """A migration report in one line."""
-    if not report.changed:
-        return "The database is up to date."
-    functions = sum(path.startswith("functions/") for path in report.objects)
-    return (
-        f"The database is up to date: applied {len(report.migrations)} migrations, {functions} functions and "
-        f"{len(report.objects) - functions} files of views and rights."
+    """A migration report in one line, and one more when old functions are kept."""
+    summary = "The database is up to date."
+    if report.changed:
+        functions = sum(path.startswith("functions/") for path in report.objects)
+        summary = (
+            f"The database is up to date: applied {len(report.migrations)} migrations, {functions} functions and "
+            f"{len(report.objects) - functions} files of views and rights."
+        )
+    return "\n".join([summary, *_kept(report)])
+
+
+def _kept(report: MigrationReport) -> list[str]:
+    old = report.old_functions
+    if not old.kept:
+        return []
+    sentence = (
+        f"Kept for processes of another version that are connected: {', '.join(old.kept)}. "
+        f"The processes: {', '.join(old.running)}. Replace them by this version, then run `rowlock migrate` again: "
+        "it drops what was kept."
     )
+    return [sentence]
 
 
 def _show_status(files: list[ObjectStatus], *, as_json: bool) -> None:

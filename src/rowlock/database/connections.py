@@ -4,6 +4,8 @@ from psycopg import AsyncConnection, Error, InterfaceError, OperationalError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import PoolTimeout
 
+from rowlock.database.contract import stamped
+
 Connection = AsyncConnection
 
 APP_ROLE = "rowlock_app"
@@ -38,7 +40,10 @@ _OPTIONS = (
 
 
 def connection_string(dsn: str, *, application_name: str, role: str | None = None) -> str:
-    """`dsn` with the session settings of a server process, and optionally a role that each session sets."""
+    """`dsn` with the session settings of a server process, and optionally a role that each session sets.
+
+    The sessions are called `application_name`, followed by version and contract.
+    """
     limits = (
         f"-c lock_timeout={LOCK_TIMEOUT}",
         f"-c statement_timeout={STATEMENT_TIMEOUT}",
@@ -48,7 +53,7 @@ def connection_string(dsn: str, *, application_name: str, role: str | None = Non
 
 
 async def connect(dsn: str, *, application_name: str = "rowlock", role: str | None = None) -> Connection:
-    """One connection outside the pools, in autocommit, for commands and migrations."""
+    """One connection outside the pools, in autocommit, for commands and migrations. Named as by connection_string."""
     conninfo = _conninfo(dsn, application_name=application_name, role=role)
     return await AsyncConnection.connect(conninfo, autocommit=True)
 
@@ -57,7 +62,7 @@ def _conninfo(dsn: str, *limits: str, application_name: str, role: str | None) -
     """`dsn` with the session settings of every connection, after the options that it has itself."""
     given = str(conninfo_to_dict(dsn).get("options") or "")
     options = filter(None, (given, *_OPTIONS, *limits, f"-c role={role}" if role else ""))
-    return make_conninfo(dsn, application_name=application_name, options=" ".join(options), connect_timeout=5)
+    return make_conninfo(dsn, application_name=stamped(application_name), options=" ".join(options), connect_timeout=5)
 
 
 def with_role(dsn: str, role: str) -> str:

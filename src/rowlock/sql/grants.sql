@@ -28,7 +28,8 @@ begin
     if to_regrole('rowlock_app') is not null then
         grant select on
             rowlock.organizations, rowlock.venues, rowlock.seating_plans, rowlock.seats, rowlock.shows,
-            rowlock.show_prices, rowlock.runtime_settings, rowlock.schema_migrations, rowlock.schema_objects
+            rowlock.show_prices, rowlock.runtime_settings, rowlock.schema_migrations, rowlock.schema_objects,
+            rowlock.schema_old_functions
             to rowlock_app;
         grant select on rowlock.seat_states, rowlock.show_listing to rowlock_app;
         grant execute on function
@@ -65,7 +66,8 @@ begin
     if to_regrole('rowlock_worker') is not null then
         grant select on
             rowlock.organizations, rowlock.venues, rowlock.seating_plans, rowlock.seats, rowlock.shows,
-            rowlock.show_prices, rowlock.runtime_settings, rowlock.schema_migrations, rowlock.schema_objects
+            rowlock.show_prices, rowlock.runtime_settings, rowlock.schema_migrations, rowlock.schema_objects,
+            rowlock.schema_old_functions
             to rowlock_worker;
         grant select on
             rowlock.lapsed_reservations, rowlock.reservation_cleanup_job_status, rowlock.seat_change_feed

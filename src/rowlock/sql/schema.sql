@@ -168,6 +168,14 @@ comment on table schema_objects is 'Functions, views and grants as they were las
 grant select on schema_objects to rowlock_app;
 grant select on schema_objects to rowlock_worker;
 
+create table schema_old_functions (
+    signature text not null,
+    replaced_at timestamp with time zone not null default clock_timestamp(),
+    constraint schema_old_functions_pkey PRIMARY KEY (signature)
+);
+comment on table schema_old_functions is 'Functions of earlier releases that are kept while a process of another version runs, which may call them.';
+grant select on schema_old_functions to rowlock_app;
+
 create table seat_reservation_audit_log (
     id bigint not null generated always as identity,
     at timestamp with time zone not null default clock_timestamp(),

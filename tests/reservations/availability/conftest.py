@@ -110,7 +110,7 @@ async def until_a_service_waits(db: SeatDb) -> int:
         while True:
             cursor = await db.owner.execute(
                 "select pid from pg_stat_activity where datname = current_database() "
-                "and application_name = 'rowlock' and cardinality(pg_blocking_pids(pid)) > 0"
+                "and application_name ~ '^rowlock [0-9]' and cardinality(pg_blocking_pids(pid)) > 0"
             )
             if (row := await cursor.fetchone()) is not None:
                 return int(row[0])

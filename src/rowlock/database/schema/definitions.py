@@ -159,17 +159,20 @@ async def recorded(connection: psycopg.AsyncConnection) -> dict[str, Record]:
 async def states_of(
     connection: psycopg.AsyncConnection, files: list[SqlFile], records: dict[str, Record]
 ) -> dict[str, State]:
-    """The state of each file, by path."""
+    """The state of each file, by path. A function that is only there in an earlier version is missing."""
     cursor = await connection.execute(
         """
         select 'function', p.proname::text
         from pg_proc as p join pg_namespace as n on n.oid = p.pronamespace
-        where n.nspname = 'rowlock'
+        where n.nspname = 'rowlock' and not exists (
+            select from unnest(%s::text[]) as old (signature) where to_regprocedure('rowlock.' || old.signature) = p.oid
+        )
         union
         select 'view', c.relname::text
         from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
         where n.nspname = 'rowlock' and c.relkind = 'v'
-        """
+        """,
+        [await _old_signatures(connection)],
     )
     present = set(await cursor.fetchall())
 
@@ -182,3 +185,11 @@ async def states_of(
         return "applied" if record.checksum == file.checksum else "changed"
 
     return {file.path: state(file) for file in files}
+
+
+async def _old_signatures(connection: psycopg.AsyncConnection) -> list[str]:
+    cursor = await connection.execute("select to_regclass('rowlock.schema_old_functions') is not null")
+    if await cursor.fetchone() != (True,):
+        return []  # Not migrated yet.
+    cursor = await connection.execute("select signature from rowlock.schema_old_functions")
+    return [str(row[0]) for row in await cursor.fetchall()]

@@ -23,6 +23,7 @@ from rowlock.database.schema.definitions import (
     recorded,
     states_of,
 )
+from rowlock.database.schema.old_functions import OldFunctions, OldFunctionsReport, StillCalledError
 from rowlock.database.schema.role_settings import find_settings, reset_settings
 from rowlock.database.schema.roles import RoleReport, ensure_roles, inspect_roles
 
@@ -33,10 +34,6 @@ ADVISORY_LOCK = 0x726F776C6F636B
 
 _SETTINGS = ("lock_timeout", "statement_timeout", "search_path")
 
-_FIND_FUNCTIONS: LiteralString = """
-    select oid::regprocedure::text from pg_proc
-    where pronamespace = 'rowlock'::regnamespace and proname = any(%s)
-"""
 _FIND_VIEWS: LiteralString = """
     select oid::regclass::text from pg_class
     where relnamespace = 'rowlock'::regnamespace and relkind = 'v' and relname = any(%s)
@@ -62,6 +59,17 @@ _TRACKING = """
         'Functions, views and grants as they were last applied. A file with another checksum is applied again.';
 """
 
+# Release 0.1 did not have it.
+_TRACKING_OF_OLD_FUNCTIONS = """
+    create table rowlock.schema_old_functions (
+        signature   text not null,
+        replaced_at timestamptz not null default clock_timestamp(),
+        constraint schema_old_functions_pkey primary key (signature)
+    );
+    comment on table rowlock.schema_old_functions is
+        'Functions of earlier releases that are kept while a process of another version runs, which may call them.';
+"""
+
 
 class MigrationError(Exception):
     """The database is not up to date. Says which step failed, why, and what to do; that step was rolled back."""
@@ -73,6 +81,7 @@ class MigrationReport:
 
     migrations, objects  paths below sql/, in the order in which they were applied.
     partitions           tables made for the audit log.
+    old_functions        functions of earlier releases that were dropped, or are kept for processes that still run.
     resets               settings of Rowlock's own roles that were taken away, each as a sentence without its full stop.
     warnings             guarantees that are weaker in this database, each with its remedy.
     """
@@ -80,6 +89,7 @@ class MigrationReport:
     migrations: tuple[str, ...]
     objects: tuple[str, ...]
     partitions: tuple[str, ...]
+    old_functions: OldFunctionsReport
     resets: tuple[str, ...]
     roles: RoleReport
     warnings: tuple[str, ...]
@@ -87,7 +97,9 @@ class MigrationReport:
     @property
     def changed(self) -> bool:
         """Whether there was anything to do."""
-        return bool(self.migrations or self.objects or self.partitions or self.resets)
+        return bool(
+            self.migrations or self.objects or self.partitions or self.old_functions.dropped or self.resets
+        )
 
 
 async def migrate(
@@ -120,6 +132,8 @@ async def migrate(
             await _set(connection, "lock_timeout", _milliseconds(lock_timeout_seconds))
             await _set(connection, "statement_timeout", _milliseconds(statement_timeout_seconds))
             return await migrator.run()
+    except StillCalledError as error:
+        raise MigrationError(f"{migrator.step} was not applied. {error}") from error
     except psycopg.Error as error:
         raise MigrationError(await _explanation(connection, migrator.step, error)) from error
 
@@ -140,6 +154,7 @@ class _Migrator:
     def __init__(self, connection: psycopg.AsyncConnection, files: list[SqlFile]) -> None:
         self.connection = connection
         self.files = files
+        self.old_functions = OldFunctions(connection, files)
         self.step = "waiting for another migrator to finish"
 
     async def run(self) -> MigrationReport:
@@ -148,7 +163,7 @@ class _Migrator:
         self.step = "making the roles"
         await ensure_roles(self.connection)
         migrations = await self._apply_migrations()
-        objects = await self._apply_objects()
+        objects, old_functions = await self._apply_objects()
         partitions = await self._ensure_partitions()
         self.step = "setting the search path"
         warnings = await self._ensure_search_path()
@@ -159,7 +174,9 @@ class _Migrator:
         ]
         roles = await inspect_roles(self.connection)
         warnings += roles.weaknesses
-        return MigrationReport(tuple(migrations), tuple(objects), tuple(partitions), resets, roles, tuple(warnings))
+        return MigrationReport(
+            tuple(migrations), tuple(objects), tuple(partitions), old_functions, resets, roles, tuple(warnings)
+        )
 
     async def _ensure_tracking(self) -> None:
         async with self.connection.transaction():
@@ -167,6 +184,8 @@ class _Migrator:
                 await self.connection.execute("create schema rowlock")
             if await self._is_true("select to_regclass('rowlock.schema_objects') is null"):
                 await self.connection.execute(_TRACKING)
+            if await self._is_true("select to_regclass('rowlock.schema_old_functions') is null"):
+                await self.connection.execute(_TRACKING_OF_OLD_FUNCTIONS)
 
     async def _apply_migrations(self) -> list[str]:
         self.step = "comparing migrations"
@@ -199,54 +218,73 @@ class _Migrator:
                 await self._apply(file)
         return [file.path for file in pending]
 
-    async def _apply_objects(self) -> list[str]:
+    async def _apply_objects(self) -> tuple[list[str], OldFunctionsReport]:
         self.step = "comparing functions and views"
         records = await recorded(self.connection)
         files = for_roles(self.files, await existing_roles(self.connection))
         states = await states_of(self.connection, files, records)
         stale = [file for file in files if file.kind != "migration" and states[file.path] != "applied"]
         removed = [SqlFile(path, "", "") for path in records if path not in states]
+        old = await self.old_functions.recorded()
         if not stale and not removed:
-            return []
+            running = await self.old_functions.running() if old else ()
+            if running or not old:
+                return [], OldFunctionsReport(kept=tuple(old), running=running)
         functions = [file for file in stale if file.kind == "function"]
         # Views depend on each other, so all are replaced or none.
         views = [file for file in files if file.kind == "view" and any(f.kind == "view" for f in stale)]
-        grants = files[-1]
+        grants = [files[-1]] if stale or removed else []
         # One transaction, so that no session sees a function without its grants, or old views together with new ones.
         async with self.connection.transaction():
+            await self.old_functions.put_aside(old)
             for file in functions:
-                await self._replace([file], dropped=[file])
-            removed_views = [file for file in removed if file.kind == "view"]
-            await self._replace(views, dropped=[*views, *removed_views])
+                await self._replace_function(file)
+            await self._replace_views(views, [file for file in removed if file.kind == "view"])
             for file in removed:
-                await self._drop([file])
+                if file.kind == "function":
+                    await self.old_functions.put_aside(await self.old_functions.signatures(file.name))
                 await self.connection.execute("delete from rowlock.schema_objects where path = %s", [file.path])
-            await self._apply(grants)
-            for file in (*functions, *views, grants):
+            for file in grants:
+                await self._apply(file)
+            for file in (*functions, *views, *grants):
                 await self._record(file)
-        return [file.path for file in (*functions, *views, *removed, grants)]
+            self.step = "keeping or dropping old functions"
+            report = await self.old_functions.settle()
+        return [file.path for file in (*functions, *views, *removed, *grants)], report
 
-    async def _replace(self, files: Sequence[SqlFile], *, dropped: Sequence[SqlFile]) -> None:
-        """Replace objects in place, which does not disturb sessions that use them. Where a changed signature or
-        changed columns forbid that, drop `dropped` first."""
+    async def _replace_function(self, file: SqlFile) -> None:
+        """Replace a function in place, which does not disturb sessions that call it. Where its result or the names of
+        its parameters have changed, PostgreSQL makes us drop it first."""
+        self.step = file.path
+        await self.old_functions.make_way(file)
         try:
             async with self.connection.transaction():
-                for file in files:
-                    await self._apply(file)
-        except (errors.InvalidFunctionDefinition, errors.AmbiguousFunction, errors.InvalidTableDefinition):
-            await self._drop(dropped)
-            for file in files:
                 await self._apply(file)
+        except errors.InvalidFunctionDefinition:
+            await self.old_functions.drop_replaced(file.name)
+            await self._apply(file)
 
-    async def _drop(self, files: Sequence[SqlFile]) -> None:
-        """Drop functions with all their overloads, or views, together. Fails if other objects depend on them."""
+    async def _replace_views(self, views: Sequence[SqlFile], removed: Sequence[SqlFile]) -> None:
+        """Replace all views in place, or drop all and make them anew where other columns forbid that."""
+        try:
+            async with self.connection.transaction():
+                for file in views:
+                    await self._apply(file)
+        except errors.InvalidTableDefinition:
+            await self._drop_views([*views, *removed])
+            for file in views:
+                await self._apply(file)
+        else:
+            await self._drop_views(removed)
+
+    async def _drop_views(self, files: Sequence[SqlFile]) -> None:
+        """Drop views together. Fails if other objects depend on them."""
         names = [file.name for file in files]
-        self.step = f"dropping {', '.join(names)}"
-        find = _FIND_FUNCTIONS if files[0].kind == "function" else _FIND_VIEWS
-        cursor = await self.connection.execute(find, [names])
+        cursor = await self.connection.execute(_FIND_VIEWS, [names])
         identities = [row[0] for row in await cursor.fetchall()]
         if identities:
-            await self.connection.execute(f"drop {files[0].kind} {', '.join(identities)}".encode())
+            self.step = f"dropping {', '.join(names)}"
+            await self.connection.execute(f"drop view {', '.join(identities)}".encode())
 
     async def _apply(self, file: SqlFile) -> None:
         self.step = file.path
