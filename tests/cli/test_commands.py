@@ -283,6 +283,28 @@ def test_migrate_fills_an_empty_database_and_then_finds_nothing_to_do(
     assert "applied  migrations/0001_catalogue.sql" in after.out
 
 
+def test_migrate_says_what_it_keeps_for_which_processes_and_later_what_it_drops(rowlock: Invoke, dsns: Dsns) -> None:
+    with psycopg.connect(dsns.owner, autocommit=True) as owner:
+        owner.execute("create function rowlock.farewell(text) returns text language sql as 'select $1'")
+        owner.execute("insert into rowlock.schema_objects (path, checksum) values ('functions/farewell.sql', '')")
+        with psycopg.connect(dsns.app, application_name="rowlock worker cleanup 0.9.1/4fa1c02d") as old:
+            pid = old.info.backend_pid
+            kept = rowlock("migrate", "--json").document["old_functions"]
+            said = rowlock("migrate").out
+        while owner.execute("select from pg_stat_activity where pid = %s", [pid]).fetchone():
+            pass  # The server ends a session a moment after its client.
+    dropped = rowlock("migrate").out
+
+    assert kept == {"dropped": [], "kept": ["farewell(text)"], "running": ["rowlock worker cleanup 0.9.1"]}
+    assert said == (
+        "The database is up to date.\n"
+        "Kept for processes of another version that are connected: farewell(text). "
+        "The processes: rowlock worker cleanup 0.9.1. "
+        "Replace them by this version, then run `rowlock migrate` again: it drops what was kept.\n"
+    )
+    assert dropped == "dropped farewell(text)\nThe database is up to date.\n"
+
+
 def test_a_command_on_an_empty_database_says_that_it_has_to_be_migrated(
     invoke: Invoke, empty_dsns: Dsns, monkeypatch: pytest.MonkeyPatch
 ) -> None:

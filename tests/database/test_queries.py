@@ -64,6 +64,20 @@ def without_show_id(statements: Iterable[Query]) -> Iterator[str]:
             yield statement.name
 
 
+def without_type(statements: Iterable[Query]) -> Iterator[str]:
+    """The arguments of our functions that have neither a type, nor a name, nor a column's type.
+
+    While two versions of a function stand side by side, such an argument could fit the wrong one.
+    """
+    for statement in statements:
+        for function, arguments in re.findall(r"\browlock\.(\w+)\(([^()]*(?:\(\w+\)[^()]*)*)\)", statement.text):
+            if not (SQL / "functions" / f"{function}.sql").is_file():
+                continue  # A table: insert into rowlock.shows (…).
+            for argument in filter(None, map(str.strip, arguments.split(","))):
+                if not re.search(r"::|=>|^\w+\.\w+$", argument):
+                    yield f"{statement.name}: {argument}"
+
+
 def first_parameter(function: str) -> str:
     definition = (SQL / "functions" / f"{function}.sql").read_text(encoding="utf-8")
     match = re.search(rf"function rowlock\.{function}\(\s*(\w+)", definition)
@@ -134,6 +148,19 @@ def test_statements_about_one_show_take_its_id() -> None:
 )
 def test_a_statement_without_the_id_of_its_show_is_found(text: str) -> None:
     assert list(without_show_id([Query("lost", "show", "-- No id.\n", text)])) == ["lost"]
+
+
+def test_each_argument_of_a_function_has_a_type_or_a_name() -> None:
+    calls = [name for name, statement in STATEMENTS.items() if re.search(r"rowlock\.\w+_atomic\(", statement.text)]
+    assert len(calls) > 4, "there are calls to look at"
+    assert list(without_type(STATEMENTS.values())) == []
+
+
+@pytest.mark.parametrize("argument", ["null", "%s", "%(show_id)s", "'demo'", "5"])
+def test_an_argument_without_a_type_or_a_name_is_found(argument: str) -> None:
+    for text in ("({},\n %s::text)", "(%s::uuid, {})", "(%(show_id)s::uuid, {}, p_limit => 5)"):
+        call = "select * from rowlock.extend_reservation_atomic" + text.format(argument)
+        assert list(without_type([Query("lost", "show", "-- A call.\n", call)])) == [f"lost: {argument}"]
 
 
 async def test_the_server_accepts_each_statement(owner: psycopg.AsyncConnection) -> None:

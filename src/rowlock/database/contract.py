@@ -1,4 +1,4 @@
-"""The contract between a process and its database: which functions, with which signatures, the process calls.
+"""The function contract of a process and its database: which functions, with which signatures, the process calls.
 
 Every connection carries the contract's fingerprint in its name. So `rowlock migrate` sees in pg_stat_activity whether a
 process runs that may call functions with the signatures of another version.

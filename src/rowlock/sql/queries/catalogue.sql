@@ -116,7 +116,7 @@ from (
     having count(*) > 0
 ) as kept
 cross join lateral rowlock.block_seats_atomic(
-    %(show_id)s, kept.seat_ids, %(reason)s, 'box office'
+    %(show_id)s::uuid, kept.seat_ids, %(reason)s::text, 'box office'::text
 ) as blocked
 
 -- name: add_show

@@ -55,5 +55,5 @@ where o.show_id = %(show_id)s and o.status = 'pending' and o.total_minor > 0
 select count(*) filter (where c.outcome = 'OK'), count(*)
 from rowlock.ticket_orders as o
 left join rowlock.payment_intents as i using (show_id, order_id)
-cross join lateral rowlock.complete_order_atomic(o.show_id, o.order_id, i.payment_intent_id, 'demo') as c
+cross join lateral rowlock.complete_order_atomic(o.show_id, o.order_id, i.payment_intent_id, 'demo'::text) as c
 where o.show_id = %(show_id)s and o.status = 'pending'

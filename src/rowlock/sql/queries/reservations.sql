@@ -29,7 +29,7 @@ order by request
 -- that is sent twice extends once.
 select outcome, reservation_id, expires_at, extension_count, extensions_remaining, server_time
 from rowlock.extend_reservation_atomic(
-    %s::uuid, %s::uuid, %s::bytea, null, %s::text, %s::inet, %s::text, %s::integer
+    %s::uuid, %s::uuid, %s::bytea, null::text, %s::text, %s::inet, %s::text, %s::integer
 )
 
 -- name: change_seats
@@ -39,7 +39,7 @@ select
     outcome, reservation_id, server_time, seat_ids, unavailable_seat_ids, expires_at, extension_count,
     extensions_remaining
 from rowlock.change_seats_atomic(
-    %s::uuid, %s::uuid, %s::integer[], %s::integer[], %s::bytea, null, %s::text, %s::inet, %s::text
+    %s::uuid, %s::uuid, %s::integer[], %s::integer[], %s::bytea, null::text, %s::text, %s::inet, %s::text
 )
 
 -- name: hold_details
