@@ -395,6 +395,21 @@ async def test_a_function_that_is_there_only_in_its_old_version_is_missing(
     assert await signatures(owner, "extend_reservation_atomic") == {OLD_EXTEND, NEW_EXTEND}
 
 
+async def test_the_state_of_the_files_can_be_read_before_there_are_records_of_old_functions(
+    owner: Connection, app: Connection
+) -> None:
+    for earlier in (
+        "revoke select on rowlock.schema_old_functions from rowlock_app",
+        "drop table schema_old_functions",
+    ):
+        await owner.execute(earlier.encode())
+        assert {s.state for s in await status(app)} == {"applied"}
+
+    await migrate(owner)
+
+    assert await value(owner, "select count(*) from schema_old_functions") == 0
+
+
 async def test_a_kept_function_that_was_dropped_by_hand_is_forgotten(
     dsns: Dsns, owner: Connection, next_release: Path
 ) -> None:

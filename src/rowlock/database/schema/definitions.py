@@ -188,8 +188,11 @@ async def states_of(
 
 
 async def _old_signatures(connection: psycopg.AsyncConnection) -> list[str]:
-    cursor = await connection.execute("select to_regclass('rowlock.schema_old_functions') is not null")
+    # The first migration makes the table, and at its end lets the application read it.
+    cursor = await connection.execute(
+        "select has_table_privilege(to_regclass('rowlock.schema_old_functions'), 'select')"
+    )
     if await cursor.fetchone() != (True,):
-        return []  # Not migrated yet.
+        return []
     cursor = await connection.execute("select signature from rowlock.schema_old_functions")
     return [str(row[0]) for row in await cursor.fetchall()]
