@@ -159,7 +159,9 @@ async def test_while_paused_it_retires_nothing_and_only_asks_each_second(
     assert await runs(db) == [("worker", 0)], "the heartbeat from before the pause"
 
 
-async def test_the_first_look_after_a_pause_retires_what_ran_out(db: SeatDb, show: Show, worker: AsyncConnection) -> None:
+async def test_the_first_look_after_a_pause_retires_what_ran_out(
+    db: SeatDb, show: Show, worker: AsyncConnection
+) -> None:
     loop = await after_first_heartbeat(worker, Clock())
     await lapsed(db, show, [1, 2], "anna")
     await db.pause_cleanup()
@@ -174,7 +176,9 @@ async def test_the_first_look_after_a_pause_retires_what_ran_out(db: SeatDb, sho
     assert await runs(db) == [("worker", 1), ("worker", 0)]
 
 
-async def test_the_first_look_after_a_pause_records_a_run_also_without_work(db: SeatDb, worker: AsyncConnection) -> None:
+async def test_the_first_look_after_a_pause_records_a_run_also_without_work(
+    db: SeatDb, worker: AsyncConnection
+) -> None:
     clock = Clock()
     loop = await after_first_heartbeat(worker, clock)
     await db.pause_cleanup()

@@ -175,6 +175,7 @@ create table schema_old_functions (
 );
 comment on table schema_old_functions is 'Functions of earlier releases that are kept while a process of another version runs, which may call them.';
 grant select on schema_old_functions to rowlock_app;
+grant select on schema_old_functions to rowlock_worker;
 
 create table seat_reservation_audit_log (
     id bigint not null generated always as identity,

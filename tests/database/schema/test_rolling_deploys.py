@@ -157,7 +157,7 @@ def new_calls(token: ReservationToken) -> list[Call]:
     statement = query("reservations.extend").replace("%s::bytea", "'web'::text, %s::bytea")
 
     async def extend(connection: Connection) -> Outcome:
-        values = (token.show_id, token.reservation_id, token.hash, None, None, None, None)
+        values = (token.show_id, token.reservation_id, token.secret, None, None, None, None)
         [row] = await (await connection.execute(statement.encode(), values)).fetchall()
         return Outcome(row[0])
 
@@ -176,7 +176,7 @@ def named(sql_dir: Path, name: str = "rowlock 9.0") -> str:
 async def held(db: SeatDb, show: Show) -> ReservationToken:
     """A hold that both releases extend."""
     token = ReservationToken.mint(show.show_id)
-    hold = await db.reserve(show, seats=[1], holder="anna", reservation_id=token.reservation_id, token_hash=token.hash)
+    hold = await db.reserve(show, seats=[1], holder="anna", reservation_id=token.reservation_id, secret=token.secret)
     assert hold.outcome == "OK"
     return token
 

@@ -97,9 +97,7 @@ class MigrationReport:
     @property
     def changed(self) -> bool:
         """Whether there was anything to do."""
-        return bool(
-            self.migrations or self.objects or self.partitions or self.old_functions.dropped or self.resets
-        )
+        return bool(self.migrations or self.objects or self.partitions or self.old_functions.dropped or self.resets)
 
 
 async def migrate(

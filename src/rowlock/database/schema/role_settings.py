@@ -9,7 +9,7 @@ from typing import LiteralString
 
 import psycopg
 
-from rowlock.database.schema.roles import ROLES
+from rowlock.database.connections import ROLES
 
 # Of Rowlock's own roles every setting, for none of them is meant for anything else. Of the database and of its owner
 # only what decides how a transaction is run: the rest is tuning, which belongs to the administrator.

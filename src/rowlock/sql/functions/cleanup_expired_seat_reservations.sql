@@ -88,7 +88,7 @@ begin
             ),
             logged as (
                 insert into seat_reservation_audit_log
-                    (show_id, reservation_id, event, seat_ids, session_id, metadata)
+                    (show_id, reservation_id, event, seat_ids, session_id, metadata, actor)
                 select
                     d.show_id, d.reservation_id, 'expired',
                     -- Without seats that another hold has claimed since the deadline.
@@ -101,7 +101,8 @@ begin
                     d.session_id,
                     jsonb_build_object(
                         'held_seconds', extract(epoch from d.expires_at - d.created_at), 'run_by', p_run_by
-                    )
+                    ),
+                    p_run_by
                 from retired as d
                 returning cardinality(seat_ids) as seats
             )
