@@ -9,6 +9,7 @@ from typing import Any, LiteralString
 import psycopg
 import pytest
 
+from rowlock.operations.store import find_violations
 from tests.support.scale import Scale, scale_of
 from tests.support.seatdb import SeatDb, Show
 from tests.support.servers import TestServer
@@ -30,6 +31,8 @@ declare
     v_holder  text;
     v_hold    uuid;
     v_held    integer[];
+    v_order   uuid;
+    v_intent  uuid;
     v_outcome text;
 begin
     perform setseed(p_seed);
@@ -37,10 +40,13 @@ begin
     while v_done < p_operations loop
         v_kind := (array[
             'reserve', 'reserve', 'reserve', 'reserve', 'reserve', 'reserve', 'batch', 'batch', 'extend', 'extend',
-            'change', 'change', 'change', 'age', 'age', 'release', 'cleanup', 'block', 'unblock', 'unblock'
-        ])[1 + floor(random() * 20)];
+            'change', 'change', 'change', 'age', 'age', 'release', 'cleanup', 'block', 'unblock', 'unblock',
+            'order', 'order', 'complete', 'complete', 'complete', 'pay', 'void', 'refund', 'refund'
+        ])[1 + floor(random() * 29)];
         v_seats := array(select s from generate_series(1, 60) as s order by random() limit 2 + floor(random() * 4));
         v_holder := 'holder ' || floor(random() * 32);
+        v_outcome := null;
+        v_order := null;
         if v_kind in ('extend', 'change', 'age', 'release') then
             v_hold := null;
             select a.reservation_id, a.seat_ids into v_hold, v_held
@@ -64,7 +70,7 @@ begin
                     from generate_series(1, 8) as n
                 ) as w,
                 rowlock.reserve_seats_batch(
-                    p_show, r.ids, array_fill(null::bytea, array[4]), w.seats, w.requests, r.holders,
+                    p_show, r.ids, array_fill(null::bytea, array[4]), null, w.seats, w.requests, r.holders,
                     array_fill(null::text, array[4]), array_fill(null::inet, array[4]), array_fill(null::text, array[4])
                 ) as b;
             when 'extend' then
@@ -113,6 +119,70 @@ begin
                 select outcome into v_outcome from rowlock.block_seats_atomic(p_show, v_seats[1:2], 'broken');
             when 'unblock' then
                 select outcome into v_outcome from rowlock.unblock_seats_atomic(p_show, v_seats);
+            when 'order' then
+                -- For a hold that is live, has lapsed or was taken over: an order for all of its seats, with an
+                -- authorized payment. A hold has one live order.
+                select a.reservation_id, a.seat_ids into v_hold, v_held
+                from rowlock.seat_reservations as a
+                where a.show_id = p_show and a.reserved_by = v_holder and a.status in ('active', 'expired')
+                    and not exists (
+                        select from rowlock.ticket_orders as o
+                        where o.show_id = p_show and o.reservation_id = a.reservation_id
+                            and o.status not in ('voided', 'expired', 'cancelled')
+                    )
+                order by random() limit 1 for update;
+                if v_hold is not null then
+                    v_order := rowlock.mint_id(p_show);
+                    insert into rowlock.ticket_orders
+                        (show_id, order_id, order_code, idempotency_key, reservation_id, customer_name, customer_email,
+                         total_minor, currency)
+                    values (
+                        p_show, v_order, v_order, v_order, v_hold, v_holder, 'storm@example.org',
+                        cardinality(v_held) * 1000, 'USD'
+                    )
+                    on conflict do nothing;
+                    if found then
+                        insert into rowlock.ticket_order_items (show_id, order_id, seat_id, price_type, amount_minor)
+                        select p_show, v_order, s, 'adult', 1000 from unnest(v_held) as s;
+                        insert into rowlock.payment_intents
+                            (show_id, payment_intent_id, order_id, provider, amount_minor, currency, status)
+                        values (
+                            p_show, rowlock.mint_id(p_show), v_order, 'storm', cardinality(v_held) * 1000, 'USD',
+                            'authorized'
+                        );
+                        v_outcome := 'done';
+                    end if;
+                end if;
+            when 'complete', 'pay', 'void', 'refund' then
+                select o.order_id, i.payment_intent_id into v_order, v_intent
+                from rowlock.ticket_orders as o
+                join rowlock.payment_intents as i on i.show_id = o.show_id and i.order_id = o.order_id
+                where o.show_id = p_show and o.status = any(case v_kind
+                    when 'complete' then array['pending'] when 'refund' then array['paid', 'partially_refunded']
+                    else array['confirmed']
+                end)
+                order by random() limit 1;
+                commit;
+                continue when v_order is null;
+                case v_kind
+                    when 'complete' then
+                        select outcome into v_outcome
+                        from rowlock.complete_order_atomic(p_show, v_order, v_intent);
+                    when 'pay' then
+                        select outcome into v_outcome from rowlock.pay_order_atomic(p_show, v_order, v_intent);
+                    when 'void' then
+                        select outcome into v_outcome from rowlock.void_order_atomic(p_show, v_order, 'declined');
+                    when 'refund' then
+                        select outcome into v_outcome
+                        from rowlock.refund_order_atomic(
+                            p_show, v_order, rowlock.mint_id(p_show), gen_random_uuid()::text,
+                            case when random() < 0.3 then array(
+                                select i.seat_id from rowlock.ticket_order_items as i
+                                where i.show_id = p_show and i.order_id = v_order limit 1
+                            ) end,
+                            p_give_back => case when random() < 0.2 then 'house' else 'on_sale' end
+                        );
+                end case;
         end case;
         commit;
         continue when v_outcome is null;
@@ -156,12 +226,15 @@ async def test_random_operations_on_shuffled_seats_never_deadlock(
 
     assert await deadlocks(db.owner) == 0
     assert await db.check() == []
+    # The hall of make_show was never published.
+    assert [v for v in await find_violations(db.owner) if v.code != "PLAN_CHANGED"] == []
     # It was a storm: each operation succeeded, and each was refused.
     assert told.total() == operations
     assert {
         "reserve OK", "reserve SEATS_UNAVAILABLE", "reserve DUPLICATE_RESERVATION", "extend OK",
         "extend RESERVATION_EXPIRED", "change OK", "change SEATS_UNAVAILABLE", "change RESERVATION_EXPIRED",
-        "release OK", "cleanup some", "block OK", "block SEATS_UNAVAILABLE", "unblock OK",
+        "release OK", "cleanup some", "block OK", "block SEATS_UNAVAILABLE", "unblock OK", "complete OK",
+        "complete SEATS_UNAVAILABLE", "pay OK", "void OK", "refund OK",
     } <= told.keys()  # fmt: skip
 
 
@@ -170,6 +243,7 @@ IN_CALLERS_ORDER = Mutant(
     "order by w.seat_id\n            on conflict",
     "order by array_position(p_seat_ids, w.seat_id)\n            on conflict",
 )
+LAST_SEAT_FIRST = Mutant("complete_order_atomic", "order by s.seat_id\n", "order by s.seat_id desc\n")
 HELD_SEATS_FIRST = Mutant("change_seats_atomic", "order by s.seat_id\n            on conflict", "on conflict")
 
 
@@ -210,6 +284,30 @@ async def test_a_change_that_adds_a_lower_seat(db: SeatDb, show: Show, planted: 
     else:
         assert answers == ["SEATS_UNAVAILABLE", "OK"]
         assert await db.claims(show) == {1: "anna", 5: "anna"}
+
+
+@pytest.mark.parametrize("planted", [[], [LAST_SEAT_FIRST]], ids=["in_seat_order", "last_seat_first"])
+async def test_a_late_payer_and_a_rival_for_her_seats(db: SeatDb, show: Show, planted: list[Mutant]) -> None:
+    await load_test_build(db.owner, mutants=planted)
+    anna = await db.reserve(show, seats=[1, 2, 3], holder="anna")
+    order = await db.order(anna)
+    await db.age(anna, minutes=11)
+    # Seat 2 is free, so that the payment waits for it in the middle.
+    await db.owner.execute("delete from rowlock.show_seats where show_id = %s and seat_id = 2", [show.show_id])
+
+    answers = await meet(
+        db,
+        show,
+        lambda payment: payment.complete(show, order),
+        lambda rival: rival.reserve(show, seats=[3, 1], holder="ben"),
+        in_the_way=2,
+    )
+
+    if planted:
+        assert answers.count("DeadlockDetected") == 1
+    else:
+        assert answers == ["OK", "SEATS_UNAVAILABLE"]
+        assert await db.claims(show) == {1: "sold", 2: "sold", 3: "sold"}
 
 
 async def meet(
