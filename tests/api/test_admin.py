@@ -7,7 +7,7 @@ import pytest
 
 from rowlock.base.dsns import Dsns
 from tests.api.conftest import UNKNOWN_ID
-from tests.support.http import ADMIN_KEY, Api, held, make_application, outcome, problem
+from tests.support.http import ADMIN_KEY, Api, held, make_application, outcome, problem, running
 from tests.support.seatdb import SeatDb, Show
 from tests.support.servers import TestServer
 
@@ -210,3 +210,19 @@ async def test_invalid_query_parameters_are_refused_by_name(admin: Api) -> None:
 
 async def test_the_longest_span_of_statistics_works(admin: Api) -> None:
     assert (await admin.get("/api/admin/statistics?hours=87600")).status_code == 200
+
+
+async def test_a_server_without_the_logins_of_staff_says_what_to_set(db: SeatDb, show: Show) -> None:
+    """A process that was given the application's login alone."""
+    key = {"x-api-key": ADMIN_KEY}
+    async with running(Dsns.same(db.dsns.app)) as application, application.client(headers=key) as client:
+        for path, body in (
+            ("cleanup", None),
+            (f"shows/{show.show_id}/block", {"seat_ids": [1], "reason": "camera"}),
+            (f"shows/{show.show_id}/unblock", {"seat_ids": [1]}),
+        ):
+            told = problem(await client.post(f"/api/admin/{path}", json=body), 503, "LOGIN_MISSING")
+            assert "ROWLOCK_OFFICE_DATABASE_URL" in told["detail"]
+        problem(await client.get("/api/admin/statistics"), 503, "LOGIN_MISSING")
+        assert (await client.reserve(show, [1], by="anna")).status_code == 201
+    assert await db.claims(show) == {1: "anna"}

@@ -12,7 +12,7 @@ from rowlock.catalogue.model import CatalogueError
 from rowlock.cli import health, plans, running, schema, shows, upkeep
 from rowlock.cli.common import say, warn
 from rowlock.cli.exits import CommandError, ExitCode
-from rowlock.database.calls import BusyError, FunctionsMissingError, OutcomeUnknownError
+from rowlock.database.calls import BusyError, FunctionsMissingError, LoginMissingError, OutcomeUnknownError
 from rowlock.database.connections import DATABASE_ERRORS, UNREACHABLE
 from rowlock.database.schema.definitions import DefinitionError
 from rowlock.database.schema.migrate import MigrationError
@@ -83,7 +83,9 @@ def explain(error: Exception) -> tuple[ExitCode, str | None]:
             return ExitCode.REFUSED, str(error)
         case NoDatabaseError():
             return ExitCode.NO_DATABASE, str(error)
-        case BusyError() | FunctionsMissingError() | OutcomeUnknownError() if isinstance(error.__cause__, Exception):
+        case BusyError() | FunctionsMissingError() | LoginMissingError() | OutcomeUnknownError() if isinstance(
+            error.__cause__, Exception
+        ):
             return explain(error.__cause__)
         case ValidationError():
             return ExitCode.USAGE, _wrong_settings(error)

@@ -1,4 +1,4 @@
-"""One call to the database, with its retries, and with driver errors translated into three exceptions of our own.
+"""One call to the database, with its retries, and with driver errors translated into four exceptions of our own.
 
 After a lost connection the outcome of a call is unknown. A repeatable call is repeated on a new connection; any other
 raises OutcomeUnknownError. `sqlstates` tells a lost connection from what the server refused, which changed nothing.
@@ -38,6 +38,10 @@ class FunctionsMissingError(Exception):
     """The stored functions do not exist: never migrated, or rolled back. Version 1 still works."""
 
 
+class LoginMissingError(Exception):
+    """The login of the connection may not do this: it belongs to another role, or the grants are not applied."""
+
+
 async def call(
     connections: Connections,
     operation: Callable[[Connection], Awaitable[T]],
@@ -50,8 +54,8 @@ async def call(
     reads  it writes nothing, so a lost connection leaves no unknown outcome.
 
     What the server refused as a whole is run again also if it is not repeatable, on a new connection where the old one
-    is of no more use. Raises BusyError, OutcomeUnknownError or FunctionsMissingError; other errors are bugs and are not
-    converted.
+    is of no more use. Raises BusyError, OutcomeUnknownError, FunctionsMissingError or LoginMissingError; other errors
+    are bugs and are not converted.
     """
     lost = False  # Whether a connection was lost after the call had begun, so that it may have been committed.
     for pause in (*PAUSES_SECONDS, None):  # None: the last attempt.
@@ -64,6 +68,9 @@ async def call(
             raise _failure(lost, "no database connection became free in time") from error
         except errors.UndefinedFunction as error:
             raise FunctionsMissingError(str(error)) from error
+        except errors.InsufficientPrivilege as error:
+            log.warning("database_login_missing", error=str(error).strip())
+            raise LoginMissingError(str(error)) from error
         except Error as error:
             after = then(error)
             if after is Then.RAISE:

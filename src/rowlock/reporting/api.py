@@ -27,7 +27,9 @@ def admin_router(reporting: Reporting, guard: AdminGuard) -> APIRouter:
     """The operator's routes."""
     routes = APIRouter(prefix="/api/admin", tags=["admin"], dependencies=[Depends(guard)])
 
-    @routes.get("/statistics", summary="Statistics", responses=problems("UNAUTHORIZED", "FUNCTIONS_MISSING"))
+    @routes.get(
+        "/statistics", summary="Statistics", responses=problems("UNAUTHORIZED", "FUNCTIONS_MISSING", "LOGIN_MISSING")
+    )
     async def statistics(show_id: UUID | None = None, hours: Annotated[int, Query(ge=1, le=87_600)] = 24) -> Statistics:
         """Counts of reservation events in the last `hours`, of one show or of all."""
         found = await reporting.statistics(show_id=show_id, hours=hours)

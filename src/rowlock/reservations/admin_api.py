@@ -50,7 +50,11 @@ def admin_router(reservations: Reservations, guard: AdminGuard) -> APIRouter:
     """The routes of the operator and the box office."""
     routes = APIRouter(prefix="/api/admin", tags=["admin"], dependencies=[Depends(guard)])
 
-    @routes.post("/cleanup", summary="Retire expired holds", responses=problems("UNAUTHORIZED", "FUNCTIONS_MISSING"))
+    @routes.post(
+        "/cleanup",
+        summary="Retire expired holds",
+        responses=problems("UNAUTHORIZED", "FUNCTIONS_MISSING", "LOGIN_MISSING"),
+    )
     async def cleanup(limit: Annotated[int, Query(ge=1, le=100_000)] = 1000) -> CleanupResult:
         """Run cleanup_expired_seat_reservations() once. Safe while other cleanups run.
 
@@ -64,7 +68,7 @@ def admin_router(reservations: Reservations, guard: AdminGuard) -> APIRouter:
             paused=done.paused,
         )
 
-    codes = (Outcome.SHOW_NOT_FOUND, Outcome.SEATS_NOT_FOUND, "UNAUTHORIZED", "FUNCTIONS_MISSING")
+    codes = (Outcome.SHOW_NOT_FOUND, Outcome.SEATS_NOT_FOUND, "UNAUTHORIZED", "FUNCTIONS_MISSING", "LOGIN_MISSING")
 
     @routes.post("/shows/{show_id}/block", summary="Block seats", responses=problems(*codes, Outcome.SEATS_UNAVAILABLE))
     async def block(show_id: ShowId, body: SeatsToBlock, request: Request) -> BlockedSeats:

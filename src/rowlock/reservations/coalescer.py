@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 import structlog
 
-from rowlock.database.calls import BusyError, FunctionsMissingError, OutcomeUnknownError
+from rowlock.database.calls import BusyError, FunctionsMissingError, LoginMissingError, OutcomeUnknownError
 
 Key = TypeVar("Key", bound=Hashable)
 Item = TypeVar("Item")
@@ -26,7 +26,7 @@ WAITING_LIMIT = 2_000
 WAIT_LIMIT_SECONDS = 3.0
 # Errors that concern the whole batch: repeating its items one by one would only add to the load. After a batch whose
 # outcome is unknown, BUSY for one of its items would mean that nothing happened, though the batch may be committed.
-STOPPERS = (BusyError, FunctionsMissingError, OutcomeUnknownError)
+STOPPERS = (BusyError, FunctionsMissingError, LoginMissingError, OutcomeUnknownError)
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse
 from starlette.exceptions import HTTPException
 
-from rowlock.database.calls import BusyError, FunctionsMissingError, OutcomeUnknownError
+from rowlock.database.calls import BusyError, FunctionsMissingError, LoginMissingError, OutcomeUnknownError
 from rowlock.web.fast_path import FastPath
 from rowlock.web.openapi import add_fast_endpoints, drop_validation_errors
 from rowlock.web.problem_page import problem_page
@@ -66,7 +66,7 @@ def answer_with_problems(app: FastAPI) -> None:
         log.error("request_failed", request_id=request.scope["state"]["request_id"], exc_info=error)
         return respond(request, ProblemError("INTERNAL_ERROR"))
 
-    for expected in (ProblemError, BusyError, OutcomeUnknownError, FunctionsMissingError):
+    for expected in (ProblemError, BusyError, OutcomeUnknownError, FunctionsMissingError, LoginMissingError):
         app.add_exception_handler(expected, on_expected)
     app.add_exception_handler(RequestValidationError, on_invalid)
     app.add_exception_handler(HTTPException, on_http)

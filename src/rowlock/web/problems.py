@@ -13,7 +13,7 @@ from uuid import UUID
 import msgspec
 
 from rowlock.base.outcomes import Outcome
-from rowlock.database.calls import BusyError, FunctionsMissingError, OutcomeUnknownError
+from rowlock.database.calls import BusyError, FunctionsMissingError, LoginMissingError, OutcomeUnknownError
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -140,6 +140,13 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
             "Functions missing",
             "The database functions are not installed. Version 1 works; the operator runs `rowlock migrate`.",
         ),
+        ProblemType(
+            "LOGIN_MISSING",
+            503,
+            "Login missing",
+            "This server has no database login that may do this. The operator sets ROWLOCK_OFFICE_DATABASE_URL for "
+            "what staff do, ROWLOCK_WORKER_DATABASE_URL for cleanup and money, or DATABASE_URL.",
+        ),
         ProblemType("NOT_READY", 503, "Not ready", "The service cannot serve requests yet.", _RETRY_SOON),
     )
 }
@@ -202,6 +209,8 @@ def as_problem(error: Exception) -> ProblemError | None:
         return ProblemError("OUTCOME_UNKNOWN")
     if isinstance(error, FunctionsMissingError):
         return ProblemError("FUNCTIONS_MISSING")
+    if isinstance(error, LoginMissingError):
+        return ProblemError("LOGIN_MISSING")
     return None
 
 
