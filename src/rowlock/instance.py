@@ -144,8 +144,8 @@ def resolve_dsns(settings: Settings, data_dir: Path) -> Dsns:
 
     A role without a login of its own uses the owner's, with `set role` where the role exists and the owner may set it,
     else as the owner: `rowlock doctor` reports what is weaker then. A process that only serves does not need the
-    owner: without it, a role without a login of its own uses that of the application. Raises NoDatabaseError, or the
-    driver's error when the server of DATABASE_URL cannot be reached.
+    owner: without it, a role without a login of its own uses one of the others, and the database refuses what that may
+    not do. Raises NoDatabaseError, or the driver's error when the server of DATABASE_URL cannot be reached.
     """
     with ThreadPoolExecutor(max_workers=1) as executor:
         return executor.submit(lambda: asyncio.run(find_dsns(settings, data_dir))).result()
@@ -165,8 +165,8 @@ async def find_dsns(settings: Settings, data_dir: Path) -> Dsns:
     if settings.database_url is not None:
         owner = settings.database_url.get_secret_value()
         found = Dsns.same(owner) if all(own) else await _in_roles(owner)
-    elif own[0] is not None:
-        found = Dsns.same(own[0])
+    elif some := next(filter(None, own), None):
+        found = Dsns.same(some)
     else:
         found = _embedded(data_dir)
     app, office, worker, v1 = own

@@ -414,11 +414,15 @@ def test_each_command_works_as_a_process(dsns: Dsns, tmp_path: Path, data_dir: P
     assert json.loads(run_process("check", "--json", env=env).out)["ok"] is True
 
 
-def test_a_command_uses_the_rights_of_the_application_where_it_can(
+def test_a_command_uses_the_login_of_the_role_that_it_needs(
     dsns: Dsns, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ROWLOCK_APP_DATABASE_URL", dsns.app)
+    monkeypatch.setenv("ROWLOCK_OFFICE_DATABASE_URL", dsns.office)
 
-    assert invoke("cleanup").code == 0
+    assert invoke("show", "list").code == 0
     assert invoke("stats").code == 0
+    assert "permission denied for function cleanup_expired_seat_reservations" in invoke("cleanup").err
+    monkeypatch.setenv("ROWLOCK_WORKER_DATABASE_URL", dsns.worker)
+    assert invoke("cleanup").code == 0
     assert invoke("check").code == ExitCode.NO_DATABASE

@@ -111,19 +111,28 @@ def test_without_any_database_it_is_said_how_to_get_one(tmp_path: Path) -> None:
 def test_one_login_serves_every_role(dsns: Dsns, tmp_path: Path) -> None:
     found = resolve_dsns(settings(tmp_path, database_url=dsns.owner), tmp_path)
 
-    assert [user_of(dsn) for dsn in (found.owner, found.app, found.v1)] == [
+    assert [user_of(dsn) for dsn in (found.owner, found.app, found.office, found.worker, found.v1)] == [
         "rowlock_owner",
         "rowlock_app",
+        "rowlock_office",
+        "rowlock_worker",
         "rowlock_v1",
     ]
 
 
 def test_logins_of_their_own_come_first(dsns: Dsns, tmp_path: Path) -> None:
-    found = resolve_dsns(
-        settings(tmp_path, database_url=dsns.owner, app_database_url=dsns.app, v1_database_url=dsns.v1), tmp_path
-    )
+    own = {
+        "app_database_url": dsns.app,
+        "office_database_url": dsns.office,
+        "worker_database_url": dsns.worker,
+        "v1_database_url": dsns.v1,
+    }
 
-    assert found == dsns
+    assert resolve_dsns(settings(tmp_path, database_url=dsns.owner, **own), tmp_path) == dsns
+    del own["v1_database_url"]
+    without_v1 = resolve_dsns(settings(tmp_path, database_url=dsns.owner, **own), tmp_path)
+    assert user_of(without_v1.v1) == "rowlock_v1"
+    assert (without_v1.app, without_v1.office, without_v1.worker) == (dsns.app, dsns.office, dsns.worker)
 
 
 def test_the_login_of_the_application_is_enough_to_serve(dsns: Dsns, tmp_path: Path) -> None:
@@ -132,6 +141,12 @@ def test_the_login_of_the_application_is_enough_to_serve(dsns: Dsns, tmp_path: P
     assert (found.owner, found.app) == (dsns.app, dsns.app)
     with pytest.raises(NoDatabaseError):
         owner_dsn(settings(tmp_path, app_database_url=dsns.app), tmp_path)
+
+
+def test_the_login_of_the_worker_is_enough_for_a_worker(dsns: Dsns, tmp_path: Path) -> None:
+    found = resolve_dsns(settings(tmp_path, worker_database_url=dsns.worker), tmp_path)
+
+    assert found.worker == dsns.worker
 
 
 def test_a_login_that_may_not_take_on_the_roles_is_used_as_it_is(

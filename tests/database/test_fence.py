@@ -37,7 +37,7 @@ EXECUTE = {
     "rowlock_v1": set(),
 }
 CATALOGUE = {"organizations", "venues", "seating_plans", "seats", "shows", "show_prices"}
-SCHEMA = {"schema_migrations", "schema_objects", "runtime_settings"}
+SCHEMA = {"schema_migrations", "schema_objects", "schema_old_functions", "runtime_settings"}
 READ = {
     "rowlock_app": CATALOGUE | SCHEMA | {"seat_states", "show_listing"},
     "rowlock_office": CATALOGUE
@@ -104,7 +104,10 @@ LOGGED = """
 COLUMNS = {
     "rowlock_app": set(),
     "rowlock_worker": set(),
-    "rowlock_office": {f"select seat_reservation_audit_log.{column}" for column in LOGGED.split()},
+    "rowlock_office": {
+        *(f"select seat_reservation_audit_log.{column}" for column in LOGGED.split()),
+        "update seating_plans.checksum",
+    },
     "rowlock_v1": {
         *(f"select ticket_orders.{column}" for column in ("show_id", "order_id", "reservation_id", "status")),
         *(f"select payment_intents.{column}" for column in ("show_id", "order_id", "status")),

@@ -36,7 +36,7 @@ from rowlock.reservations.shapes import (
 )
 from rowlock.reservations.version1.service import Version1
 from rowlock.web.fast_path import JSON, Endpoint, Reply, Request
-from rowlock.web.problems import OwnReservation, ProblemError
+from rowlock.web.problems import ProblemError
 from rowlock.web.sessions import Session
 
 _encoder = msgspec.json.Encoder()
@@ -225,23 +225,19 @@ class ReservationEndpoints:
 
     async def _reserved(self, session: Session, intent: Intent[Wish], result: ReservationResult) -> Reply:
         """The answer to a wish. A client that is refused because of a hold of its own is told that hold."""
-        own: OwnReservation | None = None
         if result.outcome == Outcome.DUPLICATE_RESERVATION:
             hold = await self._reservations.find_live(intent.token.show_id, intent.holder)
-            # None: it has ended since.
-            own = None if hold is None else _own(session, hold)
+            if hold is not None:  # It may have ended since.
+                raise ProblemError(result.outcome, extra=_own(session, hold))
         elif result.outcome in (Outcome.RESERVATION_EXPIRED, Outcome.RESERVATION_NOT_ACTIVE):
-            assert result.expires_at is not None
-            assert result.status is not None
-            own = OwnReservation(
-                reservation_id=result.reservation_id,
-                seat_ids=result.seat_ids,
-                status=result.status,
-                expires_at=result.expires_at,
-                server_time=result.server_time,
-            )
-        if own is not None:
-            raise ProblemError(result.outcome, extra={"reservation": own})
+            ended = {
+                "reservation_id": result.reservation_id,
+                "reservation_status": result.status,
+                "seat_ids": result.seat_ids,
+                "expires_at": result.expires_at,
+                "server_time": result.server_time,
+            }
+            raise ProblemError(result.outcome, extra=ended)
         return _reservation(201, intent.token, result)
 
     async def mine(self, request: Request) -> Reply:
@@ -334,18 +330,19 @@ class ReservationEndpoints:
         return Intent(token, request.holder_of(session), wish, key)
 
 
-def _own(session: Session, hold: Hold) -> OwnReservation:
-    token = None
+def _own(session: Session, hold: Hold) -> dict[str, Any]:
+    """The members of a problem that tell a client its own hold."""
+    told = {
+        "reservation_id": hold.reservation_id,
+        "reservation_status": hold.status,
+        "seat_ids": [seat.seat_id for seat in hold.seats],
+        "expires_at": hold.expires_at,
+        "server_time": hold.server_time,
+    }
     if session.token_key is not None:
-        token = str(ReservationToken.of_session(hold.show_id, hold.reservation_id, session.token_key))
-    return OwnReservation(
-        reservation_id=hold.reservation_id,
-        reservation_token=token,
-        seat_ids=[seat.seat_id for seat in hold.seats],
-        status=hold.status,
-        expires_at=hold.expires_at,
-        server_time=hold.server_time,
-    )
+        token = ReservationToken.of_session(hold.show_id, hold.reservation_id, session.token_key)
+        told["reservation_token"] = str(token)
+    return told
 
 
 def _parse(text: str) -> ReservationToken:

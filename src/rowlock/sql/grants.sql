@@ -43,6 +43,8 @@ begin
         grant select, insert, update on rowlock.organizations, rowlock.venues, rowlock.shows to rowlock_office;
         -- What was published or shown to buyers is never changed; a new version is added.
         grant select, insert on rowlock.seating_plans, rowlock.seats, rowlock.show_prices to rowlock_office;
+        -- The checksum is computed from the stored seats, after they were added.
+        grant update (checksum) on rowlock.seating_plans to rowlock_office;
         grant select on
             rowlock.ticket_orders, rowlock.ticket_order_items, rowlock.payment_intents, rowlock.refunds,
             rowlock.refund_items, rowlock.tickets, rowlock.reservation_cleanup_runs,

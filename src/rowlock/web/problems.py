@@ -52,7 +52,7 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
             Outcome.DUPLICATE_RESERVATION,
             409,
             "Duplicate reservation",
-            "You already hold seats for this show: `reservation` says which. Change, extend or release them first.",
+            "You already hold seats for this show: `seat_ids` says which. Change, extend or release them first.",
         ),
         ProblemType(
             Outcome.SEATS_NOT_FOUND,
@@ -152,19 +152,12 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
 }
 
 
-class OwnReservation(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """The hold of the client that is refused because of it; the token only for the browser session that holds it."""
-
-    reservation_id: UUID
-    reservation_token: str | None = None
-    seat_ids: Sequence[int]
-    status: str
-    expires_at: datetime
-    server_time: datetime
-
-
 class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """The body of every refusal (RFC 9457)."""
+    """The body of every refusal (RFC 9457).
+
+    Where a client is refused because of a hold of its own, the last six members are that hold; the token only for the
+    browser session that holds it.
+    """
 
     type: str
     title: str
@@ -174,7 +167,12 @@ class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
     success: bool | None = None
     request_id: str | None = None
     unavailable_seat_ids: list[int] | None = None
-    reservation: OwnReservation | None = None
+    reservation_id: UUID | None = None
+    reservation_token: str | None = None
+    reservation_status: str | None = None
+    seat_ids: Sequence[int] | None = None
+    expires_at: datetime | None = None
+    server_time: datetime | None = None
 
 
 @dataclass(slots=True)
