@@ -148,7 +148,7 @@ async def test_an_application_role_with_too_many_rights_is_reported(owner: Conne
     assert worker.startswith("rowlock_worker may write refunds, tickets directly")
 
 
-async def test_what_postgresql_lets_everybody_do_is_reported(hosted: HostedServer) -> None:
+async def test_what_postgresql_lets_any_login_do_is_reported(hosted: HostedServer) -> None:
     hosted.administrator(f"alter role {USER} createrole")
     connection = await hosted.connect()
     await connection.execute(f"grant temporary on database {USER} to public".encode())

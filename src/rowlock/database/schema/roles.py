@@ -84,7 +84,7 @@ async def inspect_roles(connection: psycopg.AsyncConnection) -> RoleReport:
             "user. Run Rowlock as an ordinary user that owns the database."
         )
     weaknesses += await _excess_rights(connection)
-    weaknesses += await _open_to_everybody(connection)
+    weaknesses += await _open_to_any_login(connection)
     return RoleReport(user, superuser, roles, tuple(weaknesses))
 
 
@@ -121,7 +121,7 @@ async def _excess_rights(connection: psycopg.AsyncConnection) -> list[str]:
     ]
 
 
-async def _open_to_everybody(connection: psycopg.AsyncConnection) -> list[str]:
+async def _open_to_any_login(connection: psycopg.AsyncConnection) -> list[str]:
     """What PostgreSQL lets any login do by default, and none of Rowlock's needs: each can fill the disk."""
     cursor = await connection.execute(
         """

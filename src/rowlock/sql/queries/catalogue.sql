@@ -116,7 +116,7 @@ from (
     having count(*) > 0
 ) as kept
 cross join lateral rowlock.block_seats_atomic(
-    %(show_id)s::uuid, kept.seat_ids, %(reason)s::text, 'box office'::text
+    %(show_id)s::uuid, kept.seat_ids, %(reason)s::text, p_actor => 'box office'::text
 ) as blocked
 
 -- name: add_show
