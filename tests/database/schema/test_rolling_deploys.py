@@ -33,7 +33,7 @@ CALLERS = 4
 CALLS_EACH = 25
 OLD_EXTEND = "extend_reservation_atomic(uuid,uuid,bytea,text,text,inet,text,integer)"
 NEW_EXTEND = "extend_reservation_atomic(uuid,uuid,text,bytea,text,text,inet,text,integer)"
-OLD_RESERVE = "reserve_seats_batch(uuid,uuid[],bytea[],integer[],integer[],text[],text[],inet[],text[])"
+OLD_RESERVE = "reserve_seats_batch(uuid,uuid[],bytea[],bytea[],integer[],integer[],text[],text[],inet[],text[])"
 ANSWERS = (Outcome.OK, Outcome.SEATS_UNAVAILABLE, Outcome.MAX_EXTENSIONS_REACHED)
 
 
@@ -42,10 +42,14 @@ def next_release(sql_dir: Path) -> Path:
     """The next release: one function has one more parameter among others, another has one at its end."""
     change(
         sql_dir / "functions/extend_reservation_atomic.sql",
-        ("    p_token_hash bytea default null,", "    p_channel text,\n    p_token_hash bytea default null,"),
+        ("    p_secret bytea default null,", "    p_channel text,\n    p_secret bytea default null,"),
         (
-            "jsonb_build_object('operation', 'extend',",
-            "jsonb_build_object('operation', 'extend', 'channel', p_channel,",
+            "p_user_agent, jsonb_build_object('operation', 'extend',",
+            "p_user_agent, jsonb_build_object('operation', 'extend', 'channel', p_channel,",
+        ),
+        (
+            "\n            jsonb_build_object('operation', 'extend',",
+            "\n            jsonb_build_object('operation', 'extend', 'channel', p_channel,",
         ),
     )
     change(
@@ -303,6 +307,7 @@ async def test_a_function_that_the_next_release_does_not_have_is_kept_and_then_d
     dsns: Dsns, owner: Connection, sql_dir: Path, held: ReservationToken
 ) -> None:
     (sql_dir / "functions/extend_reservation_atomic.sql").unlink()
+    change(sql_dir / "grants.sql", (" rowlock.extend_reservation_atomic,", ""))
     async with load(owner, dsns, OLD, old_calls(held)) as old:
         report = await migrate(owner, sql_dir=sql_dir)
         assert report.old_functions.kept == (OLD_EXTEND,)
@@ -360,10 +365,8 @@ async def test_a_kept_function_has_the_rights_it_had(dsns: Dsns, owner: Connecti
         ("(p_show_id uuid, p_reservation_id uuid)", "(p_show_id uuid, p_reservation_id uuid, p_reason text)"),
     )
     (sql_dir / "functions/lock_pending_order.sql").unlink()
-    change(
-        sql_dir / "grants.sql",
-        ("free_seats_of_orders,\n            rowlock.lock_pending_order\n", "free_seats_of_orders\n"),
-    )
+    grants = sql_dir / "grants.sql"
+    grants.write_text(grants.read_text() + "grant execute on all functions in schema rowlock to rowlock_app;\n")
     rights = (
         "select coalesce(array_agg(oid::regprocedure::text || proacl::text order by 1), '{}') from pg_proc "
         "where oid::regprocedure::text in ('cancel_pending_order(uuid,uuid)', 'lock_pending_order(uuid,uuid)')"
