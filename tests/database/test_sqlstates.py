@@ -186,7 +186,7 @@ async def read_only(database: PooledDatabase, *, connections: int) -> list[int]:
 async def write(connection: Connection) -> int:
     """Anything that a read-only session refuses; undone at once. The backend that did it."""
     async with connection.transaction(force_rollback=True):
-        await connection.execute("select * from rowlock.cleanup_expired_seat_reservations()")
+        await connection.execute("select * from rowlock.reserve_seats_atomic(gen_random_uuid(), '{1}', 'anna')")
     return connection.info.backend_pid
 
 

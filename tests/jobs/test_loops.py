@@ -119,7 +119,7 @@ async def test_a_loop_whose_server_has_become_read_only_goes_on_with_another_con
             await forbid_writing(connection)
         return await rounds(connection)
 
-    async with running(dsns.app, Loop("test", work)):
+    async with running(dsns.worker, Loop("test", work)):
         assert await rounds.next() == 2
 
     assert rounds.backend_pids[0] != rounds.backend_pids[1]
