@@ -64,6 +64,11 @@ _TABLE = {
 _ENDS_THE_CONNECTION = ("FATAL", "PANIC")
 
 
+def needs_resources(error: Error) -> bool:
+    """Whether the server lacks disk, memory or another resource, or cannot read or write: an operator has to look."""
+    return error.sqlstate is not None and error.sqlstate[:2] in ("53", "58")
+
+
 def then(error: Error | OSError) -> Then:
     """What to do after an error of a call that had begun.
 

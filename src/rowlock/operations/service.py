@@ -1,13 +1,18 @@
 """Checks for operators and probes: the invariants, the doctor's diagnoses, and readiness."""
 
+import asyncio
 from pathlib import Path
 
 from rowlock.database.access import Database
-from rowlock.database.calls import BusyError, call
+from rowlock.database.calls import BusyError, OutcomeUnknownError, call
 from rowlock.database.cells import Cells
 from rowlock.database.connections import DATABASE_ERRORS
+from rowlock.database.refusals import resource_refusals
 from rowlock.operations import doctor, store
 from rowlock.operations.model import Diagnosis, InvariantReport, together
+
+READINESS_SECONDS = 2.0
+"""How long a probe waits for the database. Whoever probes has limits of its own, of a few seconds."""
 
 
 class Operations:
@@ -43,11 +48,26 @@ class Operations:
 
     async def why_not_ready(self) -> str | None:
         """The reason why this process cannot serve requests now, or None when it can. Asks every pool that serves."""
+        if (refusal := resource_refusals.recent()) is not None:
+            return f"The database refuses to write: {refusal}."
+        try:
+            async with asyncio.timeout(READINESS_SECONDS):
+                return await self._obstacle()
+        except TimeoutError:
+            return f"The database did not answer within {READINESS_SECONDS:g} seconds."
+
+    async def _obstacle(self) -> str | None:
         for cell in self._cells.each():
             for connections in cell.serving():
                 try:
-                    found = await call(connections, store.readiness, repeatable=True, reads=True)
-                except BusyError:
+                    found = await call(
+                        connections,
+                        store.readiness,
+                        repeatable=False,
+                        reads=True,
+                        limit_seconds=READINESS_SECONDS / 2,
+                    )
+                except (BusyError, OutcomeUnknownError):
                     return "The database does not answer."
                 if found.obstacle is not None:
                     return found.obstacle

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 import structlog
 
-from rowlock.database.calls import BusyError, FunctionsMissingError, LoginMissingError, OutcomeUnknownError
+from rowlock.database.calls import BusyError, FunctionsMissingError, LockedError, LoginMissingError, OutcomeUnknownError
 
 Key = TypeVar("Key", bound=Hashable)
 Item = TypeVar("Item")
@@ -41,6 +41,8 @@ class Coalescer(Generic[Key, Item, Answer]):
 
     send           takes a key and items in order of arrival, returns as many answers in that order. It may be called
                    again with items that it has answered before, so repeating an item must be safe.
+    send_alone     as `send`, for one item, without waiting for locks. Where a batch meets a locked row, each of its
+                   items is sent so, and only those that need that row are refused.
     in_flight      batches in flight at once, of different keys; each uses one database connection. A key has one
                    batch in flight: a second one would wait for the locks of the first, or make batches smaller.
     waiting_limit  items that may wait; one more is refused at once with BusyError.
@@ -52,6 +54,7 @@ class Coalescer(Generic[Key, Item, Answer]):
         self,
         send: Callable[[Key, Sequence[Item]], Awaitable[Sequence[Answer]]],
         *,
+        send_alone: Callable[[Key, Sequence[Item]], Awaitable[Sequence[Answer]]] | None = None,
         in_flight: int = 3,
         batch_limit: int = BATCH_LIMIT,
         waiting_limit: int = WAITING_LIMIT,
@@ -59,6 +62,7 @@ class Coalescer(Generic[Key, Item, Answer]):
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._send = send
+        self._send_alone = send_alone or send
         self._in_flight_limit = in_flight
         self._batch_limit = batch_limit
         self._waiting_limit = waiting_limit
@@ -160,6 +164,12 @@ class Coalescer(Generic[Key, Item, Answer]):
             return
         try:
             await self._send_once(key, batch)
+        except LockedError as error:
+            if len(batch) == 1:
+                _fail(batch[0], error)
+            else:
+                log.warning("batch_repeated_one_by_one", items=len(batch), error=type(error).__name__)
+                await self._answer_one_by_one(key, batch)
         except STOPPERS as error:
             for waiting in batch:
                 _fail(waiting, error)
@@ -179,7 +189,9 @@ class Coalescer(Generic[Key, Item, Answer]):
             if waiting.answer.done():
                 continue
             try:
-                await self._send_once(key, [waiting])
+                await self._send_once(key, [waiting], alone=True)
+            except LockedError as error:
+                _fail(waiting, error)
             except STOPPERS as error:
                 for left in batch[number:]:
                     _fail(left, error)
@@ -187,8 +199,9 @@ class Coalescer(Generic[Key, Item, Answer]):
             except Exception as error:  # noqa: BLE001 - the error is that of this item only.
                 _fail(waiting, error)
 
-    async def _send_once(self, key: Key, batch: Sequence[_Waiting[Item, Answer]]) -> None:
-        answers = await self._send(key, [waiting.item for waiting in batch])
+    async def _send_once(self, key: Key, batch: Sequence[_Waiting[Item, Answer]], *, alone: bool = False) -> None:
+        send = self._send_alone if alone else self._send
+        answers = await send(key, [waiting.item for waiting in batch])
         if len(answers) != len(batch):
             raise RuntimeError(f"{len(answers)} answers came back for {len(batch)} items")
         for waiting, answer in zip(batch, answers, strict=True):

@@ -36,6 +36,7 @@ from rowlock.reservations.model import (
     ReservationToken,
     SeatIds,
 )
+from rowlock.reservations.store import without_waiting
 
 CLEANUP_BATCH = 2000
 """Holds that one call of a big cleanup retires: some tens of milliseconds of work. A thousand cost a tenth more."""
@@ -60,9 +61,20 @@ class Reservations:
         self._cells = cells
         self._catalogue = catalogue
         # All requests of a batch go to the same cell.
-        self._reserves = {cell: Coalescer(partial(call_batch, cell, store.reserve_batch)) for cell in cells.each()}
+        self._reserves = {
+            cell: Coalescer(
+                partial(call_batch, cell, store.reserve_batch),
+                send_alone=partial(call_batch, cell, without_waiting(store.reserve_batch)),
+            )
+            for cell in cells.each()
+        }
         self._releases = {
-            cell: Coalescer(partial(call_batch, cell, store.release_batch), in_flight=1) for cell in cells.each()
+            cell: Coalescer(
+                partial(call_batch, cell, store.release_batch),
+                send_alone=partial(call_batch, cell, without_waiting(store.release_batch)),
+                in_flight=1,
+            )
+            for cell in cells.each()
         }
         self._halls = Lru[UUID, Hall](PLANS_LIMIT)
 

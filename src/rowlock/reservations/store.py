@@ -1,7 +1,8 @@
 """The SQL of reservations: calls of the functions that reserve, change and release seats, and reads."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from typing import TypeVar
 from uuid import UUID
 
 from psycopg.rows import dict_row
@@ -24,6 +25,9 @@ from rowlock.reservations.model import (
     SeatChanges,
     SeatIds,
 )
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
 
 # A look-up in a dict costs a fifth of making the enum from its value, and this happens for every request.
 _OUTCOMES = {str(outcome): outcome for outcome in Outcome}
@@ -66,6 +70,19 @@ async def reserve_batch(
             await cursor.fetchall()
         )
     ]
+
+
+def without_waiting(
+    operation: Callable[[Connection, UUID, Sequence[Item]], Awaitable[Sequence[Answer]]],
+) -> Callable[[Connection, UUID, Sequence[Item]], Awaitable[Sequence[Answer]]]:
+    """The same operation in a transaction that hardly waits for locks: it fails at once where another has them."""
+
+    async def alone(connection: Connection, show_id: UUID, items: Sequence[Item]) -> Sequence[Answer]:
+        async with connection.transaction():
+            await connection.execute(query("reservations.hardly_wait_for_locks"))
+            return await operation(connection, show_id, items)
+
+    return alone
 
 
 def _array(elements: list[str]) -> str:

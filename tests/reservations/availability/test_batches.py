@@ -19,7 +19,7 @@ from rowlock.base.dsns import Dsns
 from rowlock.base.holder import Holder
 from rowlock.base.outcomes import Outcome
 from rowlock.database import calls
-from rowlock.database.calls import BusyError, OutcomeUnknownError
+from rowlock.database.calls import BusyError, LockedError, OutcomeUnknownError
 from rowlock.database.pool import PooledDatabase
 from rowlock.reservations import store
 from rowlock.reservations.model import Intent, ReservationResult, ReservationToken, SeatIds
@@ -358,14 +358,33 @@ async def test_four_hundred_requests_in_three_processes_for_ten_seats_sell_each_
 # A lock that is held too long.
 
 
-async def test_a_batch_that_waits_too_long_for_a_lock_is_busy_and_nothing_happened(
+async def test_a_request_that_waits_too_long_for_a_lock_is_busy_and_nothing_happened(
     db: SeatDb, show: Show, reservations: Reservations, owner: psycopg.AsyncConnection
 ) -> None:
     await owner.execute("alter function rowlock.reserve_seats_batch set lock_timeout = '50ms'")
     async with db.another() as holding:
         async with holding.app.transaction(force_rollback=True):
             await holding.reserve(show, seats=[2], holder="other")
-            results = await at_once(reservations, [request(show, 1, by="anna"), request(show, 2, by="ben")])
-        assert [type(result) for result in results] == [BusyError, BusyError]
+            results = await at_once(reservations, [request(show, 2, by="ben")])
+        assert [type(result) for result in results] == [LockedError]
         assert await db.claims(show) == {}
-    assert said(await at_once(reservations, [request(show, 1, by="anna")])) == [("OK", [])]
+    assert said(await at_once(reservations, [request(show, 2, by="ben")])) == [("OK", [])]
+
+
+# A seat that another transaction has locked.
+
+
+async def test_of_a_batch_only_the_requests_for_a_locked_seat_are_busy(
+    db: SeatDb, show: Show, reservations: Reservations
+) -> None:
+    """A program that holds a lock for long, such as a person's psql, must not stop the sale of the other seats."""
+    async with db.another() as holding, holding.app.transaction(force_rollback=True):
+        await holding.reserve(show, seats=[5], holder="psql")
+
+        results = await at_once(reservations, [request(show, number, by=f"buyer {number}") for number in range(1, 11)])
+
+    outcomes = [type(r).__name__ if isinstance(r, Exception) else str(r.outcome) for r in results]
+    assert outcomes == ["OK"] * 4 + ["LockedError"] + ["OK"] * 5
+    assert isinstance(results[4], BusyError)
+    assert sorted(await db.claims(show)) == [1, 2, 3, 4, 6, 7, 8, 9, 10]
+    assert await db.check(show) == []

@@ -14,6 +14,12 @@ from rowlock.reserve_seats_batch(
 )
 order by request
 
+-- name: hardly_wait_for_locks
+-- scope: cell
+-- For the rest of a transaction: gives up a lock that another transaction has. For single requests of a batch that has
+-- waited for that lock already.
+set local lock_timeout = '25ms'
+
 -- name: release_batch
 -- scope: show
 -- Releases many holds of one show, one row per request in their order.
