@@ -11,6 +11,8 @@ import signal
 import socket
 import subprocess
 import sys
+import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ import pytest
 from rowlock.base.dsns import Dsns
 from rowlock.cli.exits import ExitCode
 from rowlock.embedded import running
+from rowlock.embedded.data_folder import SYSTEM_DIR, find_home
 from tests.cli.conftest import PATIENCE_SECONDS, Running, run_process
 
 pytestmark = pytest.mark.soak("pg15")
@@ -91,6 +94,49 @@ def test_after_a_kill_everything_starts_again(data_dir: Path) -> None:
         assert get(f"{url}/api/shows")["shows"] == []
         assert again.stop() == 0
     assert running(data_dir) is None
+
+
+def kill_postgres(data_dir: Path) -> None:
+    """End the embedded PostgreSQL as the kernel does when memory is short."""
+    home = find_home(data_dir.resolve(), SYSTEM_DIR)
+    os.kill(json.loads(home.state.read_text(encoding="utf-8"))["pid"], signal.SIGKILL)
+
+
+def test_a_postgres_that_is_killed_is_started_again(data_dir: Path) -> None:
+    with up(data_dir) as started:
+        url = ready(started)
+        shows = get(f"{url}/api/shows")["shows"]
+        show_id = next(show["show_id"] for show in shows if show["seats_available"] == 600)
+        body = json.dumps({"show_id": show_id, "seat_ids": [1], "session_id": "anna"}).encode()
+        reserve = urllib.request.Request(
+            f"{url}/api/seat-reservations/reserve-v2", body, {"Content-Type": "application/json"}
+        )
+        for _ in range(2):
+            kill_postgres(data_dir)
+            started.line_with("embedded_database_started_again")
+            started.lines.clear()
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                with urllib.request.urlopen(reserve, timeout=PATIENCE_SECONDS) as answer:
+                    assert answer.status == 201
+                break
+            except urllib.error.HTTPError as refused:
+                if refused.code != 503 or time.monotonic() > deadline:
+                    raise
+        assert started.stop() == 0
+    assert running(data_dir) is None
+
+
+def test_up_ends_with_an_error_when_its_postgres_cannot_start_again(data_dir: Path) -> None:
+    with up(data_dir, "--no-demo") as started:
+        ready(started)
+        home = find_home(data_dir.resolve(), SYSTEM_DIR)
+        (home.cluster / "global" / "pg_control").unlink()
+        kill_postgres(data_dir)
+
+        assert started.ended() == ExitCode.REFUSED
+        assert any("rowlock: PostgreSQL ended while starting" in line for line in started.lines), started.lines
 
 
 def test_a_stop_while_it_starts_leaves_nothing_behind(data_dir: Path) -> None:

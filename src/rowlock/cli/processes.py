@@ -9,14 +9,17 @@ import contextlib
 import gc
 import signal
 import socket
+import time
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any
 
+import structlog
 import uvicorn
 import uvloop
 from starlette.types import ASGIApp
 
 from rowlock.cli.exits import CommandError, ExitCode
+from rowlock.embedded import EmbeddedError, EmbeddedServer
 from rowlock.jobs.loops import run_loops
 from rowlock.services import standard_loops
 from rowlock.web.protocol import SingleWriteProtocol
@@ -28,7 +31,14 @@ _BACKLOG = 2048
 # Generation 0 is collected after 20,000 new objects, 1 after 20 collections of 0, 2 after 50 of 1.
 _GARBAGE_THRESHOLDS = (20_000, 20, 50)
 
+# How often `up` looks whether its PostgreSQL runs, and how long it waits before it starts it again.
+_WATCH_SECONDS = 0.5
+_RESTART_PAUSES_SECONDS = (0.0, 0.5, 1.0, 2.0, 5.0)
+_QUIET_SECONDS = 60.0
+
 StopEvent = asyncio.Event
+
+_log = structlog.get_logger(__name__)
 
 
 class HttpServer(uvicorn.Server):
@@ -112,13 +122,26 @@ async def serve_http(
         raise CommandError(ExitCode.REFUSED, "The HTTP server did not start; the log above says why.")
 
 
-async def serve_all(serve: Callable[[StopEvent], Coroutine[Any, Any, None]], worker_dsn: str, stop: StopEvent) -> None:
-    """Run HTTP and the worker's loops until `stop` is set or one of them ends with an error."""
+async def serve_all(
+    serve: Callable[[StopEvent], Coroutine[Any, Any, None]],
+    worker_dsn: str,
+    stop: StopEvent,
+    *,
+    embedded: EmbeddedServer | None = None,
+) -> None:
+    """Run HTTP and the worker's loops until `stop` is set or one of them ends with an error.
+
+    embedded  the server of their database, if it is ours: it is started again when it ends. Raises EmbeddedError when
+              it does not start.
+    """
     worker_stop = asyncio.Event()
     http_task = asyncio.create_task(serve(stop))
     worker_task = asyncio.create_task(run_worker(worker_dsn, worker_stop))
+    tasks = [http_task, worker_task]
+    if embedded is not None:
+        tasks.append(asyncio.create_task(keep_running(embedded, stop)))
     try:
-        await asyncio.wait([http_task, worker_task], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
         stop.set()
         try:
@@ -126,6 +149,43 @@ async def serve_all(serve: Callable[[StopEvent], Coroutine[Any, Any, None]], wor
         finally:
             worker_stop.set()
             await worker_task
+            for task in tasks[2:]:
+                await task
+
+
+async def keep_running(server: EmbeddedServer, stop: StopEvent) -> None:
+    """Start the embedded PostgreSQL again whenever it has ended by itself, until `stop` is set.
+
+    After each end within a minute of the one before, it waits longer. Raises EmbeddedError when it does not start, or
+    has ended too often.
+    """
+    ends, last_end = 0, float("-inf")
+    while not await _is_set(stop, _WATCH_SECONDS):
+        if server.is_alive():
+            continue
+        now = time.monotonic()
+        ends = ends + 1 if now - last_end < _QUIET_SECONDS else 1
+        last_end = now
+        _log.error("embedded_database_ended", times=ends)
+        if ends > len(_RESTART_PAUSES_SECONDS):
+            raise EmbeddedError(f"PostgreSQL has ended {ends} times within minutes. {server.log_path} says why.")
+        if await _is_set(stop, _RESTART_PAUSES_SECONDS[ends - 1]):
+            return
+        try:
+            await asyncio.to_thread(server.start)
+        except EmbeddedError as error:
+            if ends == len(_RESTART_PAUSES_SECONDS):
+                raise
+            _log.warning("embedded_database_does_not_start", error=str(error))
+        else:
+            _log.warning("embedded_database_started_again")
+
+
+async def _is_set(stop: StopEvent, seconds: float) -> bool:
+    """Wait so long, or until `stop` is set; whether it is."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)
+    return stop.is_set()
 
 
 async def run_worker(dsn: str, stop: StopEvent) -> None:

@@ -68,7 +68,7 @@ def up(
     settings = _begin(data_dir, for_people=True)
     with contextlib.suppress(StopRequested, KeyboardInterrupt), stoppable(), contextlib.ExitStack() as stack:
         listener = stack.enter_context(listen(host, port))
-        owner = _database(settings, stack)
+        owner, embedded = _database(settings, stack)
         shows = asyncio.run(_prepare(owner, demo=not no_demo))
         dsns = resolve_dsns(settings, settings.data_dir)
         instance = load_instance(settings)
@@ -87,7 +87,7 @@ def up(
             await _http(settings, dsns, instance, listener, stop, announce)
 
         async def everything(stop: StopEvent) -> None:
-            await serve_all(http, dsns.worker, stop)
+            await serve_all(http, dsns.worker, stop, embedded=embedded)
 
         run_until_signal(everything)
         say("Stopping.")
@@ -134,14 +134,14 @@ def _begin(data_dir: Path | None, *, for_people: bool = False) -> Settings:
     return settings
 
 
-def _database(settings: Settings, stack: contextlib.ExitStack) -> str:
-    """The owner's connection string of the database, which is started if it is an embedded one."""
+def _database(settings: Settings, stack: contextlib.ExitStack) -> tuple[str, EmbeddedServer | None]:
+    """The owner's connection string of the database, and its server, which is started, if it is an embedded one."""
     if settings.database_url is not None:
-        return settings.database_url.get_secret_value()
+        return settings.database_url.get_secret_value(), None
     server = EmbeddedServer(settings.data_dir)
     say(f"Starting PostgreSQL in {settings.data_dir} …")
     stack.callback(server.stop)
-    return server.start().owner
+    return server.start().owner, server
 
 
 async def _prepare(owner: str, *, demo: bool) -> list[tuple[str, str]]:
