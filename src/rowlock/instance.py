@@ -17,6 +17,7 @@ from pathlib import Path
 
 from rowlock.base.dsns import Dsns
 from rowlock.database.connections import ROLES, connect, with_role
+from rowlock.database.pooler import ALONE, require_session
 from rowlock.database.schema.roles import inspect_roles
 from rowlock.embedded import EmbeddedError, running
 from rowlock.settings import Settings
@@ -145,7 +146,8 @@ def resolve_dsns(settings: Settings, data_dir: Path) -> Dsns:
     A role without a login of its own uses the owner's, with `set role` where the role exists and the owner may set it,
     else as the owner: `rowlock doctor` reports what is weaker then. A process that only serves does not need the
     owner: without it, a role without a login of its own uses one of the others, and the database refuses what that may
-    not do. Raises NoDatabaseError, or the driver's error when the server of DATABASE_URL cannot be reached.
+    not do. Raises NoDatabaseError, TransactionPoolerError when the owner's login would serve through a pooler in
+    transaction mode, or the driver's error when the server of DATABASE_URL cannot be reached.
     """
     with ThreadPoolExecutor(max_workers=1) as executor:
         return executor.submit(lambda: asyncio.run(find_dsns(settings, data_dir))).result()
@@ -175,6 +177,7 @@ async def find_dsns(settings: Settings, data_dir: Path) -> Dsns:
 
 async def _in_roles(owner: str) -> Dsns:
     async with await connect(owner) as connection:
+        await require_session(connection, ALONE)
         roles = await inspect_roles(connection)
     return Dsns(owner, *(with_role(owner, name) if roles.usable(name) else owner for name in ROLES))
 

@@ -45,6 +45,17 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "console"] = "json"
 
+    def addresses(self) -> dict[str, str]:
+        """The connection strings that are set, by the names of their environment variables."""
+        urls = {
+            "DATABASE_URL": self.database_url,
+            "ROWLOCK_APP_DATABASE_URL": self.app_database_url,
+            "ROWLOCK_OFFICE_DATABASE_URL": self.office_database_url,
+            "ROWLOCK_WORKER_DATABASE_URL": self.worker_database_url,
+            "ROWLOCK_V1_DATABASE_URL": self.v1_database_url,
+        }
+        return {name: url.get_secret_value() for name, url in urls.items() if url is not None}
+
 
 @lru_cache(maxsize=1)
 def settings() -> Settings:

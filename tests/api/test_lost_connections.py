@@ -360,7 +360,7 @@ async def test_while_the_database_is_down_requests_are_refused_as_busy_and_later
 async def test_a_request_for_a_seat_that_stays_locked_is_refused_as_busy_and_changes_nothing(
     dsns: Dsns, show: Show, db: SeatDb, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "LOCK_TIMEOUT", "200ms")
+    monkeypatch.setitem(connections.LIMITS, "lock_timeout", "200ms")
     async with running(dsns, v2_rollout_percent=0) as application, application.client() as client:
         async with _locked(dsns, show):
             answers: list[Any] = [

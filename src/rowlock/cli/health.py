@@ -1,5 +1,7 @@
 """Commands that look for problems: check tests the invariants, doctor examines machine and database."""
 
+import asyncio
+
 import typer
 
 from rowlock.cli.common import DataDir, Json, load_settings, print_result, with_services
@@ -49,6 +51,10 @@ def doctor(data_dir: DataDir = None, json: Json = False) -> None:
             as_owner=True,
             name="rowlock doctor",
         )
+    addresses = settings.addresses()
+    if any(found.name == "connection" and found.verdict == "problem" for found in diagnoses):
+        addresses.pop("DATABASE_URL", None)  # That it cannot be reached has been said.
+    diagnoses += asyncio.run(Operations.examine_addresses(addresses))
     print_result(diagnoses_as_json(diagnoses), diagnoses_as_text(diagnoses), as_json=json)
     if worst(diagnoses) == "problem":
         raise typer.Exit(ExitCode.REFUSED)

@@ -14,6 +14,7 @@ from rowlock.cli.common import say, warn
 from rowlock.cli.exits import CommandError, ExitCode
 from rowlock.database.calls import BusyError, FunctionsMissingError, LoginMissingError, OutcomeUnknownError
 from rowlock.database.connections import DATABASE_ERRORS, UNREACHABLE
+from rowlock.database.pooler import TransactionPoolerError
 from rowlock.database.schema.definitions import DefinitionError
 from rowlock.database.schema.migrate import MigrationError
 from rowlock.embedded import EmbeddedError
@@ -80,6 +81,8 @@ def explain(error: Exception) -> tuple[ExitCode, str | None]:
         case CommandError():
             return error.code, str(error)
         case CatalogueError() | EmbeddedError() | InstanceError() | MigrationError() | DefinitionError():
+            return ExitCode.REFUSED, str(error)
+        case TransactionPoolerError():
             return ExitCode.REFUSED, str(error)
         case NoDatabaseError():
             return ExitCode.NO_DATABASE, str(error)

@@ -9,7 +9,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from rowlock.base.dsns import Dsns
 from rowlock.database.access import Connections
-from rowlock.database.connections import Connection, connection_string
+from rowlock.database.connections import Connection, Session, connection_string
 
 CONNECTION_TIMEOUT_SECONDS = 5.0
 # A pool doubles its pause after each failed attempt to connect. After this time it starts over with the shortest pause,
@@ -20,7 +20,8 @@ OFFICE_CONNECTIONS = 2
 
 
 async def _prepare_at_once(connection: Connection) -> None:
-    connection.prepare_threshold = 0
+    if connection.prepare_threshold is not None:  # Behind a pooler in transaction mode.
+        connection.prepare_threshold = 0
 
 
 class _Pool(AsyncConnectionPool[Connection]):
@@ -38,7 +39,7 @@ class _Pool(AsyncConnectionPool[Connection]):
 class PooledDatabase:
     """A `Database` for a server: a pool for `app`, and one for each other role, which is opened when first used.
 
-    Every statement is prepared at its first use.
+    Every statement is prepared at its first use, but not through a pooler in transaction mode.
     """
 
     def __init__(self, dsns: Dsns, *, pool_size: int = 4) -> None:
@@ -53,6 +54,7 @@ class PooledDatabase:
     def _pool(dsn: str, name: str, size: int) -> _Pool:
         return _Pool(
             connection_string(dsn, application_name=name),
+            connection_class=Session,
             min_size=1,
             max_size=size,
             open=False,

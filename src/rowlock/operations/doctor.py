@@ -2,13 +2,23 @@
 
 import shutil
 import sys
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from rowlock.database.pooler import Pooling
 from rowlock.embedded import EmbeddedError, find_binaries
-from rowlock.operations.facts import Inspection, SchemaFacts, ServerFacts
+from rowlock.operations.facts import Address, Inspection, SchemaFacts, ServerFacts
 from rowlock.operations.model import Diagnosis
+
+OWNER_SETTING = "DATABASE_URL"
+LOGIN_SETTINGS = (
+    "ROWLOCK_APP_DATABASE_URL",
+    "ROWLOCK_OFFICE_DATABASE_URL",
+    "ROWLOCK_WORKER_DATABASE_URL",
+    "ROWLOCK_V1_DATABASE_URL",
+)
 
 OLDEST_PYTHON = (3, 11)
 OLDEST_POSTGRES = 15
@@ -38,6 +48,57 @@ def examine(where: str, facts: Inspection, *, pool_size: int) -> list[Diagnosis]
         _definitions(facts),
         *([] if facts.schema is None else _schema(facts.schema)),
     ]
+
+
+def examine_addresses(addresses: Sequence[Address]) -> list[Diagnosis]:
+    """Derive diagnoses from where each connection string leads: DATABASE_URL, and those of logins of their own."""
+    logins = {address.setting for address in addresses} - {OWNER_SETTING}
+    return [_address(address, has_logins=logins == set(LOGIN_SETTINGS)) for address in addresses]
+
+
+def _address(address: Address, *, has_logins: bool) -> Diagnosis:
+    if address.pooling is None:
+        return Diagnosis(
+            "pooler", "problem", f"{address.setting} cannot be examined: {address.error}", "Check that setting."
+        )
+    if address.pooling is Pooling.NONE:
+        return Diagnosis("pooler", "ok", f"{address.setting} leads to PostgreSQL itself")
+    if address.pooling is Pooling.SESSION:
+        return Diagnosis("pooler", "ok", f"{address.setting} leads through a pooler in session mode, as good as none")
+    what = f"{address.setting} leads through a pooler in transaction mode"
+    if address.setting == OWNER_SETTING:
+        return _owner_through_transactions(what, has_logins=has_logins)
+    return _login_through_transactions(what, address)
+
+
+def _owner_through_transactions(what: str, *, has_logins: bool) -> Diagnosis:
+    direct = "the direct address, or the pooler's session address"
+    if has_logins:
+        return Diagnosis(
+            "pooler",
+            "warning",
+            f"{what}: migrate, rollback and check do not work through it",
+            f"For these commands let it be {direct}.",
+        )
+    return Diagnosis(
+        "pooler",
+        "problem",
+        f"{what}, where the role that a session takes on does not last, so nothing is served",
+        f"Let it be {direct}, or give each role a login of its own: {', '.join(LOGIN_SETTINGS)}.",
+    )
+
+
+def _login_through_transactions(what: str, address: Address) -> Diagnosis:
+    if not address.differs:
+        return Diagnosis("pooler", "ok", f"{what}, and its sessions start with Rowlock's settings")
+    found = ", ".join(f"{name} is {there}, not {ours}" for name, there, ours in address.differs)
+    remedy = " ".join(f"alter role {address.user} set {name} = '{ours}';" for name, _, ours in address.differs)
+    return Diagnosis(
+        "pooler",
+        "warning",
+        f"{what}, and its sessions do not start with Rowlock's settings: {found}",
+        f"Let an administrator run: {remedy} The pooler's next connections to the server have them.",
+    )
 
 
 def unreachable(where: str, error: Exception) -> Diagnosis:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from rowlock.database.pooler import Pooling
 from rowlock.database.schema.definitions import ObjectStatus
 from rowlock.database.schema.role_settings import RoleSetting
 from rowlock.database.schema.roles import RoleReport
@@ -68,6 +69,23 @@ class Inspection:
     clock_skew_seconds: float
     round_trip_seconds: float
     schema: SchemaFacts | None
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A connection string and where it leads.
+
+    setting   the setting that holds it, such as DATABASE_URL.
+    user      the role that it logs in as.
+    pooling   what is between; None when it cannot be reached, for the reason in `error`.
+    differs   settings that sessions there do not have as Rowlock's own do: name, value there, Rowlock's value.
+    """
+
+    setting: str
+    user: str = ""
+    pooling: Pooling | None = None
+    differs: tuple[tuple[str, str, str], ...] = ()
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)

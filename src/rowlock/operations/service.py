@@ -1,12 +1,14 @@
 """Checks for operators and probes: the invariants, the doctor's diagnoses, and readiness."""
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 
 from rowlock.database.access import Database
 from rowlock.database.calls import BusyError, OutcomeUnknownError, call
 from rowlock.database.cells import Cells
 from rowlock.database.connections import DATABASE_ERRORS
+from rowlock.database.pooler import require_session
 from rowlock.database.refusals import resource_refusals
 from rowlock.operations import doctor, store
 from rowlock.operations.model import Diagnosis, InvariantReport, together
@@ -28,6 +30,8 @@ class Operations:
     @staticmethod
     async def _check(cell: Database) -> InvariantReport:
         async with cell.owner() as connection:
+            # It would keep one of the few sessions that the pooler shares out, for as long as it takes.
+            await require_session(connection)
             return await store.check_invariants(connection)
 
     @staticmethod
@@ -45,6 +49,12 @@ class Operations:
             except DATABASE_ERRORS as error:
                 diagnoses.append(doctor.unreachable(where, error))
         return diagnoses
+
+    @staticmethod
+    async def examine_addresses(addresses: Mapping[str, str]) -> list[Diagnosis]:
+        """Examine what is between this machine and the server, for each setting that is a connection string."""
+        found = [await store.inspect_address(setting, dsn) for setting, dsn in addresses.items()]
+        return doctor.examine_addresses(found)
 
     async def why_not_ready(self) -> str | None:
         """The reason why this process cannot serve requests now, or None when it can. Asks every pool that serves."""

@@ -11,12 +11,13 @@ from uuid import UUID
 from psycopg import sql
 from psycopg.rows import class_row
 
-from rowlock.database.connections import Connection
+from rowlock.database.connections import LIMITS, SETTINGS, UNREACHABLE, Connection, connect
+from rowlock.database.pooler import Pooling, TransactionPoolerError, recognise
 from rowlock.database.queries import query
 from rowlock.database.schema.definitions import status
 from rowlock.database.schema.role_settings import find_settings
 from rowlock.database.schema.roles import inspect_roles
-from rowlock.operations.facts import Inspection, Readiness, SchemaFacts, ServerFacts
+from rowlock.operations.facts import Address, Inspection, Readiness, SchemaFacts, ServerFacts
 from rowlock.operations.model import (
     INVARIANTS,
     LISTED_PER_INVARIANT,
@@ -36,6 +37,8 @@ class _Row:
     what: str
     total: int
 
+
+_UTC = ("UTC", "Etc/UTC", "GMT", "Etc/GMT")
 
 _LISTED = "select v.*, count(*) over () as total from ({}) as v order by v.show_id, v.seat_id, v.what limit {}"
 
@@ -103,6 +106,32 @@ async def _clock_skew(connection: Connection) -> tuple[float, float]:
         if received_at - sent_at < best[1]:
             best = (row[0] - (sent_at + received_at) / 2, received_at - sent_at)
     return best
+
+
+async def inspect_address(setting: str, dsn: str) -> Address:
+    """Where the connection string of a setting leads, and how sessions differ that have no settings of their own."""
+    try:
+        async with await connect(dsn, application_name="rowlock doctor") as connection:
+            pooling = await recognise(connection)
+            differs = await _differing_settings(connection) if pooling is Pooling.TRANSACTION else ()
+            cursor = await connection.execute("select quote_ident(current_user)")
+            [(user,)] = await cursor.fetchall()
+            return Address(setting, user, pooling, differs)
+    except (*UNREACHABLE, TransactionPoolerError) as error:
+        return Address(setting, error=str(error).strip() or type(error).__name__)
+
+
+async def _differing_settings(connection: Connection) -> tuple[tuple[str, str, str], ...]:
+    """The settings that are not as Rowlock makes them itself where it can: name, value here, Rowlock's value."""
+    # Names in statements have their schema, so the search path does not matter.
+    wanted = {name: value for name, value in (SETTINGS | LIMITS).items() if name != "search_path"}
+    cursor = await connection.execute(
+        "select name, current_setting(name) from unnest(%s::text[]) as name", [list(wanted)]
+    )
+    found: dict[str, str] = dict(await cursor.fetchall())
+    if found["timezone"] in _UTC:
+        del wanted["timezone"]
+    return tuple((name, found[name], value) for name, value in wanted.items() if found[name] != value)
 
 
 async def readiness(connection: Connection) -> Readiness:

@@ -13,6 +13,7 @@ from typing import LiteralString
 import psycopg
 from psycopg import errors, sql
 
+from rowlock.database.pooler import require_session
 from rowlock.database.schema.definitions import (
     SQL_DIR,
     DefinitionError,
@@ -115,8 +116,8 @@ async def migrate(
     wait_seconds               how long to wait for another migrator, which probably applies the same files.
 
     Each migration is one transaction; all functions, views and grants together are one. Raises MigrationError;
-    the steps before the failed one stay committed. Not for connections through a transaction pooler such as
-    PgBouncer: the lock against a second migrator belongs to the session.
+    the steps before the failed one stay committed. Through a pooler in transaction mode it raises
+    TransactionPoolerError: the lock against a second migrator belongs to the session.
     """
     if not connection.autocommit:
         raise ValueError("migrate() makes its own transactions: give it a connection in autocommit.")
@@ -340,7 +341,11 @@ class _Migrator:
 
 @asynccontextmanager
 async def migration_lock(connection: psycopg.AsyncConnection, wait_seconds: float) -> AsyncIterator[None]:
-    """Hold the lock that only one migrator can have; restore the session settings afterwards."""
+    """Hold the lock that only one migrator can have; restore the session settings afterwards.
+
+    Raises TransactionPoolerError where the session is not the connection's own.
+    """
+    await require_session(connection)
     cursor = await connection.execute("select " + ", ".join(f"current_setting('{name}')" for name in _SETTINGS))
     [before] = await cursor.fetchall()
     try:

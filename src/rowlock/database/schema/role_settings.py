@@ -4,15 +4,17 @@ The settings of every connection of Rowlock are in `database.connections`, and p
 work_mem or row_security, would act on requests only, where nobody looks for them.
 """
 
+import re
 from dataclasses import dataclass
 from typing import LiteralString
 
 import psycopg
 
-from rowlock.database.connections import ROLES
+from rowlock.database.connections import LIMITS, ROLES, SETTINGS
 
-# Of Rowlock's own roles every setting, for none of them is meant for anything else. Of the database and of its owner
-# only what decides how a transaction is run: the rest is tuning, which belongs to the administrator.
+# Of Rowlock's own roles every setting but those that `_is_as_ours` leaves out, for none of them is meant for anything
+# else. Of the database and of its owner only what decides how a transaction is run: the rest is tuning, which
+# belongs to the administrator.
 _FIND: LiteralString = """
     select
         concat(
@@ -68,7 +70,21 @@ class RoleSetting:
 async def find_settings(connection: psycopg.AsyncConnection) -> tuple[RoleSetting, ...]:
     """The settings of Rowlock's roles, the connected user and the database that may change how seats are sold."""
     cursor = await connection.execute(_FIND, {"roles": list(ROLES)})
-    return tuple(RoleSetting(*row) for row in await cursor.fetchall())
+    found = [RoleSetting(*row) for row in await cursor.fetchall()]
+    return tuple(setting for setting in found if not _is_as_ours(setting))
+
+
+def _is_as_ours(setting: RoleSetting) -> bool:
+    """Whether it is what Rowlock's connections set themselves, which they cannot through a transaction pooler."""
+    ours = {name.lower(): value for name, value in (SETTINGS | LIMITS).items()}.get(setting.name.lower())
+    return setting.is_ours and ours is not None and _plain(setting.value) == _plain(ours)
+
+
+def _plain(value: str) -> str:
+    """A value as it can be compared: times in milliseconds, as PostgreSQL counts these, and no difference of case."""
+    if match := re.fullmatch(r"\s*(\d+)\s*(ms|s|min)?\s*", value):
+        return str(int(match[1]) * {"ms": 1, "s": 1000, "min": 60_000}[match[2] or "ms"])
+    return value.strip().lower()
 
 
 async def reset_settings(connection: psycopg.AsyncConnection) -> tuple[RoleSetting, ...]:
