@@ -1,11 +1,12 @@
-"""Finds or fetches what the database tests need beside Python: PostgreSQL 15's server, and plpgsql_check.
+"""Finds or fetches what the database tests need beside Python: PostgreSQL 15's server, plpgsql_check and PgBouncer.
 
-PostgreSQL 15 is the oldest version that Rowlock supports; the newest comes with Rowlock's own packages. Both
+PostgreSQL 15 is the oldest version that Rowlock supports; the newest comes with Rowlock's own packages. All
 tools are Debian packages that get unpacked into a folder, never installed: so a test run changes nothing
 outside it and needs no rights. Writes .cache/tools/env, which the Makefile hands to the tests:
 
     ROWLOCK_TEST_PG15_BIN          the folder with PostgreSQL 15's initdb and postgres
     ROWLOCK_TEST_PLPGSQL_CHECK     the folder with plpgsql_check.so, its control file and its SQL
+    ROWLOCK_TEST_PGBOUNCER         the program pgbouncer
 """
 
 import os
@@ -21,10 +22,13 @@ ROOT = Path(__file__).resolve().parent.parent
 ENV_FILE = ROOT / ".cache" / "tools" / "env"
 PG15_VARIABLE = "ROWLOCK_TEST_PG15_BIN"
 PLPGSQL_CHECK_VARIABLE = "ROWLOCK_TEST_PLPGSQL_CHECK"
+PGBOUNCER_VARIABLE = "ROWLOCK_TEST_PGBOUNCER"
+SYSTEM_PGBOUNCER = Path("/usr/sbin/pgbouncer")
 SYSTEM_PG15_BIN = Path("/usr/lib/postgresql/15/bin")
 SHARED_TOOLS = Path("/var/cache/rowlock-test-tools")
 PG15_PACKAGE = "postgresql-15"
 PLPGSQL_CHECK_PACKAGE = "postgresql-15-plpgsql-check"
+PGBOUNCER_PACKAGE = "pgbouncer"
 
 
 class ToolMissingError(Exception):
@@ -41,11 +45,12 @@ def main() -> None:
     for variable, tool, provide in (
         (PG15_VARIABLE, "PostgreSQL 15's server", provide_pg15),
         (PLPGSQL_CHECK_VARIABLE, "the extension plpgsql_check for PostgreSQL 15", provide_plpgsql_check),
+        (PGBOUNCER_VARIABLE, "the pooler PgBouncer", provide_pgbouncer),
     ):
         try:
             lines.append(f"{variable}={shlex.quote(str(provide(tools)))}\n")
         except ToolMissingError as error:
-            remedy = f"Install it, or set {variable} to the folder that holds it."
+            remedy = f"Install it, or set {variable} to where it is."
             missing.append(f"The tests need {tool}. {remedy}\n{error}\n")
     shutil.rmtree(tools / "apt", ignore_errors=True)
     ENV_FILE.parent.mkdir(parents=True, exist_ok=True)
@@ -98,19 +103,24 @@ def fetch_pg15(tools: Path) -> Path:
     print("Fetching PostgreSQL 15 for the tests …", flush=True)
     home = tools / "pg15"
     unpack(tools, [PG15_PACKAGE, *missing_dependencies(tools, PG15_PACKAGE)], home / "root")
-    programs = home / "root" / SYSTEM_PG15_BIN.relative_to("/")
-    libraries = [folder for lib in ("lib", "usr/lib") for folder in (home / "root" / lib).glob("*-linux-*")]
+    wrappers = wrap(home, SYSTEM_PG15_BIN)
+    if not runs_as_pg15(wrappers):
+        raise ToolMissingError(f"PostgreSQL 15 was unpacked to {home}, but {wrappers}/postgres does not run.")
+    return wrappers
+
+
+def wrap(home: Path, programs: Path) -> Path:
+    """A folder with the programs that were unpacked below `home`, which find the libraries unpacked with them."""
+    root, wrappers = home / "root", home / "bin"
+    libraries = [folder for lib in ("lib", "usr/lib") for folder in (root / lib).glob("*-linux-*")]
     path = shlex.quote(":".join(map(str, libraries)))
-    wrappers = home / "bin"
     wrappers.mkdir(exist_ok=True)
-    for program in programs.iterdir():
+    for program in (root / programs.relative_to("/")).iterdir():
         # The path to the unpacked libraries is for these programs alone: others would take the wrong ones.
         wrapper = wrappers / program.name
         script = f'#!/bin/sh\nexport LD_LIBRARY_PATH={path}\nexec {shlex.quote(str(program))} "$@"\n'
         wrapper.write_text(script, encoding="utf-8")
         wrapper.chmod(0o755)
-    if not runs_as_pg15(wrappers):
-        raise ToolMissingError(f"PostgreSQL 15 was unpacked to {home}, but {wrappers}/postgres does not run.")
     return wrappers
 
 
@@ -145,6 +155,35 @@ def fetch_plpgsql_check(tools: Path) -> Path:
         shutil.copy(file, folder)
     shutil.rmtree(root)
     return folder
+
+
+def provide_pgbouncer(tools: Path) -> Path:
+    """The program pgbouncer: named, installed or unpacked before; else it is fetched."""
+    named = os.environ.get(PGBOUNCER_VARIABLE)
+    if named:
+        if runs_as_pgbouncer(Path(named)):
+            return Path(named)
+        raise ToolMissingError(f"{PGBOUNCER_VARIABLE} is {named}, but that is no PgBouncer that runs.")
+    home = tools / "pgbouncer"
+    program = home / "bin" / SYSTEM_PGBOUNCER.name
+    for found in (SYSTEM_PGBOUNCER, program):
+        if runs_as_pgbouncer(found):
+            return found
+    print("Fetching PgBouncer for the tests …", flush=True)
+    unpack(tools, [PGBOUNCER_PACKAGE, *missing_dependencies(tools, PGBOUNCER_PACKAGE)], home / "root")
+    wrap(home, SYSTEM_PGBOUNCER.parent)
+    if not runs_as_pgbouncer(program):
+        raise ToolMissingError(f"PgBouncer was unpacked to {home}, but {program} does not run.")
+    return program
+
+
+def runs_as_pgbouncer(program: Path) -> bool:
+    """Whether a program starts and says that it is PgBouncer."""
+    try:
+        answer = subprocess.run([str(program), "--version"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return False
+    return answer.stdout.startswith("PgBouncer ")
 
 
 def missing_dependencies(tools: Path, package: str) -> list[str]:

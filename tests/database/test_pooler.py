@@ -1,5 +1,6 @@
 """Recognising poolers and their mode on a real PgBouncer, and what connections through one have and do not have."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 
 import psycopg
@@ -12,6 +13,7 @@ from rowlock.database import pooler
 from rowlock.database.access import DirectDatabase
 from rowlock.database.calls import BusyError, call
 from rowlock.database.connections import connect, connection_string, with_role
+from rowlock.database.contract import own_contract, read_stamp
 from rowlock.database.pool import PooledDatabase
 from rowlock.database.pooler import Pooling, TransactionPoolerError, recognise, require_session, settings_of
 from rowlock.database.schema.migrate import migrate
@@ -24,6 +26,8 @@ REFUSES_OPTIONS: dict[str, str] = {}
 IGNORES_OPTIONS = {"ignore_startup_parameters": "extra_float_digits,options"}
 TAKES_TURNS = {"ignore_startup_parameters": "options", "server_round_robin": "1"}
 WAYS = {"refuses options": REFUSES_OPTIONS, "ignores options": IGNORES_OPTIONS, "takes turns": TAKES_TURNS}
+
+SEEN_WITHIN_SECONDS = 20.0
 
 ways = pytest.mark.parametrize("way", list(WAYS))
 
@@ -258,6 +262,32 @@ async def test_a_call_that_waits_too_long_for_a_lock_ends_by_the_limit_of_the_lo
 
             with pytest.raises(BusyError, match="lock timeout"):
                 await call(database.app, read, repeatable=True, reads=True)
+
+
+async def test_a_call_that_is_cancelled_ends_on_the_server_too(transactions: PgBouncer, owner: AsyncConnection) -> None:
+    """By the made-up process id: the pooler passes the request on to the session that runs the call."""
+    asleep = "count(*) from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'"
+
+    async def until(count: int) -> None:
+        async with asyncio.timeout(SEEN_WITHIN_SECONDS):
+            while await value_of(owner, asleep) != count:  # noqa: ASYNC110 - the server has no event for it.
+                await asyncio.sleep(0.01)
+
+    async with await connect(transactions.dsns.app) as connection:
+        call_ = asyncio.create_task(connection.execute("select pg_sleep(60)"))
+        await until(1)
+        call_.cancel()
+        await until(0)
+        await asyncio.wait([call_])
+
+
+async def test_the_names_of_connections_reach_the_server(transactions: PgBouncer, owner: AsyncConnection) -> None:
+    async with await connect(transactions.dsns.app, application_name="rowlock test") as connection:
+        name = await value_of(connection, "current_setting('application_name')")
+
+    stamp = read_stamp(str(name))
+    assert stamp is not None
+    assert (stamp.name, stamp.contract) == ("rowlock test", own_contract())
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ BOUNDS = {
     "catalogue/service.py Catalogue._plans": "PLANS_LIMIT",
     "catalogue/service.py Catalogue._plan_of_show": "SHOWS_LIMIT",
     "database/pool.py PooledDatabase._checks": "one at a time",
+    "database/pooler.py _recognised": "the addresses of the connection strings",
     "database/queries.py queries": "the files of sql/queries",
     "database/queries.py query": "the statements of sql/queries",
     "embedded/server.py EmbeddedServer._settings": "what its maker gives",

@@ -103,10 +103,10 @@ def _hand_over(folder: Path) -> str | None:
     """Give the folder to a user that PgBouncer may run as: it refuses root. None when the tests are not root's."""
     if os.geteuid() != 0:
         return None
-    nobody = pwd.getpwnam("nobody")
+    account = pwd.getpwnam("nobody")
     for path in (folder, *folder.iterdir()):
-        os.chown(path, nobody.pw_uid, nobody.pw_gid)
-    return "nobody"
+        os.chown(path, account.pw_uid, account.pw_gid)
+    return account.pw_name
 
 
 def _through(dsn: str, port: int) -> str:

@@ -60,6 +60,40 @@ async def test_a_migration_takes_away_the_settings_of_our_roles_and_says_so(
     await superuser.execute("alter role rowlock_app in database postgres reset all")
 
 
+@pytest.mark.parametrize(
+    ("setting", "stays"),
+    [
+        ("lock_timeout = '3s'", True),
+        ("lock_timeout = 3000", True),
+        ("lock_timeout = '2s'", False),
+        ("lock_timeout = 0", False),
+        ("statement_timeout = '10000ms'", True),
+        ("statement_timeout = '1min'", False),
+        ("idle_in_transaction_session_timeout = '10s'", True),
+        ("timezone = 'utc'", True),
+        ("timezone = 'Europe/Berlin'", False),
+        ("default_transaction_isolation = 'read committed'", True),
+        ("default_transaction_isolation = serializable", False),
+        ("default_transaction_read_only = off", True),
+    ],
+)
+async def test_what_connections_set_themselves_stays_for_poolers_that_keep_it_from_them(
+    superuser: Connection, owner: Connection, setting: str, stays: bool
+) -> None:
+    await superuser.execute(f"alter role rowlock_app in database {owner.info.dbname} set {setting}".encode())
+
+    report = await migrate(owner)
+
+    assert (report.resets == ()) is stays
+    assert report.warnings == ()
+    cursor = await superuser.execute(
+        "select exists (select from pg_db_role_setting as s join pg_database as d on d.oid = s.setdatabase "
+        "where d.datname = %s and s.setrole <> 0)",
+        [owner.info.dbname],
+    )
+    assert await cursor.fetchone() == (stays,)
+
+
 async def test_a_setting_that_the_owner_may_not_reset_is_told_with_what_an_administrator_runs(
     superuser: Connection, owner: Connection
 ) -> None:
