@@ -91,6 +91,17 @@ async def test_transaction_mode_is_recognised_while_others_keep_sessions(transac
         assert await recognise(connection) is Pooling.TRANSACTION
 
 
+@pytest.mark.parametrize(("mode", "pooling"), [("transaction", Pooling.TRANSACTION), ("session", Pooling.SESSION)])
+async def test_the_mode_of_a_pooler_with_several_processes_is_recognised(
+    dsns: Dsns, mode: str, pooling: Pooling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pgbouncer(dsns, mode, size=4, processes=3) as running:
+        for _ in range(5):  # The kernel decides anew which process a client gets.
+            monkeypatch.setattr(pooler, "_recognised", {})
+            async with await connect(running.dsns.app) as connection:
+                assert await recognise(connection) is pooling
+
+
 async def test_clients_of_a_pooler_with_several_processes_need_not_share_to_show_transaction_mode(
     transactions: PgBouncer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,37 +32,37 @@ class PgBouncer:
     """A running pooler. `dsns` lead through it; the logins and passwords are those of the server."""
 
     dsns: Dsns
-    log: Path
-
-    def logged(self) -> str:
-        """What it has logged so far."""
-        return self.log.read_text(encoding="utf-8")
 
 
 @contextmanager
 def pgbouncer(
-    dsns: Dsns, mode: str, settings: Mapping[str, str] = MappingProxyType({}), *, size: int = 2
+    dsns: Dsns, mode: str, settings: Mapping[str, str] = MappingProxyType({}), *, size: int = 2, processes: int = 1
 ) -> Iterator[PgBouncer]:
-    """PgBouncer in `mode` (transaction or session), with at most `size` server connections for each login."""
+    """PgBouncer in `mode` (transaction or session), with at most `size` server connections for each login.
+
+    Several processes share the port, and each has a pool of its own.
+    """
     program = _program()
     folder = Path(tempfile.mkdtemp(prefix="rowlock-pgbouncer-"))
+    log = folder / "log"
+    started: list[subprocess.Popen[bytes]] = []
     try:
         port = _free_port()
         basics = {"listen_port": str(port), "pool_mode": mode, "default_pool_size": str(size)}
-        _configure(folder, dsns, {**basics, **settings})
+        _configure(folder, dsns, {**basics, "so_reuseport": str(int(processes > 1)), **settings})
         account = _hand_over(folder)
-        log = folder / "log"
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [program, folder / "ini"], stdin=subprocess.DEVNULL, stdout=output, stderr=output, user=account
-            )
-        try:
-            _await_port(process, port, log)
-            yield PgBouncer(dsns.each(lambda dsn: _through(dsn, port)), log)
-        finally:
+        with log.open("ab") as output:
+            for _ in range(processes):
+                command = [program, str(folder / "ini")]
+                started.append(
+                    subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, user=account)
+                )
+        _await_start(started, log)
+        yield PgBouncer(dsns.each(lambda dsn: _through(dsn, port)))
+    finally:
+        for process in started:
             process.kill()  # Its connections are not waited for.
             process.wait()
-    finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -118,13 +118,10 @@ def _free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def _await_port(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
+def _await_start(started: "Sequence[subprocess.Popen[bytes]]", log: Path) -> None:
     deadline = time.monotonic() + STARTS_WITHIN_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.01)
-        else:
+    while time.monotonic() < deadline and all(process.poll() is None for process in started):
+        if log.read_text(encoding="utf-8").count("process up:") == len(started):
             return
+        time.sleep(0.01)
     raise AssertionError(f"PgBouncer did not start: {log.read_text(encoding='utf-8')}")
