@@ -13,7 +13,7 @@ PYTEST_ARGS ?=
 JOBS ?= 2
 
 MIGRATIONS = $(wildcard src/rowlock/sql/migrations/*.sql)
-# Where setup_test_tools.py found PostgreSQL 15 and plpgsql_check; the tests read it from the environment.
+# Where setup_test_tools.py found PostgreSQL 15 and the other tools; the tests read it from the environment.
 WITH_TEST_TOOLS = set -a; if [ -f .cache/tools/env ]; then . ./.cache/tools/env; fi; set +a;
 PYTEST = $(BIN)/pytest -n $(JOBS) --dist loadgroup
 
@@ -41,7 +41,7 @@ run: ## start Rowlock with a database of its own and a show on sale; ctrl-C stop
 setup: ## make or update .venv with everything for development
 	@"$(PYTHON)" scripts/bootstrap.py --dev
 
-test-tools: setup ## find or fetch PostgreSQL 15 and plpgsql_check for the tests
+test-tools: setup ## find or fetch PostgreSQL 15, plpgsql_check and PgBouncer for the tests
 	@$(BIN)/python scripts/setup_test_tools.py
 
 test: test-tools lint types imports sql-lint ## check style, types, imports and SQL, and run the tests, in about six minutes
