@@ -11,7 +11,7 @@ from rowlock.base.dsns import Dsns
 from rowlock.base.holder import Holder
 from rowlock.catalogue import api as catalogue_api
 from rowlock.catalogue import service as catalogue_service
-from rowlock.database.calls import BusyError
+from rowlock.database.calls import BusyError, LoginMissingError
 from rowlock.database.cells import Cells
 from rowlock.database.connections import Connection
 from rowlock.database.pool import PooledDatabase
@@ -119,7 +119,7 @@ async def test_a_show_that_could_not_be_read_leaves_nothing_behind(
 
     monkeypatch.setattr(store, "seat_changes", cleaned_up_meanwhile)
     for _ in range(3):
-        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        with pytest.raises(LoginMissingError):
             await availability.get(uuid4())
     await asyncio.sleep(0)
 

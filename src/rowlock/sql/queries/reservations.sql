@@ -18,7 +18,7 @@ order by request
 -- scope: cell
 -- For the rest of a transaction: gives up a lock that another transaction has. For single requests of a batch that has
 -- waited for that lock already.
-set local lock_timeout = '25ms'
+select set_config('lock_timeout', '25ms', true)
 
 -- name: release_batch
 -- scope: show
@@ -74,12 +74,15 @@ select show_id from rowlock.shows where show_key = %s
 -- scope: show
 -- Takes seats off sale for the box office, with a reason. When some of them are not available no seat is blocked.
 select outcome, seat_ids, unavailable_seat_ids
-from rowlock.block_seats_atomic(%s::uuid, %s::integer[], %s::text, null, %s::inet, null, %s::text)
+from rowlock.block_seats_atomic(
+    %s::uuid, %s::integer[], %s::text, p_ip_address => %s::inet, p_actor => %s::text
+)
 
 -- name: unblock_seats
 -- scope: show
 -- Puts blocked seats on sale again, for the box office.
-select outcome, seat_ids from rowlock.unblock_seats_atomic(%s::uuid, %s::integer[], null, %s::inet, null, %s::text)
+select outcome, seat_ids
+from rowlock.unblock_seats_atomic(%s::uuid, %s::integer[], p_ip_address => %s::inet, p_actor => %s::text)
 
 -- name: seat_changes
 -- scope: show
