@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from rowlock.base.dsns import Dsns
+from rowlock.database.refusals import resource_refusals
 from tests.support.scale import PLAIN, SHORT_SOAK, SOAK, Scale, scale_of
 from tests.support.servers import ServerNotAvailableError, TestServer, TestServers
 
@@ -119,6 +120,12 @@ async def owner(dsns: Dsns) -> AsyncIterator[psycopg.AsyncConnection]:
     """A connection of the owner, in autocommit."""
     async with await psycopg.AsyncConnection.connect(dsns.owner, autocommit=True) as connection:
         yield connection
+
+
+@pytest.fixture(autouse=True)
+def nothing_was_refused() -> None:
+    """What a database refused in one test is not told in the next."""
+    resource_refusals.forget()
 
 
 @pytest.fixture

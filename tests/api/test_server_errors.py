@@ -10,6 +10,7 @@ from psycopg.conninfo import conninfo_to_dict
 from rowlock.base.dsns import Dsns
 from rowlock.database import calls, pool
 from rowlock.database.connections import Connection
+from rowlock.database.refusals import resource_refusals
 from tests.support.failing import failing_writes, forbid_writing
 from tests.support.http import Api, outcome, problem, running
 from tests.support.seatdb import SeatDb, Show
@@ -60,8 +61,11 @@ async def test_without_disk_or_memory_every_write_is_busy_and_changes_nothing(
 
         assert answers == dict.fromkeys(answers, (503, "BUSY"))
         assert await db.claims(show) == {1: "anna"}
-        assert (await client.get("/health/ready")).status_code == 200
+        told = problem(await client.get("/health/ready"), 503, "NOT_READY")
+        assert told["detail"] == "The database refuses to write: planted."
         assert outcome(await client.reserve(show, [3], by="carl")) == (201, None)
+        resource_refusals.forget()  # As it is forgotten after some seconds.
+        assert (await client.get("/health/ready")).status_code == 200
     assert await db.check(show) == []
 
 

@@ -97,7 +97,7 @@ async def call(
             if after is Then.REFUSE or pause is None or too_late or (lost and not repeatable):
                 log.warning("database_call_refused", outcome_unknown=lost, **facts)
                 if needs_resources(error):
-                    resource_refusals.note(str(error).strip())
+                    resource_refusals.note(error.diag.message_primary or str(error).strip())
                 raise _failure(lost, str(error), locked=isinstance(error, errors.LockNotAvailable)) from error
             log.warning("database_call_repeated", **facts)
             await asyncio.sleep(pause)

@@ -24,6 +24,10 @@ class ResourceRefusals:
         """Remember what the server said."""
         self._last, self._until = reason, self._clock() + REMEMBERED_SECONDS
 
+    def forget(self) -> None:
+        """Forget the last refusal."""
+        self._until = 0.0
+
     def recent(self) -> str | None:
         """What the server said in the last REMEMBERED_SECONDS; None when it refused nothing."""
         return self._last if self._clock() < self._until else None
