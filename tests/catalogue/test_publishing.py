@@ -9,7 +9,7 @@ import pytest
 
 from rowlock.base.dsns import Dsns
 from rowlock.catalogue import store
-from rowlock.catalogue.model import Shape
+from rowlock.catalogue.model import Shape, Zone
 from rowlock.catalogue.showcase import stadium, theatre
 from rowlock.catalogue.store import load_plan
 from rowlock.database.connections import Connection, connect
@@ -24,6 +24,15 @@ async def test_a_published_plan_is_read_back_as_it_was(owner: Connection) -> Non
 
     assert await load_plan(owner, imported.plan.plan_id) == plan
     assert (imported.plan.version, len(imported.plan.plan.seats)) == (1, 600)
+
+
+async def test_where_the_audience_looks_is_read_back_as_it_was(owner: Connection) -> None:
+    plan = replace(hall(3), in_the_round=True, zones=(Zone("West", (1.5, 2.0), (0,)), Zone("East", None, (0,))))
+
+    imported = await services_on(owner).catalogue.import_plan(plan, source_format="test", venue="Playhouse")
+
+    assert await load_plan(owner, imported.plan.plan_id) == plan
+    assert await find_violations(owner) == []
 
 
 async def test_texts_with_every_kind_of_character_are_stored_unchanged(owner: Connection) -> None:

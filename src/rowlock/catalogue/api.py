@@ -76,6 +76,14 @@ class MapSection(BaseModel):
     name: str
 
 
+class MapZone(BaseModel):
+    """Sections that look at a point of their own; without a point they look as all do. `sections` are indexes."""
+
+    name: str
+    focal_point: tuple[float, float] | None
+    sections: list[int]
+
+
 class MapRow(BaseModel):
     """One physical row; `section` is an index into sections."""
 
@@ -117,9 +125,11 @@ class SeatMap(BaseModel):
     width: float
     height: float
     focal_point: tuple[float, float]
+    in_the_round: bool
     seats_total: int
     categories: list[MapCategory]
     sections: list[MapSection]
+    zones: list[MapZone]
     rows: list[MapRow]
     shapes: list[MapShape]
     seats: list[MapSeat]
@@ -208,9 +218,11 @@ class _SeatMaps:
                 "width": plan.width,
                 "height": plan.height,
                 "focal_point": plan.focal_point,
+                "in_the_round": plan.in_the_round,
                 "seats_total": len(plan.seats),
                 "categories": plan.categories,
                 "sections": plan.sections,
+                "zones": plan.zones,
                 "rows": plan.rows,
                 "shapes": plan.shapes,
                 "seats": plan.seats,

@@ -43,6 +43,18 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
+class Zone:
+    """Sections that look at a point of their own, such as the two halls of one plan.
+
+    `focal_point` None: they look where the whole plan does. `sections` are indexes into `SeatingPlan.sections`.
+    """
+
+    name: str
+    focal_point: tuple[float, float] | None
+    sections: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One physical row. `section` is an index into `SeatingPlan.sections`."""
 
@@ -96,7 +108,10 @@ class Shape:
 class SeatingPlan:
     """One plan version, ready to be published.
 
-    `focal_point` is where the audience looks (the stage), in plan units.
+    focal_point   where the audience looks (the stage), in plan units.
+    zones         sections that look elsewhere.
+    in_the_round  whether the audience sits around the focal point, or beside a court: then the ends of a row are worse
+                  than its middle by as much as they are farther away.
     """
 
     name: str
@@ -108,6 +123,8 @@ class SeatingPlan:
     rows: tuple[Row, ...]
     seats: tuple[Seat, ...]
     shapes: tuple[Shape, ...] = field(default=())
+    zones: tuple[Zone, ...] = field(default=())
+    in_the_round: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from rowlock.catalogue.model import (
     ShowListing,
     ShowSummary,
     Venue,
+    Zone,
 )
 from rowlock.database.connections import Connection
 from rowlock.database.queries import query
@@ -82,6 +83,8 @@ async def load_plan(connection: Connection, plan_id: UUID) -> SeatingPlan:
         focal_point=(layout["focal_point"][0], layout["focal_point"][1]),
         categories=tuple(Category(**category) for category in layout["categories"]),
         sections=tuple(Section(**section) for section in layout["sections"]),
+        zones=tuple(_zone(zone) for zone in layout.get("zones", ())),
+        in_the_round=layout.get("in_the_round", False),
         rows=tuple(Row(**row) for row in layout["rows"]),
         shapes=tuple(
             Shape(shape["kind"], tuple((x, y) for x, y in shape["points"]), shape["text"], shape["color"])
@@ -192,9 +195,23 @@ async def publish_plan(
     return PublishedPlan(plan_id, version, bytes(checksum_row[0]).hex(), plan)
 
 
+def _zone(zone: dict[str, Any]) -> Zone:
+    point = zone["focal_point"]
+    return Zone(zone["name"], None if point is None else (point[0], point[1]), tuple(zone["sections"]))
+
+
 def _layout(plan: SeatingPlan) -> dict[str, Any]:
-    """A plan without its seats, in the form that the comment on seating_plans.layout describes."""
-    return {
+    """A plan without its seats, in the form that docs/reference/tables.md describes.
+
+    What came later is written only for plans that have it, beside the rest: so the same file has the same checksum as
+    before, and a release that does not know it can read the plan.
+    """
+    later: dict[str, Any] = {}
+    if plan.zones:
+        later["zones"] = [asdict(zone) for zone in plan.zones]
+    if plan.in_the_round:
+        later["in_the_round"] = True
+    return later | {
         "width": plan.width,
         "height": plan.height,
         "focal_point": list(plan.focal_point),

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
 
-from rowlock.reservations.hall import Bench, Hall, Point, distance
+from rowlock.catalogue.ranking import Point, distance
+from rowlock.reservations.hall import Bench, Hall
 
 # For a group that must be split: how many anchors are tried, and how many benches are searched for them.
 SPLIT_ANCHORS = 6

@@ -3,19 +3,14 @@
 Computed once for each plan version. `best_available` keeps track of which seats are free.
 """
 
-from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
-from itertools import groupby
-from math import hypot
 
 from rowlock.catalogue.model import Seat, SeatingPlan
+from rowlock.catalogue.ranking import Point, best_first, distance, focal_point_of_sections, middle_of
 
 # The number of benches around an anchor that are searched first for the rest of a split group.
 NEIGHBOURHOOD = 48
-
-Point = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +46,8 @@ class Hall:
 
     def __init__(self, plan: SeatingPlan) -> None:
         self._categories = {category.name: index for index, category in enumerate(plan.categories)}
-        self.benches = [_bench(seats, plan.focal_point) for seats in _best_first(plan)]
+        focal_points = focal_point_of_sections(plan)
+        self.benches = [_bench(seats, focal_points[plan.rows[seats[0].row].section]) for seats in best_first(plan)]
         self.place = {
             seat_id: (number, bit)
             for number, bench in enumerate(self.benches)
@@ -87,44 +83,12 @@ class Hall:
         return self._near[number]
 
 
-def _best_first(plan: SeatingPlan) -> list[list[Seat]]:
-    """The benches for sale: rows by their distance from the stage, within a row from the middle outwards."""
-    by_row: dict[int, list[Seat]] = defaultdict(list)
-    for seat in plan.seats:
-        by_row[seat.row].append(seat)
-    benches = []
-    for row, seats in by_row.items():
-        stage_distance = min(distance((seat.x, seat.y), plan.focal_point) for seat in seats)
-        seats.sort(key=lambda seat: seat.position)
-        for (_, category), group in groupby(seats, key=lambda seat: (seat.run, seat.category)):
-            if plan.categories[category].for_sale:
-                bench = list(group)
-                benches.append(((stage_distance, row, min(_axis_distances(bench, plan.focal_point))), bench))
-    benches.sort(key=lambda entry: entry[0])
-    return [bench for _, bench in benches]
-
-
-def _axis_distances(seats: Sequence[Seat], focal_point: Point) -> list[float]:
-    """How far each seat of a bench is from the line on which the audience looks straight ahead."""
-    across = max(s.x for s in seats) - min(s.x for s in seats) >= max(s.y for s in seats) - min(s.y for s in seats)
-    return [abs(seat.x - focal_point[0]) if across else abs(seat.y - focal_point[1]) for seat in seats]
-
-
 def _bench(seats: list[Seat], focal_point: Point) -> Bench:
-    axis_distances = _axis_distances(seats, focal_point)
-    nearest = axis_distances.index(min(axis_distances))
-    middle = (len(seats) - 1) / 2
     return Bench(
         tuple(seat.seat_id for seat in seats),
         seats[0].category,
         sum(1 << bit for bit, seat in enumerate(seats) if seat.kind == "standard"),
         sum(1 << bit for bit, seat in enumerate(seats) if seat.kind == "wheelchair"),
-        # A bench across the middle of the hall is filled from that middle, a bench at the side from its inner end.
-        nearest if abs(nearest - middle) > 0.5 else middle,
+        middle_of(seats, focal_point),
         tuple((seat.x, seat.y) for seat in seats),
     )
-
-
-def distance(one: Point, other: Point) -> float:
-    """How far two points are apart, in plan units."""
-    return hypot(one[0] - other[0], one[1] - other[1])

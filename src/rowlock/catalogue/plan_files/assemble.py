@@ -1,6 +1,6 @@
 """Converts a repaired draft to an immutable SeatingPlan: only numbers its seats, rows and sections."""
 
-from rowlock.catalogue.model import Category, Row, Seat, SeatingPlan, Section, Shape
+from rowlock.catalogue.model import Category, Row, Seat, SeatingPlan, Section, Shape, Zone
 from rowlock.catalogue.plan_files.categories import DEFAULT_COLOR
 from rowlock.catalogue.plan_files.draft import Draft
 
@@ -42,6 +42,8 @@ def assemble(draft: Draft) -> SeatingPlan:
         width=draft.size[0],
         height=draft.size[1],
         focal_point=draft.focal_point,
+        in_the_round=draft.in_the_round,
+        zones=_zones(draft),
         categories=tuple(
             Category(category.name, category.color or DEFAULT_COLOR, category.for_sale) for category in draft.categories
         ),
@@ -53,3 +55,13 @@ def assemble(draft: Draft) -> SeatingPlan:
             for shape in draft.all_shapes()
         ),
     )
+
+
+def _zones(draft: Draft) -> tuple[Zone, ...]:
+    """Return the zones that have sections left, with the numbers of these."""
+    number = {id(section): index for index, section in enumerate(draft.sections)}
+    zones = (
+        Zone(zone.name, zone.focal_point, tuple(sorted(number[id(s)] for s in zone.sections if id(s) in number)))
+        for zone in draft.zones
+    )
+    return tuple(zone for zone in zones if zone.sections)

@@ -34,7 +34,8 @@ class DraftSeat:
 class DraftRow:
     """A row object of the file; the doctor may join several into one physical row.
 
-    row_text and seat_text are the texts on tickets, with "%s" for the label and the number.
+    row_text and seat_text are the texts on tickets, with "%s" for the label and the number. `counted` is for a label
+    that the reader made from the row's place in the file: it says nothing about the hall.
     """
 
     label: str
@@ -43,6 +44,7 @@ class DraftRow:
     word: RowWord = "row"
     row_text: str = ""
     seat_text: str = ""
+    counted: bool = False
 
 
 @dataclass(slots=True)
@@ -82,13 +84,28 @@ class DraftCategory:
 
 
 @dataclass(slots=True)
+class DraftZone:
+    """Sections that look at a point of their own. Without a point they look where the whole plan does."""
+
+    name: str
+    focal_point: tuple[float, float] | None
+    sections: list[DraftSection] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class Draft:
-    """A whole file. `format_has_size`: whether the format has a field for the plan's size; CSV has none."""
+    """A whole file.
+
+    format_has_size  whether the format has a field for the plan's size; CSV has none.
+    in_the_round     whether the audience sits around the focal point, or beside a court.
+    """
 
     name: str
     format_has_size: bool = True
     size: tuple[float, float] | None = None
     focal_point: tuple[float, float] | None = None
+    in_the_round: bool = False
+    zones: list[DraftZone] = field(default_factory=list)
     categories: list[DraftCategory] = field(default_factory=list)
     sections: list[DraftSection] = field(default_factory=list)
     shapes: list[DraftShape] = field(default_factory=list)

@@ -1,0 +1,74 @@
+"""Ranks the benches of a plan from the best to the worst: by how far they are from where their audience looks.
+
+The plan doctor names the first of them when it had to guess where the stage is; `reservations.hall` sells them in this
+order.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import groupby
+from math import hypot
+
+from rowlock.catalogue.model import Seat, SeatingPlan
+
+Point = tuple[float, float]
+
+
+def best_first(plan: SeatingPlan) -> list[list[Seat]]:
+    """Return the benches for sale: rows by their distance from the stage, within a row from the middle outwards.
+
+    In the round and beside a court each bench has a distance of its own: row 1 behind the corner flag is not as good as
+    row 2 at the half-way line.
+    """
+    focal_points = focal_point_of_sections(plan)
+    by_row: dict[int, list[Seat]] = defaultdict(list)
+    for seat in plan.seats:
+        by_row[seat.row].append(seat)
+    benches = []
+    for row, seats in by_row.items():
+        focal_point = focal_points[plan.rows[row].section]
+        of_row = _nearest(seats, focal_point)
+        seats.sort(key=lambda seat: seat.position)
+        for (_, category), group in groupby(seats, key=lambda seat: (seat.run, seat.category)):
+            if plan.categories[category].for_sale:
+                bench = list(group)
+                stage_distance = _nearest(bench, focal_point) if plan.in_the_round else of_row
+                benches.append(((stage_distance, row, min(axis_distances(bench, focal_point))), bench))
+    benches.sort(key=lambda entry: entry[0])
+    return [bench for _, bench in benches]
+
+
+def focal_point_of_sections(plan: SeatingPlan) -> list[Point]:
+    """Return where the audience of each section looks."""
+    points = [plan.focal_point] * len(plan.sections)
+    for zone in plan.zones:
+        if zone.focal_point is not None:
+            for section in zone.sections:
+                points[section] = zone.focal_point
+    return points
+
+
+def axis_distances(seats: Sequence[Seat], focal_point: Point) -> list[float]:
+    """Return how far each seat of a bench is from the line on which the audience looks straight ahead."""
+    across = max(s.x for s in seats) - min(s.x for s in seats) >= max(s.y for s in seats) - min(s.y for s in seats)
+    return [abs(seat.x - focal_point[0]) if across else abs(seat.y - focal_point[1]) for seat in seats]
+
+
+def middle_of(seats: Sequence[Seat], focal_point: Point) -> float:
+    """Return the index, possibly between two seats, from which a bench is filled.
+
+    A bench across the middle of the hall is filled from that middle, a bench at the side from its inner end.
+    """
+    distances = axis_distances(seats, focal_point)
+    nearest = distances.index(min(distances))
+    middle = (len(seats) - 1) / 2
+    return nearest if abs(nearest - middle) > 0.5 else middle
+
+
+def distance(one: Point, other: Point) -> float:
+    """Return how far two points are apart, in plan units."""
+    return hypot(one[0] - other[0], one[1] - other[1])
+
+
+def _nearest(seats: Sequence[Seat], focal_point: Point) -> float:
+    return min(distance((seat.x, seat.y), focal_point) for seat in seats)
