@@ -3,6 +3,7 @@
 import json
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -71,6 +72,37 @@ def test_importing_for_people_says_what_to_do_next(rowlock: Invoke, tmp_path: Pa
 
     assert "Published Little hall, version 1" in done.out
     assert "rowlock show create --plan" in done.out
+
+
+def test_the_operator_says_where_the_stage_is(invoke: Invoke, tmp_path: Path) -> None:
+    def codes(*options: str) -> set[str]:
+        done = invoke("plan", "check", plan_file(tmp_path), *options, "--json")
+        return {finding["code"] for finding in done.document["findings"]}
+
+    assert "FOCAL_POINT_GUESSED" in codes()
+    assert "FOCAL_POINT_GIVEN" in codes("--stage", "bottom")
+    assert "FOCAL_POINT_GIVEN" in codes("--focal-point", "-5.5,20")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--stage", "upstairs"), ("--focal-point", "5"), ("--stage", "top", "--focal-point", "5,5")],
+)
+def test_a_stage_that_cannot_be_is_refused(invoke: Invoke, tmp_path: Path, options: tuple[str, ...]) -> None:
+    assert invoke("plan", "check", plan_file(tmp_path), *options).code == ExitCode.USAGE
+
+
+def test_the_same_file_with_another_stage_is_the_next_version(rowlock: Invoke, tmp_path: Path) -> None:
+    def publish(*options: str) -> dict[str, Any]:
+        command = ("plan", "import", plan_file(tmp_path), "--venue", "Playhouse", *options, "--json")
+        document: dict[str, Any] = rowlock(*command).document
+        return document
+
+    guessed, corrected = publish(), publish("--stage", "bottom")
+
+    assert (guessed["version"], corrected["version"]) == (1, 2)
+    assert guessed["plan_id"] != corrected["plan_id"]
+    assert guessed["checksum"] != corrected["checksum"]
 
 
 def test_a_show_is_put_on_sale_in_the_venues_time(rowlock: Invoke, plan_id: str) -> None:

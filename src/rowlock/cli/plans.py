@@ -7,7 +7,16 @@ from typing import Annotated, Any
 import typer
 
 from rowlock.catalogue.model import PlanImported
-from rowlock.catalogue.plan_files import PlanError, PlanFormat, PlanReading, read_plan_file, render
+from rowlock.catalogue.plan_files import (
+    PlanError,
+    PlanFormat,
+    PlanReading,
+    Side,
+    Wish,
+    read_plan_file,
+    read_point,
+    render,
+)
 from rowlock.cli.common import DataDir, Json, print_result, table, with_services
 from rowlock.cli.exits import CommandError, ExitCode
 
@@ -15,6 +24,23 @@ File = Annotated[Path, typer.Argument(help="The plan: a pretix or seats.io JSON 
 Format = Annotated[
     PlanFormat | None,
     typer.Option("--format", help="What the file is. [default: detected]", show_default=False),
+]
+Stage = Annotated[
+    Side | None,
+    typer.Option(
+        "--stage",
+        help="Where the stage is on the plan, if the file does not say so or is wrong. [default: as found]",
+        show_default=False,
+    ),
+]
+FocalPoint = Annotated[
+    str | None,
+    typer.Option(
+        "--focal-point",
+        metavar="X,Y",
+        help="The same as a point, in the units of the file: x to the right, y downwards.",
+        show_default=False,
+    ),
 ]
 
 
@@ -30,11 +56,13 @@ def register(app: typer.Typer) -> None:
 def check(
     file: File,
     plan_format: Format = None,
+    stage: Stage = None,
+    focal_point: FocalPoint = None,
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
     """Read a plan file and report what the plan doctor finds and repairs. Publishes nothing."""
-    reading = _read(file, plan_format)
+    reading = _read(file, plan_format, _wish(stage, focal_point))
     print_result(asdict(reading.report), render(reading.report).rstrip(), as_json=json)
 
 
@@ -54,11 +82,13 @@ def import_(
         typer.Option("--time-zone", help="IANA time zone of a new venue. [default: UTC]", show_default=False),
     ] = None,
     plan_format: Format = None,
+    stage: Stage = None,
+    focal_point: FocalPoint = None,
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
     """Publish a plan file as the next version of the plan of its name. A published version never changes."""
-    reading = _read(file, plan_format)
+    reading = _read(file, plan_format, _wish(stage, focal_point))
 
     imported = with_services(
         data_dir,
@@ -73,9 +103,21 @@ def import_(
     print_result(_as_json(imported, reading), _as_text(imported, reading), as_json=json)
 
 
-def _read(file: Path, plan_format: PlanFormat | None) -> PlanReading:
+def _wish(side: Side | None, focal_point: str | None) -> Wish:
+    """Return what the options say about the stage. Raises typer.BadParameter."""
+    if focal_point is None:
+        return Wish(side)
+    if side is not None:
+        raise typer.BadParameter("give --stage or --focal-point, not both")
     try:
-        return read_plan_file(file, plan_format)
+        return Wish(focal_point=read_point(focal_point))
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}. Give two numbers, such as --focal-point 525,460") from error
+
+
+def _read(file: Path, plan_format: PlanFormat | None, wish: Wish) -> PlanReading:
+    try:
+        return read_plan_file(file, plan_format, wish)
     except PlanError as error:
         raise CommandError(ExitCode.BAD_FILE, f"{file} was refused ({error.code}). {error}") from error
 

@@ -1,10 +1,10 @@
 """CSV in its two dialects: a list under a header, and a grid with a cell for each place in the hall."""
 
 import pytest
-from tests.catalogue.plan_files.builders import numbers, only, read_csv, runs
+from tests.catalogue.plan_files.builders import numbers, only, read, read_csv, runs
 
 from rowlock.catalogue.model import Category, Row, Section
-from rowlock.catalogue.plan_files import PlanError
+from rowlock.catalogue.plan_files import PlanError, Wish
 
 
 def refusal(text: str) -> PlanError:
@@ -73,13 +73,14 @@ def test_a_duplicate_seat_in_a_grid_is_told_apart() -> None:
 
 
 def test_a_list_is_laid_out_by_its_order() -> None:
-    reading = read_csv(
+    text = (
         "Section,Row,Seat,Category,Kind,Id\n"
         "Stalls,A,1,Good,wheelchair,s1\n"
         "Stalls,A,2,Good,companion,s2\n"
         "Stalls,B,1,Fair,,s3\n"
         "Balcony,A,1,Fair,standard,s4\n"
     )
+    reading = read(text, "hall.csv", wish=Wish("top"))
     plan = reading.plan
 
     assert plan.sections == (Section("Stalls"), Section("Balcony"))

@@ -1,4 +1,4 @@
-"""Each finding of the plan doctor about parts, rows, ids, labels and the focal point: what is found, what is done."""
+"""Each finding of the plan doctor about parts, rows, ids and labels: what is found, what is done."""
 
 import math
 from typing import Any
@@ -221,21 +221,3 @@ def test_seat_ids_and_runs_are_dense_in_reading_order() -> None:
     assert [seat.run for seat in plan.seats] == [0, 0, 1, 2, 2, 3, 3]
     assert [seat.x for seat in plan.seats[:3]] == [50, 75, 200]
     assert [seat.position for seat in plan.seats[:3]] == [0, 1, 2]
-
-
-def test_the_focal_point_is_the_stage_if_one_is_drawn() -> None:
-    stage = {
-        "position": {"x": 100, "y": 10},
-        "rectangle": {"width": 200, "height": 40},
-        "text": {"text": "Main Stage", "position": {"x": 0, "y": 0}},
-    }
-    plan = pretix_plan(pretix_zone("Hall", pretix_row("A", 150, (50, 75)), areas=[stage]))
-
-    reading = read(plan)
-
-    assert reading.plan.focal_point == (200, 30)
-    assert only(reading.report, "FOCAL_POINT_GUESSED").severity == "info"
-
-
-def test_the_focal_point_is_the_middle_of_the_upper_edge_otherwise() -> None:
-    assert read(pretix_plan()).plan.focal_point == (500, 0)

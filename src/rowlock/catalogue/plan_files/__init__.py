@@ -5,6 +5,7 @@ what can be repaired is repaired and listed in the report. `catalogue.store` pub
 """
 
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -15,8 +16,12 @@ from rowlock.catalogue.plan_files.draft import Draft
 from rowlock.catalogue.plan_files.errors import ErrorCode, PlanError
 from rowlock.catalogue.plan_files.fields import clean
 from rowlock.catalogue.plan_files.findings import DoctorReport, Finding, FindingCode, Findings, Severity, render
+from rowlock.catalogue.plan_files.front_rows import Side
 from rowlock.catalogue.plan_files.intake import PlanFormat
 from rowlock.catalogue.plan_files.limits import MAX_BYTES, MAX_SEATS, MAX_TEXT
+from rowlock.catalogue.plan_files.plan_doctor import NO_WISH
+from rowlock.catalogue.plan_files.stage import Wish, read_point
+from rowlock.catalogue.ranking import best_first, focal_point_of_sections, middle_of
 
 __all__ = [
     "MAX_BYTES",
@@ -29,11 +34,19 @@ __all__ = [
     "PlanFormat",
     "PlanReading",
     "Severity",
+    "Side",
+    "Wish",
     "detect_format",
     "read_plan",
     "read_plan_file",
+    "read_point",
     "render",
 ]
+
+_SEATS_NAMED = 3
+_HOW_TO_CORRECT = (
+    "If they are not, read the file again with --stage top, bottom, left, right or middle, or with --focal-point X,Y."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +57,18 @@ class PlanReading:
     report: DoctorReport
 
 
-def read_plan(data: bytes, *, name: str, format: PlanFormat | None = None) -> PlanReading:  # noqa: A002  # The name of the command's option.
+def read_plan(
+    data: bytes,
+    *,
+    name: str,
+    format: PlanFormat | None = None,  # noqa: A002  # The name of the command's option.
+    wish: Wish = NO_WISH,
+) -> PlanReading:
     """Return the plan in a file's bytes, and the doctor's report.
 
     name    the file's name; its ending identifies CSV, and it is the name of a plan without one.
     format  None detects it from the contents.
+    wish    where the stage is, if the operator says so; it counts more than what the file says.
 
     Raises PlanError, and no other exception, for data that is not a usable plan.
     """
@@ -63,12 +83,16 @@ def read_plan(data: bytes, *, name: str, format: PlanFormat | None = None) -> Pl
     else:
         draft = (seatsio if found == "seatsio" else pretix).read(tree, findings)
     draft.name = draft.name or title
-    return _finish(draft, findings, found)
+    return _finish(draft, findings, found, wish)
 
 
-def read_plan_file(path: Path, format: PlanFormat | None = None) -> PlanReading:  # noqa: A002  # The name of the command's option.
+def read_plan_file(
+    path: Path,
+    format: PlanFormat | None = None,  # noqa: A002  # The name of the command's option.
+    wish: Wish = NO_WISH,
+) -> PlanReading:
     """Return the plan in a file; the file's size is checked before it is read. Raises PlanError."""
-    return read_plan(intake.load_file(path), name=path.name, format=format)
+    return read_plan(intake.load_file(path), name=path.name, format=format, wish=wish)
 
 
 def detect_format(name: str, data: bytes) -> PlanFormat:
@@ -85,9 +109,11 @@ def _open(name: str, text: str) -> tuple[dict[str, Any] | None, PlanFormat]:
     return None, "csv"
 
 
-def _finish(draft: Draft, findings: Findings, plan_format: PlanFormat) -> PlanReading:
-    plan_doctor.repair(draft, findings)
+def _finish(draft: Draft, findings: Findings, plan_format: PlanFormat, wish: Wish) -> PlanReading:
+    seen = plan_doctor.repair(draft, findings, wish)
     plan = assemble(draft)
+    if seen.doubt:
+        findings.warn("FOCAL_POINT_GUESSED", "", seen.doubt, f"{seen.done} {_what_sells_first(plan)} {_HOW_TO_CORRECT}")
     report = findings.report(
         name=plan.name,
         plan_format=plan_format,
@@ -96,3 +122,14 @@ def _finish(draft: Draft, findings: Findings, plan_format: PlanFormat) -> PlanRe
         seats=len(plan.seats),
     )
     return PlanReading(plan, report)
+
+
+def _what_sells_first(plan: SeatingPlan) -> str:
+    """Name the first seats that best available would sell, so that a person sees at once whether the guess is right."""
+    focal_points = focal_point_of_sections(plan)
+    seats = [
+        bench[int(middle_of(bench, focal_points[plan.rows[bench[0].row].section]))]
+        for bench in islice(best_first(plan), _SEATS_NAMED)
+    ]
+    names = "; then ".join(seat.label for seat in seats)
+    return f"So the best seats would be around {names}." if names else "No seat of the plan is for sale."

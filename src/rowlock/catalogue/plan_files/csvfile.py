@@ -268,7 +268,7 @@ def _grid_row(line: _Line, seats: list[DraftSeat]) -> DraftRow:
     parts = [_ROW_AND_NUMBER.fullmatch(seat.number) for seat in seats]
     letters = {part.group(1) for part in parts if part}
     if not all(parts) or len(letters) != 1:
-        return DraftRow(str(line.number), f"line {line.number}", seats)
+        return DraftRow(str(line.number), f"line {line.number}", seats, counted=True)
     for seat, part in zip(seats, parts, strict=True):
         seat.number = part.group(2) if part else seat.number
     return DraftRow(letters.pop(), f"line {line.number}", seats)

@@ -43,6 +43,8 @@ FindingCode = Literal[
     "CATEGORY_UNUSED",
     "CATEGORY_NOT_FOR_SALE",
     "KIND_FROM_CATEGORY",
+    "STAGE_FOUND",
+    "FOCAL_POINT_GIVEN",
     "FOCAL_POINT_GUESSED",
 ]
 

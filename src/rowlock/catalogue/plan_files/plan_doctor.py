@@ -1,40 +1,43 @@
 """The plan doctor: finds, repairs and reports common faults of plan files.
 
-Works on a draft, in place and in a fixed order: categories, empty parts, names, rows, ids, runs, overlaps,
-bounds, labels, focal point. Categories and positions have their own modules, the arithmetic is in `geometry`, and
-`assemble` makes the plan. docs/explanation/plan-doctor.md gives the reason for each rule.
+Works on a draft, in place and in a fixed order: categories, empty parts, a look for the stage, names, rows, ids, runs,
+overlaps, bounds, labels, focal point. Categories, positions and the stage have their own modules, the arithmetic is in
+`geometry`, and `assemble` makes the plan. docs/explanation/plan-doctor.md gives the reason for each rule.
 """
 
 from collections import defaultdict
 from itertools import pairwise
 
-from rowlock.catalogue.plan_files import categories, geometry, labels, positions
-from rowlock.catalogue.plan_files.draft import Draft, DraftRow, DraftSection, to_unit
+from rowlock.catalogue.plan_files import categories, geometry, labels, positions, stage
+from rowlock.catalogue.plan_files.draft import Draft, DraftRow, DraftSection
 from rowlock.catalogue.plan_files.errors import PlanError
 from rowlock.catalogue.plan_files.findings import Findings
 from rowlock.catalogue.plan_files.labels import Names, count_of
 
 DEFAULT_SECTION = "Hall"
+NO_WISH = stage.Wish()
 
 _MAX_PIECES = 12
 """More row objects with one label are joined all together or not at all."""
 
-_STAGE_WORDS = frozenset(
-    {"stage", "bühne", "scène", "scene", "escenario", "palco", "podium", "pitch", "court", "screen", "leinwand"}
-)
 
+def repair(draft: Draft, findings: Findings, wish: stage.Wish = NO_WISH) -> stage.Look:
+    """Repair the draft in place and record every finding. Raises PlanError for a plan without seats.
 
-def repair(draft: Draft, findings: Findings) -> None:
-    """Repair the draft in place and record every finding. Raises PlanError for a plan without seats."""
+    Returns what was found of the stage: a doubt about it is told with the seats that it puts first, which only the plan
+    can tell.
+    """
     categories.repair(draft, findings)
     _drop_empty_parts(draft, findings)
+    seen = stage.look(draft, wish, findings)
     _name_sections(draft, findings)
     for section in draft.sections:
         _repair_rows(section, findings)
     _repair_source_ids(draft, findings)
     positions.repair(draft, _set_runs(draft), findings)
     _set_labels(draft, findings)
-    _set_focal_point(draft, findings)
+    stage.settle(draft, seen)
+    return seen
 
 
 def _drop_empty_parts(draft: Draft, findings: Findings) -> None:
@@ -238,19 +241,3 @@ def _set_labels(draft: Draft, findings: Findings) -> None:
                         f'another seat is called "{wanted_label}" too',
                         f'Called "{seat.label}".',
                     )
-
-
-def _set_focal_point(draft: Draft, findings: Findings) -> None:
-    """Set the focal point if the file has none: the middle of the stage if one is drawn, else of the upper edge."""
-    if draft.focal_point is not None or draft.size is None:
-        return
-    stages = (shape for shape in draft.all_shapes() if _STAGE_WORDS & set(shape.text.casefold().split()))
-    stage = next(stages, None)
-    if stage is not None:
-        left, top, right, bottom = geometry.bounding_box(stage.points)
-        draft.focal_point = to_unit((left + right) / 2), to_unit((top + bottom) / 2)
-        done = f'The middle of "{stage.text}" was taken.'
-    else:
-        draft.focal_point = draft.size[0] / 2, 0.0
-        done = "The middle of the upper edge was taken."
-    findings.info("FOCAL_POINT_GUESSED", "", "the file does not say where the audience looks", done)

@@ -1,7 +1,8 @@
 """The part of the plan doctor for positions: overlapping sections and seats outside the plan's size.
 
 A section that overlaps others is moved as a whole, because its seats are placed correctly relative to each other.
-A single seat is never moved, because only the author of the file knows where it belongs.
+A single seat is never moved, because only the author of the file knows where it belongs. Where the audience looks is
+known before: the sections nearest to it stay, and the others give way outwards.
 """
 
 import math
@@ -30,46 +31,64 @@ def repair(draft: Draft, pitch: float, findings: Findings) -> None:
     seats_outside = _count_outside(draft)
     if overlaps := _find_overlaps(draft, pitch):
         if len(draft.sections) > 1:
-            _Separator(draft.sections, pitch, findings).run()
+            _Separator(draft, pitch, findings).run()
             overlaps = _find_overlaps(draft, pitch)
         _report_overlaps(overlaps, findings)
     _repair_bounds(draft, pitch, seats_outside, findings)
 
 
 class _Separator:
-    """Places the sections one by one, each where it is or, if it overlaps earlier ones, beside them."""
+    """Places the sections one by one, each where it is or, if it overlaps earlier ones, beside them.
 
-    def __init__(self, sections: list[DraftSection], pitch: float, findings: Findings) -> None:
-        self._sections = sections
+    The order is that of the file or, when it is known where the audience looks, from there outwards: so the blocks in
+    the middle of a stand stay across from the court, and those at its ends make room for them.
+    """
+
+    def __init__(self, draft: Draft, pitch: float, findings: Findings) -> None:
+        self._sections = sections = draft.sections
+        self._focal_point = draft.focal_point
         self._pitch = pitch
         self._findings = findings
         self._seats_in_file = SeatGrid(pitch * OVERLAP_FACTOR)
         self._seats_placed = SeatGrid(pitch * OVERLAP_FACTOR)
         self._boxes_in_file = [bounding_box((seat.x, seat.y) for seat in section.seats()) for section in sections]
-        self._boxes_placed: list[_Box] = []
+        self._boxes_placed: dict[int, _Box] = {}
 
     def run(self) -> None:
         """Place every section."""
         right = -math.inf
-        for index, section in enumerate(self._sections):
+        for index in self._order():
+            section = self._sections[index]
             points = [(seat.x, seat.y) for seat in section.seats()]
             box = self._boxes_in_file[index]
             overlaps = _count_overlaps(self._seats_placed, points, (0.0, 0.0))
+            offset = None
             if overlaps.total() > len(points) * MOVE_SHARE:
                 offset = self._free_offset(index, points, right)
+            if offset is not None:
                 _move(section, offset)
                 self._report(section, points, overlaps, offset)
                 box = box[0] + offset[0], box[1] + offset[1], box[2] + offset[0], box[3] + offset[1]
-            self._boxes_placed.append(box)
+            self._boxes_placed[index] = box
             right = max(right, box[2])
             _add(self._seats_in_file, points, index)
             _add(self._seats_placed, [(seat.x, seat.y) for seat in section.seats()], index)
 
-    def _free_offset(self, index: int, points: list[Point], right: float) -> Point:
+    def _order(self) -> list[int]:
+        """Return the order in which sections get their places; of equally near ones the first in the file."""
+        order = list(range(len(self._sections)))
+        if self._focal_point is None:
+            return order
+        x, y = self._focal_point
+        middles = [((left + right) / 2, (top + bottom) / 2) for left, top, right, bottom in self._boxes_in_file]
+        return sorted(order, key=lambda index: round(math.hypot(middles[index][0] - x, middles[index][1] - y), 3))
+
+    def _free_offset(self, index: int, points: list[Point], right: float) -> Point | None:
         """Return an offset with which the section overlaps no other.
 
         Each attempt puts the section beside the one that most of its seats overlap, on the side where its middle is in
-        the file. If it still overlaps a section after 8 attempts, it is put right of all sections placed so far.
+        the file. If it still overlaps a section after 8 attempts, it is put right of all sections placed so far; or
+        stays where it is (None) when it is known where the audience looks, and it would be moved away from there.
         """
         box = self._boxes_in_file[index]
         x = y = 0.0
@@ -85,7 +104,7 @@ class _Separator:
             else:
                 y = other_box[3] - box[1] + gap if down >= 0 else other_box[1] - box[3] - gap
             x, y = to_unit(x), to_unit(y)
-        return to_unit(right - box[0] + 2 * self._pitch), 0.0
+        return (to_unit(right - box[0] + 2 * self._pitch), 0.0) if self._focal_point is None else None
 
     def _report(self, section: DraftSection, points: list[Point], overlaps: Counter[int], offset: Point) -> None:
         in_file = _count_overlaps(self._seats_in_file, points, (0.0, 0.0))
@@ -190,6 +209,9 @@ def _shift(draft: Draft, dx: float, dy: float) -> None:
         shape.points = [(to_unit(x + dx), to_unit(y + dy)) for x, y in shape.points]
     if draft.focal_point is not None:
         draft.focal_point = to_unit(draft.focal_point[0] + dx), to_unit(draft.focal_point[1] + dy)
+    for zone in draft.zones:
+        if zone.focal_point is not None:
+            zone.focal_point = to_unit(zone.focal_point[0] + dx), to_unit(zone.focal_point[1] + dy)
 
 
 def _move(section: DraftSection, offset: Point) -> None:
