@@ -1,9 +1,8 @@
-"""What each command prints, does and exits with, on a real database."""
+"""What each command prints, does and exits with, on a real database; `plan` has a file of its own."""
 
 import json
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
@@ -26,83 +25,6 @@ def plan_id(rowlock: Invoke, tmp_path: Path) -> str:
 
 def create(rowlock: Invoke, plan_id: str, *more: object) -> Result:
     return rowlock("show", "create", "--plan", plan_id, "--title", "Swan Lake", "--starts-at", STARTS_AT, *more)
-
-
-def test_a_plan_is_checked_without_a_database(invoke: Invoke, tmp_path: Path) -> None:
-    done = invoke("plan", "check", plan_file(tmp_path))
-
-    assert done.code == 0
-    assert "Little hall (pretix): 4 seats, 1 row" in done.out
-    assert "CATEGORY_NOT_FOR_SALE" in done.out
-
-
-def test_a_file_that_is_no_plan_is_refused_with_its_place(invoke: Invoke, tmp_path: Path) -> None:
-    broken = tmp_path / "hall.json"
-    broken.write_text('{"zones": [', encoding="utf-8")
-
-    done = invoke("plan", "check", broken, "--json")
-
-    assert done.code == ExitCode.BAD_FILE
-    assert done.out == ""
-    assert "TRUNCATED" in done.err
-    assert "line 1" in done.err
-
-
-def test_a_file_is_read_as_the_format_that_was_named(invoke: Invoke, tmp_path: Path) -> None:
-    assert invoke("plan", "check", plan_file(tmp_path), "--format", "pretix").code == 0
-    assert invoke("plan", "check", plan_file(tmp_path), "--format", "csv").code == ExitCode.BAD_FILE
-    assert invoke("plan", "check", plan_file(tmp_path), "--format", "excel").code == ExitCode.USAGE
-
-
-def test_a_plan_is_imported_and_listed(rowlock: Invoke, tmp_path: Path) -> None:
-    done = rowlock(
-        "plan", "import", plan_file(tmp_path), "--venue", "Playhouse", "--organization", "Moonlight", "--json"
-    )
-
-    assert done.code == 0, done.err
-    assert (done.document["seats"], done.document["repairs"], done.document["version"]) == (4, 1, 1)
-    assert (done.document["organization"], done.document["venue"]) == ("Moonlight", "Playhouse")
-    [listed] = rowlock("plan", "list", "--json").document["plans"]
-    assert (listed["plan_id"], listed["seats_total"]) == (done.document["plan_id"], 4)
-    assert done.document["plan_id"] in rowlock("plan", "list").out
-
-
-def test_importing_for_people_says_what_to_do_next(rowlock: Invoke, tmp_path: Path) -> None:
-    done = rowlock("plan", "import", plan_file(tmp_path), "--venue", "Playhouse")
-
-    assert "Published Little hall, version 1" in done.out
-    assert "rowlock show create --plan" in done.out
-
-
-def test_the_operator_says_where_the_stage_is(invoke: Invoke, tmp_path: Path) -> None:
-    def codes(*options: str) -> set[str]:
-        done = invoke("plan", "check", plan_file(tmp_path), *options, "--json")
-        return {finding["code"] for finding in done.document["findings"]}
-
-    assert "FOCAL_POINT_GUESSED" in codes()
-    assert "FOCAL_POINT_GIVEN" in codes("--stage", "bottom")
-    assert "FOCAL_POINT_GIVEN" in codes("--focal-point", "-5.5,20")
-
-
-@pytest.mark.parametrize(
-    "options",
-    [("--stage", "upstairs"), ("--focal-point", "5"), ("--stage", "top", "--focal-point", "5,5")],
-)
-def test_a_stage_that_cannot_be_is_refused(invoke: Invoke, tmp_path: Path, options: tuple[str, ...]) -> None:
-    assert invoke("plan", "check", plan_file(tmp_path), *options).code == ExitCode.USAGE
-
-
-def test_the_same_file_with_another_stage_is_the_next_version(rowlock: Invoke, tmp_path: Path) -> None:
-    def publish(*options: str) -> dict[str, Any]:
-        command = ("plan", "import", plan_file(tmp_path), "--venue", "Playhouse", *options, "--json")
-        document: dict[str, Any] = rowlock(*command).document
-        return document
-
-    guessed, corrected = publish(), publish("--stage", "bottom")
-
-    assert (guessed["version"], corrected["version"]) == (1, 2)
-    assert guessed["plan_id"] != corrected["plan_id"]
-    assert guessed["checksum"] != corrected["checksum"]
 
 
 def test_a_show_is_put_on_sale_in_the_venues_time(rowlock: Invoke, plan_id: str) -> None:

@@ -5,6 +5,7 @@ from tests.catalogue.plan_files.builders import numbers, only, read, read_csv, r
 
 from rowlock.catalogue.model import Category, Row, Section
 from rowlock.catalogue.plan_files import PlanError, Wish
+from rowlock.catalogue.ranking import best_first
 
 
 def refusal(text: str) -> PlanError:
@@ -88,6 +89,31 @@ def test_a_list_is_laid_out_by_its_order() -> None:
     assert [seat.source_id for seat in plan.seats] == ["s1", "s2", "s3", "s4"]
     assert [(seat.x, seat.y) for seat in plan.seats] == [(25, 30), (50, 30), (25, 60), (25, 120)]
     assert (reading.report.repairs, reading.report.warnings) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("left", "middle", "right"),
+    [
+        *(("Left", "Centre", "Right"), ("Stalls left", "Stalls centre", "Stalls right")),
+        *(("Parkett links", "Parkett Mitte", "Parkett rechts"), ("Platea sinistra", "Platea centro", "Platea destra")),
+    ],
+)
+def test_sections_left_and_right_of_each_other_stand_side_by_side(left: str, middle: str, right: str) -> None:
+    rows = [f"{name},{row},{seat}" for name in (left, right, middle) for row in "AB" for seat in "12"]
+    plan = read_csv("section,row,seat\n" + "\n".join(rows)).plan
+
+    first_rows = {
+        plan.sections[plan.rows[s.row].section].name: (s.x, s.y) for s in reversed(plan.seats) if s.number == "1"
+    }
+    assert first_rows == {left: (25, 30), middle: (100, 30), right: (175, 30)}
+    best = best_first(plan)[0][0]
+    assert (plan.sections[plan.rows[best.row].section].name, plan.rows[best.row].label) == (middle, "A")
+
+
+def test_sections_of_other_names_stand_behind_each_other() -> None:
+    plan = read_csv("section,row,seat\nStalls left,A,1\nBalcony right,A,1\nStalls right,A,1\n").plan
+
+    assert [(seat.x, seat.y) for seat in plan.seats] == [(25, 30), (25, 90), (75, 30)]
 
 
 def test_a_line_without_a_seat_leaves_an_aisle() -> None:

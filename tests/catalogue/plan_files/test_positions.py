@@ -66,6 +66,58 @@ def test_a_section_that_has_to_give_way_to_a_moved_one_is_not_reported_as_overla
     assert found == ['12 of the 18 seats of section "B" overlap "A"', 'section "C" overlaps "B", which was moved there']
 
 
+def court(x: float, y: float, width: float, height: float) -> Json:
+    text = {"text": "Court", "position": {"x": 0, "y": 0}}
+    return {"position": {"x": x, "y": y}, "rectangle": {"width": width, "height": height}, "text": text}
+
+
+def test_blocks_beside_a_court_give_way_to_the_one_in_the_middle() -> None:
+    ground = court(400, 400, 350, 100)
+    north = [block(name, x, 250) for name, x in (("North left", 425), ("North", 500), ("North right", 575))]
+    south = [block(name, x, 550) for name, x in (("South left", 425), ("South", 500), ("South right", 575))]
+
+    plan = read(pretix_plan(pretix_zone("Ground", areas=[ground]), *north, *south)).plan
+
+    assert plan.focal_point == (575, 450)
+    assert {min(places(plan, name)) for name in ("North", "South")} == {(500, 250), (500, 550)}
+    assert {min(places(plan, name)) for name in ("North left", "South left")} == {(325, 250), (325, 550)}
+    assert {min(places(plan, name)) for name in ("North right", "South right")} == {(675, 250), (675, 550)}
+
+
+def test_the_middle_block_stays_in_front_of_the_stage() -> None:
+    stage = {"position": {"x": 575, "y": 100}, "text": {"text": "Stage", "position": {"x": 0, "y": 0}}}
+    blocks = [block(name, x, 250) for name, x in (("Left", 425), ("Centre", 500), ("Right", 575))]
+
+    plan = read(pretix_plan(pretix_zone("Signs", areas=[stage]), *blocks)).plan
+
+    assert [min(places(plan, name)) for name in ("Left", "Centre", "Right")] == [(325, 250), (500, 250), (675, 250)]
+
+
+def test_blocks_around_a_court_that_is_not_drawn_stay_around_it() -> None:
+    def stand(name: str, x: float, y: float, labels: Sequence[int]) -> Json:
+        return pretix_zone(name, *(pretix_row(str(row), 40 * at, SIX) for at, row in enumerate(labels)), x=x, y=y)
+
+    sides = (("N", 0, (3, 2, 1)), ("S", 400, (1, 2, 3)))
+    blocks = [stand(f"{name}{at}", 500 + 75 * at, y, labels) for name, y, labels in sides for at in range(3)]
+
+    plan = read(pretix_plan(*blocks)).plan
+
+    assert (plan.focal_point, plan.in_the_round) == ((637.5, 240), True)
+    assert min(places(plan, "N1")) == (575, 0)
+    assert min(places(plan, "S1")) == (575, 400)
+
+
+def test_a_section_without_a_free_place_near_the_court_stays_and_is_reported() -> None:
+    # Each attempt meets the next block of a long stand, so that the last resort would be its far end.
+    stand = [block(f"Block {number}", 175 * number, 300) for number in range(12)]
+    stray = block("Stray", 30, 310)
+    sign = court(0, 0, 350, 100)
+
+    reading = read(pretix_plan(pretix_zone("Ground", areas=[sign]), *stand, stray, size={"width": 3000, "height": 900}))
+
+    assert max(x for x, _ in places(reading.plan, "Stray")) < 700
+
+
 def test_the_scenery_of_a_section_moves_with_it() -> None:
     sign = {"position": {"x": 0, "y": -20}, "text": {"text": "Right", "position": {"x": 0, "y": 0}}}
 

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 from tests.catalogue.plan_files.builders import Json, chart, chart_row, findings, numbers, only, read, sub_chart
 
-from rowlock.catalogue.model import Category, Section, Shape
-from rowlock.catalogue.plan_files import PlanError
+from rowlock.catalogue.model import Category, Section, Shape, Zone
+from rowlock.catalogue.plan_files import PlanError, Wish
 from rowlock.catalogue.plan_files.geometry import Point
+from rowlock.catalogue.ranking import best_first, focal_point_of_sections
 
 
 def section(label: str, *rows: Json, corner: Point = (0.0, 0.0), **changes: Any) -> Json:
@@ -210,6 +211,61 @@ def test_without_a_focal_point_of_the_chart_that_of_a_zone_is_used() -> None:
     zones = {"list": [{"key": "a", "label": "A"}, {"key": "b", "label": "B", "focalPoint": {"x": 3, "y": 4}}]}
 
     assert read(chart(subChart=parts, zones=zones)).plan.focal_point == (3, 4)
+
+
+def test_zones_keep_their_names_and_their_own_focal_points() -> None:
+    west = section("West", chart_row("A", 20, (20, 40)), zone="w")
+    east = section("East", chart_row("A", 20, (20, 40)), topLeft={"x": 900, "y": 100}, zone="e")
+    aside = section("Aside", chart_row("A", 20, (20, 40)), topLeft={"x": 900, "y": 400}, zone="?")
+    points = {"w": {"x": 30, "y": 300}, "e": {"x": 930, "y": 0}}
+    zones = {"list": [{"key": key, "label": f"Side {key}", "focalPoint": point} for key, point in points.items()]}
+
+    plan = read(chart(subChart=sub_chart(sections=[west, east, aside], focalPoint=None), zones=zones)).plan
+
+    assert plan.zones == (Zone("Side w", (30, 300), (0,)), Zone("Side e", (930, 0), (1,)))
+    assert plan.focal_point == (30, 300)
+    assert focal_point_of_sections(plan) == [(30, 300), (930, 0), (30, 300)]
+
+
+def test_a_stage_that_the_operator_gives_counts_for_every_zone() -> None:
+    parts = sub_chart(sections=[section("West", chart_row("A", 20, (20, 40)), zone="w")])
+    zones = {"list": [{"key": "w", "label": "West", "focalPoint": {"x": 30, "y": 300}}]}
+
+    plan = read(chart(subChart=parts, zones=zones), wish=Wish(focal_point=(7, 8))).plan
+
+    assert (plan.focal_point, plan.zones) == ((7, 8), (Zone("West", None, (0,)),))
+
+
+def test_a_focal_point_in_the_corner_was_never_placed() -> None:
+    parts = sub_chart(rows=[chart_row("B", 40, (40, 60)), chart_row("A", 70, (40, 60))], focalPoint={"x": 0, "y": 0})
+
+    reading = read(chart(subChart=parts))
+
+    assert reading.plan.focal_point == (50, 300)
+    assert only(reading.report, "FIELD_IGNORED").place == "subChart.focalPoint"
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        {"focalPoint": {"x": 60, "y": 290}},
+        {"texts": [{"text": "Stage", "center": {"x": 60, "y": 290}}]},
+        {},
+    ],
+)
+def test_floors_are_stacked_away_from_the_stage(stage: Json) -> None:
+    rows = [chart_row("B", 100, (40, 60)), chart_row("A", 200, (40, 60))]
+    floors = [sub_chart(rows=rows, floorName=name, **stage) for name in ("Stalls", "Circle", "Gallery")]
+    content = chart(subChartFloors=floors)
+    del content["subChart"]
+
+    plan = read(content).plan
+
+    sold = [plan.seats[bench[0].seat_id - 1].label for bench in best_first(plan)]
+    assert [label.partition(", seat")[0] for label in sold] == [
+        f"{floor}, row {row}" for floor in ("Stalls", "Circle", "Gallery") for row in "AB"
+    ]
+    assert plan.seats[0].label == "Stalls, row B, seat 1"
 
 
 def test_fields_that_are_not_imported_are_reported() -> None:

@@ -201,6 +201,25 @@ def test_the_stalls_are_nearer_to_the_stage_than_the_balcony(names: tuple[str, s
     assert "By the names of the sections" in only(reading.report, "FOCAL_POINT_GUESSED").done
 
 
+@pytest.mark.parametrize("order", [("Floor 1", "Floor 2", "Floor 3"), ("Floor 3", "Floor 1", "Floor 2")])
+def test_levels_that_are_drawn_as_separate_plans_are_sold_from_the_lowest(order: Sequence[str]) -> None:
+    zones = [pretix_zone(name, *rows("CBA", 300 * at)) for at, name in enumerate(order)]
+
+    reading = read(pretix_plan(*zones))
+
+    assert sold_first(reading) == [f"Floor {floor} {row}" for floor in (1, 2, 3) for row in "ABC"]
+    assert "of each level by itself" in only(reading.report, "FOCAL_POINT_GUESSED").done
+
+
+def test_levels_that_are_drawn_behind_each_other_need_no_points_of_their_own() -> None:
+    zones = [pretix_zone(name, *rows("CBA", 300 * at)) for at, name in enumerate(("Gallery", "Circle", "Stalls"))]
+
+    reading = read(pretix_plan(*zones))
+
+    assert reading.plan.zones == ()
+    assert sold_first(reading)[:4] == ["Stalls A", "Stalls B", "Stalls C", "Circle A"]
+
+
 def test_a_list_from_the_last_row_to_the_first_is_sold_from_the_first() -> None:
     assert sold_first(read_csv("row,seat\nC,1\nC,2\nB,1\nB,2\nA,1\nA,2\n")) == ["A", "B", "C"]
 

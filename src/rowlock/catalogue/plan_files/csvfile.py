@@ -26,6 +26,7 @@ from rowlock.catalogue.plan_files.errors import PlanError, describe, wrong_type
 from rowlock.catalogue.plan_files.fields import clean_text, in_range, parse_number
 from rowlock.catalogue.plan_files.findings import Findings
 from rowlock.catalogue.plan_files.geometry import DEFAULT_PITCH
+from rowlock.catalogue.plan_files.tiers import side_of
 
 PITCH = DEFAULT_PITCH
 ROW_SPACING = 30.0
@@ -214,14 +215,31 @@ class _ListReader:
         return _KINDS[cell]
 
     def _stack_rows(self) -> None:
-        """Place rows below each other in the order of the file, with an empty row between sections."""
+        """Place rows below each other in the order of the file, with an empty row between sections.
+
+        Sections whose names differ only in left, middle and right stand side by side, their first rows in one line.
+        """
         y = 0.0
-        for section in self._sections.values():
-            for row in section.rows:
-                for seat in row.seats:
-                    seat.x, seat.y = to_unit(seat.x + PITCH), to_unit(y + ROW_SPACING)
-                y += ROW_SPACING
-            y += ROW_SPACING
+        for beside in _side_by_side(list(self._sections.values())):
+            x = depth = 0.0
+            for section in beside:
+                for index, row in enumerate(section.rows):
+                    for seat in row.seats:
+                        seat.x, seat.y = to_unit(seat.x + x + PITCH), to_unit(y + (index + 1) * ROW_SPACING)
+                x = max((seat.x for seat in section.seats()), default=x) + PITCH
+                depth = max(depth, len(section.rows) * ROW_SPACING)
+            y += depth + ROW_SPACING
+
+
+def _side_by_side(sections: list[DraftSection]) -> list[list[DraftSection]]:
+    """Group the sections that stand side by side, each group from left to right, in the order of the file."""
+    groups: dict[str, list[tuple[int, DraftSection]]] = {}
+    for index, section in enumerate(sections):
+        named = side_of(section.name)
+        # The key of a section that names no side is its own: a blank cannot begin a word.
+        base, side = named if named is not None else (f" {index}", 0)
+        groups.setdefault(base, []).append((side, section))
+    return [[section for _, section in sorted(group, key=lambda one: one[0])] for group in groups.values()]
 
 
 def _read_grid(lines: Iterable[_Line], name: str, findings: Findings) -> Draft:

@@ -93,6 +93,17 @@ class DraftZone:
 
 
 @dataclass(slots=True)
+class DraftFloor:
+    """What is on one of several floors that have the same coordinates in the file; `top` is where it begins here."""
+
+    top: float
+    height: float
+    sections: list[DraftSection]
+    shapes: list[DraftShape]
+    zones: list[DraftZone]
+
+
+@dataclass(slots=True)
 class Draft:
     """A whole file.
 
@@ -106,6 +117,7 @@ class Draft:
     focal_point: tuple[float, float] | None = None
     in_the_round: bool = False
     zones: list[DraftZone] = field(default_factory=list)
+    floors: list[DraftFloor] = field(default_factory=list)
     categories: list[DraftCategory] = field(default_factory=list)
     sections: list[DraftSection] = field(default_factory=list)
     shapes: list[DraftShape] = field(default_factory=list)

@@ -12,6 +12,7 @@ from rowlock.catalogue.plan_files import limits
 from rowlock.catalogue.plan_files.draft import Draft, DraftSeat, DraftSection, to_unit
 from rowlock.catalogue.plan_files.errors import PlanError
 from rowlock.catalogue.plan_files.findings import Findings
+from rowlock.catalogue.plan_files.floors import move, move_zone
 from rowlock.catalogue.plan_files.geometry import OVERLAP_FACTOR, Point, SeatGrid, bounding_box
 from rowlock.catalogue.plan_files.labels import count_of
 
@@ -66,7 +67,7 @@ class _Separator:
             if overlaps.total() > len(points) * MOVE_SHARE:
                 offset = self._free_offset(index, points, right)
             if offset is not None:
-                _move(section, offset)
+                move((section,), (), offset)
                 self._report(section, points, overlaps, offset)
                 box = box[0] + offset[0], box[1] + offset[1], box[2] + offset[0], box[3] + offset[1]
             self._boxes_placed[index] = box
@@ -203,22 +204,11 @@ def _repair_bounds(draft: Draft, pitch: float, seats_outside: int, findings: Fin
 
 
 def _shift(draft: Draft, dx: float, dy: float) -> None:
-    for section in draft.sections:
-        _move(section, (dx, dy))
-    for shape in draft.shapes:
-        shape.points = [(to_unit(x + dx), to_unit(y + dy)) for x, y in shape.points]
+    move(draft.sections, draft.shapes, (dx, dy))
     if draft.focal_point is not None:
         draft.focal_point = to_unit(draft.focal_point[0] + dx), to_unit(draft.focal_point[1] + dy)
     for zone in draft.zones:
-        if zone.focal_point is not None:
-            zone.focal_point = to_unit(zone.focal_point[0] + dx), to_unit(zone.focal_point[1] + dy)
-
-
-def _move(section: DraftSection, offset: Point) -> None:
-    for seat in section.seats():
-        seat.x, seat.y = to_unit(seat.x + offset[0]), to_unit(seat.y + offset[1])
-    for shape in section.shapes:
-        shape.points = [(to_unit(x + offset[0]), to_unit(y + offset[1])) for x, y in shape.points]
+        move_zone(zone, (dx, dy))
 
 
 def _from_middle_to_middle(start: _Box, end: _Box) -> Point:

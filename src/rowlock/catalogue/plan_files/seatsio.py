@@ -8,9 +8,11 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from rowlock.catalogue.plan_files import seatsio_zones
 from rowlock.catalogue.plan_files.draft import (
     Draft,
     DraftCategory,
+    DraftFloor,
     DraftRow,
     DraftSeat,
     DraftSection,
@@ -22,6 +24,7 @@ from rowlock.catalogue.plan_files.draft import (
 from rowlock.catalogue.plan_files.errors import PlanError
 from rowlock.catalogue.plan_files.fields import Fields
 from rowlock.catalogue.plan_files.findings import Findings
+from rowlock.catalogue.plan_files.floors import FLOOR_GAP
 from rowlock.catalogue.plan_files.geometry import Point
 from rowlock.catalogue.plan_files.labels import count_of
 
@@ -136,7 +139,6 @@ _SEAT_KEYS = frozenset(
         "published",
     }
 )
-_FLOOR_GAP = 100.0
 _DEFAULT_SCALE = 100.0
 
 
@@ -157,6 +159,8 @@ class _ChartReader:
         self._draft = Draft(name=chart.text("name"))
         self._accessible_categories: set[str] = set()
         self._category_of_label: dict[str, str] = {}
+        self._top = 0.0
+        self._zones = seatsio_zones.Zones(chart)
 
     def read(self) -> Draft:
         """Return the draft."""
@@ -165,10 +169,13 @@ class _ChartReader:
         if self._chart.has("subChart"):
             chart = self._chart.child("subChart")
             self._draft.size = _size(chart)
-            self._draft.focal_point = chart.point("focalPoint") or self._focal_point_of_zones()
+            self._draft.focal_point = seatsio_zones.focal_point(chart, self._findings)
             self._read_sub_chart(chart, (0.0, 0.0), "")
         else:
             self._read_floors()
+        self._draft.zones = self._zones.all()
+        # A chart with zones has no other focal point.
+        self._draft.focal_point = self._draft.focal_point or self._zones.first_point()
         return self._draft
 
     def _read_categories(self) -> None:
@@ -194,34 +201,32 @@ class _ChartReader:
                 "Ignored: sections are read at 100 %. Check the map before you publish the plan.",
             )
 
-    def _focal_point_of_zones(self) -> Point | None:
-        """Return the focal point of the first zone that has one; charts with zones have no other."""
-        if not self._chart.has("zones"):
-            return None
-        points = (zone.point("focalPoint") for zone in self._chart.child("zones").children("list"))
-        return next((point for point in points if point is not None), None)
-
     def _read_floors(self) -> None:
-        """Place floors below each other: in the file they have the same coordinates."""
+        """Place floors below each other: in the file they have the same coordinates. The doctor may turn the stack."""
         width = top = 0.0
         floors = list(self._chart.children("subChartFloors"))
         if not floors:
             raise PlanError("FIELD_MISSING", "subChart", "expected the chart, found nothing")
         for floor in floors:
             floor_width, floor_height = _size(floor) or (0.0, 0.0)
-            if self._draft.focal_point is None and (point := floor.point("focalPoint")) is not None:
+            point = seatsio_zones.focal_point(floor, self._findings)
+            if self._draft.focal_point is None and point is not None:
                 self._draft.focal_point = point[0], point[1] + top
+            earlier = len(self._draft.sections), len(self._draft.shapes)
             name = floor.text("floorDisplayName") or floor.text("floorName")
+            self._top = top
             self._read_sub_chart(floor, (0.0, top), name if len(floors) > 1 else "")
+            sections, shapes = self._draft.sections[earlier[0] :], self._draft.shapes[earlier[1] :]
+            self._draft.floors.append(DraftFloor(top, floor_height, sections, shapes, self._zones.on_floor(top)))
             width = max(width, floor_width)
-            top += floor_height + _FLOOR_GAP
-        self._draft.size = width, top - _FLOOR_GAP
+            top += floor_height + FLOOR_GAP
+        self._draft.size = width, top - FLOOR_GAP
         if len(floors) > 1:
             self._findings.info(
                 "FLOORS_STACKED",
                 "subChartFloors",
                 f"the chart has {len(floors)} floors",
-                "They are placed below each other, and section names begin with the floor.",
+                "The first is placed next to the stage, and the others behind it; section names begin with the floor.",
             )
 
     def _read_sub_chart(self, chart: Fields, origin: Point, floor: str) -> None:
@@ -241,11 +246,13 @@ class _ChartReader:
         self._draft.sections += sections
         self._read_scenery(chart, origin, self._draft.shapes)
 
-    def _read_section(self, section: Fields, origin: Point, floor: str) -> DraftSection:
+    def _read_section(self, section: Fields, origin: Point, floor: str, outer_zone: str = "") -> DraftSection:
         section.report_unknown(_SECTION_KEYS)
         label = section.text("label")
         outline = [point.xy() for point in section.children("points")]
         draft = DraftSection(_section_name(floor, label), section.path)
+        zone = section.key("zone") or outer_zone
+        self._zones.add(zone, draft, self._top)
         if len(outline) > 2:
             self._add_shape(draft.shapes, DraftShape("polygon", _placed(outline, origin), label), section.path)
         if section.has("subChart"):
@@ -258,7 +265,7 @@ class _ChartReader:
             self._read_rows(inner, _Target(draft, label, self._category(section), start))
             self._read_scenery(inner, start, draft.shapes)
             for nested_section in inner.children("sections"):
-                self._draft.sections.append(self._read_section(nested_section, start, draft.name))
+                self._draft.sections.append(self._read_section(nested_section, start, draft.name, zone))
         return draft
 
     def _read_rows(self, chart: Fields, target: "_Target") -> None:

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from rowlock.catalogue.plan_files import front_rows, limits, stage_words
-from rowlock.catalogue.plan_files.draft import Draft, DraftShape, to_unit
+from rowlock.catalogue.plan_files import floors, front_rows, levels, limits, stage_words
+from rowlock.catalogue.plan_files.draft import Draft, DraftFloor, DraftShape, to_unit
 from rowlock.catalogue.plan_files.fields import parse_number
 from rowlock.catalogue.plan_files.findings import Findings
 from rowlock.catalogue.plan_files.front_rows import Block, Side
@@ -73,6 +73,13 @@ class Look:
 
 def look(draft: Draft, wish: Wish, findings: Findings) -> Look:
     """Find the stage; sets the draft's focal point if it is known, or as good as known for moving sections."""
+    seen = _look(draft, wish, findings)
+    if seen.side == "bottom" or (seen.side is None and floors.stage_is_at_the_foot(draft)):
+        floors.stack_upwards(draft)
+    return seen
+
+
+def _look(draft: Draft, wish: Wish, findings: Findings) -> Look:
     evidence = front_rows.find(draft)
     blocks = () if evidence is None else evidence.blocks
     if wish.side is not None or wish.focal_point is not None:
@@ -87,6 +94,9 @@ def look(draft: Draft, wish: Wish, findings: Findings) -> Look:
     if evidence.side == "middle":
         draft.focal_point = _to_units(front_rows.front_point(blocks))
     done = f"By {evidence.reason} it is at {_EDGES[evidence.side]}".replace(" at the middle", " in the middle")
+    if levels.part(draft, evidence.side):
+        # Their focal points are known; an edge of the plan is none of them.
+        return Look(None, blocks, doubt=said, done=f"{done}, of each level by itself, and that was taken.")
     return Look(evidence.side, blocks, evidence.side == "middle", said, f"{done}, and that was taken.")
 
 
@@ -226,7 +236,9 @@ def _drawn(draft: Draft) -> _Drawn | None:
         return None
     order, sight, shape = free[0]
     best = _Drawn(shape.text, sight, bounding_box(shape.points))
-    others = (other for other_order, _, other in free[1:] if other_order[:2] == order[:2])
+    # Each floor may be drawn with the same stage.
+    upstairs = {id(other) for floor in draft.floors[1:] for other in _shapes_of(floor)}
+    others = (o for o_order, _, o in free[1:] if o_order[:2] == order[:2] and id(o) not in upstairs)
     return _Drawn(best.text, sight, best.box, tuple(other.text for other in others if _is_elsewhere(other, best)))
 
 
@@ -246,6 +258,12 @@ def _shapes(draft: Draft) -> Iterator[DraftShape]:
         if is_letter and len(shapes) > 2:
             points = [point for shape in shapes for point in shape.points]
             yield DraftShape("text", points, "".join(shape.text for shape in shapes))
+
+
+def _shapes_of(floor: DraftFloor) -> Iterator[DraftShape]:
+    yield from floor.shapes
+    for section in floor.sections:
+        yield from section.shapes
 
 
 def _size(shape: DraftShape) -> float:
