@@ -8,11 +8,11 @@ import typer
 
 from rowlock.catalogue.model import PlanImported
 from rowlock.catalogue.plan_files import (
+    GivenStage,
     PlanError,
     PlanFormat,
     PlanReading,
     Side,
-    Wish,
     read_plan_file,
     read_point,
     render,
@@ -62,7 +62,7 @@ def check(
     json: Json = False,
 ) -> None:
     """Read a plan file and report what the plan doctor finds and repairs. Publishes nothing."""
-    reading = _read(file, plan_format, _wish(stage, focal_point))
+    reading = _read(file, plan_format, _given_stage(stage, focal_point))
     print_result(asdict(reading.report), render(reading.report).rstrip(), as_json=json)
 
 
@@ -88,7 +88,7 @@ def import_(
     json: Json = False,
 ) -> None:
     """Publish a plan file as the next version of the plan of its name. A published version never changes."""
-    reading = _read(file, plan_format, _wish(stage, focal_point))
+    reading = _read(file, plan_format, _given_stage(stage, focal_point))
 
     imported = with_services(
         data_dir,
@@ -103,21 +103,21 @@ def import_(
     print_result(_as_json(imported, reading), _as_text(imported, reading), as_json=json)
 
 
-def _wish(side: Side | None, focal_point: str | None) -> Wish:
+def _given_stage(side: Side | None, focal_point: str | None) -> GivenStage:
     """Return what the options say about the stage. Raises typer.BadParameter."""
     if focal_point is None:
-        return Wish(side)
+        return GivenStage(side)
     if side is not None:
         raise typer.BadParameter("give --stage or --focal-point, not both")
     try:
-        return Wish(focal_point=read_point(focal_point))
+        return GivenStage(focal_point=read_point(focal_point))
     except ValueError as error:
         raise typer.BadParameter(f"{error}. Give two numbers, such as --focal-point 525,460") from error
 
 
-def _read(file: Path, plan_format: PlanFormat | None, wish: Wish) -> PlanReading:
+def _read(file: Path, plan_format: PlanFormat | None, given: GivenStage) -> PlanReading:
     try:
-        return read_plan_file(file, plan_format, wish)
+        return read_plan_file(file, plan_format, given)
     except PlanError as error:
         raise CommandError(ExitCode.BAD_FILE, f"{file} was refused ({error.code}). {error}") from error
 

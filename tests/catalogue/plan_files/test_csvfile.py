@@ -4,7 +4,7 @@ import pytest
 from tests.catalogue.plan_files.builders import numbers, only, read, read_csv, runs
 
 from rowlock.catalogue.model import Category, Row, Section
-from rowlock.catalogue.plan_files import PlanError, Wish
+from rowlock.catalogue.plan_files import GivenStage, PlanError
 from rowlock.catalogue.ranking import best_first
 
 
@@ -81,7 +81,7 @@ def test_a_list_is_laid_out_by_its_order() -> None:
         "Stalls,B,1,Fair,,s3\n"
         "Balcony,A,1,Fair,standard,s4\n"
     )
-    reading = read(text, "hall.csv", wish=Wish("top"))
+    reading = read(text, "hall.csv", given=GivenStage("top"))
     plan = reading.plan
 
     assert plan.sections == (Section("Stalls"), Section("Balcony"))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.catalogue.plan_files.builders import pretix_plan, pretix_row, pretix_zone, read
 
-from rowlock.catalogue.plan_files import DoctorReport, Wish, render
+from rowlock.catalogue.plan_files import DoctorReport, GivenStage, render
 from rowlock.catalogue.plan_files.findings import LISTED_PER_CODE, Findings, all_codes
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -51,7 +51,7 @@ def test_the_text_puts_repairs_first_and_says_what_was_done() -> None:
         pretix_zone("Hall", pretix_row("A", 50, (50, 75)), pretix_row("B", 80, ())), unknown=1, categories=[]
     )
 
-    text = render(read(plan, wish=Wish("top")).report)
+    text = render(read(plan, given=GivenStage("top")).report)
 
     assert text.startswith("Little hall (pretix): 2 seats, 1 row, 1 section.\n2 repairs, 1 warning.\n")
     assert 'zones[0].rows[1]: row "B" has no seats. Left out.' in text

@@ -17,7 +17,7 @@ from tests.catalogue.plan_files.builders import (
 )
 
 from rowlock.catalogue.model import Category, Row, Seat, SeatingPlan, Section, Shape
-from rowlock.catalogue.plan_files import PlanError, Wish, pretix
+from rowlock.catalogue.plan_files import GivenStage, PlanError, pretix
 
 
 def plan_with_area(**area: Any) -> Json:
@@ -42,7 +42,7 @@ def test_a_row_without_a_position_starts_at_its_zone() -> None:
 
 
 def test_a_correct_plan_has_nothing_to_repair_or_to_warn_of() -> None:
-    reading = read(pretix_plan(), wish=Wish("top"))
+    reading = read(pretix_plan(), given=GivenStage("top"))
 
     assert reading.plan.name == "Little hall"
     assert [seat.label for seat in reading.plan.seats] == [f"Row A, seat {number}" for number in (1, 2, 3, 4)]
@@ -74,7 +74,7 @@ def test_the_extended_wheelchair_key_is_understood() -> None:
     row = pretix_row("A", 50, (50, 75))
     row["seats"][1]["wheelchair"] = True
 
-    reading = read(pretix_plan(pretix_zone("Hall", row)), wish=Wish("top"))
+    reading = read(pretix_plan(pretix_zone("Hall", row)), given=GivenStage("top"))
 
     assert [seat.kind for seat in reading.plan.seats] == ["standard", "wheelchair"]
     assert reading.report.warnings == 0
@@ -114,7 +114,7 @@ def test_the_extended_wheelchair_key_is_understood() -> None:
     ],
 )
 def test_areas_are_kept_as_scenery(area: Json, expected: Shape) -> None:
-    reading = read(plan_with_area(**area), wish=Wish("top"))
+    reading = read(plan_with_area(**area), given=GivenStage("top"))
 
     assert reading.plan.shapes == (expected,)
     assert reading.report.warnings == 0
@@ -132,7 +132,7 @@ def test_a_turned_ellipse_becomes_a_polygon_of_the_same_extent() -> None:
     "area", [{"shape": "blob"}, {"polygon": {"points": []}}, {"circle": {"radius": 0}}, {"ellipse": {}}]
 )
 def test_an_area_without_an_outline_is_left_out_with_a_warning(area: Json) -> None:
-    reading = read(plan_with_area(**area), wish=Wish("top"))
+    reading = read(plan_with_area(**area), given=GivenStage("top"))
 
     assert reading.plan.shapes == ()
     assert only(reading.report, "SHAPE_UNREADABLE").place == "zones[0].areas[0]"

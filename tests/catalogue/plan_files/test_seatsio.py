@@ -6,7 +6,7 @@ import pytest
 from tests.catalogue.plan_files.builders import Json, chart, chart_row, findings, numbers, only, read, sub_chart
 
 from rowlock.catalogue.model import Category, Section, Shape, Zone
-from rowlock.catalogue.plan_files import PlanError, Wish
+from rowlock.catalogue.plan_files import GivenStage, PlanError
 from rowlock.catalogue.plan_files.geometry import Point
 from rowlock.catalogue.ranking import best_first, focal_point_of_sections
 
@@ -231,7 +231,7 @@ def test_a_stage_that_the_operator_gives_counts_for_every_zone() -> None:
     parts = sub_chart(sections=[section("West", chart_row("A", 20, (20, 40)), zone="w")])
     zones = {"list": [{"key": "w", "label": "West", "focalPoint": {"x": 30, "y": 300}}]}
 
-    plan = read(chart(subChart=parts, zones=zones), wish=Wish(focal_point=(7, 8))).plan
+    plan = read(chart(subChart=parts, zones=zones), given=GivenStage(focal_point=(7, 8))).plan
 
     assert (plan.focal_point, plan.zones) == ((7, 8), (Zone("West", None, (0,)),))
 

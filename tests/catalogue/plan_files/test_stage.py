@@ -19,7 +19,7 @@ from tests.catalogue.plan_files.builders import (
     sub_chart,
 )
 
-from rowlock.catalogue.plan_files import PlanReading, Side, Wish, pretix, read_point
+from rowlock.catalogue.plan_files import GivenStage, PlanReading, Side, pretix, read_point
 from rowlock.catalogue.ranking import best_first
 
 FOUR = (100.0, 125.0, 150.0, 175.0)
@@ -266,7 +266,7 @@ def test_a_stage_in_front_is_not_looked_at_from_all_sides() -> None:
     ],
 )
 def test_the_operator_says_on_which_side_the_stage_is(side: Side, point: tuple[float, float]) -> None:
-    reading = read(hall(area("Stage", y=0)), wish=Wish(side))
+    reading = read(hall(area("Stage", y=0)), given=GivenStage(side))
 
     assert reading.plan.focal_point == point
     assert reading.plan.in_the_round == (side == "middle")
@@ -277,14 +277,14 @@ def test_the_operator_says_on_which_side_the_stage_is(side: Side, point: tuple[f
 def test_the_operator_says_the_point_and_it_moves_with_the_plan() -> None:
     moved = pretix_plan(pretix_zone("Hall", pretix_row("A", 50, (-60, -35, -10))))
 
-    assert read(hall(), wish=Wish(focal_point=(10, 20.5))).plan.focal_point == (10, 20.5)
-    assert read(moved, wish=Wish(focal_point=(-35, 20))).plan.focal_point == (50, 20)
+    assert read(hall(), given=GivenStage(focal_point=(10, 20.5))).plan.focal_point == (10, 20.5)
+    assert read(moved, given=GivenStage(focal_point=(-35, 20))).plan.focal_point == (50, 20)
 
 
 def test_stands_given_as_in_the_middle_keep_the_court_between_their_front_rows() -> None:
     plan = pretix_plan(bank("North", 50, 0, (3, 2, 1)), bank("South", 50, 300, (1, 2, 3, 4, 5, 6)))
 
-    assert read(plan, wish=Wish("middle")).plan.focal_point == (162.5, 190)
+    assert read(plan, given=GivenStage("middle")).plan.focal_point == (162.5, 190)
 
 
 @pytest.mark.parametrize(("text", "point"), [("525,460", (525, 460)), (" -10.5 , 0 ", (-10.5, 0))])

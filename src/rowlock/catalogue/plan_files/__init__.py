@@ -19,8 +19,8 @@ from rowlock.catalogue.plan_files.findings import DoctorReport, Finding, Finding
 from rowlock.catalogue.plan_files.front_rows import Side
 from rowlock.catalogue.plan_files.intake import PlanFormat
 from rowlock.catalogue.plan_files.limits import MAX_BYTES, MAX_SEATS, MAX_TEXT
-from rowlock.catalogue.plan_files.plan_doctor import NO_WISH
-from rowlock.catalogue.plan_files.stage import Wish, read_point
+from rowlock.catalogue.plan_files.plan_doctor import NOT_GIVEN
+from rowlock.catalogue.plan_files.stage import GivenStage, read_point
 from rowlock.catalogue.ranking import best_first, focal_point_of_sections, middle_of
 
 __all__ = [
@@ -30,12 +30,12 @@ __all__ = [
     "ErrorCode",
     "Finding",
     "FindingCode",
+    "GivenStage",
     "PlanError",
     "PlanFormat",
     "PlanReading",
     "Severity",
     "Side",
-    "Wish",
     "detect_format",
     "read_plan",
     "read_plan_file",
@@ -62,13 +62,13 @@ def read_plan(
     *,
     name: str,
     format: PlanFormat | None = None,  # noqa: A002  # The name of the command's option.
-    wish: Wish = NO_WISH,
+    given: GivenStage = NOT_GIVEN,
 ) -> PlanReading:
     """Return the plan in a file's bytes, and the doctor's report.
 
     name    the file's name; its ending identifies CSV, and it is the name of a plan without one.
     format  None detects it from the contents.
-    wish    where the stage is, if the operator says so; it counts more than what the file says.
+    given   where the stage is, if the operator says so; it counts more than what the file says.
 
     Raises PlanError, and no other exception, for data that is not a usable plan.
     """
@@ -83,16 +83,16 @@ def read_plan(
     else:
         draft = (seatsio if found == "seatsio" else pretix).read(tree, findings)
     draft.name = draft.name or title
-    return _finish(draft, findings, found, wish)
+    return _finish(draft, findings, found, given)
 
 
 def read_plan_file(
     path: Path,
     format: PlanFormat | None = None,  # noqa: A002  # The name of the command's option.
-    wish: Wish = NO_WISH,
+    given: GivenStage = NOT_GIVEN,
 ) -> PlanReading:
     """Return the plan in a file; the file's size is checked before it is read. Raises PlanError."""
-    return read_plan(intake.load_file(path), name=path.name, format=format, wish=wish)
+    return read_plan(intake.load_file(path), name=path.name, format=format, given=given)
 
 
 def detect_format(name: str, data: bytes) -> PlanFormat:
@@ -109,8 +109,8 @@ def _open(name: str, text: str) -> tuple[dict[str, Any] | None, PlanFormat]:
     return None, "csv"
 
 
-def _finish(draft: Draft, findings: Findings, plan_format: PlanFormat, wish: Wish) -> PlanReading:
-    seen = plan_doctor.repair(draft, findings, wish)
+def _finish(draft: Draft, findings: Findings, plan_format: PlanFormat, given: GivenStage) -> PlanReading:
+    seen = plan_doctor.repair(draft, findings, given)
     plan = assemble(draft)
     if seen.doubt:
         findings.warn("FOCAL_POINT_GUESSED", "", seen.doubt, f"{seen.done} {_what_sells_first(plan)} {_HOW_TO_CORRECT}")

@@ -15,13 +15,13 @@ from rowlock.catalogue.plan_files.findings import Findings
 from rowlock.catalogue.plan_files.labels import Names, count_of
 
 DEFAULT_SECTION = "Hall"
-NO_WISH = stage.Wish()
+NOT_GIVEN = stage.GivenStage()
 
 _MAX_PIECES = 12
 """More row objects with one label are joined all together or not at all."""
 
 
-def repair(draft: Draft, findings: Findings, wish: stage.Wish = NO_WISH) -> stage.Look:
+def repair(draft: Draft, findings: Findings, given: stage.GivenStage = NOT_GIVEN) -> stage.Look:
     """Repair the draft in place and record every finding. Raises PlanError for a plan without seats.
 
     Returns what was found of the stage: a doubt about it is told with the seats that it puts first, which only the plan
@@ -29,7 +29,7 @@ def repair(draft: Draft, findings: Findings, wish: stage.Wish = NO_WISH) -> stag
     """
     categories.repair(draft, findings)
     _drop_empty_parts(draft, findings)
-    seen = stage.look(draft, wish, findings)
+    seen = stage.look(draft, given, findings)
     _name_sections(draft, findings)
     for section in draft.sections:
         _repair_rows(section, findings)

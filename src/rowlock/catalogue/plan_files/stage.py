@@ -35,7 +35,7 @@ _EDGES: dict[Side, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class GivenStage:
     """What the operator says about the stage: a side of the plan, or a point in the units of the file, or nothing."""
 
     side: Side | None = None
@@ -71,19 +71,19 @@ class Look:
     done: str = ""
 
 
-def look(draft: Draft, wish: Wish, findings: Findings) -> Look:
+def look(draft: Draft, given: GivenStage, findings: Findings) -> Look:
     """Find the stage; sets the draft's focal point if it is known, or as good as known for moving sections."""
-    seen = _look(draft, wish, findings)
+    seen = _look(draft, given, findings)
     if seen.side == "bottom" or (seen.side is None and floors.stage_is_at_the_foot(draft)):
         floors.stack_upwards(draft)
     return seen
 
 
-def _look(draft: Draft, wish: Wish, findings: Findings) -> Look:
+def _look(draft: Draft, given: GivenStage, findings: Findings) -> Look:
     evidence = front_rows.find(draft)
     blocks = () if evidence is None else evidence.blocks
-    if wish.side is not None or wish.focal_point is not None:
-        return _as_wished(draft, wish, blocks, findings)
+    if given.side is not None or given.focal_point is not None:
+        return _as_given(draft, given, blocks, findings)
     if draft.focal_point is not None:
         return _doubted(draft, Look(blocks=blocks), evidence, "the file's focal point")
     if (drawn := _drawn(draft)) is not None:
@@ -109,22 +109,22 @@ def settle(draft: Draft, seen: Look) -> None:
     draft.in_the_round = seen.court or _is_around(draft)
 
 
-def _as_wished(draft: Draft, wish: Wish, blocks: tuple[Block, ...], findings: Findings) -> Look:
+def _as_given(draft: Draft, given: GivenStage, blocks: tuple[Block, ...], findings: Findings) -> Look:
     for zone in draft.zones:
         zone.focal_point = None
-    if wish.focal_point is not None:
-        draft.focal_point = _to_units(wish.focal_point)
+    if given.focal_point is not None:
+        draft.focal_point = _to_units(given.focal_point)
         x, y = draft.focal_point
         findings.info("FOCAL_POINT_GIVEN", "", "you said where the audience looks", f"({x:g}, {y:g}) was taken.")
         return Look(blocks=blocks)
-    assert wish.side is not None, "a wish without a point has a side"
+    assert given.side is not None, "without a point a side is given"
     findings.info(
-        "FOCAL_POINT_GIVEN", "", "you said where the stage is", f"{_EDGES[wish.side].capitalize()} was taken."
+        "FOCAL_POINT_GIVEN", "", "you said where the stage is", f"{_EDGES[given.side].capitalize()} was taken."
     )
     draft.focal_point = None
-    if wish.side == "middle":
+    if given.side == "middle":
         draft.focal_point = _to_units(_point_of("middle", draft, blocks))
-    return Look(wish.side, blocks, wish.side == "middle")
+    return Look(given.side, blocks, given.side == "middle")
 
 
 def _point_of(side: Side, draft: Draft, blocks: Sequence[Block]) -> Point:
