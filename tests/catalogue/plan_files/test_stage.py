@@ -88,6 +88,12 @@ def test_a_way_to_the_stage_and_a_box_are_no_stage(way: str) -> None:
     assert sold_first(reading)[0] == "1"
 
 
+def test_a_portuguese_palco_is_the_stage_of_a_portuguese_plan() -> None:
+    zone = pretix_zone("Plateia", *rows("CBA"), areas=[area("PALCO")])
+
+    assert read(pretix_plan(zone)).plan.focal_point == (150, 370)
+
+
 def test_an_area_comes_before_a_phrase_that_is_only_written_there() -> None:
     assert read(hall(label("Stage Royal Hall", 30, 10), area("Stage 12 x 8 m"))).plan.focal_point == (150, 370)
     assert only(read(hall(label("Stage Royal Hall", 30, 10))).report, "FOCAL_POINT_GUESSED").severity == "warning"

@@ -19,6 +19,9 @@ from rowlock.catalogue.plan_files.tiers import tier_of
 Side = Literal["top", "bottom", "left", "right", "middle"]
 _Ranks = Callable[[Sequence[DraftRow]], list[float | None]]
 
+ROW_LABELS = "the row labels"
+"""The reason that is good enough to doubt what the file or the map says."""
+
 # How well ranks and places must agree (Pearson's coefficient along the steepest direction): a few odd rows are allowed.
 _AGREEMENT = 0.6
 # The share of the seats whose rows must point to the same side, and of those that must face the middle.
@@ -55,12 +58,13 @@ class Evidence:
 def find(draft: Draft) -> Evidence | None:
     """Return what labels, numbers and names say about the stage, or None when they say nothing or contradict."""
     sections = [section for section in draft.sections if any(row.seats for row in section.rows)]
-    for reason, blocks in (
-        ("the row labels", _by_rows(sections, _label_ranks)),
-        ("the seat numbers, which run on from row to row,", _by_rows(sections, _number_ranks)),
-        ("the names of the sections", _by_names(sections)),
-    ):
-        if blocks and (side := _side(blocks)) is not None:
+    witnesses: tuple[tuple[str, Callable[[], list[Block]]], ...] = (
+        (ROW_LABELS, lambda: _by_rows(sections, _label_ranks)),
+        ("the seat numbers, which run on from row to row,", lambda: _by_rows(sections, _number_ranks)),
+        ("the names of the sections", lambda: _by_names(sections)),
+    )
+    for reason, look in witnesses:
+        if (blocks := look()) and (side := _side(blocks)) is not None:
             return Evidence(side, reason, tuple(blocks))
     return None
 
@@ -153,12 +157,14 @@ def _side(blocks: Sequence[Block]) -> Side | None:
 def _is_faced(blocks: Sequence[Block], weight: int) -> bool:
     """Say whether there are blocks on opposite sides of the middle, and nearly all rows point to it."""
     middle = front_point(blocks)
+    # By eighths of a turn, so that the work does not grow with the square of the blocks.
+    directions = {(round(block.towards[0]), round(block.towards[1])) for block in blocks}
     facing = opposed = 0
     for block in blocks:
         to_middle = middle[0] - block.centre[0], middle[1] - block.centre[1]
         if block.towards[0] * to_middle[0] + block.towards[1] * to_middle[1] > 0:
             facing += block.weight
-        if any(block.towards[0] * o.towards[0] + block.towards[1] * o.towards[1] < -_SAME_SIDE for o in blocks):
+        if any(block.towards[0] * x + block.towards[1] * y < -_SAME_SIDE for x, y in directions):
             opposed += block.weight
     return facing >= _FACING * weight and opposed >= _SAME_SIDE * weight
 

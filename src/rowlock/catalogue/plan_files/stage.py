@@ -7,7 +7,7 @@ must not be moved away from a court; `settle` comes after it, because the edges 
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, islice
 
 from rowlock.catalogue.plan_files import floors, front_rows, levels, limits, stage_words
 from rowlock.catalogue.plan_files.draft import Draft, DraftFloor, DraftShape, to_unit
@@ -21,6 +21,8 @@ _FLOOR_SHARE = 0.05
 # How many areas that are called a stage are tried, and how many corners of one are looked at.
 _MOST_TRIED = 20
 _MOST_CORNERS = 500
+# How many seats, evenly among all, are asked whether they stand on an area.
+_MOST_ASKED = 2_000
 # The audience is around the focal point if each half of the plane through it has at least this share of the seats.
 _AROUND_SHARE = 0.1
 _DIRECTIONS = 16
@@ -165,7 +167,7 @@ def _is_around(draft: Draft) -> bool:
 
 def _doubted(draft: Draft, seen: Look, evidence: front_rows.Evidence | None, what: str) -> Look:
     """Doubt a focal point that the rows have their backs to."""
-    if seen.doubt or evidence is None or draft.focal_point is None or evidence.reason != "the row labels":
+    if seen.doubt or evidence is None or draft.focal_point is None or evidence.reason != front_rows.ROW_LABELS:
         return seen
     points = {id(section): zone.focal_point for zone in draft.zones for section in zone.sections}
     if any(point is not None for point in points.values()):
@@ -280,7 +282,8 @@ def _holds_seats(shape: DraftShape, draft: Draft) -> bool:
     left, top, right, bottom = bounding_box(shape.points)
     corners = shape.points if shape.kind == "polygon" and len(shape.points) <= _MOST_CORNERS else []
     seats = inside = 0
-    for seat in draft.seats():
+    total = sum(len(row.seats) for section in draft.sections for row in section.rows)
+    for seat in islice(draft.seats(), None, None, 1 + total // _MOST_ASKED):
         seats += 1
         in_box = left < seat.x < right and top < seat.y < bottom
         inside += in_box and (not corners or _is_inside(seat.x, seat.y, corners))

@@ -7,7 +7,7 @@ else in another of these languages is left out, or listed in `_ONLY_BESIDE`.
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
@@ -103,7 +103,7 @@ class Reading:
     alone: bool
 
 
-def read(text: str, beside: Iterable[str] = ()) -> Reading | None:
+def read(text: str, beside: Set[str] = frozenset()) -> Reading | None:
     """Return what the text names, or None when it names no stage, court or screen, or only a way to one.
 
     beside  folded words of the plan's other texts, which decide about words that differ between languages.
@@ -150,14 +150,14 @@ def languages() -> tuple[str, ...]:
     return tuple(line.partition(":")[0] for line in _lines())
 
 
-def _match(words: list[str], position: int, beside: Iterable[str]) -> tuple[int, Sight | None]:
+def _match(words: list[str], position: int, beside: Set[str]) -> tuple[int, Sight | None]:
     """Return how many words from a position on are one term of the table, and what it names."""
     terms = _terms()
     for length in range(min(4, len(words) - position), 0, -1):
         term = tuple(words[position : position + length])
         if term in terms:
             needed = _ONLY_BESIDE.get(term[0])
-            return length, terms[term] if needed is None or _folded(needed) & set(beside) else None
+            return length, terms[term] if needed is None or not _folded(needed).isdisjoint(beside) else None
     return 1, None
 
 

@@ -57,7 +57,7 @@ def tier_of(name: str) -> float | None:
     """Return how far from the stage a section's name says it is, 0 for the stalls; None when it does not say."""
     words = set(tokens(name))
     number = re.search(r"[0-9]{1,2}", fold(name))
-    if number is not None and words & {fold(word) for word in _LEVELS.split()}:
+    if number is not None and words & _levels():
         return float(int(number.group()))
     return max((float(tier) for tier, of_tier in enumerate(_columns(_TIERS)) if words & of_tier), default=None)
 
@@ -70,6 +70,11 @@ def side_of(name: str) -> tuple[str, int] | None:
             words.remove(found[0])
             return " ".join((*words, *re.findall("[0-9]+", name))), side
     return None
+
+
+@cache
+def _levels() -> frozenset[str]:
+    return frozenset(map(fold, _LEVELS.split()))
 
 
 @cache
