@@ -1,5 +1,6 @@
 """Where the stage is: as the operator or the file says, as the map shows it, or as rows, numbers and names suggest."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -258,6 +259,54 @@ def test_a_stage_in_front_is_not_looked_at_from_all_sides() -> None:
     assert read(hall(area("Court"))).plan.in_the_round
 
 
+def arc(label: str, radius: float, first: int, last: int) -> Json:
+    """A row around (500, 500), from one angle to another in degrees, clockwise from the right."""
+    angles = [math.radians(angle) for angle in range(first, last, 5)]
+    seats = [
+        pretix_seat(at, 500 + radius * math.cos(a), 500 + radius * math.sin(a), seat_guid=f"{first}-{label}-{at}")
+        for at, a in enumerate(angles, 1)
+    ]
+    return {"row_number": label, "position": {"x": 0, "y": 0}, "seats": seats}
+
+
+def stand(first: int, last: int) -> Json:
+    return pretix_zone(f"Block {first}", *(arc(str(row), 200 + 30 * row, first, last) for row in (3, 2, 1)))
+
+
+@pytest.mark.parametrize(
+    ("stands", "in_the_round"),
+    [
+        (((0, 360),), True),  # A ring.
+        (((0, 80), (90, 170), (180, 260), (270, 350)), True),  # An arena.
+        (((-50, -20), (-20, 20), (20, 50)), False),  # A fan.
+        (((60, 120), (150, 210)), False),  # Two stands at a right angle.
+    ],
+)
+def test_rows_that_lie_around_a_point_look_at_it(stands: Sequence[tuple[int, int]], in_the_round: bool) -> None:
+    reading = read(pretix_plan(*(stand(first, last) for first, last in stands)))
+
+    assert math.dist(reading.plan.focal_point, (500, 500)) < 25
+    assert reading.plan.in_the_round == in_the_round
+    assert reading.plan.rows[best_first(reading.plan)[0][0].row].label == "1"
+
+
+def test_a_thrust_stage_is_between_the_stands_on_three_sides() -> None:
+    sides = [upright_bank("West", 100, 400, (3, 2, 1)), upright_bank("East", 600, 400, (1, 2, 3))]
+
+    reading = read(pretix_plan(*sides, bank("South", 277.5, 720, (1, 2, 3))))
+
+    assert math.dist(reading.plan.focal_point, (390, 512.5)) < 1
+    assert {name.split()[1] for name in sold_first(reading)[:3]} == {"1"}
+
+
+def upright_bank(name: str, x: float, y: float, labels: Sequence[int]) -> Json:
+    made = []
+    for at, row in enumerate(labels):
+        seats = [pretix_seat(seat, 0, 25 * seat, seat_guid=f"{name}-{row}-{seat}") for seat in range(10)]
+        made.append({"row_number": str(row), "position": {"x": 40 * at, "y": 0}, "seats": seats})
+    return pretix_zone(name, *made, x=x, y=y)
+
+
 # What the operator says.
 
 
@@ -278,6 +327,12 @@ def test_the_operator_says_on_which_side_the_stage_is(side: Side, point: tuple[f
     assert reading.plan.in_the_round == (side == "middle")
     assert only(reading.report, "FOCAL_POINT_GIVEN").severity == "info"
     assert reading.report.warnings == 0
+
+
+def test_a_stage_in_the_middle_is_in_the_middle_of_sections_that_look_one_way() -> None:
+    plan = pretix_plan(bank("Left", 50, 100, (1, 2, 3)), bank("Right", 450, 100, (1, 2, 3)))
+
+    assert read(plan, given=GivenStage("middle")).plan.focal_point == (362.5, 140)
 
 
 def test_the_operator_says_the_point_and_it_moves_with_the_plan() -> None:

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Literal
 
 from rowlock.catalogue.plan_files.draft import Draft, DraftRow, DraftSeat, DraftSection
-from rowlock.catalogue.plan_files.geometry import Point
+from rowlock.catalogue.plan_files.geometry import Point, bounding_box
 from rowlock.catalogue.plan_files.tiers import tier_of
 
 Side = Literal["top", "bottom", "left", "right", "middle"]
@@ -27,6 +27,12 @@ _AGREEMENT = 0.6
 # The share of the seats whose rows must point to the same side, and of those that must face the middle.
 _SAME_SIDE = 0.5
 _FACING = 0.75
+# Above this, the mean of the directions is so long that they count as one; and the share of a fan that must look ahead.
+_PARALLEL = 0.97
+_AHEAD = 0.9
+_MIDDLE_WEIGHT = 1e-6
+# Rows whose middles are nearer together than this many seat pitches lie around one point.
+_SAME_SPOT = 0.3
 
 _ROMAN = re.compile(r"(?=[IVX])X{0,3}(?:IX|IV|V?I{0,3})")
 _ROMAN_VALUES = {"I": 1, "V": 5, "X": 10}
@@ -70,20 +76,77 @@ def find(draft: Draft) -> Evidence | None:
 
 
 def front_point(blocks: Sequence[Block]) -> Point:
-    """Return the middle of the space that the front rows surround."""
+    """Return the point at which the blocks look: the one nearest to all lines straight ahead of their front rows.
+
+    Of parallel lines, as from two stands that face each other, it is the middle of what the front rows surround.
+    """
     points = [_centre(block.front) for block in blocks]
     xs, ys = [x for x, _ in points], [y for _, y in points]
-    return (min(xs) + max(xs)) / 2, (min(ys) + max(ys)) / 2
+    x, y = (min(xs) + max(xs)) / 2, (min(ys) + max(ys)) / 2
+    # Least squares of the distances from the lines, relative to the middle, which counts only where the lines leave the
+    # point open.
+    weight = math.fsum(block.weight for block in blocks)
+    sxx = syy = weight * _MIDDLE_WEIGHT
+    sxy = sx = sy = 0.0
+    for block, (px, py) in zip(blocks, points, strict=True):
+        dx, dy = block.towards
+        across = (px - x) * -dy + (py - y) * dx
+        sxx += block.weight * dy * dy
+        syy += block.weight * dx * dx
+        sxy -= block.weight * dx * dy
+        sx -= block.weight * across * dy
+        sy += block.weight * across * dx
+    determinant = sxx * syy - sxy * sxy
+    return x + (sx * syy - sy * sxy) / determinant, y + (sy * sxx - sx * sxy) / determinant
+
+
+def common_point(blocks: Sequence[Block]) -> Point | None:
+    """Return the point at which the blocks of a fan look, or None when they look in one direction.
+
+    It must be in front of them: blocks that look apart from each other have none.
+    """
+    weight = sum(block.weight for block in blocks)
+    if not blocks or _resultant(blocks) > _PARALLEL:
+        return None
+    x, y = front_point(blocks)
+    ahead = 0
+    for block in blocks:
+        fx, fy = _centre(block.front)
+        if (x - fx) * block.towards[0] + (y - fy) * block.towards[1] > 0:
+            ahead += block.weight
+    return (x, y) if ahead >= _AHEAD * weight else None
 
 
 def _by_rows(sections: Sequence[DraftSection], ranks_of: _Ranks) -> list[Block]:
-    blocks = [_block(rows, ranks_of(rows)) for rows in ([r for r in s.rows if r.seats] for s in sections)]
-    found = [block for block in blocks if block is not None]
+    found: list[Block] = []
+    for section in sections:
+        rows = [row for row in section.rows if row.seats]
+        block = _block(rows, ranks_of(rows))
+        found += _quarters(rows, ranks_of(rows)) if block is None else [block]
     if not found:
         # Each row may be a section of its own.
         rows = [row for section in sections for row in section.rows if row.seats]
         found = [block for block in [_block(rows, ranks_of(rows))] if block is not None]
     return found
+
+
+def _quarters(rows: Sequence[DraftRow], ranks: Sequence[float | None]) -> list[Block]:
+    """Return a block for each quarter of rows that go around something: as a whole they have no front."""
+    middle = _mean([(seat.x, seat.y) for row in rows for seat in row.seats])
+    found: list[Block | None] = []
+    for right in (False, True):
+        for low in (False, True):
+            parts = [
+                (
+                    DraftRow("", "", [s for s in row.seats if (s.x > middle[0]) == right and (s.y > middle[1]) == low]),
+                    rank,
+                )
+                for row, rank in zip(rows, ranks, strict=True)
+            ]
+            parts = [(part, rank) for part, rank in parts if part.seats]
+            found.append(_block([part for part, _ in parts], [rank for _, rank in parts]))
+    blocks = [block for block in found if block is not None]
+    return blocks if len(blocks) == len(found) and _is_faced(blocks, sum(block.weight for block in blocks)) else []
 
 
 def _by_names(sections: Sequence[DraftSection]) -> list[Block]:
@@ -117,11 +180,18 @@ def _block(rows: Sequence[DraftRow], ranks: Sequence[float | None]) -> Block | N
     towards = -across / length, -down / length
     spread = math.fsum((rank - mean_rank) ** 2 for rank, _, _ in ranked)
     along = math.fsum(((x - centre[0]) * towards[0] + (y - centre[1]) * towards[1]) ** 2 for _, (x, y), _ in ranked)
-    if length < _AGREEMENT * math.sqrt(spread * along):
+    if length < _AGREEMENT * math.sqrt(spread * along) or math.sqrt(along / len(ranked)) < _SAME_SPOT * _pitch(ranked):
         return None
     first = min(rank for rank, _, _ in ranked)
     front = tuple(seat for rank, _, row in ranked if rank == first for seat in row.seats)
     return Block(centre, towards, sum(len(row.seats) for _, _, row in ranked), front)
+
+
+def _pitch(ranked: Sequence[tuple[float, Point, DraftRow]]) -> float:
+    """Return the typical distance between neighbours, roughly: the length of the rows over their seats."""
+    boxes = [(bounding_box((seat.x, seat.y) for seat in row.seats), len(row.seats)) for _, _, row in ranked]
+    length = math.fsum(math.hypot(right - left, bottom - top) for (left, top, right, bottom), _ in boxes)
+    return length / max(1, sum(seats - 1 for _, seats in boxes))
 
 
 def _normal(rows: Sequence[DraftRow]) -> Point | None:
@@ -142,16 +212,27 @@ def _normal(rows: Sequence[DraftRow]) -> Point | None:
 
 
 def _side(blocks: Sequence[Block]) -> Side | None:
-    weight = sum(block.weight for block in blocks)
-    x = math.fsum(block.towards[0] * block.weight for block in blocks) / weight
-    y = math.fsum(block.towards[1] * block.weight for block in blocks) / weight
-    if _is_faced(blocks, weight) and math.hypot(x, y) < 1 - 1e-6:
+    if _is_faced(blocks, sum(block.weight for block in blocks)):
         return "middle"
+    x, y = _mean_direction(blocks)
     if math.hypot(x, y) < _SAME_SIDE:
         return None
     if abs(x) > abs(y):
         return "right" if x > 0 else "left"
     return "bottom" if y > 0 else "top"
+
+
+def _mean_direction(blocks: Sequence[Block]) -> Point:
+    weight = sum(block.weight for block in blocks)
+    return (
+        math.fsum(block.towards[0] * block.weight for block in blocks) / weight,
+        math.fsum(block.towards[1] * block.weight for block in blocks) / weight,
+    )
+
+
+def _resultant(blocks: Sequence[Block]) -> float:
+    """Return how long the mean direction is: 1 when all look the same way, 0 when they look at each other."""
+    return math.hypot(*_mean_direction(blocks))
 
 
 def _is_faced(blocks: Sequence[Block], weight: int) -> bool:

@@ -85,7 +85,9 @@ def _look(draft: Draft, given: GivenStage, findings: Findings) -> Look:
     evidence = front_rows.find(draft)
     blocks = () if evidence is None else evidence.blocks
     if given.side is not None or given.focal_point is not None:
-        return _as_given(draft, given, blocks, findings)
+        # Sections that look one way say nothing about a stage that is said to be in the middle.
+        facing = blocks if evidence is not None and evidence.side == "middle" else ()
+        return _as_given(draft, given, facing, findings)
     if draft.focal_point is not None:
         return _doubted(draft, Look(blocks=blocks), evidence, "the file's focal point")
     if (drawn := _drawn(draft)) is not None:
@@ -95,6 +97,10 @@ def _look(draft: Draft, given: GivenStage, findings: Findings) -> Look:
         return Look("top", doubt=said, done="The middle of the upper edge was taken, for want of any sign.")
     if evidence.side == "middle":
         draft.focal_point = _to_units(front_rows.front_point(blocks))
+    elif (point := front_rows.common_point(blocks)) is not None:
+        draft.focal_point = _to_units(point)
+        done = f"By {evidence.reason} all sections look at ({point[0]:.0f}, {point[1]:.0f}), and that was taken."
+        return Look(None, blocks, doubt=said, done=done)
     done = f"By {evidence.reason} it is at {_EDGES[evidence.side]}".replace(" at the middle", " in the middle")
     if levels.part(draft, evidence.side):
         # Their focal points are known; an edge of the plan is none of them.
