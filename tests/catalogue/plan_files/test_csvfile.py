@@ -110,6 +110,14 @@ def test_sections_left_and_right_of_each_other_stand_side_by_side(left: str, mid
     assert (plan.sections[plan.rows[best.row].section].name, plan.rows[best.row].label) == (middle, "A")
 
 
+def test_the_centre_is_in_the_middle_also_when_one_side_is_missing() -> None:
+    lines = [f"{section},{row},{seat}" for section in ("Left", "Centre") for row in "AB" for seat in "12"]
+    plan = read_csv("\n".join(["section,row,seat", *lines])).plan
+
+    assert plan.focal_point == (112.5, 0)
+    assert plan.seats[best_first(plan)[0][0].seat_id - 1].label == "Centre, row A, seat 1"
+
+
 def test_sections_of_other_names_stand_behind_each_other() -> None:
     plan = read_csv("section,row,seat\nStalls left,A,1\nBalcony right,A,1\nStalls right,A,1\n").plan
 

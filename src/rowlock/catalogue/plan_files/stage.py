@@ -15,6 +15,7 @@ from rowlock.catalogue.plan_files.fields import parse_number
 from rowlock.catalogue.plan_files.findings import Findings
 from rowlock.catalogue.plan_files.front_rows import Block, Side
 from rowlock.catalogue.plan_files.geometry import Point, bounding_box
+from rowlock.catalogue.plan_files.tiers import side_of
 
 # An area that holds more than this share of the seats is the floor they stand on, not what they look at.
 _FLOOR_SHARE = 0.05
@@ -136,10 +137,16 @@ def _as_given(draft: Draft, given: GivenStage, blocks: tuple[Block, ...], findin
 
 
 def _point_of(side: Side, draft: Draft, blocks: Sequence[Block]) -> Point:
-    """Return the middle of an edge, across from the middle of the seats; or the middle that the front rows face."""
+    """Return the middle of an edge, across from the middle of the seats; or the middle that the front rows face.
+
+    The middle of the seats is in the sections that are called centre, if there are any: one side may be missing.
+    """
     left, top, right, bottom = bounding_box((seat.x, seat.y) for seat in draft.seats())
     width, height = draft.size or (right, bottom)
-    x, y = (left + right) / 2, (top + bottom) / 2
+    named = [(section, side_of(section.name)) for section in draft.sections]
+    central = [section for section, found in named if found is not None and found[1] == 1] or draft.sections
+    first_x, first_y, last_x, last_y = bounding_box((seat.x, seat.y) for section in central for seat in section.seats())
+    x, y = (first_x + last_x) / 2, (first_y + last_y) / 2
     match side:
         case "top":
             return x, min(0.0, top)
