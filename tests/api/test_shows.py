@@ -45,7 +45,7 @@ async def test_shows_are_listed_by_their_start_without_drafts(
 
 
 async def test_no_shows_are_an_empty_list(client: Api) -> None:
-    assert (await client.get("/api/shows")).json() == {"shows": []}
+    assert (await client.get("/api/shows")).json() == {"shows": [], "next_cursor": None}
 
 
 async def test_seats_of_expired_holds_count_as_available(client: Api, show: Show, db: SeatDb) -> None:
@@ -137,3 +137,121 @@ async def test_shows_in_one_plan_have_one_seat_map(client: Api, show: Show, owne
 
     # put_on_sale publishes the plan again, and equal seat maps have equal ETags.
     assert len(set(etags)) == 1
+
+
+async def test_a_show_tells_what_its_page_needs(
+    client: Api, show: Show, db: SeatDb, owner: psycopg.AsyncConnection
+) -> None:
+    starts_at = datetime(2100, 6, 12, 17, 30, tzinfo=UTC)
+    await db.set_show(
+        show,
+        description="In three acts.",
+        image_url="https://example.org/swan.jpg",
+        starts_at=starts_at,
+        doors_at=starts_at - timedelta(minutes=30),
+        ends_at=starts_at + timedelta(hours=2),
+    )
+    await owner.execute(
+        "update rowlock.venues set address = 'Mill Lane 1', access_notes = 'Ramp at the side.', "
+        "step_free_sections = '{Stalls}'"
+    )
+
+    told = (await client.get(f"/api/shows/{show.show_id}")).json()
+
+    assert (told["description"], told["image_url"]) == ("In three acts.", "https://example.org/swan.jpg")
+    assert (told["doors_at"], told["ends_at"]) == ("2100-06-12T17:00:00Z", "2100-06-12T19:30:00Z")
+    assert told["sales_close_at"] == "2100-06-12T17:30:00Z"
+    assert (told["venue_address"], told["venue_access_notes"]) == ("Mill Lane 1", "Ramp at the side.")
+    assert told["step_free_sections"] == ["Stalls"]
+
+
+async def test_a_show_that_has_begun_is_closed_and_one_that_is_over_leaves_the_list(
+    client: Api, show: Show, db: SeatDb
+) -> None:
+    now = datetime.now(UTC)
+
+    async def told() -> tuple[list[str], str, str]:
+        listed = [each["status"] for each in (await client.get("/api/shows")).json()["shows"]]
+        answer = await client.reserve(show, [1], by="anna")
+        return (
+            listed,
+            (await client.get(f"/api/shows/{show.show_id}")).json()["status"],
+            answer.json().get("code", "OK"),
+        )
+
+    await db.set_show(show, starts_at=now - timedelta(minutes=1), ends_at=now + timedelta(hours=1))
+    assert await told() == (["closed"], "closed", "SHOW_NOT_ON_SALE")
+    await db.set_show(show, sales_end_at=now + timedelta(minutes=30))
+    assert await told() == (["on_sale"], "on_sale", "OK")
+    await db.set_show(show, starts_at=now - timedelta(hours=3), ends_at=now - timedelta(minutes=1))
+    assert await told() == ([], "closed", "SHOW_NOT_ON_SALE")
+
+
+@pytest.mark.parametrize("column", ["starts_at", "sales_start_at", "sales_end_at", "doors_at", "ends_at"])
+@pytest.mark.parametrize("instant", ["1999-12-31 23:59+00", "2200-01-01 00:00+00", "infinity", "-infinity"])
+async def test_no_instant_that_would_break_the_list_can_be_stored(
+    show: Show, owner: psycopg.AsyncConnection, column: str, instant: str
+) -> None:
+    with pytest.raises(psycopg.errors.CheckViolation):
+        await owner.execute(
+            f"update rowlock.shows set {column} = %s where show_id = %s".encode(), [instant, show.show_id]
+        )
+
+
+async def test_the_list_comes_in_pages(client: Api, show: Show, db: SeatDb, owner: psycopg.AsyncConnection) -> None:
+    shows = [show, *[await put_on_sale(owner, f"Show {number}") for number in range(4)]]
+    at = datetime(2100, 1, 1, tzinfo=UTC)
+    for number, each in enumerate(shows):
+        await db.set_show(each, starts_at=at + timedelta(days=number // 2))  # Two pairs at one time.
+    whole = [each["show_id"] for each in (await client.get("/api/shows")).json()["shows"]]
+
+    found, cursor, pages = [], None, 0
+    while cursor is not None or pages == 0:
+        answer = await client.get("/api/shows", params={"limit": 2} | ({"cursor": cursor} if cursor else {}))
+        found += [each["show_id"] for each in answer.json()["shows"]]
+        cursor, pages = answer.json()["next_cursor"], pages + 1
+
+    assert found == whole
+    assert sorted(found) == sorted(str(each.show_id) for each in shows)
+    assert pages == 3
+
+
+async def test_the_list_is_filtered(client: Api, show: Show, db: SeatDb, owner: psycopg.AsyncConnection) -> None:
+    giselle, over = await put_on_sale(owner, "Giselle"), await put_on_sale(owner, "Over")
+    await db.set_show(show, starts_at=datetime(2100, 1, 1, 20, tzinfo=UTC))
+    await db.set_show(giselle, starts_at=datetime(2100, 1, 2, 20, tzinfo=UTC), status="paused")
+    await db.set_show(over, starts_at=datetime(2020, 1, 1, 20, tzinfo=UTC))
+
+    async def titles(query: str) -> list[str]:
+        return [each["title"] for each in (await client.get(f"/api/shows?{query}")).json()["shows"]]
+
+    assert await titles("status=paused") == ["Giselle"]
+    assert await titles("from=2100-01-02T20:00:00Z") == ["Giselle"]
+    assert await titles("to=2100-01-02T20:00:00Z") == ["Over", "Swan Lake"]
+    assert await titles("from=2100-01-02T22:00+02:00") == ["Giselle"]  # The plus sign arrives as a blank.
+    assert await titles("from=2100-01-01T00:00Z&to=2100-01-02T00:00Z&status=on_sale") == ["Swan Lake"]
+    assert await titles("venue=Playhouse&organization=Moonlight") == ["Swan Lake", "Giselle"]
+    assert await titles("venue=Barn") == await titles("organization=Barn") == []
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("page=2", "page"),
+        ("Limit=2", "Limit"),
+        ("limit=0", "limit"),
+        ("limit=201", "limit"),
+        ("status=draft", "status"),
+        ("from=2027-06-12", "date, time and offset"),
+        ("to=2027-06-12T19:30", "date, time and offset"),
+        ("from=2027-06-12T19.30Z", "date, time and offset"),
+        ("from=2027-06-31T19:30Z", "date, time and offset"),
+        ("venue=", "venue"),
+        ("venue=%00", "character"),
+        ("cursor=x", "next_cursor"),
+        ("cursor=f" + "_" * 31, "next_cursor"),
+        ("cursor=%C3%A4", "next_cursor"),
+    ],
+)
+async def test_a_wrong_or_unknown_parameter_of_the_list_is_refused(client: Api, query: str, told: str) -> None:
+    assert told in problem(await client.get(f"/api/shows?{query}"), 400, "INVALID_INPUT")["detail"]

@@ -17,6 +17,7 @@ LEFT_OUT = SOURCE / "catalogue" / "plan_files"
 BOUNDS = {
     "base/lru.py Lru._values": "limit",
     "catalogue/api.py _SeatMaps._maps": "PLANS_LIMIT",
+    "catalogue/instants.py time_zones": "maxsize",
     "catalogue/service.py Catalogue._plans": "PLANS_LIMIT",
     "catalogue/service.py Catalogue._plan_of_show": "SHOWS_LIMIT",
     "database/pool.py PooledDatabase._checks": "one at a time",

@@ -6,11 +6,12 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel
 
 from rowlock.base.lru import Lru
 from rowlock.base.outcomes import Outcome
+from rowlock.catalogue.list_parameters import ShowParameters, write_cursor
 from rowlock.catalogue.model import Price, PublishedPlan, ShowListing
 from rowlock.catalogue.service import PLANS_LIMIT, Catalogue
 from rowlock.web.openapi import problems
@@ -24,12 +25,20 @@ class Show(BaseModel):
     show_id: UUID
     slug: str
     title: str
+    description: str | None
+    image_url: str | None
     venue: str
+    venue_address: str | None
+    venue_access_notes: str | None
+    step_free_sections: list[str]
     time_zone: str
     organization: str
+    doors_at: datetime | None
     starts_at: datetime
+    ends_at: datetime | None
     sales_start_at: datetime | None
     sales_end_at: datetime | None
+    sales_close_at: datetime
     status: str
     currency: str
     price_from_minor: int | None
@@ -57,9 +66,10 @@ class ShowWithPrices(Show):
 
 
 class Shows(BaseModel):
-    """Every show, the next one first."""
+    """A page of shows, the next one first. `next_cursor` leads to the next page, and is null on the last one."""
 
     shows: list[Show]
+    next_cursor: str | None
 
 
 class MapCategory(BaseModel):
@@ -140,10 +150,15 @@ def router(catalogue: Catalogue) -> APIRouter:
     routes = APIRouter(prefix="/api/shows", tags=["shows"])
     maps = _SeatMaps()
 
-    @routes.get("", summary="List shows", responses=problems())
-    async def list_shows() -> Shows:
-        """Every show, the next one first."""
-        return Shows(shows=[Show(**_show(show)) for show in await catalogue.list_shows()])
+    @routes.get("", summary="List shows", responses=problems("INVALID_INPUT"))
+    async def list_shows(wanted: Annotated[ShowParameters, Query()]) -> Shows:
+        """The shows to come, the next one first: page by page, and filtered. With `from` or `to`, also those that are
+        over."""
+        page = await catalogue.list_shows(wanted.as_filter())
+        return Shows(
+            shows=[Show(**_show(show)) for show in page.shows],
+            next_cursor=None if page.next is None else write_cursor(page.next),
+        )
 
     @routes.get("/{show_id}", summary="One show", responses=problems(Outcome.SHOW_NOT_FOUND))
     async def one_show(show_id: ShowId) -> ShowWithPrices:

@@ -147,6 +147,32 @@ class Venue:
 
 
 @dataclass(frozen=True, slots=True)
+class VenueListing:
+    """A venue with what is told of it.
+
+    step_free_sections  the names of the sections of its plans that are reached without steps.
+    """
+
+    venue_id: UUID
+    organization: str
+    name: str
+    time_zone: str
+    address: str | None
+    access_notes: str | None
+    step_free_sections: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class VenueChanges:
+    """What is to be changed of a venue: None changes nothing, an empty text or list takes away what was there."""
+
+    time_zone: str | None = None
+    address: str | None = None
+    access_notes: str | None = None
+    step_free_sections: list[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PublishedPlan:
     """A plan version with its content; `checksum` (SHA-256 in hex) identifies the content."""
 
@@ -209,13 +235,21 @@ class ShowListing:
     show_id: UUID
     slug: str
     title: str
+    description: str | None
+    image_url: str | None
     plan_id: UUID
     venue: str
+    venue_address: str | None
+    venue_access_notes: str | None
+    step_free_sections: list[str]
     time_zone: str
     organization: str
+    doors_at: datetime | None
     starts_at: datetime
+    ends_at: datetime | None
     sales_start_at: datetime | None
     sales_end_at: datetime | None
+    sales_close_at: datetime
     status: str
     currency: str
     price_from_minor: int | None
@@ -225,6 +259,35 @@ class ShowListing:
     hold_seconds: int
     extension_seconds: int
     max_extensions: int
+
+
+ShowCursor = tuple[datetime, UUID]
+"""The start and the id of the last show of a page: the next page begins behind it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShowFilter:
+    """Which shows of the list: those that all filters let through; None filters nothing.
+
+    starts_from and starts_before bound the start, the second exclusively. With neither, shows that are over are left
+    out. `limit` is the most shows of a page, `after` where the page before it ended.
+    """
+
+    limit: int
+    after: ShowCursor | None = None
+    status: str | None = None
+    starts_from: datetime | None = None
+    starts_before: datetime | None = None
+    venue: str | None = None
+    organization: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ShowPage:
+    """Some shows of the list, and the cursor of the next page; None on the last one."""
+
+    shows: list[ShowListing]
+    next: ShowCursor | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,20 +321,34 @@ class Price:
 
 
 @dataclass(frozen=True, slots=True)
-class NewShow:
-    """A show to be created. Instants have a zone; `prices_minor` has an amount in minor units for each category."""
+class ShowDetails:
+    """What is told of a show. Instants have a zone; `show_rules` says which are possible together."""
 
-    plan_id: UUID
     title: str
     starts_at: datetime
-    currency: str
-    prices_minor: Mapping[int, int]
+    description: str | None = None
+    image_url: str | None = None
+    doors_at: datetime | None = None
+    ends_at: datetime | None = None
     sales_start_at: datetime | None = None
     sales_end_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class NewShow:
+    """A show to be created. `prices_minor` has an amount in minor units of `currency` for each category."""
+
+    plan_id: UUID
+    details: ShowDetails
+    currency: str
+    prices_minor: Mapping[int, int]
+
+
 Instant = datetime | str
 """An instant with a zone, or ISO 8601 text, which is read in the venue's time zone unless it has an offset."""
+
+DetailInput = Instant | None
+"""An organizer's input for one of the ShowDetails: text, an instant, or None for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +363,10 @@ class ShowInput:
     starts_at: Instant
     prices_minor: Mapping[str, int]
     currency: str = DEFAULT_CURRENCY
+    description: str | None = None
+    image_url: str | None = None
+    doors_at: Instant | None = None
+    ends_at: Instant | None = None
     sales_start_at: Instant | None = None
     sales_end_at: Instant | None = None
 
@@ -296,11 +377,28 @@ class ShowCreated:
 
     show_id: UUID
     slug: str
-    title: str
-    starts_at: datetime
-    sales_start_at: datetime | None
-    sales_end_at: datetime | None
+    details: ShowDetails
     currency: str
     plan: PlanOfShow
     prices_minor: Mapping[str, int]
     blocked: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ShowState:
+    """A show as its organizer changes it: its details and its status, as stored, with the time zone of its venue."""
+
+    show_id: UUID
+    details: ShowDetails
+    status: str
+    sales_close_at: datetime
+    time_zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShowCancelled:
+    """How many holds and orders ended because their show was cancelled."""
+
+    show_id: UUID
+    holds_released: int
+    orders_ended: int

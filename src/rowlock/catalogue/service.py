@@ -4,19 +4,19 @@ Input is checked before anything is written, and each operation is one transacti
 seats.
 """
 
-import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from datetime import datetime
+from dataclasses import fields, replace
+from datetime import UTC, datetime
 from uuid import UUID
 
 from rowlock.base.lru import Lru
 from rowlock.base.outcomes import Outcome
 from rowlock.catalogue import store
-from rowlock.catalogue.instants import check_time_zone, read_instant
+from rowlock.catalogue.instants import check_time_zone
 from rowlock.catalogue.model import (
     CatalogueError,
-    Instant,
+    DetailInput,
     NewShow,
     Organization,
     PlanImported,
@@ -25,13 +25,22 @@ from rowlock.catalogue.model import (
     Price,
     PublishedPlan,
     SeatingPlan,
+    ShowCancelled,
     ShowCreated,
+    ShowDetails,
+    ShowFilter,
     ShowInput,
     ShowListing,
+    ShowPage,
+    ShowState,
     ShowSummary,
+    VenueChanges,
+    VenueListing,
 )
 from rowlock.catalogue.prices import resolve_prices
+from rowlock.catalogue.show_rules import check_currency, read_details
 from rowlock.catalogue.slugs import slugs
+from rowlock.catalogue.venue_rules import change_venue
 from rowlock.database.calls import call
 from rowlock.database.cells import Cells
 from rowlock.database.connections import Connection
@@ -53,9 +62,14 @@ class Catalogue:
         self._plans = Lru[UUID, PublishedPlan](PLANS_LIMIT)
         self._plan_of_show = Lru[UUID, UUID](SHOWS_LIMIT)
 
-    async def list_shows(self) -> list[ShowListing]:
-        """Every show that is not a draft."""
-        return await call(self._cells.catalogue.app, store.list_public_shows, repeatable=True, reads=True)
+    async def list_shows(self, wanted: ShowFilter) -> ShowPage:
+        """A page of the shows that are not drafts, the next one first."""
+        return await call(
+            self._cells.catalogue.app,
+            lambda connection: store.list_public_shows(connection, wanted),
+            repeatable=True,
+            reads=True,
+        )
 
     async def find_show(self, show_id: UUID) -> tuple[ShowListing, list[Price]] | None:
         """One show with its prices, or None."""
@@ -123,7 +137,7 @@ class Catalogue:
             if time_zone is not None and stored_venue.time_zone != time_zone:
                 raise CatalogueError(
                     f"The venue {stored_venue.name} is in the time zone {stored_venue.time_zone}, not in {time_zone}. "
-                    "Leave the time zone out, or give the venue another name."
+                    "Leave the time zone out, or mend that of the venue: `rowlock venue update` changes it."
                 )
             published_plan = await store.publish_plan(
                 connection, stored_venue.venue_id, plan, source_format=source_format
@@ -148,15 +162,76 @@ class Catalogue:
         return ShowCreated(
             show_id=show_id,
             slug=slug,
-            title=show.title,
-            starts_at=show.starts_at,
-            sales_start_at=show.sales_start_at,
-            sales_end_at=show.sales_end_at,
+            details=show.details,
             currency=show.currency,
             plan=plan,
             prices_minor={plan.categories[index].name: amount for index, amount in show.prices_minor.items()},
             blocked=blocked,
         )
+
+    async def update_show(self, show_id: UUID, changes: Mapping[str, DetailInput]) -> ShowState:
+        """Change what is told of a show: names of ShowDetails with their new values, None for nothing.
+
+        Raises CatalogueError; then nothing was written.
+        """
+        async with self._transaction() as connection:
+            show = await _lock_show(connection, show_id)
+            details = read_details(changes, show.time_zone, datetime.now(UTC), before=show.details)
+            sales_close_at = await store.update_show(connection, show_id, details)
+        return replace(show, details=details, sales_close_at=sales_close_at)
+
+    async def pause_show(self, show_id: UUID) -> ShowState:
+        """Stop the sales of a show until `resume_show`; holds stay as they are. Raises CatalogueError."""
+        async with self._transaction() as connection:
+            show = await _lock_show(connection, show_id)
+            if show.status not in ("on_sale", "paused"):
+                raise CatalogueError(f"The show is {show.status}. Only a show that is on sale can be paused.")
+            await store.set_status(connection, show_id, "paused")
+        return replace(show, status="paused")
+
+    async def resume_show(self, show_id: UUID) -> ShowState:
+        """Let the sales of a paused show go on. Raises CatalogueError."""
+        async with self._transaction() as connection:
+            show = await _lock_show(connection, show_id)
+            if show.status not in ("on_sale", "paused"):
+                raise CatalogueError(f"The show is {show.status}. Only a show that is paused can be resumed.")
+            if show.sales_close_at <= datetime.now(UTC):
+                raise CatalogueError(
+                    f"Sales of this show ended at {show.sales_close_at.isoformat(timespec='minutes')}. "
+                    "`rowlock show update` gives it another start or end of sales."
+                )
+            await store.set_status(connection, show_id, "on_sale")
+        return replace(show, status="on_sale")
+
+    async def cancel_show(self, show_id: UUID, reason: str) -> ShowCancelled:
+        """Cancel a show, and end every hold and order of it. It cannot be undone. Raises CatalogueError."""
+        if not reason.strip():
+            raise CatalogueError(
+                "There is no reason. Say why the show is cancelled: buyers and the audit log are told."
+            )
+        async with self._cells.of(show_id).worker() as connection:
+            cancelled = await store.cancel_show(connection, show_id, reason.strip(), "box office")
+        if cancelled is None:
+            raise _no_show(show_id)
+        return cancelled
+
+    async def list_venues(self) -> list[VenueListing]:
+        """Every venue by organization and name."""
+        async with self._cells.catalogue.office() as connection:
+            return await store.list_venues(connection)
+
+    async def update_venue(self, venue_id: UUID, changes: VenueChanges) -> VenueListing:
+        """Change what is told of a venue. Instants of its shows stay; they are shown in its new time zone.
+
+        Raises CatalogueError; then nothing was written.
+        """
+        async with self._transaction() as connection:
+            venue = await store.lock_venue(connection, venue_id)
+            if venue is None:
+                raise CatalogueError(f"There is no venue {venue_id}. `rowlock venue list` shows what there is.")
+            changed = change_venue(venue, changes, await store.sections_of_venue(connection, venue_id))
+            await store.update_venue(connection, changed)
+        return changed
 
     async def lock_and_check_empty(self) -> bool:
         """Take the catalogue lock until the transaction ends, and return whether the catalogue is empty."""
@@ -191,38 +266,33 @@ async def _ensure_organization(connection: Connection, name: str | None, *, fall
 
 def _new_show(given: ShowInput, plan: PlanOfShow) -> NewShow:
     """The new show without its slug. Raises CatalogueError."""
-    title = given.title.strip()
-    if not title:
-        raise CatalogueError("The show has no title.")
-    if not re.fullmatch(r"[A-Z]{3}", given.currency):
-        raise CatalogueError(f"{given.currency!r} is not a currency. Use its ISO 4217 code, such as USD or EUR.")
-
-    def instant(value: Instant) -> datetime:
-        return read_instant(value, plan.time_zone) if isinstance(value, str) else value
-
-    sales_start = None if given.sales_start_at is None else instant(given.sales_start_at)
-    sales_end = None if given.sales_end_at is None else instant(given.sales_end_at)
-    if sales_start is not None and sales_end is not None and sales_end <= sales_start:
-        raise CatalogueError(
-            f"Sales would end at {sales_end.isoformat()}, before they start at {sales_start.isoformat()}."
-        )
     return NewShow(
         plan_id=given.plan_id,
-        title=title,
-        starts_at=instant(given.starts_at),
-        currency=given.currency,
+        details=read_details(
+            {field.name: getattr(given, field.name) for field in fields(ShowDetails)}, plan.time_zone, datetime.now(UTC)
+        ),
+        currency=check_currency(given.currency),
         prices_minor=resolve_prices(plan.categories, given.prices_minor),
-        sales_start_at=sales_start,
-        sales_end_at=sales_end,
     )
 
 
+async def _lock_show(connection: Connection, show_id: UUID) -> ShowState:
+    show = await store.lock_show(connection, show_id)
+    if show is None:
+        raise _no_show(show_id)
+    return show
+
+
+def _no_show(show_id: UUID) -> CatalogueError:
+    return CatalogueError(f"There is no show {show_id}. `rowlock show list` shows what there is.")
+
+
 async def _add_show(connection: Connection, show: NewShow) -> tuple[UUID, str]:
-    for slug in slugs(f"{show.title} {show.starts_at.date().isoformat()}"):
+    for slug in slugs(f"{show.details.title} {show.details.starts_at.date().isoformat()}"):
         show_id = await store.add_show(connection, show, slug)
         if show_id is not None:
             return show_id, slug
-    raise CatalogueError(f"There are too many shows called {show.title} on that day. Choose another title.")
+    raise CatalogueError(f"There are too many shows called {show.details.title} on that day. Choose another title.")
 
 
 async def _block_not_for_sale(connection: Connection, plan: PlanOfShow, show_id: UUID) -> Mapping[str, int]:

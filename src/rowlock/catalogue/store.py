@@ -3,7 +3,8 @@
 The service decides which prices a show needs and what is not for sale.
 """
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -25,10 +26,16 @@ from rowlock.catalogue.model import (
     SeatingPlan,
     Section,
     Shape,
+    ShowCancelled,
+    ShowDetails,
+    ShowFilter,
     ShowListing,
+    ShowPage,
+    ShowState,
     ShowSummary,
     Venue,
     Zone,
+    VenueListing,
 )
 from rowlock.database.connections import Connection
 from rowlock.database.queries import query
@@ -39,11 +46,16 @@ _SEAT_TYPES = (
 )  # fmt: skip
 
 
-async def list_public_shows(connection: Connection) -> list[ShowListing]:
-    """All shows but drafts in order of their start."""
+async def list_public_shows(connection: Connection, wanted: ShowFilter) -> ShowPage:
+    """A page of all shows but drafts in order of their start."""
+    after_at, after_id = wanted.after or (None, None)
+    # One more than the page has tells whether there is another one.
+    given = asdict(wanted) | {"after_at": after_at, "after_id": after_id, "limit": wanted.limit + 1}
     async with connection.cursor(row_factory=class_row(ShowListing)) as cursor:
-        await cursor.execute(query("catalogue.list_public_shows"))
-        return await cursor.fetchall()
+        await cursor.execute(query("catalogue.list_public_shows"), given)
+        found = await cursor.fetchall()
+    shows = found[: wanted.limit]
+    return ShowPage(shows, (shows[-1].starts_at, shows[-1].show_id) if len(found) > len(shows) else None)
 
 
 async def public_show(connection: Connection, show_id: UUID) -> ShowListing | None:
@@ -260,10 +272,7 @@ async def add_show(connection: Connection, show: NewShow, slug: str) -> UUID | N
             "show_id": uuid4(),
             "plan_id": show.plan_id,
             "slug": slug,
-            "title": show.title,
-            "starts_at": show.starts_at,
-            "sales_start_at": show.sales_start_at,
-            "sales_end_at": show.sales_end_at,
+            **asdict(show.details),
             "currency": show.currency,
         },
     )
@@ -280,6 +289,74 @@ async def add_show(connection: Connection, show: NewShow, slug: str) -> UUID | N
         },
     )
     return show_id
+
+
+async def lock_show(connection: Connection, show_id: UUID) -> ShowState | None:
+    """A show as its organizer changes it, locked until the transaction ends; None when there is none."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(query("catalogue.lock_show"), (show_id,))
+        row = await cursor.fetchone()
+    if row is None:
+        return None
+    details = ShowDetails(**{field.name: row.pop(field.name) for field in fields(ShowDetails)})
+    return ShowState(details=details, **row)
+
+
+async def update_show(connection: Connection, show_id: UUID, details: ShowDetails) -> datetime:
+    """Store what is told of a show. Returns when its sales close then."""
+    cursor = await connection.execute(query("catalogue.update_show"), asdict(details) | {"show_id": show_id})
+    row = await cursor.fetchone()
+    assert row is not None, "the show was locked before"
+    sales_close_at: datetime = row[0]
+    return sales_close_at
+
+
+async def set_status(connection: Connection, show_id: UUID, status: str) -> None:
+    """Set the status of a show."""
+    await connection.execute(query("catalogue.set_status"), (status, show_id))
+
+
+async def cancel_show(connection: Connection, show_id: UUID, reason: str, actor: str) -> ShowCancelled | None:
+    """Cancel a show, and end every hold and order of it; None when there is no such show.
+
+    Each call of the function is a transaction, so that a big show keeps nobody waiting.
+    """
+    holds = orders = 0
+    while True:
+        cursor = await connection.execute(query("catalogue.cancel_show"), (show_id, reason, actor))
+        row = await cursor.fetchone()
+        assert row is not None, "the function returns one row"
+        outcome, holds_released, orders_ended, holds_left, orders_left = row
+        if Outcome(outcome) == Outcome.SHOW_NOT_FOUND:
+            return None
+        holds, orders = holds + holds_released, orders + orders_ended
+        if not holds_left and not orders_left:
+            return ShowCancelled(show_id, holds, orders)
+
+
+async def list_venues(connection: Connection) -> list[VenueListing]:
+    """Every venue by organization and name."""
+    async with connection.cursor(row_factory=class_row(VenueListing)) as cursor:
+        await cursor.execute(query("catalogue.list_venues"))
+        return await cursor.fetchall()
+
+
+async def lock_venue(connection: Connection, venue_id: UUID) -> VenueListing | None:
+    """A venue, locked until the transaction ends; None when there is none."""
+    async with connection.cursor(row_factory=class_row(VenueListing)) as cursor:
+        await cursor.execute(query("catalogue.lock_venue_details"), (venue_id,))
+        return await cursor.fetchone()
+
+
+async def sections_of_venue(connection: Connection, venue_id: UUID) -> list[str]:
+    """The names of the sections of all plans of a venue."""
+    cursor = await connection.execute(query("catalogue.sections_of_venue"), (venue_id,))
+    return [name for (name,) in await cursor.fetchall()]
+
+
+async def update_venue(connection: Connection, venue: VenueListing) -> None:
+    """Store what is told of a venue."""
+    await connection.execute(query("catalogue.update_venue"), asdict(venue))
 
 
 async def list_every_show(connection: Connection) -> list[ShowSummary]:

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from rowlock.base.currencies import amount
 from rowlock.base.dsns import Dsns
 from rowlock.cli.exits import CommandError, ExitCode
 from rowlock.database.access import DirectDatabase
@@ -119,8 +120,8 @@ def local(instant: datetime, time_zone: str) -> str:
 
 
 def money(amount_minor: int | None, currency: str) -> str:
-    """An amount in minor units, as it is stored. It is not converted, because the minor unit differs by currency."""
-    return "no price" if amount_minor is None else f"{amount_minor} {currency} minor"
+    """An amount in the major unit of its currency, such as 25.00 EUR."""
+    return "no price" if amount_minor is None else amount(amount_minor, currency)
 
 
 def fields(values: Mapping[str, object]) -> str:

@@ -1,4 +1,4 @@
-"""Commands about shows: create one, with its prices; list them."""
+"""Commands about shows: create, list and change them; pause, resume and cancel their sales."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -7,20 +7,38 @@ from uuid import UUID
 
 import typer
 
-from rowlock.catalogue.model import ALL_CATEGORIES, DEFAULT_CURRENCY, ShowCreated, ShowInput
+from rowlock.catalogue.model import ALL_CATEGORIES, DEFAULT_CURRENCY, ShowCreated, ShowInput, ShowState
 from rowlock.cli.common import DataDir, Json, fields, local, money, print_result, table, with_services
 from rowlock.cli.exits import CommandError, ExitCode
+
+DoorsAt = Annotated[str | None, typer.Option("--doors-at", help="When the doors open.", show_default=False)]
+EndsAt = Annotated[
+    str | None,
+    typer.Option("--ends-at", help="When the show is over; sales may go on until then.", show_default=False),
+]
+Description = Annotated[
+    str | None, typer.Option("--description", help="Plain text for the page of the show.", show_default=False)
+]
+ImageUrl = Annotated[
+    str | None, typer.Option("--image-url", help="Address of a picture for that page.", show_default=False)
+]
+
+ShowId = Annotated[UUID, typer.Argument(metavar="SHOW_ID", help="The show; see `rowlock show list`.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    group = typer.Typer(help="Shows: put one on sale, list them.")
+    group = typer.Typer(help="Shows: put one on sale, list them, change, pause and cancel them.")
     group.command(
         "create",
         epilog='Example: rowlock show create --plan PLAN_ID --title "Swan Lake" --starts-at 2027-06-12T19:30 '
         "--price Stalls=4500 --price Balcony=2500 --currency EUR",
     )(create)
     group.command("list", epilog="Example: rowlock show list")(list_)
+    group.command("update", epilog="Example: rowlock show update SHOW_ID --starts-at 2027-06-13T19:30")(update)
+    group.command("pause", epilog="Example: rowlock show pause SHOW_ID")(pause)
+    group.command("resume", epilog="Example: rowlock show resume SHOW_ID")(resume)
+    group.command("cancel", epilog='Example: rowlock show cancel SHOW_ID --reason "The singer is ill"')(cancel)
     app.add_typer(group, name="show")
 
 
@@ -46,8 +64,12 @@ def create(
         str | None, typer.Option("--sales-start-at", help="When sales open. [default: at once]", show_default=False)
     ] = None,
     sales_end_at: Annotated[
-        str | None, typer.Option("--sales-end-at", help="When sales close. [default: never]", show_default=False)
+        str | None, typer.Option("--sales-end-at", help="When sales close. [default: at the start]", show_default=False)
     ] = None,
+    doors_at: DoorsAt = None,
+    ends_at: EndsAt = None,
+    description: Description = None,
+    image_url: ImageUrl = None,
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
@@ -62,6 +84,10 @@ def create(
         currency=currency.upper(),
         sales_start_at=sales_start_at,
         sales_end_at=sales_end_at,
+        doors_at=doors_at,
+        ends_at=ends_at,
+        description=description,
+        image_url=image_url,
     )
     created = with_services(data_dir, lambda services: services.catalogue.create_show(given))
     print_result(_as_json(created), _as_text(created), as_json=json)
@@ -96,13 +122,17 @@ def _as_json(created: ShowCreated) -> dict[str, Any]:
     return {
         "show_id": created.show_id,
         "slug": created.slug,
-        "title": created.title,
+        "title": created.details.title,
+        "description": created.details.description,
+        "image_url": created.details.image_url,
         "plan_id": created.plan.plan_id,
         "venue": created.plan.venue,
         "time_zone": created.plan.time_zone,
-        "starts_at": created.starts_at,
-        "sales_start_at": created.sales_start_at,
-        "sales_end_at": created.sales_end_at,
+        "doors_at": created.details.doors_at,
+        "starts_at": created.details.starts_at,
+        "ends_at": created.details.ends_at,
+        "sales_start_at": created.details.sales_start_at,
+        "sales_end_at": created.details.sales_end_at,
         "currency": created.currency,
         "prices_minor": dict(created.prices_minor),
         "seats_total": created.plan.seats_total,
@@ -111,14 +141,14 @@ def _as_json(created: ShowCreated) -> dict[str, Any]:
 
 
 def _as_text(created: ShowCreated) -> str:
-    zone = created.plan.time_zone
+    zone, details = created.plan.time_zone, created.details
     values: dict[str, object] = {
         "show": created.show_id,
-        "title": created.title,
+        "title": details.title,
         "venue": f"{created.plan.venue}, {created.plan.name} v{created.plan.version}",
-        "starts": local(created.starts_at, zone),
-        "sales open": "now" if created.sales_start_at is None else local(created.sales_start_at, zone),
-        "sales close": "never" if created.sales_end_at is None else local(created.sales_end_at, zone),
+        "starts": local(details.starts_at, zone),
+        "sales open": "now" if details.sales_start_at is None else local(details.sales_start_at, zone),
+        "sales close": local(details.sales_end_at or details.starts_at, zone),
         "prices": ", ".join(
             f"{name} {money(amount, created.currency)}" for name, amount in created.prices_minor.items()
         ),
@@ -148,3 +178,75 @@ def list_(data_dir: DataDir = None, json: Json = False) -> None:
         empty="There is no show yet. `rowlock show create` puts one on sale.",
     )
     print_result({"shows": [asdict(show) for show in shows]}, text, as_json=json)
+
+
+def update(
+    show: ShowId,
+    title: Annotated[str | None, typer.Option("--title", help="What is shown.", show_default=False)] = None,
+    starts_at: Annotated[str | None, typer.Option("--starts-at", help="When it starts.", show_default=False)] = None,
+    sales_start_at: Annotated[
+        str | None, typer.Option("--sales-start-at", help="When sales open.", show_default=False)
+    ] = None,
+    sales_end_at: Annotated[
+        str | None, typer.Option("--sales-end-at", help="When sales close.", show_default=False)
+    ] = None,
+    doors_at: DoorsAt = None,
+    ends_at: EndsAt = None,
+    description: Description = None,
+    image_url: ImageUrl = None,
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
+    """Change what is told of a show. An empty value ("") takes away what was there. Nobody is told of the change."""
+    given = {
+        "title": title,
+        "starts_at": starts_at,
+        "sales_start_at": sales_start_at,
+        "sales_end_at": sales_end_at,
+        "doors_at": doors_at,
+        "ends_at": ends_at,
+        "description": description,
+        "image_url": image_url,
+    }
+    changes = {name: value or None for name, value in given.items() if value is not None}
+    if not changes:
+        raise CommandError(ExitCode.USAGE, "Nothing is to be changed. Give at least one option, such as --title.")
+    _print_state(with_services(data_dir, lambda services: services.catalogue.update_show(show, changes)), as_json=json)
+
+
+def pause(show: ShowId, data_dir: DataDir = None, json: Json = False) -> None:
+    """Stop the sales of a show until `resume`. Holds stay, and can be paid for. Repeatable."""
+    _print_state(with_services(data_dir, lambda services: services.catalogue.pause_show(show)), as_json=json)
+
+
+def resume(show: ShowId, data_dir: DataDir = None, json: Json = False) -> None:
+    """Let the sales of a paused show go on. Repeatable."""
+    _print_state(with_services(data_dir, lambda services: services.catalogue.resume_show(show)), as_json=json)
+
+
+def cancel(
+    show: ShowId,
+    reason: Annotated[str, typer.Option("--reason", help="Why; it is written down with every refund.")],
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
+    """Cancel a show for ever: end its holds, and refund, void or cancel its orders. Repeatable."""
+    done = with_services(data_dir, lambda services: services.catalogue.cancel_show(show, reason))
+    text = (
+        f"The show {show} is cancelled. Holds that ended: {done.holds_released:,}. Orders that were refunded, voided "
+        f"or cancelled: {done.orders_ended:,}."
+    )
+    print_result(asdict(done), text, as_json=json)
+
+
+def _print_state(show: ShowState, *, as_json: bool) -> None:
+    document: dict[str, Any] = asdict(show)
+    document |= document.pop("details")
+    values: dict[str, object] = {
+        "show": show.show_id,
+        "title": show.details.title,
+        "starts": local(show.details.starts_at, show.time_zone),
+        "sales close": local(show.sales_close_at, show.time_zone),
+        "status": show.status,
+    }
+    print_result(document, fields(values), as_json=as_json)

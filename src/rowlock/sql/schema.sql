@@ -334,11 +334,18 @@ create table shows (
     created_at timestamp with time zone not null default clock_timestamp(),
     organization_id uuid,
     price_version integer not null default 1,
+    description text,
+    image_url text,
+    doors_at timestamp with time zone,
+    ends_at timestamp with time zone,
+    sales_close_at timestamp with time zone generated always as (LEAST(COALESCE(sales_end_at, starts_at), COALESCE(ends_at, starts_at))) stored,
     constraint shows_pkey PRIMARY KEY (show_id),
     constraint shows_slug_unique UNIQUE (slug),
     constraint shows_organization FOREIGN KEY (organization_id) REFERENCES organizations(organization_id),
     constraint shows_plan_id_fkey FOREIGN KEY (plan_id) REFERENCES seating_plans(plan_id),
     constraint chk_show_currency CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    constraint chk_show_image_url CHECK ((image_url ~ '^https?://[^[:space:]]+$'::text)),
+    constraint chk_show_instants CHECK (((starts_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (starts_at < '2200-01-01 00:00:00+00'::timestamp with time zone) AND (sales_start_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (sales_start_at < '2200-01-01 00:00:00+00'::timestamp with time zone) AND (sales_end_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (sales_end_at < '2200-01-01 00:00:00+00'::timestamp with time zone) AND (doors_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (doors_at <= starts_at) AND (ends_at > starts_at) AND (ends_at < '2200-01-01 00:00:00+00'::timestamp with time zone))),
     constraint chk_show_limits CHECK (((seats_total >= 1) AND ((max_seats_per_reservation >= 1) AND (max_seats_per_reservation <= 1000)) AND ((hold_seconds >= 1) AND (hold_seconds <= 86400)) AND ((extension_seconds >= 0) AND (extension_seconds <= 86400)) AND ((max_extensions >= 0) AND (max_extensions <= 100)) AND ((max_hold_seconds >= hold_seconds) AND (max_hold_seconds <= 172800)))),
     constraint chk_show_sales_window CHECK ((sales_end_at > sales_start_at)),
     constraint chk_show_status CHECK ((status = ANY (ARRAY['draft'::text, 'on_sale'::text, 'paused'::text, 'closed'::text, 'cancelled'::text]))),
@@ -346,12 +353,17 @@ create table shows (
 );
 CREATE INDEX shows_show_key ON rowlock.shows USING btree (show_key);
 CREATE INDEX shows_starts_at ON rowlock.shows USING btree (starts_at);
-comment on table shows is 'One performance in one plan version. A show keeps its plan version for ever.';
+comment on table shows is 'One performance in one plan version. move_show_atomic takes it to another version of the plan.';
 comment on column shows.show_key is 'The last 32 bits of show_id. Reservation ids made by Rowlock carry it, so that an id alone leads to its show.';
 comment on column shows.seats_total is 'Copied from the plan: seat ids 1 to seats_total exist.';
 comment on column shows.max_hold_seconds is 'A hold never lives longer than this, extensions included.';
 comment on column shows.organization_id is 'Who sells: the organization of the venue when the show was made.';
 comment on column shows.price_version is 'The version of show_prices that new holds are made under.';
+comment on column shows.description is 'What is shown, for the page of the show: plain text, with empty lines between paragraphs.';
+comment on column shows.image_url is 'Where a picture for the page of the show is.';
+comment on column shows.doors_at is 'When the doors open.';
+comment on column shows.ends_at is 'When it is over. Without it a show counts as over when it starts.';
+comment on column shows.sales_close_at is 'When sales end: at sales_end_at, else when the show starts; never later than its end.';
 grant select on shows to rowlock_app;
 grant insert, select, update on shows to rowlock_office;
 grant select on shows to rowlock_v1;
@@ -427,12 +439,18 @@ create table venues (
     name text not null,
     time_zone text not null default 'UTC'::text,
     created_at timestamp with time zone not null default clock_timestamp(),
+    address text,
+    access_notes text,
+    step_free_sections text[] not null default '{}'::text[],
     constraint venues_pkey PRIMARY KEY (venue_id),
     constraint venues_name_unique UNIQUE (organization_id, name),
     constraint venues_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id),
     constraint chk_venue_name CHECK ((name <> ''::text))
 );
 comment on table venues is 'A building with a hall. time_zone is an IANA name; instants stay timestamptz.';
+comment on column venues.address is 'Where it is, in lines as on an envelope.';
+comment on column venues.access_notes is 'How to get in and to a seat without steps, and what helps whoever hears or sees little.';
+comment on column venues.step_free_sections is 'The names of the sections of its plans that are reached without steps.';
 grant select on venues to rowlock_app;
 grant insert, select, update on venues to rowlock_office;
 grant select on venues to rowlock_worker;
@@ -544,7 +562,15 @@ grant select on seating_plan_checksums to rowlock_office;
 --     extension_seconds integer
 --     max_extensions integer
 --     created_at timestamp with time zone
-comment on view show_listing is 'What a buyer may know about a show. status: announced (sales open later), on_sale, paused, closed, cancelled, draft.';
+--     sales_close_at timestamp with time zone
+--     doors_at timestamp with time zone
+--     ends_at timestamp with time zone
+--     description text
+--     image_url text
+--     venue_address text
+--     venue_access_notes text
+--     step_free_sections text[]
+comment on view show_listing is 'What a buyer may know about a show. status: announced (sales open later), on_sale, paused, closed (also a show that has begun), cancelled, draft.';
 grant select on show_listing to rowlock_app;
 grant select on show_listing to rowlock_office;
 

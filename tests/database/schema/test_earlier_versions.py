@@ -75,6 +75,8 @@ SEEDS = {
     8: """
         insert into runtime_settings (name, value) values ('cleanup_paused', 'true');
     """,
+    9: "",
+    10: "",
 }
 
 VERSIONS = [file.version for file in read_files() if file.kind == "migration"]

@@ -91,7 +91,7 @@ begin
         when v_show.seats_total < any(v_add) then 'SEATS_NOT_FOUND'
         when
             cardinality(v_add) > 0 and (
-                v_show.status <> 'on_sale' or v_show.sales_start_at > v_now or v_show.sales_end_at <= v_now
+                v_show.status <> 'on_sale' or v_show.sales_start_at > v_now or v_show.sales_close_at <= v_now
             )
             then 'SHOW_NOT_ON_SALE'
         when cardinality(v_add) + cardinality(v_remove) = 0 then 'OK'

@@ -103,7 +103,7 @@ begin
                 when w.seats > v_show.max_seats_per_reservation then 'TOO_MANY_SEATS'
                 when
                     v_show.status <> 'on_sale' or v_show.sales_start_at > v_started
-                    or v_show.sales_end_at <= v_started
+                    or v_show.sales_close_at <= v_started
                     then 'SHOW_NOT_ON_SALE'
                 when h.expires_at > v_started then 'DUPLICATE_RESERVATION'
                 when w.last_seat_id > v_show.seats_total then 'SEATS_NOT_FOUND'

@@ -123,9 +123,11 @@ cross join lateral rowlock.block_seats_atomic(
 -- scope: catalogue
 -- A new show, or no row when its slug is taken. The number of seats comes from its plan.
 insert into rowlock.shows
-    (show_id, organization_id, plan_id, slug, title, starts_at, sales_start_at, sales_end_at, currency, seats_total)
+    (show_id, organization_id, plan_id, slug, title, description, image_url, doors_at, starts_at, ends_at,
+     sales_start_at, sales_end_at, currency, seats_total)
 select
-    %(show_id)s, v.organization_id, p.plan_id, %(slug)s, %(title)s, %(starts_at)s::timestamptz, %(sales_start_at)s::timestamptz,
+    %(show_id)s, v.organization_id, p.plan_id, %(slug)s, %(title)s, %(description)s::text, %(image_url)s::text,
+    %(doors_at)s::timestamptz, %(starts_at)s::timestamptz, %(ends_at)s::timestamptz, %(sales_start_at)s::timestamptz,
     %(sales_end_at)s::timestamptz, %(currency)s, p.seats_total
 from rowlock.seating_plans as p
 join rowlock.venues as v using (venue_id)
@@ -141,6 +143,75 @@ insert into rowlock.show_prices (show_id, category, price_type, amount_minor)
 select %(show_id)s, p.category, 'adult', p.amount_minor
 from unnest(%(categories)s::integer[], %(amounts_minor)s::bigint[]) as p (category, amount_minor)
 
+-- name: lock_show
+-- scope: show
+-- One show as its organizer changes it, with the time zone of its venue, locked until the end of the transaction.
+select
+    s.show_id, s.title, s.starts_at, s.description, s.image_url, s.doors_at, s.ends_at, s.sales_start_at,
+    s.sales_end_at, s.status, s.sales_close_at, v.time_zone
+from rowlock.shows as s
+join rowlock.seating_plans as p using (plan_id)
+join rowlock.venues as v using (venue_id)
+where s.show_id = %s
+for update of s
+
+-- name: update_show
+-- scope: show
+-- What is told of a show, all of it. Returns when its sales close then.
+update rowlock.shows
+set title = %(title)s, starts_at = %(starts_at)s::timestamptz, description = %(description)s::text,
+    image_url = %(image_url)s::text, doors_at = %(doors_at)s::timestamptz, ends_at = %(ends_at)s::timestamptz,
+    sales_start_at = %(sales_start_at)s::timestamptz, sales_end_at = %(sales_end_at)s::timestamptz
+where show_id = %(show_id)s
+returning sales_close_at
+
+-- name: set_status
+-- scope: show
+-- The status of a show.
+update rowlock.shows set status = %s where show_id = %s
+
+-- name: cancel_show
+-- scope: show
+-- Cancels a show, and ends some of its holds and orders. To be repeated until none is left.
+select outcome, holds_released, orders_ended, holds_left, orders_left
+from rowlock.cancel_show_atomic(%s::uuid, %s::text, p_actor => %s::text)
+
+-- name: list_venues
+-- scope: catalogue
+-- Every venue with its organization.
+select
+    v.venue_id, o.name as organization, v.name, v.time_zone, v.address, v.access_notes, v.step_free_sections
+from rowlock.venues as v
+join rowlock.organizations as o using (organization_id)
+order by o.name, v.name, v.venue_id
+
+-- name: lock_venue_details
+-- scope: catalogue
+-- One venue with its organization, locked until the end of the transaction.
+select
+    v.venue_id, o.name as organization, v.name, v.time_zone, v.address, v.access_notes, v.step_free_sections
+from rowlock.venues as v
+join rowlock.organizations as o using (organization_id)
+where v.venue_id = %s
+for update of v
+
+-- name: sections_of_venue
+-- scope: catalogue
+-- The names of the sections of all plans of a venue.
+select distinct s.section ->> 'name' as name
+from rowlock.seating_plans as p
+cross join lateral jsonb_array_elements(p.layout -> 'sections') as s (section)
+where p.venue_id = %s
+order by 1
+
+-- name: update_venue
+-- scope: catalogue
+-- What is told of a venue, all of it.
+update rowlock.venues
+set time_zone = %(time_zone)s, address = %(address)s::text, access_notes = %(access_notes)s::text,
+    step_free_sections = %(step_free_sections)s::text[]
+where venue_id = %(venue_id)s
+
 -- name: list_every_show
 -- scope: catalogue
 -- Every show for its organizer, drafts included, in order of the start.
@@ -152,23 +223,37 @@ order by starts_at, title, show_id
 
 -- name: list_public_shows
 -- scope: catalogue
--- Every show that buyers may see, which leaves out drafts, in order of the start. Durations are in seconds, prices in
--- minor units.
+-- Shows that buyers may see, which leaves out drafts, in order of the start. A filter that is null does not apply.
+-- A show that is over is left out, unless a time was asked for. Durations are in seconds, prices in minor units. The
+-- list goes on behind the show that after_at and after_id name.
 select
-    show_id, slug, title, plan_id, venue, time_zone, organization, starts_at, sales_start_at, sales_end_at, status,
-    currency, price_from_minor, seats_total, seats_available, max_seats_per_reservation, hold_seconds,
-    extension_seconds, max_extensions
+    show_id, slug, title, description, image_url, plan_id, venue, venue_address, venue_access_notes,
+    step_free_sections, time_zone, organization, doors_at, starts_at, ends_at, sales_start_at, sales_end_at,
+    sales_close_at, status, currency, price_from_minor, seats_total, seats_available, max_seats_per_reservation,
+    hold_seconds, extension_seconds, max_extensions
 from rowlock.show_listing
 where status <> 'draft'
-order by starts_at, title, show_id
+    and (%(status)s::text is null or status = %(status)s)
+    and (%(venue)s::text is null or venue = %(venue)s)
+    and (%(organization)s::text is null or organization = %(organization)s)
+    and (%(starts_from)s::timestamptz is null or starts_at >= %(starts_from)s::timestamptz)
+    and (%(starts_before)s::timestamptz is null or starts_at < %(starts_before)s::timestamptz)
+    and (
+        coalesce(%(starts_from)s::timestamptz, %(starts_before)s::timestamptz) is not null
+        or coalesce(ends_at, starts_at) > clock_timestamp()
+    )
+    and (%(after_at)s::timestamptz is null or (starts_at, show_id) > (%(after_at)s::timestamptz, %(after_id)s::uuid))
+order by starts_at, show_id
+limit %(limit)s
 
 -- name: public_show
 -- scope: show
 -- One show as list_public_shows has it; no row for a draft.
 select
-    show_id, slug, title, plan_id, venue, time_zone, organization, starts_at, sales_start_at, sales_end_at, status,
-    currency, price_from_minor, seats_total, seats_available, max_seats_per_reservation, hold_seconds,
-    extension_seconds, max_extensions
+    show_id, slug, title, description, image_url, plan_id, venue, venue_address, venue_access_notes,
+    step_free_sections, time_zone, organization, doors_at, starts_at, ends_at, sales_start_at, sales_end_at,
+    sales_close_at, status, currency, price_from_minor, seats_total, seats_available, max_seats_per_reservation,
+    hold_seconds, extension_seconds, max_extensions
 from rowlock.show_listing
 where status <> 'draft' and show_id = %s
 

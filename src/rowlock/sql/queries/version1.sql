@@ -14,7 +14,7 @@ select value::integer from rowlock.runtime_settings where name = 'v2_rollout_per
 select
     status = 'on_sale'
         and coalesce(sales_start_at <= clock_timestamp(), true)
-        and coalesce(sales_end_at > clock_timestamp(), true) as on_sale,
+        and sales_close_at > clock_timestamp() as on_sale,
     seats_total, max_seats_per_reservation, hold_seconds, max_extensions,
     exists (
         select from rowlock.seat_reservations as r

@@ -12,9 +12,10 @@ select
     s.sales_start_at,
     s.sales_end_at,
     case
-        when s.status <> 'on_sale' then s.status
+        when s.status in ('draft', 'cancelled', 'closed') then s.status
+        when s.sales_close_at <= clock_timestamp() then 'closed'
+        when s.status = 'paused' then 'paused'
         when s.sales_start_at > clock_timestamp() then 'announced'
-        when s.sales_end_at <= clock_timestamp() then 'closed'
         else 'on_sale'
     end as status,
     s.currency,
@@ -29,10 +30,18 @@ select
     s.hold_seconds,
     s.extension_seconds,
     s.max_extensions,
-    s.created_at
+    s.created_at,
+    s.sales_close_at,
+    s.doors_at,
+    s.ends_at,
+    s.description,
+    s.image_url,
+    v.address as venue_address,
+    v.access_notes as venue_access_notes,
+    v.step_free_sections
 from rowlock.shows as s
 join rowlock.seating_plans as pl using (plan_id)
 join rowlock.venues as v using (venue_id)
 join rowlock.organizations as o on o.organization_id = coalesce(s.organization_id, v.organization_id);
 comment on view rowlock.show_listing is
-    'What a buyer may know about a show. status: announced (sales open later), on_sale, paused, closed, cancelled, draft.';
+    'What a buyer may know about a show. status: announced (sales open later), on_sale, paused, closed (also a show that has begun), cancelled, draft.';
