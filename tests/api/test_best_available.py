@@ -1,7 +1,10 @@
 """POST best-available: the best free seats for a group, chosen and reserved in one call."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
+
+import pytest
 
 from tests.api.conftest import UNKNOWN_ID
 from tests.support.http import RESERVATIONS, Api, outcome, problem, said
@@ -45,7 +48,7 @@ async def test_a_wheelchair_place_is_given_only_on_request(client: Api, show: Sh
     await db.set_show(show, max_seats_per_reservation=40)
 
     told = problem(await client.best(show, 40, session_id="anna"), 409, "SEATS_UNAVAILABLE")
-    assert "taken by another customer" in told["detail"]
+    assert told["detail"].startswith("The hall has 39 seats besides its accessible places, and 40 were asked for.")
     made = (await client.best(show, 40, accessible=True, session_id="ben")).json()
 
     assert made["seat_ids"] == list(range(1, 41))
@@ -104,3 +107,88 @@ async def test_an_invalid_body_is_refused_with_the_place_of_the_error(client: Ap
     for body, place in malformed:
         answer = await client.post(f"{RESERVATIONS}/best-available", json=body)
         assert place in problem(answer, 400, "INVALID_INPUT")["detail"], body
+
+
+async def test_a_section_is_respected(client: Api, show: Show) -> None:
+    made = (await client.best(show, 2, section="Balcony", session_id="anna")).json()
+
+    assert all(21 <= seat <= 40 for seat in made["seat_ids"])
+
+
+@pytest.mark.parametrize(
+    ("wish", "told"),
+    [
+        ({"section": "Nowhere"}, "no section 'Nowhere'; it has Stalls, Balcony"),
+        ({"max_price_minor": 5}, "unknown field `max_price_minor`"),
+        ({"Section": "Balcony"}, "unknown field `Section`"),
+    ],
+)
+async def test_a_wish_that_is_not_understood_is_refused_and_holds_nothing(
+    client: Api, show: Show, db: SeatDb, wish: dict[str, Any], told: str
+) -> None:
+    assert told in problem(await client.best(show, 2, session_id="anna", **wish), 400, "INVALID_INPUT")["detail"]
+    assert await db.claims(show) == {}
+
+
+@pytest.mark.parametrize(
+    ("taken", "wish", "told"),
+    [
+        ((), {"quantity": 50}, "The hall has 39 seats besides its accessible places, and 50 were asked for."),
+        ((), {"quantity": 21, "section": "Stalls"}, "The section Stalls has 20 seats, and 21 were asked for."),
+        (
+            (),
+            {"quantity": 1, "section": "Stalls", "category": "Balcony"},
+            "The category Balcony of the section Stalls has 0 seats, and 1 were asked for.",
+        ),
+        ((), {"quantity": 1, "section": "Stalls", "accessible": True}, "In the section Stalls there is no wheelchair"),
+        ((), {"quantity": 41, "accessible": True}, "The hall has 40 seats, and 41 were asked for."),
+        ((40,), {"quantity": 2, "accessible": True}, "No wheelchair place is left in the hall: each was taken by"),
+        (range(2, 21), {"quantity": 2, "category": "Stalls"}, "Only 1 of the 20 seats in the category Stalls is left"),
+        (range(1, 21), {"quantity": 1, "section": "Stalls"}, "None of the 20 seats in the section Stalls is left"),
+    ],
+)
+async def test_a_refusal_is_true(
+    client: Api, show: Show, db: SeatDb, taken: Sequence[int], wish: dict[str, Any], told: str
+) -> None:
+    await db.set_show(show, max_seats_per_reservation=60)
+    if taken:
+        await db.reserve(show, seats=list(taken), holder="ben")
+
+    answer = await client.best(show, session_id="anna", **wish)
+
+    assert problem(answer, 409, "SEATS_UNAVAILABLE")["detail"].startswith(told)
+
+
+async def test_the_same_key_with_another_section_is_another_wish(client: Api, show: Show) -> None:
+    async def best(**wish: Any) -> int:
+        body = {"show_id": str(show.show_id), "quantity": 2, "session_id": "anna", **wish}
+        answer = await client.post(f"{RESERVATIONS}/best-available", json=body, headers={"idempotency-key": "k"})
+        return answer.status_code
+
+    assert [await best(section="Stalls"), await best(section="Stalls"), await best(section="Balcony")] == [
+        201,
+        201,
+        422,
+    ]
+    assert await best() == 422
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("reserve-v2", {"seat_ids": [1]}),
+        ("reserve", {"seat_ids": [1]}),
+        ("release-v2", {"reservation_token": "x"}),
+        ("release", {"reservation_token": "x"}),
+        ("x/seats", {"add": [1]}),
+        ("x/extend", {}),
+    ],
+)
+async def test_unknown_members_are_refused_in_every_body(
+    client: Api, show: Show, path: str, body: dict[str, Any]
+) -> None:
+    whole = body | ({"show_id": str(show.show_id)} if "reserve" in path else {}) | {"surprise": 1}
+
+    told = problem(await client.post(f"{RESERVATIONS}/{path}", json=whole), 400, "INVALID_INPUT")["detail"]
+
+    assert "unknown field `surprise`" in told

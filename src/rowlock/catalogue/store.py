@@ -34,8 +34,8 @@ from rowlock.catalogue.model import (
     ShowState,
     ShowSummary,
     Venue,
-    Zone,
     VenueListing,
+    Zone,
 )
 from rowlock.database.connections import Connection
 from rowlock.database.queries import query

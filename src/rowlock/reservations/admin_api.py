@@ -4,7 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from rowlock.base.outcomes import Outcome
 from rowlock.reservations.service import Reservations
@@ -29,12 +29,16 @@ class CleanupResult(BaseModel):
 class SeatsToBlock(BaseModel):
     """Seats to keep from sale, and why."""
 
+    model_config = ConfigDict(extra="forbid")
+
     seat_ids: Annotated[list[SeatId], Field(min_length=1, max_length=10_000)]
     reason: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
 
 
 class SeatsToUnblock(BaseModel):
     """Blocked seats to put back on sale."""
+
+    model_config = ConfigDict(extra="forbid")
 
     seat_ids: Annotated[list[SeatId], Field(min_length=1, max_length=10_000)]
 

@@ -16,9 +16,10 @@ from rowlock.reservations.model import (
     ReservationResult,
     ReservationToken,
     SeatIds,
+    SeatsLeft,
     Wish,
 )
-from rowlock.reservations.service import Reservations, UnknownCategoryError
+from rowlock.reservations.service import Reservations, UnknownAreaError
 from rowlock.reservations.shapes import (
     ONE_NAME,
     SOME_SEAT,
@@ -206,21 +207,17 @@ class ReservationEndpoints:
     async def best_available(self, request: Request) -> Reply:
         """POST best-available."""
         body: BestAvailableBody = request.body
-        wish = BestSeats(body.quantity, body.category, body.accessible)
+        wish = BestSeats(body.quantity, body.category, body.accessible, body.section)
         session = request.session(body.session_id)
         intent: Intent[BestSeats] = self._intent(request, session, body.show_id, wish)
         try:
             result = await self._reservations.reserve_best(intent)
-        except UnknownCategoryError as error:
-            raise ProblemError("INVALID_INPUT", f"{error}.") from error
+        except UnknownAreaError as error:
+            raise ProblemError("INVALID_INPUT", str(error)) from error
         if result is None:
             raise ProblemError(Outcome.SHOW_NOT_FOUND)
-        if result.outcome == Outcome.SEATS_UNAVAILABLE:
-            raise ProblemError(
-                Outcome.SEATS_UNAVAILABLE,
-                f"There are no {body.quantity} such seats left: the others were taken by another customer. "
-                "Ask for fewer, or for another category.",
-            )
+        if result.left is not None:
+            raise ProblemError(Outcome.SEATS_UNAVAILABLE, _too_few(wish, result.left))
         return await self._reserved(session, intent, result)
 
     async def _reserved(self, session: Session, intent: Intent[Wish], result: ReservationResult) -> Reply:
@@ -350,6 +347,30 @@ def _parse(text: str) -> ReservationToken:
     if token is None:
         raise ProblemError(Outcome.RESERVATION_NOT_FOUND)
     return token
+
+
+def _too_few(wish: BestSeats, left: SeatsLeft) -> str:
+    """Why there are no seats for a wish, and what to ask for instead."""
+    parts = [wish.section and f"the section {wish.section}", wish.category and f"the category {wish.category}"]
+    where = " of ".join(part for part in reversed(parts) if part) or "the hall"
+    elsewhere = "another part of the hall" if any(parts) else "another show"
+    seats = f"{left.in_plan:,} seat{'' if left.in_plan == 1 else 's'}"
+    if wish.accessible and not left.wheelchair_in_plan:
+        place = f"In {where} there" if any(parts) else "In this plan there"
+        return f"{place} is no wheelchair place. Ask for {elsewhere}, or without `accessible`."
+    if left.in_plan < wish.quantity:
+        others = "" if wish.accessible or not left.wheelchair_in_plan else " besides its accessible places"
+        told = f"{where[0].upper()}{where[1:]} has {seats}{others}, and {wish.quantity:,} were asked for."
+        return f"{told} Ask for fewer, or for {elsewhere}."
+    if wish.accessible and not left.wheelchair_free:
+        return (
+            f"No wheelchair place is left in {where}: each was taken by another customer, or is not on sale. "
+            f"Ask for {elsewhere}, or again later."
+        )
+    free = f"Only {left.free:,} of the {seats} in {where} {'is' if left.free == 1 else 'are'} left"
+    if not left.free:
+        free = f"None of the {seats} in {where} is left"
+    return f"{free}: the others were taken by another customer, or are not on sale. Ask for fewer, or for {elsewhere}."
 
 
 def _seats(seat_ids: Sequence[int]) -> str:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 
 from rowlock.catalogue.ranking import Point, distance
-from rowlock.reservations.hall import Bench, Hall
+from rowlock.reservations.hall import Area, Bench, Hall
+from rowlock.reservations.model import SeatsLeft
 
 # For a group that must be split: how many anchors are tried, and how many benches are searched for them.
 SPLIT_ANCHORS = 6
@@ -68,14 +69,15 @@ class Chooser:
     def __init__(self, hall: Hall) -> None:
         self._hall = hall
         self._free = [(1 << len(bench.seats)) - 1 for bench in hall.benches]
-        # Free seats by category: standard ones, and places for wheelchairs and companions.
-        self._standard_left: dict[int, int] = defaultdict(int)
-        self._special_left: dict[int, int] = defaultdict(int)
+        # Free seats by area: standard ones, and places for wheelchairs and companions.
+        self._standard_left: dict[Area, int] = defaultdict(int)
+        self._special_left: dict[Area, int] = defaultdict(int)
         for bench in hall.benches:
-            self._standard_left[bench.category] += bench.standard.bit_count()
-            self._special_left[bench.category] += len(bench.seats) - bench.standard.bit_count()
+            for area in bench.areas:
+                self._standard_left[area] += bench.standard.bit_count()
+                self._special_left[area] += len(bench.seats) - bench.standard.bit_count()
         self._accessible = [number for number, bench in enumerate(hall.benches) if bench.wheelchair]
-        self._searches: dict[int | None, dict[tuple[int, bool], _Search]] = defaultdict(dict)
+        self._searches: dict[Area, dict[tuple[int, bool], _Search]] = {}
 
     def set_free(self, seat_id: int, free: bool) -> None:
         """Record whether a seat is free. Seats that are never for sale are ignored."""
@@ -87,15 +89,27 @@ class Chooser:
             return
         self._free[number] ^= 1 << bit
         bench = self._hall.benches[number]
-        if bench.standard >> bit & 1:
-            self._standard_left[bench.category] += 1 if free else -1
-            for category in (None, bench.category):
-                for search in self._searches[category].values():
+        is_standard = bench.standard >> bit & 1
+        left = self._standard_left if is_standard else self._special_left
+        for area in bench.areas:
+            left[area] += 1 if free else -1
+            if is_standard and (searches := self._searches.get(area)) is not None:
+                for search in searches.values():
                     search.changed(number)
-        else:
-            self._special_left[bench.category] += 1 if free else -1
 
-    def choose(self, quantity: int, *, category: int | None = None, accessible: bool = False) -> tuple[int, ...] | None:
+    def seats_left(self, area: Area, *, accessible: bool) -> SeatsLeft:
+        """How many seats there are for a wish: in the plan, and of them free now."""
+        benches = [(number, self._hall.benches[number]) for number in self._hall.order(area)]
+        return SeatsLeft(
+            in_plan=sum(len(bench.seats) if accessible else bench.standard.bit_count() for _, bench in benches),
+            free=self._left(area, accessible),
+            wheelchair_in_plan=sum(bench.wheelchair.bit_count() for _, bench in benches),
+            wheelchair_free=sum((bench.wheelchair & self._any(number)).bit_count() for number, bench in benches),
+        )
+
+    def choose(
+        self, quantity: int, *, category: int | None = None, section: int | None = None, accessible: bool = False
+    ) -> tuple[int, ...] | None:
         """The ids of the best `quantity` free seats, in order, or None when there are not enough.
 
         They are together in the best row that has them and leaves no single seat alone; if there is none, together
@@ -103,18 +117,19 @@ class Chooser:
         only for `accessible` requests. These get at least one wheelchair place, as few more as possible, and the
         seats beside it; None when no wheelchair place is left.
         """
-        if self._left(category, accessible) < quantity:
+        area = (category, section)
+        if self._left(area, accessible) < quantity:
             return None
         if accessible:
-            parts = self._accessible_together(quantity, category) or self._accessible_split(quantity, category)
+            parts = self._accessible_together(quantity, area) or self._accessible_split(quantity, area)
         else:
-            parts = self._together(quantity, category) or self._split(quantity, category)
+            parts = self._together(quantity, area) or self._split(quantity, area)
         benches = self._hall.benches
         return tuple(sorted(s for p in parts for s in benches[p.number].seats[p.start : p.start + p.length])) or None
 
-    def _left(self, category: int | None, accessible: bool) -> int:
+    def _left(self, area: Area, accessible: bool) -> int:
         counts = (self._standard_left, self._special_left) if accessible else (self._standard_left,)
-        return sum(sum(count.values()) if category is None else count[category] for count in counts)
+        return sum(count[area] for count in counts)
 
     def _standard(self, number: int) -> int:
         """The free standard seats of a bench. Every search reads a bench through this method or `_any`."""
@@ -126,30 +141,30 @@ class Chooser:
 
     # Standard groups.
 
-    def _together(self, quantity: int, category: int | None) -> list[_Part]:
+    def _together(self, quantity: int, area: Area) -> list[_Part]:
         for clean in (True, False):
-            if (found := self._first(quantity, category, clean=clean)) is not None:
+            if (found := self._first(quantity, area, clean=clean)) is not None:
                 number, starts = found
                 target = self._hall.benches[number].middle - (quantity - 1) / 2
                 return [_Part(number, _nearest_bit(starts, target), quantity)]
         return []
 
-    def _first(self, length: int, category: int | None, *, clean: bool) -> tuple[int, int] | None:
+    def _first(self, length: int, area: Area, *, clean: bool) -> tuple[int, int] | None:
         if length > self._hall.longest:
             return None
-        searches = self._searches[category]
+        searches = self._searches.setdefault(area, {})
         search = searches.get((length, clean))
         if search is None:
-            search = searches[length, clean] = _Search(self._hall.order(category))
+            search = searches[length, clean] = _Search(self._hall.order(area))
         find = _clean_starts if clean else _starts
         return search.first(lambda number: find(self._standard(number), length))
 
-    def _split(self, quantity: int, category: int | None) -> list[_Part]:
+    def _split(self, quantity: int, area: Area) -> list[_Part]:
         """Split a group: an anchor in one of the best benches with the longest free run, the rest nearby."""
         length = min(quantity - 1, self._hall.longest)
-        while (found := self._first(length, category, clean=False)) is None:
+        while (found := self._first(length, area, clean=False)) is None:
             length -= 1
-        order = self._hall.order(category)
+        order = self._hall.order(area)
         first = bisect_left(order, found[0])
         anchors = []
         for number in order[first : first + SPLIT_BENCHES]:
@@ -161,16 +176,16 @@ class Chooser:
         for number, start in anchors:
             taken, offset = _share(length, quantity, _middle_of(length))
             anchor = _Part(number, start + offset, taken)
-            groups.append(self._gather([anchor], quantity - taken, category, self._standard))
+            groups.append(self._gather([anchor], quantity - taken, area, self._standard))
         return min(groups, key=self._cost)
 
     # Groups that need an accessible place.
 
-    def _accessible_together(self, quantity: int, category: int | None) -> list[_Part]:
+    def _accessible_together(self, quantity: int, area: Area) -> list[_Part]:
         best: tuple[tuple[float, ...], _Part] | None = None
         for number in self._accessible:
             bench, free = self._hall.benches[number], self._any(number)
-            if category not in (None, bench.category):
+            if area not in bench.areas:
                 continue
             for start in _bits(_starts(free, quantity) & _begins(bench.wheelchair, quantity)):
                 window = (1 << quantity) - 1 << start
@@ -180,12 +195,12 @@ class Chooser:
                     best = score, _Part(number, start, quantity)
         return [] if best is None else [best[1]]
 
-    def _accessible_split(self, quantity: int, category: int | None) -> list[_Part]:
+    def _accessible_split(self, quantity: int, area: Area) -> list[_Part]:
         """A wheelchair place with as many seats beside it as possible, and the others nearby."""
         groups = []
         for number in self._accessible:
             bench, free = self._hall.benches[number], self._any(number)
-            if category not in (None, bench.category) or not free & bench.wheelchair:
+            if area not in bench.areas or not free & bench.wheelchair:
                 continue
             windows = [
                 _Part(number, start, length)
@@ -194,8 +209,8 @@ class Chooser:
             ]
             anchor = min(windows, key=lambda part: (self._wheelchairs([part]), -part.length))
             rest = quantity - anchor.length
-            standard = self._gather([anchor], rest, category, self._standard)
-            groups.append(standard or self._gather([anchor], rest, category, self._any))
+            standard = self._gather([anchor], rest, area, self._standard)
+            groups.append(standard or self._gather([anchor], rest, area, self._any))
         return min(groups, key=lambda group: (self._wheelchairs(group), self._cost(group)), default=[])
 
     def _wheelchairs(self, group: Sequence[_Part]) -> int:
@@ -204,14 +219,12 @@ class Chooser:
 
     # Splitting.
 
-    def _gather(
-        self, group: list[_Part], quantity: int, category: int | None, free_of: Callable[[int], int]
-    ) -> list[_Part]:
+    def _gather(self, group: list[_Part], quantity: int, area: Area, free_of: Callable[[int], int]) -> list[_Part]:
         """The group with `quantity` more seats, in few parts near the first; empty when there are not enough."""
         home = self._hall.benches[group[0].number].centre(group[0].start, group[0].length)
-        for numbers in (self._hall.near(group[0].number), self._hall.order(category)):
+        for numbers in (self._hall.near(group[0].number), self._hall.order(area)):
             gathered, wanted = list(group), quantity
-            pieces = list(self._pieces(numbers, group[0], category, free_of))
+            pieces = list(self._pieces(numbers, group[0], area, free_of))
             away = {piece: distance(home, self._centre(piece)) for piece in pieces}
             while wanted and pieces:
                 # The nearest piece with enough seats for the rest; else the largest.
@@ -228,11 +241,11 @@ class Chooser:
         return []
 
     def _pieces(
-        self, numbers: Sequence[int], anchor: _Part, category: int | None, free_of: Callable[[int], int]
+        self, numbers: Sequence[int], anchor: _Part, area: Area, free_of: Callable[[int], int]
     ) -> Iterator[_Part]:
         """The free runs of some benches, without the seats of the anchor."""
         for number in numbers:
-            if category in (None, self._hall.benches[number].category):
+            if area in self._hall.benches[number].areas:
                 free = free_of(number)
                 if number == anchor.number:
                     free &= ~((1 << anchor.length) - 1 << anchor.start)

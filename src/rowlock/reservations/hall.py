@@ -13,10 +13,17 @@ from rowlock.catalogue.ranking import Point, best_first, distance, focal_point_o
 NEIGHBOURHOOD = 48
 
 
+Area = tuple[int | None, int | None]
+"""A part of a hall: the index of a category and that of a section, None for all of them."""
+
+EVERYWHERE: Area = (None, None)
+
+
 @dataclass(frozen=True, slots=True)
 class Bench:
     """Adjacent seats of one category without an aisle between them, left to right. Bit i stands for seats[i].
 
+    areas       the four areas that it belongs to: of its category, its section, both, and everywhere.
     standard    the bits of seats that are neither wheelchair nor companion places.
     wheelchair  the bits of wheelchair places; what is in neither is a companion place.
     middle      the index, possibly between two seats, that is nearest to the middle of the hall.
@@ -25,6 +32,7 @@ class Bench:
 
     seats: tuple[int, ...]
     category: int
+    areas: tuple[Area, ...]
     standard: int
     wheelchair: int
     middle: float
@@ -45,9 +53,15 @@ class Hall:
     """The benches of a plan version, the best first, and indexes over them."""
 
     def __init__(self, plan: SeatingPlan) -> None:
-        self._categories = {category.name: index for index, category in enumerate(plan.categories)}
+        self._categories = {category.name: index for index, category in enumerate(plan.categories) if category.for_sale}
+        # Sections of one name are one section to whoever asks for it.
+        self._sections: dict[str, int] = {}
+        section_of_row = [self._sections.setdefault(plan.sections[row.section].name, row.section) for row in plan.rows]
         focal_points = focal_point_of_sections(plan)
-        self.benches = [_bench(seats, focal_points[plan.rows[seats[0].row].section]) for seats in best_first(plan)]
+        self.benches = [
+            _bench(seats, section_of_row[seats[0].row], focal_points[plan.rows[seats[0].row].section])
+            for seats in best_first(plan)
+        ]
         self.place = {
             seat_id: (number, bit)
             for number, bench in enumerate(self.benches)
@@ -55,20 +69,32 @@ class Hall:
         }
         self.longest = max((len(bench.seats) for bench in self.benches), default=0)
         self._centres = [bench.centre() for bench in self.benches]
-        self._orders: dict[int | None, tuple[int, ...]] = {}
+        self._orders: dict[Area, tuple[int, ...]] = {}
         self._near: dict[int, tuple[int, ...]] = {}
 
     def category(self, name: str) -> int | None:
-        """The index of a category by its name, or None."""
+        """The index of a category that is for sale by its name, or None."""
         return self._categories.get(name)
 
-    def order(self, category: int | None) -> tuple[int, ...]:
-        """The numbers of the benches of a category (None: of all), the best first."""
-        if category not in self._orders:
-            self._orders[category] = tuple(
-                number for number, bench in enumerate(self.benches) if category in (None, bench.category)
-            )
-        return self._orders[category]
+    def section(self, name: str) -> int | None:
+        """The index of a section that has rows by its name, or None."""
+        return self._sections.get(name)
+
+    @property
+    def category_names(self) -> list[str]:
+        """The names of the categories that are for sale."""
+        return list(self._categories)
+
+    @property
+    def section_names(self) -> list[str]:
+        """The names of the sections that have rows."""
+        return list(self._sections)
+
+    def order(self, area: Area) -> tuple[int, ...]:
+        """The numbers of the benches of an area, the best first."""
+        if area not in self._orders:
+            self._orders[area] = tuple(number for number, bench in enumerate(self.benches) if area in bench.areas)
+        return self._orders[area]
 
     def near(self, number: int) -> tuple[int, ...]:
         """The numbers of the NEIGHBOURHOOD benches nearest to a bench, itself first."""
@@ -83,10 +109,12 @@ class Hall:
         return self._near[number]
 
 
-def _bench(seats: list[Seat], focal_point: Point) -> Bench:
+def _bench(seats: list[Seat], section: int, focal_point: Point) -> Bench:
+    category = seats[0].category
     return Bench(
         tuple(seat.seat_id for seat in seats),
-        seats[0].category,
+        category,
+        ((category, section), (category, None), (None, section), EVERYWHERE),
         sum(1 << bit for bit, seat in enumerate(seats) if seat.kind == "standard"),
         sum(1 << bit for bit, seat in enumerate(seats) if seat.kind == "wheelchair"),
         middle_of(seats, focal_point),

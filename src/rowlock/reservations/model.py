@@ -75,11 +75,29 @@ class BestSeats:
     quantity: int
     category: str | None = None
     accessible: bool = False
+    section: str | None = None
 
     @property
     def hash(self) -> bytes:
         """The SHA-256 of the wish, by which a repeated request is known."""
-        return sha256(f"best {self.quantity} {self.accessible} {self.category or ''}".encode()).digest()
+        text = f"best {self.quantity} {self.accessible} {self.category or ''}"
+        if self.section is not None:
+            # The length separates two names that may contain anything.
+            text = f"best in {len(self.section)} {self.section} {text}"
+        return sha256(text.encode()).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class SeatsLeft:
+    """How many seats there are for a wish: those of the plan that are for sale, and of these the ones free now.
+
+    `in_plan` and `free` count wheelchair and companion places only for an accessible wish.
+    """
+
+    in_plan: int
+    free: int
+    wheelchair_in_plan: int
+    wheelchair_free: int
 
 
 Wish = TypeVar("Wish", SeatIds, BestSeats, SeatIds | BestSeats)
@@ -107,6 +125,7 @@ class ReservationResult:
     """The result of reserve, extend and change. Fields that do not apply to the outcome are None or empty.
 
     status  of reserve: the present status of the hold, also of one that ended before the request was repeated.
+    left    of reserve_best, when there are not enough seats: how many there are.
     """
 
     outcome: Outcome
@@ -118,6 +137,7 @@ class ReservationResult:
     extension_count: int | None = None
     extensions_remaining: int | None = None
     status: str | None = None
+    left: SeatsLeft | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from rowlock.reservations import store
 from rowlock.reservations.availability.service import Availability
 from rowlock.reservations.availability.show import ShowAvailability
 from rowlock.reservations.coalescer import Coalescer
-from rowlock.reservations.hall import Hall
+from rowlock.reservations.hall import Area, Hall
 from rowlock.reservations.model import (
     BestSeats,
     BlockResult,
@@ -35,6 +35,7 @@ from rowlock.reservations.model import (
     ReservationResult,
     ReservationToken,
     SeatIds,
+    SeatsLeft,
 )
 from rowlock.reservations.store import without_waiting
 
@@ -49,8 +50,8 @@ BEST_AVAILABLE_ATTEMPTS = 50
 _OUTCOME_OF_STATUS = {"active": Outcome.OK, "expired": Outcome.RESERVATION_EXPIRED}
 
 
-class UnknownCategoryError(ValueError):
-    """The plan has no category of that name."""
+class UnknownAreaError(ValueError):
+    """The plan has no category for sale, or no section, of that name; the message says what it has."""
 
 
 class Reservations:
@@ -103,14 +104,21 @@ class Reservations:
 
         The choice is made in memory. Until the database has decided, no other request of this process is offered the
         same seats. Of several processes that choose the same seats, the losers choose again. SEATS_UNAVAILABLE means
-        that there are not enough seats left. Raises UnknownCategoryError; BusyError when other processes took the
+        that there are not enough seats left. Raises UnknownAreaError; BusyError when other processes took the
         seats in every attempt.
         """
         show_id = intent.token.show_id
         published_plan = await self._catalogue.plan_of(show_id)
         if published_plan is None:
             return None
-        choose = self._choice(published_plan, intent.wish)
+        hall = self._hall(published_plan)
+        area = _area(hall, intent.wish)
+
+        def choose(seats: ShowAvailability) -> SeatIds | None:
+            category, section = area
+            return seats.chooser(hall).choose(
+                intent.wish.quantity, category=category, section=section, accessible=intent.wish.accessible
+            )
 
         def claim(seat_ids: SeatIds) -> Intent[SeatIds]:
             return Intent(intent.token, intent.holder, seat_ids, intent.idempotency_key, intent.wish.hash)
@@ -124,24 +132,20 @@ class Reservations:
             if seat_ids is None:
                 seats = await self.availability.get(show_id, fresh=True)
                 seat_ids = await _choose_after_decisions(seats, choose) if seats is not None else None
-            if seats is None or seat_ids is None:
-                return await self._best_refusal(intent)
+            if seats is None:
+                return None
+            if seat_ids is None:
+                left = seats.chooser(hall).seats_left(area, accessible=intent.wish.accessible)
+                return await self._best_refusal(intent, left)
             result = await self._claim(seats, claim(seat_ids))
             if result.outcome != Outcome.SEATS_UNAVAILABLE:
                 return result
             seats = await self.availability.get(show_id, fresh=True)
         raise BusyError("other processes took the seats in every attempt")
 
-    def _choice(self, published_plan: PublishedPlan, wish: BestSeats) -> Callable[[ShowAvailability], SeatIds | None]:
-        """A function that chooses seats for a wish. Raises UnknownCategoryError."""
+    def _hall(self, published_plan: PublishedPlan) -> Hall:
         hall = self._halls.get(published_plan.plan_id)
-        if hall is None:
-            hall = self._halls.put(published_plan.plan_id, Hall(published_plan.plan))
-        index = None if wish.category is None else hall.category(wish.category)
-        if wish.category is not None and index is None:
-            names = ", ".join(category.name for category in published_plan.plan.categories if category.for_sale)
-            raise UnknownCategoryError(f"this show has no category {wish.category!r}; it has {names}")
-        return lambda seats: seats.chooser(hall).choose(wish.quantity, category=index, accessible=wish.accessible)
+        return hall or self._halls.put(published_plan.plan_id, Hall(published_plan.plan))
 
     async def _claim(self, seats: ShowAvailability, intent: Intent[SeatIds]) -> ReservationResult:
         seats.hold_back(intent.wish)
@@ -153,11 +157,14 @@ class Reservations:
         finally:
             seats.let_go(intent.wish)
 
-    async def _best_refusal(self, intent: Intent[BestSeats]) -> ReservationResult:
-        """The result when no seats are left: a repeated intent is told its hold, any other gets SEATS_UNAVAILABLE."""
+    async def _best_refusal(self, intent: Intent[BestSeats], left: SeatsLeft) -> ReservationResult:
+        """The result when no seats are left: a repeated intent is told its hold, any other gets SEATS_UNAVAILABLE with
+        how many seats there are."""
         hold = await self.find(intent.token) if intent.idempotency_key is not None else None
         if hold is None:
-            return ReservationResult(Outcome.SEATS_UNAVAILABLE, intent.token.reservation_id, datetime.now(UTC))
+            return ReservationResult(
+                Outcome.SEATS_UNAVAILABLE, intent.token.reservation_id, datetime.now(UTC), left=left
+            )
         if hold.wish_hash != intent.wish.hash:
             outcome = Outcome.IDEMPOTENCY_KEY_REUSED
         else:
@@ -299,6 +306,19 @@ class Reservations:
             async with cell.owner() as connection:
                 since.append(await store.cleanup_paused_since(connection))
         return min((instant for instant in since if instant is not None), default=None)
+
+
+def _area(hall: Hall, wish: BestSeats) -> Area:
+    """The part of the hall that a wish is limited to. Raises UnknownAreaError."""
+    category = None if wish.category is None else hall.category(wish.category)
+    if wish.category is not None and category is None:
+        names = ", ".join(hall.category_names)
+        raise UnknownAreaError(f"This show has no category {wish.category!r} on sale; it has {names}.")
+    section = None if wish.section is None else hall.section(wish.section)
+    if wish.section is not None and section is None:
+        names = ", ".join(hall.section_names)
+        raise UnknownAreaError(f"This hall has no section {wish.section!r}; it has {names}.")
+    return category, section
 
 
 async def _choose_after_decisions(

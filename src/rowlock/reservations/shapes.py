@@ -1,4 +1,7 @@
-"""The JSON types of reservations: request and response bodies, from which their OpenAPI schemas are made too."""
+"""The JSON types of reservations: request and response bodies, from which their OpenAPI schemas are made too.
+
+Members that a request body does not have are refused: a wish that is ignored looks like one that was granted.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -22,7 +25,7 @@ SessionId = Annotated[
 TokenText = Annotated[str, Meta(min_length=1, max_length=200)]
 
 
-class ReserveBody(Struct):
+class ReserveBody(Struct, forbid_unknown_fields=True):
     """A wish for seats of one show, all or nothing."""
 
     show_id: UUID
@@ -30,23 +33,27 @@ class ReserveBody(Struct):
     session_id: SessionId | None = None
 
 
-class BestAvailableBody(Struct):
-    """A wish for the best seats. Wheelchair and companion places are chosen only when `accessible` is true."""
+class BestAvailableBody(Struct, forbid_unknown_fields=True):
+    """A wish for the best seats, of a category or section if one is named.
+
+    Wheelchair and companion places are chosen only when `accessible` is true.
+    """
 
     show_id: UUID
     quantity: Annotated[int, Meta(ge=1, le=1000)]
     category: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    section: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
     accessible: bool = False
     session_id: SessionId | None = None
 
 
-class ExtendBody(Struct):
+class ExtendBody(Struct, forbid_unknown_fields=True):
     """With the extension count you have seen, an extend whose answer was lost may be repeated."""
 
     extension_count: Annotated[int, Meta(ge=0, le=1000)] | None = None
 
 
-class ChangeBody(Struct):
+class ChangeBody(Struct, forbid_unknown_fields=True):
     """Seats to add and seats to give back, in one step."""
 
     add: SeatIds = []
@@ -72,7 +79,7 @@ ONE_NAME = Meta(
 )
 
 
-class ReleaseBody(Struct):
+class ReleaseBody(Struct, forbid_unknown_fields=True):
     """The token of the hold; or its id, with the session id (or cookie) that holds it."""
 
     reservation_token: TokenText | None = None

@@ -16,7 +16,7 @@ from rowlock.catalogue.model import SeatingPlan
 from rowlock.catalogue.showcase import stadium, theatre
 from rowlock.reservations.hall import Hall
 from rowlock.reservations.model import BestSeats, Intent, ReservationResult, ReservationToken
-from rowlock.reservations.service import Reservations, UnknownCategoryError
+from rowlock.reservations.service import Reservations, UnknownAreaError
 from tests.reservations.availability.conftest import Clock, processes, until_a_service_waits
 from tests.support.halls import GROUP_SIZES, put_on_sale
 from tests.support.seatdb import SeatDb, Show
@@ -210,7 +210,7 @@ async def test_an_accessible_group_has_a_wheelchair_place_with_its_companion(
 
 
 async def test_categories_and_shows_that_do_not_exist(theatre_show: Show, service: Reservations) -> None:
-    with pytest.raises(UnknownCategoryError, match="Premium stalls, Stalls, Balcony front, Balcony"):
+    with pytest.raises(UnknownAreaError, match="Premium stalls, Stalls, Balcony front, Balcony"):
         await best(service, theatre_show, 2, "anna", category="Moon")
     assert await service.reserve_best(Intent(ReservationToken.mint(UUID(int=1)), Holder("anna"), BestSeats(2))) is None
 
