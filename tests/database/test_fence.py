@@ -22,7 +22,12 @@ EXECUTE = {
         "find_reservation",
         "seat_changes_since",
     },
-    "rowlock_office": {"block_seats_atomic", "unblock_seats_atomic", "get_reservation_statistics"},
+    "rowlock_office": {
+        "block_seats_atomic",
+        "unblock_seats_atomic",
+        "move_show_atomic",
+        "get_reservation_statistics",
+    },
     "rowlock_worker": {
         "begin_payment_atomic",
         "complete_order_atomic",
@@ -78,7 +83,7 @@ INSERT = {
 }
 UPDATE = {
     "rowlock_app": set(),
-    "rowlock_office": {"organizations", "venues", "shows"},
+    "rowlock_office": {"organizations", "venues"},
     "rowlock_worker": set(),
     "rowlock_v1": {"show_seats", "seat_reservations", "reservation_refusal_counts"},
 }
@@ -101,12 +106,18 @@ RIGHTS = {
 LOGGED = """
     id at xid show_id reservation_id order_id event seat_ids ip_address user_agent error_code metadata actor
 """
+CHANGEABLE = """
+    slug title description image_url doors_at starts_at ends_at sales_start_at sales_end_at status
+    max_seats_per_reservation hold_seconds extension_seconds max_extensions max_hold_seconds organization_id
+    price_version
+"""
 COLUMNS = {
     "rowlock_app": set(),
     "rowlock_worker": set(),
     "rowlock_office": {
         *(f"select seat_reservation_audit_log.{column}" for column in LOGGED.split()),
         "update seating_plans.checksum",
+        *(f"update shows.{column}" for column in CHANGEABLE.split()),
     },
     "rowlock_v1": {
         *(f"select ticket_orders.{column}" for column in ("show_id", "order_id", "reservation_id", "status")),

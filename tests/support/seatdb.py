@@ -6,7 +6,7 @@ is written here a second time, independent of the product's own invariant check,
 in the other.
 """
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -101,6 +101,16 @@ class Blocked:
 class Unblocked:
     outcome: str
     seat_ids: list[int]
+    server_time: datetime
+
+
+@dataclass(frozen=True)
+class Moved:
+    outcome: str
+    plan_id: UUID | None
+    seats_total: int | None
+    seat_ids: list[int]
+    categories: list[str]
     server_time: datetime
 
 
@@ -477,6 +487,18 @@ class SeatDb:
         return ShowCancelled(
             **await self._call(
                 "select * from rowlock.cancel_show_atomic(%s, 'ill', %s)", show.show_id, limit, role=WORKER_ROLE
+            )
+        )
+
+    async def move(self, show: Show, plan_id: UUID, prices: Mapping[str, int] | None = None) -> Moved:
+        return Moved(
+            **await self._call(
+                "select * from rowlock.move_show_atomic(%s, %s, %s::text[], %s::bigint[], p_actor => 'box office')",
+                show.show_id,
+                plan_id,
+                list(prices or {}),
+                list((prices or {}).values()),
+                role=OFFICE_ROLE,
             )
         )
 

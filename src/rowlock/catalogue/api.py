@@ -18,6 +18,8 @@ from rowlock.web.openapi import problems
 from rowlock.web.parameters import ShowId, parse_show_id
 from rowlock.web.problems import ProblemError
 
+_FOR_EVER = "public, max-age=31536000, immutable"
+
 
 class Show(BaseModel):
     """One show. Prices are minor units of `currency`; durations are seconds; `starts_at` is an instant."""
@@ -167,7 +169,7 @@ def router(catalogue: Catalogue) -> APIRouter:
         if found is None:
             raise ProblemError(Outcome.SHOW_NOT_FOUND)
         listing, prices = found
-        return ShowWithPrices(**_show(listing), prices=await _prices(catalogue, listing.show_id, prices))
+        return ShowWithPrices(**_show(listing), prices=[_price(price) for price in prices])
 
     @routes.get(
         "/{show_id}/seat-map",
@@ -177,16 +179,20 @@ def router(catalogue: Catalogue) -> APIRouter:
     )
     async def seat_map(
         show_id: ShowId,
+        plan_id: Annotated[
+            str | None, Query(description="The plan that the show has: then the answer never changes.", max_length=100)
+        ] = None,
         if_none_match: Annotated[str | None, Header()] = None,
         accept_encoding: Annotated[str | None, Header()] = None,
     ) -> Response:
-        """Geometry, categories and labels. It is immutable: cache it for as long as the show has this plan version."""
+        """Geometry, categories and labels. With the `plan_id` of the show the answer is immutable. Without, or with one
+        that the show no longer has, it is the map of its present plan, to be asked for again after each move."""
         published_plan = await catalogue.plan_of(parse_show_id(show_id))
         if published_plan is None:
             raise ProblemError(Outcome.SHOW_NOT_FOUND)
         headers = {
             "etag": f'"{published_plan.checksum[:32]}"',
-            "cache-control": "public, max-age=31536000, immutable",
+            "cache-control": _FOR_EVER if plan_id == str(published_plan.plan_id) else "public, no-cache",
             "vary": "accept-encoding",
         }
         if if_none_match is not None and headers["etag"] in if_none_match:
@@ -204,14 +210,8 @@ def _show(listing: ShowListing) -> dict[str, Any]:
     return {name: getattr(listing, name) for name in Show.model_fields}
 
 
-async def _prices(catalogue: Catalogue, show_id: UUID, prices: list[Price]) -> list[ShowPrice]:
-    published_plan = await catalogue.plan_of(show_id)
-    assert published_plan is not None, "a listed show has a plan"
-    names = [category.name for category in published_plan.plan.categories]
-    return [
-        ShowPrice(category=names[price.category], price_type=price.price_type, amount_minor=price.amount_minor)
-        for price in prices
-    ]
+def _price(price: Price) -> ShowPrice:
+    return ShowPrice(category=price.category, price_type=price.price_type, amount_minor=price.amount_minor)
 
 
 class _SeatMaps:

@@ -313,9 +313,9 @@ class ShowSummary:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """The price of a category (index into the plan's categories) for one price type."""
+    """The price of a category, which is named, for one price type."""
 
-    category: int
+    category: str
     price_type: str
     amount_minor: int
 
@@ -402,3 +402,12 @@ class ShowCancelled:
     show_id: UUID
     holds_released: int
     orders_ended: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShowMoved:
+    """A show that was moved to another plan."""
+
+    show_id: UUID
+    plan_id: UUID
+    seats_total: int

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import fields, replace
 from datetime import UTC, datetime
+from time import monotonic
 from uuid import UUID
 
 from rowlock.base.lru import Lru
@@ -31,6 +32,7 @@ from rowlock.catalogue.model import (
     ShowFilter,
     ShowInput,
     ShowListing,
+    ShowMoved,
     ShowPage,
     ShowState,
     ShowSummary,
@@ -38,7 +40,7 @@ from rowlock.catalogue.model import (
     VenueListing,
 )
 from rowlock.catalogue.prices import resolve_prices
-from rowlock.catalogue.show_rules import check_currency, read_details
+from rowlock.catalogue.show_rules import cannot_move, check_currency, no_show, read_details
 from rowlock.catalogue.slugs import slugs
 from rowlock.catalogue.venue_rules import change_venue
 from rowlock.database.calls import call
@@ -48,8 +50,11 @@ from rowlock.database.connections import Connection
 PLANS_LIMIT = 64
 """Plan versions that a process keeps in memory, with what it derives from them: more than are on sale at one time."""
 
+PLAN_SECONDS = 1.0
+"""For how long a process believes that a show has the plan that it had: `rowlock show move` changes it."""
+
 SHOWS_LIMIT = 10_000
-"""Shows whose plan version a process remembers: two ids for each."""
+"""Shows whose plan version a process remembers: two ids and a time for each."""
 
 
 class Catalogue:
@@ -58,9 +63,10 @@ class Catalogue:
 
     def __init__(self, cells: Cells) -> None:
         self._cells = cells
-        # A plan version never changes, so it is read once and kept.
+        # A plan version never changes, so it is read once and kept. Which one a show has may change, so when that was
+        # read is kept, too.
         self._plans = Lru[UUID, PublishedPlan](PLANS_LIMIT)
-        self._plan_of_show = Lru[UUID, UUID](SHOWS_LIMIT)
+        self._plan_of_show = Lru[UUID, tuple[UUID, float]](SHOWS_LIMIT)
 
     async def list_shows(self, wanted: ShowFilter) -> ShowPage:
         """A page of the shows that are not drafts, the next one first."""
@@ -81,9 +87,10 @@ class Catalogue:
         return await call(self._cells.of(show_id).app, operation, repeatable=True, reads=True)
 
     async def plan_of(self, show_id: UUID) -> PublishedPlan | None:
-        """The plan version of a show, or None when there is no such show."""
-        plan_id = self._plan_of_show.get(show_id)
-        if plan_id is not None and (kept := self._plans.get(plan_id)) is not None:
+        """The plan version of a show, as it was at most PLAN_SECONDS ago; None when there is no such show."""
+        asked_at = monotonic()
+        plan_id, read_at = self._plan_of_show.get(show_id) or (None, 0.0)
+        if plan_id is not None and asked_at - read_at < PLAN_SECONDS and (kept := self._plans.get(plan_id)) is not None:
             return kept
 
         async def operation(connection: Connection) -> PublishedPlan | None:
@@ -98,8 +105,21 @@ class Catalogue:
         published_plan = await call(self._cells.of(show_id).app, operation, repeatable=True, reads=True)
         if published_plan is not None:
             self._plans.put(published_plan.plan_id, published_plan)
-            self._plan_of_show.put(show_id, published_plan.plan_id)
+            self._plan_of_show.put(show_id, (published_plan.plan_id, asked_at))
         return published_plan
+
+    async def plan(self, show_id: UUID, plan_id: UUID) -> PublishedPlan:
+        """A plan version that a show has or had, from the cell of the show. Raises LookupError."""
+        if (kept := self._plans.get(plan_id)) is not None:
+            return kept
+
+        async def operation(connection: Connection) -> PublishedPlan:
+            found = await store.plan_by_id(connection, plan_id)
+            plan = await store.load_plan(connection, plan_id)
+            return PublishedPlan(plan_id, found.version, found.checksum, plan)
+
+        published_plan = await call(self._cells.of(show_id).app, operation, repeatable=True, reads=True)
+        return self._plans.put(plan_id, published_plan)
 
     async def list_every_show(self) -> list[ShowSummary]:
         """Every show in order of its start, drafts included."""
@@ -212,8 +232,20 @@ class Catalogue:
         async with self._cells.of(show_id).worker() as connection:
             cancelled = await store.cancel_show(connection, show_id, reason.strip(), "box office")
         if cancelled is None:
-            raise _no_show(show_id)
+            raise no_show(show_id)
         return cancelled
+
+    async def move_show(self, show_id: UUID, plan_id: UUID, prices_minor: Mapping[str, int]) -> ShowMoved:
+        """Take a show to another plan of its venue that keeps every claimed seat.
+
+        `prices_minor` has prices for categories that the show had none for. Raises CatalogueError, which names the
+        seats in the way; then nothing was changed.
+        """
+        async with self._cells.of(show_id).office() as connection:
+            outcome, moved, told = await store.move_show(connection, show_id, plan_id, prices_minor, "box office")
+        if moved is None:
+            raise cannot_move(show_id, plan_id, outcome, told)
+        return moved
 
     async def list_venues(self) -> list[VenueListing]:
         """Every venue by organization and name."""
@@ -279,12 +311,8 @@ def _new_show(given: ShowInput, plan: PlanOfShow) -> NewShow:
 async def _lock_show(connection: Connection, show_id: UUID) -> ShowState:
     show = await store.lock_show(connection, show_id)
     if show is None:
-        raise _no_show(show_id)
+        raise no_show(show_id)
     return show
-
-
-def _no_show(show_id: UUID) -> CatalogueError:
-    return CatalogueError(f"There is no show {show_id}. `rowlock show list` shows what there is.")
 
 
 async def _add_show(connection: Connection, show: NewShow) -> tuple[UUID, str]:

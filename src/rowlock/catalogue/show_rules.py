@@ -1,9 +1,11 @@
-"""What can be told of a show: the texts, the instants that are possible together, and the currency."""
+"""What can be told of a show: the texts, the instants that are possible together, and the currency; and what keeps it
+from another plan."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import datetime
+from uuid import UUID
 
 from rowlock.base.currencies import DECIMALS
 from rowlock.catalogue.instants import check_bounds, read_instant
@@ -14,6 +16,7 @@ INSTANTS = ("doors_at", "starts_at", "ends_at", "sales_start_at", "sales_end_at"
 _TITLE_LENGTH = 200
 _DESCRIPTION_LENGTH = 10_000
 _URL_LENGTH = 2_000
+_SEATS_NAMED = 20
 _IMAGE_URL = re.compile(r"https?://[^\s/]\S*")
 
 
@@ -94,3 +97,30 @@ def _check_times(details: ShowDetails) -> None:
 
 def _told(instant: datetime) -> str:
     return instant.isoformat(timespec="minutes")
+
+
+def no_show(show_id: UUID) -> CatalogueError:
+    """The error for a show that does not exist."""
+    return CatalogueError(f"There is no show {show_id}. `rowlock show list` shows what there is.")
+
+
+def cannot_move(show_id: UUID, plan_id: UUID, outcome: str, told: Sequence[str]) -> CatalogueError:
+    """The error for an outcome of move_show_atomic, with the seats in the way or the categories without price."""
+    match outcome:
+        case "SHOW_NOT_FOUND":
+            return no_show(show_id)
+        case "PLAN_NOT_FOUND":
+            return CatalogueError(
+                f"The venue of the show has no seating plan {plan_id}. `rowlock plan list` shows what there is."
+            )
+        case "PRICES_MISSING":
+            return CatalogueError(
+                f"The show has no price for: {', '.join(told)}. Give one for each, such as --price {told[0]}=2500."
+            )
+    some = "; ".join(told[:_SEATS_NAMED]) + ("; …" if len(told) > _SEATS_NAMED else "")
+    verb = " is" if len(told) == 1 else "s are"
+    return CatalogueError(
+        f"{len(told):,} seat{verb} in the way: {some}. A seat that is sold, held or blocked must have the same number, "
+        "label and kind in the new plan, and until it is paid the same category. Wait until holds have run out, "
+        "unblock or refund these seats, or publish a plan that keeps them."
+    )

@@ -3,6 +3,7 @@
 The service decides which prices a show needs and what is not for sale.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
@@ -30,6 +31,7 @@ from rowlock.catalogue.model import (
     ShowDetails,
     ShowFilter,
     ShowListing,
+    ShowMoved,
     ShowPage,
     ShowState,
     ShowSummary,
@@ -70,6 +72,16 @@ async def prices(connection: Connection, show_id: UUID) -> list[Price]:
     async with connection.cursor(row_factory=class_row(Price)) as cursor:
         await cursor.execute(query("catalogue.show_prices"), (show_id,))
         return await cursor.fetchall()
+
+
+async def plan_by_id(connection: Connection, plan_id: UUID) -> PlanVersion:
+    """A plan version. Raises LookupError when there is none."""
+    async with connection.cursor(row_factory=class_row(PlanVersion)) as cursor:
+        await cursor.execute(query("catalogue.plan_by_id"), (plan_id,))
+        found = await cursor.fetchone()
+    if found is None:
+        raise LookupError(f"there is no seating plan {plan_id}")
+    return found
 
 
 async def plan_version(connection: Connection, show_id: UUID) -> PlanVersion | None:
@@ -332,6 +344,26 @@ async def cancel_show(connection: Connection, show_id: UUID, reason: str, actor:
         holds, orders = holds + holds_released, orders + orders_ended
         if not holds_left and not orders_left:
             return ShowCancelled(show_id, holds, orders)
+
+
+async def move_show(
+    connection: Connection, show_id: UUID, plan_id: UUID, prices_minor: Mapping[str, int], actor: str
+) -> tuple[str, ShowMoved | None, list[str]]:
+    """Move a show to another plan: the outcome, and the labels of the seats in the way or the categories without price.
+
+    `prices_minor` has adult prices for categories that had none.
+    """
+    given = (show_id, plan_id, list(prices_minor), list(prices_minor.values()), actor)
+    cursor = await connection.execute(query("catalogue.move_show"), given)
+    row = await cursor.fetchone()
+    assert row is not None, "the function returns one row"
+    outcome, plan_now, seats_total, seat_ids, categories = row
+    if outcome == "OK":
+        return outcome, ShowMoved(show_id, plan_now, seats_total), []
+    if outcome == "PRICES_MISSING":
+        return outcome, None, categories
+    cursor = await connection.execute(query("catalogue.labels_of_seats"), (show_id, seat_ids))
+    return outcome, None, [label for (label,) in await cursor.fetchall()]
 
 
 async def list_venues(connection: Connection) -> list[VenueListing]:

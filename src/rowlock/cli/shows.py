@@ -38,6 +38,7 @@ def register(app: typer.Typer) -> None:
     group.command("update", epilog="Example: rowlock show update SHOW_ID --starts-at 2027-06-13T19:30")(update)
     group.command("pause", epilog="Example: rowlock show pause SHOW_ID")(pause)
     group.command("resume", epilog="Example: rowlock show resume SHOW_ID")(resume)
+    group.command("move", epilog="Example: rowlock show move SHOW_ID --plan PLAN_ID")(move)
     group.command("cancel", epilog='Example: rowlock show cancel SHOW_ID --reason "The singer is ill"')(cancel)
     app.add_typer(group, name="show")
 
@@ -222,6 +223,29 @@ def pause(show: ShowId, data_dir: DataDir = None, json: Json = False) -> None:
 def resume(show: ShowId, data_dir: DataDir = None, json: Json = False) -> None:
     """Let the sales of a paused show go on. Repeatable."""
     _print_state(with_services(data_dir, lambda services: services.catalogue.resume_show(show)), as_json=json)
+
+
+def move(
+    show: ShowId,
+    plan: Annotated[UUID, typer.Option("--plan", help="The plan version to take it to; see `rowlock plan list`.")],
+    price: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--price",
+            help="CATEGORY=2500, for a category that the show has no price for. May be given again.",
+            show_default=False,
+        ),
+    ] = None,
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
+    """Take a show to another plan of its venue, which keeps every sold, held and blocked seat. Repeatable."""
+    prices = parse_prices(price or [])
+    if ALL_CATEGORIES in prices:
+        raise CommandError(ExitCode.USAGE, "--price needs a category here. Write CATEGORY=2500.")
+    moved = with_services(data_dir, lambda services: services.catalogue.move_show(show, plan, prices))
+    text = f"The show {show} is in the plan {moved.plan_id} now, with {moved.seats_total:,} seats."
+    print_result(asdict(moved), text, as_json=json)
 
 
 def cancel(

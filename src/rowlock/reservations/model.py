@@ -218,9 +218,11 @@ class Position:
 class SeatChanges:
     """The state of seats as of `server_time`: (seat id, status, reserved until).
 
-    Without the change feed there is no position to continue from, and no deadline is known.
+    Without the change feed there is no position to continue from, and no deadline is known. The seat ids are those of
+    the plan `plan_id`.
     """
 
+    plan_id: UUID
     seats_total: int
     position: Position | None
     horizon: int

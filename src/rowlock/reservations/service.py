@@ -5,7 +5,8 @@ that is safe, and updates `availability` after its own writes.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from uuid import UUID
@@ -14,7 +15,6 @@ from rowlock.base.holder import Holder
 from rowlock.base.ids import show_key
 from rowlock.base.lru import Lru
 from rowlock.base.outcomes import Outcome
-from rowlock.catalogue.model import PublishedPlan
 from rowlock.catalogue.service import PLANS_LIMIT, Catalogue
 from rowlock.database.access import Database
 from rowlock.database.calls import BusyError, call, call_batch
@@ -52,6 +52,26 @@ _OUTCOME_OF_STATUS = {"active": Outcome.OK, "expired": Outcome.RESERVATION_EXPIR
 
 class UnknownAreaError(ValueError):
     """The plan has no category for sale, or no section, of that name; the message says what it has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """How to choose seats for a wish: the hall, and the part of it that the wish is limited to."""
+
+    hall: Hall
+    area: Area
+    wish: BestSeats
+
+    def of(self, seats: ShowAvailability) -> SeatIds | None:
+        """The best free seats; None when there are not enough."""
+        category, section = self.area
+        return seats.chooser(self.hall).choose(
+            self.wish.quantity, category=category, section=section, accessible=self.wish.accessible
+        )
+
+    def left(self, seats: ShowAvailability) -> SeatsLeft:
+        """How many seats there are for the wish."""
+        return seats.chooser(self.hall).seats_left(self.area, accessible=self.wish.accessible)
 
 
 class Reservations:
@@ -108,17 +128,6 @@ class Reservations:
         seats in every attempt.
         """
         show_id = intent.token.show_id
-        published_plan = await self._catalogue.plan_of(show_id)
-        if published_plan is None:
-            return None
-        hall = self._hall(published_plan)
-        area = _area(hall, intent.wish)
-
-        def choose(seats: ShowAvailability) -> SeatIds | None:
-            category, section = area
-            return seats.chooser(hall).choose(
-                intent.wish.quantity, category=category, section=section, accessible=intent.wish.accessible
-            )
 
         def claim(seat_ids: SeatIds) -> Intent[SeatIds]:
             return Intent(intent.token, intent.holder, seat_ids, intent.idempotency_key, intent.wish.hash)
@@ -128,24 +137,30 @@ class Reservations:
         for _ in range(BEST_AVAILABLE_ATTEMPTS):
             if seats is None:
                 return None
-            seat_ids = choose(seats)
+            # In each attempt anew: the show may have been moved to another plan.
+            choice = await self._choice(show_id, seats.plan_id, intent.wish)
+            seat_ids = choice.of(seats)
             if seat_ids is None:
                 seats = await self.availability.get(show_id, fresh=True)
-                seat_ids = await _choose_after_decisions(seats, choose) if seats is not None else None
-            if seats is None:
-                return None
+                if seats is None:
+                    return None
+                choice = await self._choice(show_id, seats.plan_id, intent.wish)
+                seat_ids = await _choose_after_decisions(seats, choice)
             if seat_ids is None:
-                left = seats.chooser(hall).seats_left(area, accessible=intent.wish.accessible)
-                return await self._best_refusal(intent, left)
+                return await self._best_refusal(intent, choice.left(seats))
             result = await self._claim(seats, claim(seat_ids))
             if result.outcome != Outcome.SEATS_UNAVAILABLE:
                 return result
             seats = await self.availability.get(show_id, fresh=True)
         raise BusyError("other processes took the seats in every attempt")
 
-    def _hall(self, published_plan: PublishedPlan) -> Hall:
-        hall = self._halls.get(published_plan.plan_id)
-        return hall or self._halls.put(published_plan.plan_id, Hall(published_plan.plan))
+    async def _choice(self, show_id: UUID, plan_id: UUID, wish: BestSeats) -> Choice:
+        """How to choose seats for a wish in a plan. Raises UnknownAreaError."""
+        hall = self._halls.get(plan_id)
+        if hall is None:
+            plan = await self._catalogue.plan(show_id, plan_id)
+            hall = self._halls.put(plan_id, Hall(plan.plan))
+        return Choice(hall, _area(hall, wish), wish)
 
     async def _claim(self, seats: ShowAvailability, intent: Intent[SeatIds]) -> ReservationResult:
         seats.hold_back(intent.wish)
@@ -321,11 +336,9 @@ def _area(hall: Hall, wish: BestSeats) -> Area:
     return category, section
 
 
-async def _choose_after_decisions(
-    seats: ShowAvailability, choose: Callable[[ShowAvailability], SeatIds | None]
-) -> SeatIds | None:
+async def _choose_after_decisions(seats: ShowAvailability, choice: Choice) -> SeatIds | None:
     """Choose when requests in progress have been decided: if some are refused, their seats are available again."""
-    while (chosen := choose(seats)) is None:
+    while (chosen := choice.of(seats)) is None:
         if not await seats.decision():
             return None
     return chosen

@@ -253,17 +253,20 @@ async def unblock(
 
 async def seat_changes(connection: Connection, show_id: UUID, after_id: int | None = None) -> SeatChanges | None:
     """Seats that changed after an audit id, or every claim; None when there is no such show."""
-    cursor = await connection.cursor(binary=True).execute(query("reservations.seat_changes"), (show_id, after_id))
+    cursor = await connection.cursor(binary=True).execute(
+        query("reservations.seat_changes"), {"show_id": show_id, "after_id": after_id}
+    )
     rows = await cursor.fetchall()
     if not rows:
         return None
-    seats_total, last_id, horizon, next_xid, server_time = rows[0][:5]
+    plan_id, seats_total, last_id, horizon, next_xid, server_time = rows[0][:6]
     return SeatChanges(
+        plan_id,
         seats_total,
         Position(last_id, next_xid),
         horizon,
         server_time,
-        [(row[5], row[6], row[7]) for row in rows if row[5] is not None],
+        [(row[6], row[7], row[8]) for row in rows if row[6] is not None],
     )
 
 
@@ -273,9 +276,9 @@ async def seat_states(connection: Connection, show_id: UUID) -> SeatChanges | No
     rows = await cursor.fetchall()
     if not rows:
         return None
-    seats_total, server_time = rows[0][:2]
+    plan_id, seats_total, server_time = rows[0][:3]
     return SeatChanges(
-        seats_total, None, 0, server_time, [(row[2], row[3], None) for row in rows if row[2] is not None]
+        plan_id, seats_total, None, 0, server_time, [(row[3], row[4], None) for row in rows if row[3] is not None]
     )
 
 

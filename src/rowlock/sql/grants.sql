@@ -40,7 +40,14 @@ begin
     end if;
 
     if to_regrole('rowlock_office') is not null then
-        grant select, insert, update on rowlock.organizations, rowlock.venues, rowlock.shows to rowlock_office;
+        grant select, insert, update on rowlock.organizations, rowlock.venues to rowlock_office;
+        grant select, insert on rowlock.shows to rowlock_office;
+        -- All but what decides which seats there are: move_show_atomic changes the plan.
+        grant update (
+            slug, title, description, image_url, doors_at, starts_at, ends_at, sales_start_at, sales_end_at, status,
+            max_seats_per_reservation, hold_seconds, extension_seconds, max_extensions, max_hold_seconds, organization_id,
+            price_version
+        ) on rowlock.shows to rowlock_office;
         -- What was published or shown to buyers is never changed; a new version is added.
         grant select, insert on rowlock.seating_plans, rowlock.seats, rowlock.show_prices to rowlock_office;
         -- The checksum is computed from the stored seats, after they were added.
@@ -61,7 +68,8 @@ begin
             rowlock.seating_plan_checksums
             to rowlock_office;
         grant execute on function
-            rowlock.block_seats_atomic, rowlock.unblock_seats_atomic, rowlock.get_reservation_statistics
+            rowlock.block_seats_atomic, rowlock.unblock_seats_atomic, rowlock.move_show_atomic,
+            rowlock.get_reservation_statistics
             to rowlock_office;
     end if;
 

@@ -365,7 +365,7 @@ comment on column shows.doors_at is 'When the doors open.';
 comment on column shows.ends_at is 'When it is over. Without it a show counts as over when it starts.';
 comment on column shows.sales_close_at is 'When sales end: at sales_end_at, else when the show starts; never later than its end.';
 grant select on shows to rowlock_app;
-grant insert, select, update on shows to rowlock_office;
+grant insert, select on shows to rowlock_office;
 grant select on shows to rowlock_v1;
 grant select on shows to rowlock_worker;
 
@@ -728,6 +728,17 @@ create function mint_id(p_show_id uuid)
     set search_path=rowlock, pg_temp
     as 'see functions/mint_id.sql';
 comment on function mint_id is 'A new id of something in a show, which carries the show''s key.';
+
+create function move_show_atomic(p_show_id uuid, p_plan_id uuid, p_categories text[] DEFAULT '{}'::text[], p_amounts_minor bigint[] DEFAULT '{}'::bigint[], p_session_id text DEFAULT NULL::text, p_ip_address inet DEFAULT NULL::inet, p_actor text DEFAULT NULL::text)
+    returns TABLE(outcome text, plan_id uuid, seats_total integer, seat_ids integer[], categories text[], server_time timestamp with time zone)
+    language plpgsql security definer
+    set enable_seqscan=off
+    set jit=off
+    set plan_cache_mode=force_generic_plan
+    set search_path=rowlock, pg_temp
+    as 'see functions/move_show_atomic.sql';
+comment on function move_show_atomic is 'Take a show to another plan of its venue that keeps every claimed seat, or say which seats are in the way. Repeatable.';
+grant execute on function move_show_atomic to rowlock_office;
 
 create function pay_order_atomic(p_show_id uuid, p_order_id uuid, p_payment_intent_id uuid)
     returns TABLE(outcome text, order_id uuid, status text, refund_id uuid, server_time timestamp with time zone)

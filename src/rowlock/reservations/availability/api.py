@@ -26,9 +26,11 @@ class SeatStatus(Struct):
 
 
 class SeatStatuses(Struct, kw_only=True):
-    """Every seat of a show, in order of seat_id. Equal states have the same `version`."""
+    """Every seat of a show, in order of seat_id, and the plan that these ids are of. Equal states have the same
+    `version`."""
 
     show_id: UUID
+    plan_id: UUID
     version: str
     server_time: datetime
     seats_total: int
@@ -69,14 +71,16 @@ class SeatStatusEndpoints:
             raise ProblemError(Outcome.SHOW_NOT_FOUND)
         statuses = show.current()
         as_bits = OCTETS in request.headers.get(b"accept", b"")
-        etag, caching = _etag_and_caching(statuses.version, as_bits)
+        version = show.version()
+        etag, caching = _etag_and_caching(version, as_bits)
         if etag in request.headers.get(b"if-none-match", b""):
             return Reply(304, b"", list(caching))
         if as_bits:
             return Reply(200, statuses.packed(), [(b"content-type", OCTETS), *caching])
         answer = SeatStatuses(
             show_id=show_id,
-            version=statuses.version,
+            plan_id=show.plan_id,
+            version=version,
             server_time=datetime.fromtimestamp(show.now(), UTC),
             seats_total=statuses.seats_total,
             seats_available=statuses.seats_available,

@@ -17,10 +17,13 @@ from rowlock.database.cells import Cells
 from rowlock.reservations import store
 from rowlock.reservations.availability.show import ShowAvailability
 from rowlock.reservations.availability.status_array import RESERVED
+from rowlock.reservations.model import SeatChanges
 
 log = structlog.get_logger(__name__)
 
 REFRESH_SECONDS = 0.2
+KNOWN_SECONDS = 2.0
+"""Seats older than this are not offered: the show may have been moved to another plan since."""
 SHOWS_LIMIT = 200
 READINGS_LIMIT = 1_000
 """Readings in progress at one time, each of a show that a client asks for, known or not."""
@@ -61,15 +64,20 @@ class Availability:
         return None
 
     def known(self, show_id: UUID) -> ShowAvailability | None:
-        """The seats in memory, if any, however old. If they are too old, start a reading for later requests."""
+        """The seats in memory, if any, at most KNOWN_SECONDS old. If they are not new enough for `get`, start a reading
+        for later requests."""
         show = self._shows.get(show_id)
+        if show is not None and show.refreshed_at < monotonic() - KNOWN_SECONDS:
+            return None
         if show is not None and not self._is_new_enough(show_id, show, monotonic() - REFRESH_SECONDS):
             self._reading_of(show_id)
         return show
 
     def claimed(self, show_id: UUID, seat_ids: Sequence[int], until: datetime) -> None:
         """Record that this process has reserved seats."""
-        if (show := self._shows.get(show_id)) is not None:
+        show = self._shows.get(show_id)
+        # A show that was moved to a larger plan has seats that are not in memory yet.
+        if show is not None and max(seat_ids) <= show.statuses.seats_total:
             show.write(seat_ids, RESERVED, until)
         else:
             self.changed(show_id)
@@ -109,33 +117,37 @@ class Availability:
         if show is not None:
             show.asked = reading
             after = show.reads_from(asked_at)
-        whole = after is None
-        try:
-            changes = await call(
-                self._cells.of(show_id).app,
-                lambda connection: store.seat_changes(connection, show_id, after),
-                repeatable=True,
-                reads=True,
-            )
-        except FunctionsMissingError:
-            # Version 1 sells without any function. Without the change feed each reading is a whole snapshot.
-            whole = True
-            changes = await call(
-                self._cells.of(show_id).app,
-                lambda connection: store.seat_states(connection, show_id),
-                repeatable=True,
-                reads=True,
-            )
+        changes, whole = await self._read(show_id, after)
+        if show is not None and changes is not None and changes.plan_id != show.plan_id:
+            # The show was moved to another plan: the same numbers are other seats now.
+            show = None
+            if not whole:
+                changes, whole = await self._read(show_id, None)
         if changes is None:
             self._remove(show_id)
             return None
         if show is None:
-            show = ShowAvailability(changes.seats_total)
-            while len(self._shows) >= SHOWS_LIMIT:
+            show = ShowAvailability(changes.plan_id, changes.seats_total)
+            while show_id not in self._shows and len(self._shows) >= SHOWS_LIMIT:
                 self._remove(min(self._shows, key=lambda other: self._shows[other].refreshed_at))
             self._shows[show_id] = show
         show.apply(changes, reading, asked_at, whole=whole)
         return show
+
+    async def _read(self, show_id: UUID, after: int | None) -> tuple[SeatChanges | None, bool]:
+        """The seats that changed after an audit id, and whether they are a whole snapshot instead."""
+        app = self._cells.of(show_id).app
+        try:
+            changes = await call(
+                app, lambda connection: store.seat_changes(connection, show_id, after), repeatable=True, reads=True
+            )
+        except FunctionsMissingError:
+            # Version 1 sells without any function. Without the change feed each reading is a whole snapshot.
+            changes = await call(
+                app, lambda connection: store.seat_states(connection, show_id), repeatable=True, reads=True
+            )
+            return changes, True
+        return changes, after is None
 
     def _remove(self, show_id: UUID) -> None:
         self._shows.pop(show_id, None)

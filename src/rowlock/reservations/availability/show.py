@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 from time import monotonic
+from uuid import UUID
 
 from rowlock.reservations.availability.status_array import AVAILABLE, CODES, RESERVED, StatusArray
 from rowlock.reservations.best_available import Chooser
@@ -26,7 +27,9 @@ SETTLED_AFTER_SECONDS = 10.0
 class ShowAvailability:
     """The status of every seat of one show, the chooser of its best seats, and the position in the change feed."""
 
-    def __init__(self, seats_total: int) -> None:
+    def __init__(self, plan_id: UUID, seats_total: int) -> None:
+        # What the seat ids mean. A show that was moved to another plan gets another object.
+        self.plan_id = plan_id
         self.statuses = StatusArray(seats_total, self._changed)
         self._chooser: Chooser | None = None
         self._tentative: set[int] = set()
@@ -53,6 +56,10 @@ class ShowAvailability:
         """The status of every seat as of now."""
         self.statuses.expire(self.now())
         return self.statuses
+
+    def version(self) -> str:
+        """Identifies plan and status of every seat: equal in every process."""
+        return f"{self.plan_id.hex[-8:]}{self.current().version}"
 
     def write(self, seat_ids: Sequence[int], status: int, until: datetime | None = None) -> None:
         """Apply a change that this process has just committed."""
@@ -112,7 +119,7 @@ class ShowAvailability:
     # Choosing seats.
 
     def chooser(self, hall: Hall) -> Chooser:
-        """The chooser among the seats that are free now. `hall` is that of the show."""
+        """The chooser among the seats that are free now. `hall` is that of the plan."""
         if self._chooser is None:
             self._chooser = Chooser(hall)
             for seat_id in (*self.statuses.taken(), *self._tentative):

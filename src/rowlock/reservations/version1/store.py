@@ -117,6 +117,7 @@ async def _reserve(connection: Connection, intent: Intent[SeatIds], seats: list[
     show_id, reservation_id, holder = intent.token.show_id, intent.token.reservation_id, intent.holder
     if not seats or len(set(seats)) < len(seats) or seats[0] < 1 or not holder.key:
         raise _RefusedError(Outcome.INVALID_INPUT)
+    await connection.execute(query("version1.lock_plan"), {"show_id": show_id})
     show = await _row(connection, query("version1.show_rules"), {"show_id": show_id, "reservation_id": reservation_id})
     if show is None:
         raise _RefusedError(Outcome.SHOW_NOT_FOUND)

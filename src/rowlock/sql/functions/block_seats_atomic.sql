@@ -2,7 +2,7 @@
 --
 -- All or nothing. A seat that is blocked already gets the new reason; a live hold or a sale is never replaced.
 --
--- Locks     the seats, by seat id, in one statement.
+-- Locks     the plan of the show, shared with all but move_show_atomic; the seats, by seat id, in one statement.
 -- Outcomes  in precedence: INVALID_INPUT, SHOW_NOT_FOUND, SEATS_NOT_FOUND, SEATS_UNAVAILABLE, OK.
 -- Writes    show_seats, one audit row (blocked), or what log_refusals writes.
 create or replace function rowlock.block_seats_atomic(
@@ -36,6 +36,8 @@ declare
     v_missing integer[];
     v_outcome text;
 begin
+    -- move_show_atomic waits until this call has ended, because seat ids are those of the plan that is read now.
+    perform pg_advisory_xact_lock_shared(hashtextextended(p_show_id::text, 0));
     select * into v_show from shows where show_id = p_show_id;
     v_outcome := case
         when

@@ -4,7 +4,7 @@
 -- that a call whose answer was lost can be repeated. The deadline does not move. The caller owns the hold if it
 -- gives the secret of its token (p_secret) or the holder (p_reserved_by).
 --
--- Locks     the reservation row and its pending order, then held and added seats together, in seat order, in one
+-- Locks     the plan of the show, shared with all but move_show_atomic; the reservation row and its pending order, then held and added seats together, in seat order, in one
 --           statement. The clock is read after all of them: a hold that ran out during the wait is refused.
 -- Outcomes  in precedence: INVALID_INPUT, RESERVATION_NOT_FOUND, RESERVATION_NOT_ACTIVE, RESERVATION_EXPIRED,
 --           ORDER_BEING_PAID (unless the change is in effect already), then when seats are added TOO_MANY_SEATS,
@@ -55,6 +55,8 @@ declare
     v_now     timestamptz;
     v_outcome text;
 begin
+    -- move_show_atomic waits until this call has ended, because seat ids are those of the plan that is read now.
+    perform pg_advisory_xact_lock_shared(hashtextextended(p_show_id::text, 0));
     select * into v_show from shows where show_id = p_show_id;
     select * into v_hold
     from seat_reservations

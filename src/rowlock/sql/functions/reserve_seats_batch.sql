@@ -11,7 +11,7 @@
 -- state of that hold: OK (with status) while it is live, RESERVATION_EXPIRED or RESERVATION_NOT_ACTIVE after it ended,
 -- and IDEMPOTENCY_KEY_REUSED when it wishes for something else.
 --
--- Locks     lapsed reservations of the holders, by id; then each holder's entry in
+-- Locks     the plan of the show, shared with all but move_show_atomic; lapsed reservations of the holders, by id; then each holder's entry in
 --           idx_one_active_reservation_per_holder, by holder; then all requested seats, by seat id, in one statement.
 -- Outcomes  in precedence: INVALID_INPUT, SHOW_NOT_FOUND (also a draft), for a repeated request
 --           IDEMPOTENCY_KEY_REUSED, RESERVATION_EXPIRED, RESERVATION_NOT_ACTIVE or OK; then TOO_MANY_SEATS,
@@ -73,6 +73,8 @@ declare
     v_winner_ids  uuid[] := '{}'::uuid[];
     v_seats       integer[];
 begin
+    -- move_show_atomic waits until this call has ended, because seat ids are those of the plan that is read now.
+    perform pg_advisory_xact_lock_shared(hashtextextended(p_show_id::text, 0));
     select * into v_show from shows where show_id = p_show_id;
     v_until := v_started + make_interval(secs => v_show.hold_seconds);
 

@@ -260,15 +260,36 @@ where status <> 'draft' and show_id = %s
 -- name: show_prices
 -- scope: show
 -- The prices of a show in minor units of its currency, by category and price type.
-select p.category, p.price_type, p.amount_minor
+select pl.layout -> 'categories' -> p.category ->> 'name' as category, p.price_type, p.amount_minor
 from rowlock.show_prices as p
 join rowlock.shows as s using (show_id, price_version)
+join rowlock.seating_plans as pl using (plan_id)
 where show_id = %s
 order by p.category, p.price_type
 
+-- name: move_show
+-- scope: show
+-- Takes a show to another plan. Told are the seats in the way, or the categories that have no price.
+select outcome, plan_id, seats_total, seat_ids, categories
+from rowlock.move_show_atomic(%s::uuid, %s::uuid, %s::text[], %s::bigint[], p_actor => %s::text)
+
+-- name: labels_of_seats
+-- scope: show
+-- The labels of some seats of a show, in order of their ids.
+select p.label
+from rowlock.shows as s
+join rowlock.seats as p using (plan_id)
+where s.show_id = %s and p.seat_id = any(%s::integer[])
+order by p.seat_id
+
+-- name: plan_by_id
+-- scope: catalogue
+-- A plan version, and its checksum in hexadecimal.
+select plan_id, version, encode(checksum, 'hex') as checksum from rowlock.seating_plans where plan_id = %s
+
 -- name: plan_of_show
 -- scope: show
--- The plan version that a show uses, and the checksum of the plan in hexadecimal. No row for a draft.
+-- The plan version that a show uses now, and the checksum of the plan in hexadecimal. No row for a draft.
 select pl.plan_id, pl.version, encode(pl.checksum, 'hex') as checksum
 from rowlock.shows as s
 join rowlock.seating_plans as pl using (plan_id)

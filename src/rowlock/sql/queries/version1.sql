@@ -7,6 +7,11 @@
 -- process applies.
 select value::integer from rowlock.runtime_settings where name = 'v2_rollout_percent'
 
+-- name: lock_plan
+-- scope: show
+-- The plan of a show, shared with all but move_show_atomic: seat ids are those of the plan that is read next.
+select pg_advisory_xact_lock_shared(hashtextextended(%(show_id)s::uuid::text, 0))
+
 -- name: show_rules
 -- scope: show
 -- What a reservation needs of its show: whether it is on sale, its limits, how long a hold lasts in seconds, and
