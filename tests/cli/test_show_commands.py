@@ -1,0 +1,96 @@
+"""The commands that change a show or a venue: what they print, do and exit with, on a real database."""
+
+from pathlib import Path
+
+import pytest
+
+from rowlock.cli.exits import ExitCode
+from tests.cli.conftest import Invoke, plan_file
+
+STARTS_AT = "2100-06-12T19:30"
+
+
+@pytest.fixture
+def plan_id(rowlock: Invoke, tmp_path: Path) -> str:
+    return str(rowlock("plan", "import", plan_file(tmp_path), "--venue", "Playhouse", "--json").document["plan_id"])
+
+
+@pytest.fixture
+def show_id(rowlock: Invoke, plan_id: str) -> str:
+    made = rowlock(
+        "show", "create", "--plan", plan_id, "--title", "Gala", "--starts-at", STARTS_AT, "--price", "2500", "--json"
+    )
+    return str(made.document["show_id"])
+
+
+def test_a_show_is_updated_paused_resumed_and_cancelled(rowlock: Invoke, show_id: str) -> None:
+    done = rowlock(
+        "show", "update", show_id, "--title", "Gala!", "--doors-at", "2100-06-12T19:00",
+        "--ends-at", "2100-06-12T22:00", "--description", "A night.",
+        "--image-url", "https://example.org/a.jpg", "--json",
+    )  # fmt: skip
+
+    assert done.code == 0, done.err
+    assert (done.document["title"], done.document["description"]) == ("Gala!", "A night.")
+    assert done.document["doors_at"] == "2100-06-12T19:00:00+00:00"
+    assert rowlock("show", "update", show_id, "--description", "", "--json").document["description"] is None
+    assert rowlock("show", "pause", show_id, "--json").document["status"] == "paused"
+    assert "on_sale" in rowlock("show", "resume", show_id).out
+    cancelled = rowlock("show", "cancel", show_id, "--reason", "ill", "--json")
+    assert cancelled.document == {"show_id": show_id, "holds_released": 0, "orders_ended": 0}
+    [listed] = rowlock("show", "list", "--json").document["shows"]
+    assert (listed["title"], listed["status"]) == ("Gala!", "cancelled")
+
+
+def test_an_update_without_a_change_is_misuse(rowlock: Invoke, show_id: str) -> None:
+    done = rowlock("show", "update", show_id)
+
+    assert (done.code, done.out) == (ExitCode.USAGE, "")
+    assert "Give at least one option" in done.err
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (("update", "--starts-at", "2100-06-12T19.30"), "ISO 8601"),
+        (("update", "--starts-at", ""), "no start"),
+        (("move", "--plan", "00000000-0000-4000-8000-000000000000"), "no seating plan"),
+        (("cancel", "--reason", " "), "no reason"),
+    ],
+)
+def test_what_cannot_be_is_refused(rowlock: Invoke, show_id: str, more: tuple[str, ...], told: str) -> None:
+    done = rowlock("show", more[0], show_id, *more[1:])
+
+    assert (done.code, done.out) == (ExitCode.REFUSED, "")
+    assert told in done.err
+
+
+def test_a_show_is_moved_to_the_next_version_of_its_plan(rowlock: Invoke, show_id: str, tmp_path: Path) -> None:
+    plan = rowlock("plan", "import", plan_file(tmp_path), "--venue", "Playhouse", "--json").document["plan_id"]
+
+    done = rowlock("show", "move", show_id, "--plan", plan, "--json")
+
+    assert done.code == 0, done.err
+    assert done.document == {"show_id": show_id, "plan_id": plan, "seats_total": 4}
+    assert f"is in the plan {plan} now" in rowlock("show", "move", show_id, "--plan", plan).out
+    assert rowlock("show", "move", show_id, "--plan", plan, "--price", "2500").code == ExitCode.USAGE
+
+
+def test_a_venue_is_listed_and_its_time_zone_mended(rowlock: Invoke, show_id: str) -> None:
+    [venue] = rowlock("venue", "list", "--json").document["venues"]
+    assert (venue["name"], venue["time_zone"]) == ("Playhouse", "UTC")
+
+    done = rowlock(
+        "venue", "update", venue["venue_id"], "--time-zone", "Europe/Berlin", "--address", "Mill Lane 1",
+        "--access-notes", "Ramp.", "--json",
+    )  # fmt: skip
+
+    assert done.code == 0, done.err
+    assert done.document["time_zone"] == "Europe/Berlin"
+    assert "2100-06-12T21:30+02:00 (Europe/Berlin)" in rowlock("show", "list").out
+    assert show_id in rowlock("show", "list").out
+    assert "Mill Lane 1" in rowlock("venue", "update", venue["venue_id"], "--access-notes", "").out
+    assert rowlock("venue", "update", venue["venue_id"]).code == ExitCode.USAGE
+    refused = rowlock("venue", "update", venue["venue_id"], "--time-zone", "posixrules")
+    assert refused.code == ExitCode.REFUSED
+    assert "not a time zone" in refused.err
