@@ -23,6 +23,7 @@ class Settings(BaseSettings):
                          `data_dir` is used.
     v2_rollout_percent   share of version 1 requests, by session, that version 2 code serves.
     pool_size            connections to the database per process. More than two per core make it slower.
+    max_connections      connections of clients per process.
     forwarded_allow_ips  proxies whose X-Forwarded-For is trusted, comma-separated, or "*".
     secure_cookies       send the session cookie over HTTPS only.
     log_format           "json" for programs, "console" for people.
@@ -40,6 +41,7 @@ class Settings(BaseSettings):
     secret_key: SecretStr | None = None
     v2_rollout_percent: Annotated[int, Field(ge=0, le=100)] = 100
     pool_size: Annotated[int, Field(ge=1, le=100)] = 4
+    max_connections: Annotated[int, Field(ge=10, le=60_000)] = 10_000
     forwarded_allow_ips: str = "127.0.0.1"
     secure_cookies: bool = False
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

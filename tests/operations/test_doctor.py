@@ -235,9 +235,20 @@ async def test_clocks_that_differ_are_reported(dsns: Dsns, monkeypatch: pytest.M
 def test_the_machine_of_the_tests_has_no_problem(tmp_path: Path) -> None:
     found = examine_machine(tmp_path / "not" / "yet" / "made")
 
-    assert [d.name for d in found] == ["Python", "PostgreSQL programs", "time zone data", "disk"]
+    assert [d.name for d in found] == ["Python", "PostgreSQL programs", "time zone data", "open files", "disk"]
     assert worst(found) != "problem"
     assert not (tmp_path / "not").exists()
+
+
+def test_few_open_files_are_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "file_limits", lambda: (1_024, 2_048))
+    [few] = [d for d in examine_machine(tmp_path) if d.name == "open files"]
+    monkeypatch.setattr(doctor, "file_limits", lambda: (1_024, 1_048_576))
+    [enough] = [d for d in examine_machine(tmp_path) if d.name == "open files"]
+
+    assert (few.verdict, enough.verdict) == ("warning", "ok")
+    assert few.found.startswith("1,024 may be open, and a server raises that to 2,048")
+    assert enough.found == "1,024 may be open, and a server raises that to 65,536"
 
 
 def test_a_full_disk_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

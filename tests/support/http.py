@@ -25,6 +25,7 @@ from rowlock.base.dsns import Dsns
 from rowlock.cli.processes import serve_http
 from rowlock.settings import Settings
 from rowlock.web.access_log import AccessLog
+from rowlock.web.protocol import ConnectionLimits
 from tests.support.seatdb import Reserved, Show
 
 SECRET_KEY = "secret-key-of-the-tests-canary"
@@ -141,7 +142,7 @@ class Served:
 
 
 @contextmanager
-def serving(dsns: Dsns, **settings: Any) -> Iterator[Served]:
+def serving(dsns: Dsns, *, limits: ConnectionLimits | None = None, **settings: Any) -> Iterator[Served]:
     """The server that `rowlock serve` runs, in a thread and event loop of its own on a free port of 127.0.0.1."""
     application = make_application(dsns, **settings)
     ready = threading.Event()
@@ -150,7 +151,14 @@ def serving(dsns: Dsns, **settings: Any) -> Iterator[Served]:
     async def serve(listening: socket.socket) -> None:
         stop = asyncio.Event()
         loops.append((asyncio.get_running_loop(), stop))
-        await serve_http(application.asgi, listening, stop, forwarded_allow_ips="127.0.0.1", on_ready=ready.set)
+        await serve_http(
+            application.asgi,
+            listening,
+            stop,
+            forwarded_allow_ips="127.0.0.1",
+            on_ready=ready.set,
+            limits=limits or ConnectionLimits(),
+        )
 
     with socket.create_server(("127.0.0.1", 0), backlog=128) as listening:
         thread = threading.Thread(target=lambda: asyncio.run(serve(listening)), name="served", daemon=True)

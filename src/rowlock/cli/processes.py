@@ -11,6 +11,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Coroutine, Generator
+from functools import partial
 from typing import Any
 
 import structlog
@@ -18,15 +19,17 @@ import uvicorn
 import uvloop
 from starlette.types import ASGIApp
 
+from rowlock.base.file_limit import RESERVED_FILES, raise_file_limit
 from rowlock.cli.exits import CommandError, ExitCode
 from rowlock.embedded import EmbeddedError, EmbeddedServer
 from rowlock.jobs.loops import run_loops
 from rowlock.services import standard_loops
-from rowlock.web.protocol import SingleWriteProtocol
+from rowlock.web.protocol import BoundedProtocol, ConnectionLimits
 
 # How long running requests may take to end when the server stops; then their connections are closed.
 _DRAIN_SECONDS = 5
 _BACKLOG = 2048
+_LIMITS = ConnectionLimits()
 
 # Generation 0 is collected after 20,000 new objects, 1 after 20 collections of 0, 2 after 50 of 1.
 _GARBAGE_THRESHOLDS = (20_000, 20, 50)
@@ -92,6 +95,15 @@ def base_url(listener: socket.socket) -> str:
     return f"http://{url_host}:{port}"
 
 
+def connection_limits(connections: int) -> ConnectionLimits:
+    """The limits of a server, after raising the limit of open files as far as it goes: each connection is one file."""
+    files = raise_file_limit()
+    possible = max(files - RESERVED_FILES, files // 2)
+    if possible < connections:
+        _log.warning("fewer_connections_than_set", set=connections, possible=possible, open_files=files)
+    return ConnectionLimits(connections=min(connections, possible))
+
+
 async def serve_http(
     app: ASGIApp,
     listener: socket.socket,
@@ -99,14 +111,17 @@ async def serve_http(
     *,
     forwarded_allow_ips: str,
     on_ready: Callable[[], None] = lambda: None,
+    limits: ConnectionLimits = _LIMITS,
 ) -> None:
     """Serve until `stop` is set and running requests have ended. Raises CommandError when the app does not start."""
     config = uvicorn.Config(
         app,
-        http=SingleWriteProtocol,
+        http=partial(BoundedProtocol, limits=limits),  # type: ignore[arg-type] # uvicorn calls it, and no more.
+        ws="none",
         lifespan="on",
         access_log=False,
         log_config=None,
+        server_header=False,
         proxy_headers=True,
         forwarded_allow_ips=forwarded_allow_ips,
         timeout_graceful_shutdown=_DRAIN_SECONDS,

@@ -19,6 +19,7 @@ from rowlock.cli.processes import (
     StopEvent,
     StopRequested,
     base_url,
+    connection_limits,
     listen,
     run_until_signal,
     run_worker,
@@ -188,7 +189,14 @@ async def _http(
     from rowlock.app import create_app  # Imported here because the import takes longer than most commands.
 
     app = create_app(settings, dsns, secret_key=instance.secret_key, admin_api_key_hash=instance.admin_api_key_hash)
-    await serve_http(app, listener, stop, forwarded_allow_ips=settings.forwarded_allow_ips, on_ready=on_ready)
+    await serve_http(
+        app,
+        listener,
+        stop,
+        forwarded_allow_ips=settings.forwarded_allow_ips,
+        on_ready=on_ready,
+        limits=connection_limits(settings.max_connections),
+    )
 
 
 def _announce(url: str, settings: Settings, shows: list[tuple[str, str]], admin_key: str | None) -> None:

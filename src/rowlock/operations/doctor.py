@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from rowlock.base.file_limit import ENOUGH_FILES, WANTED_FILES, file_limits
 from rowlock.database.pooler import Pooling
 from rowlock.embedded import EmbeddedError, find_binaries
 from rowlock.operations.facts import Address, Inspection, SchemaFacts, ServerFacts
@@ -33,8 +34,8 @@ _CLEANUP_OVERDUE = timedelta(minutes=10)
 
 
 def examine_machine(data_dir: Path) -> list[Diagnosis]:
-    """Examine Python, PostgreSQL's programs, time zone data and the disk of the data folder."""
-    return [_python(), _programs(), _time_zone_data(), _disk(data_dir)]
+    """Examine Python, PostgreSQL's programs, time zone data, open files and the disk of the data folder."""
+    return [_python(), _programs(), _time_zone_data(), _open_files(*file_limits()), _disk(data_dir)]
 
 
 def examine(where: str, facts: Inspection, *, pool_size: int) -> list[Diagnosis]:
@@ -151,6 +152,22 @@ def _time_zone_data() -> Diagnosis:
             "Install your system's tzdata package, or the Python package tzdata.",
         )
     return Diagnosis("time zone data", "ok", "found")
+
+
+def _open_files(now: int, possible: int) -> Diagnosis:
+    can_have = min(max(now, possible), max(now, WANTED_FILES))
+    what = (
+        f"{now:,} may be open, and a server raises that to {can_have:,}" if can_have > now else f"{now:,} may be open"
+    )
+    if can_have < ENOUGH_FILES:
+        return Diagnosis(
+            "open files",
+            "warning",
+            f"{what}: each connection of a client is one",
+            f"Raise the hard limit to {WANTED_FILES}: LimitNOFILE= in a systemd unit, `ulimit -Hn` in a shell, or "
+            "`--ulimit nofile=` of a container.",
+        )
+    return Diagnosis("open files", "ok", what)
 
 
 def _disk(data_dir: Path) -> Diagnosis:

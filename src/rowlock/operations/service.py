@@ -36,7 +36,7 @@ class Operations:
 
     @staticmethod
     def examine_machine(data_dir: Path) -> list[Diagnosis]:
-        """Examine Python, PostgreSQL's programs, time zone data and the disk of the data folder."""
+        """Examine Python, PostgreSQL's programs, time zone data, open files and the disk of the data folder."""
         return doctor.examine_machine(data_dir)
 
     async def examine_database(self, where: str, *, pool_size: int) -> list[Diagnosis]:

@@ -106,12 +106,24 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
         ProblemType("UNAUTHORIZED", 401, "Not authorized", "Send the admin key in the X-API-Key header."),
         ProblemType("NOT_FOUND", 404, "Not found", "There is nothing at this address. /docs lists what there is."),
         ProblemType("METHOD_NOT_ALLOWED", 405, "Method not allowed", "The Allow header lists the methods."),
+        ProblemType(
+            "REQUEST_TOO_SLOW",
+            408,
+            "Request too slow",
+            "The request was not complete in time. Nothing was changed; send it again, all at once.",
+        ),
         ProblemType("PAYLOAD_TOO_LARGE", 413, "Payload too large", "A request body has at most 64 KiB here."),
         ProblemType(
             "UNSUPPORTED_MEDIA_TYPE",
             415,
             "Unsupported media type",
             "Send JSON with the header Content-Type: application/json.",
+        ),
+        ProblemType(
+            "HEAD_TOO_LARGE",
+            431,
+            "Request head too large",
+            "The address and the header fields of a request have at most 32 KiB, in 100 fields. Send less.",
         ),
         ProblemType(
             "INTERNAL_ERROR",
@@ -212,8 +224,8 @@ def as_problem(error: Exception) -> ProblemError | None:
     return None
 
 
-def problem_body(error: ProblemError, request_id: str) -> bytes:
-    """The JSON of a problem."""
+def problem_body(error: ProblemError, request_id: str | None) -> bytes:
+    """The JSON of a problem. What is refused before it reaches the application has no id."""
     kind = error.problem_type
     return msgspec.json.encode(
         Problem(
