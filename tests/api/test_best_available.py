@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from rowlock.reservations.best_available import Chooser
 from tests.api.conftest import UNKNOWN_ID
 from tests.support.http import RESERVATIONS, Api, outcome, problem, said
 from tests.support.seatdb import SeatDb, Show
@@ -192,3 +193,37 @@ async def test_unknown_members_are_refused_in_every_body(
     told = problem(await client.post(f"{RESERVATIONS}/{path}", json=whole), 400, "INVALID_INPUT")["detail"]
 
     assert "unknown field `surprise`" in told
+
+
+async def test_a_wish_above_the_limit_is_refused_without_choosing(
+    client: Api, show: Show, db: SeatDb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before: in a hall of 5,000 seats a wish for 1,000 stopped the process for 0.8 s."""
+    chosen: list[int] = []
+    choose = Chooser.choose
+
+    def counted(chooser: Chooser, quantity: int, **wish: Any) -> Any:
+        chosen.append(quantity)
+        return choose(chooser, quantity, **wish)
+
+    monkeypatch.setattr(Chooser, "choose", counted)
+    for _ in range(2):  # The first request reads the show, the second finds it in memory.
+        problem(await client.best(show, 1_000, session_id="anna"), 400, "TOO_MANY_SEATS")
+    assert chosen == []
+    assert await db.claims(show) == {}
+
+    await db.set_show(show, max_seats_per_reservation=12)
+    assert (await client.best(show, 12, session_id="anna")).status_code == 201  # A new limit counts at once.
+
+
+async def test_a_repeated_wish_is_told_its_hold_also_when_the_limit_is_lower_now(
+    client: Api, show: Show, db: SeatDb
+) -> None:
+    wish = {"show_id": str(show.show_id), "quantity": 5, "session_id": "anna"}
+    first = await client.post(f"{RESERVATIONS}/best-available", json=wish, headers={"idempotency-key": "once"})
+    await db.set_show(show, max_seats_per_reservation=2)
+
+    again = await client.post(f"{RESERVATIONS}/best-available", json=wish, headers={"idempotency-key": "once"})
+
+    assert first.status_code == 201
+    assert said(again) == said(first)

@@ -123,9 +123,9 @@ class Reservations:
         """Choose the best free seats and reserve them; None when there is no such show.
 
         The choice is made in memory. Until the database has decided, no other request of this process is offered the
-        same seats. Of several processes that choose the same seats, the losers choose again. SEATS_UNAVAILABLE means
-        that there are not enough seats left. Raises UnknownAreaError; BusyError when other processes took the
-        seats in every attempt.
+        same seats. Of several processes that choose the same seats, the losers choose again. TOO_MANY_SEATS means that a
+        hold of this show may not have so many, SEATS_UNAVAILABLE that there are not enough left. Raises
+        UnknownAreaError; BusyError when other processes took the seats in every attempt.
         """
         show_id = intent.token.show_id
 
@@ -134,6 +134,11 @@ class Reservations:
 
         # Seats in memory may be out of date; they are read again only before a refusal.
         seats = self.availability.known(show_id) or await self.availability.get(show_id)
+        if seats is not None and intent.wish.quantity > seats.seats_limit:
+            # To choose a thousand seats takes most of a second, in which nobody else is served.
+            seats = await self.availability.get(show_id, fresh=True)
+            if seats is not None and intent.wish.quantity > seats.seats_limit:
+                return await self._best_refusal(intent, Outcome.TOO_MANY_SEATS)
         for _ in range(BEST_AVAILABLE_ATTEMPTS):
             if seats is None:
                 return None
@@ -147,7 +152,7 @@ class Reservations:
                 choice = await self._choice(show_id, seats.plan_id, intent.wish)
                 seat_ids = await _choose_after_decisions(seats, choice)
             if seat_ids is None:
-                return await self._best_refusal(intent, choice.left(seats))
+                return await self._best_refusal(intent, Outcome.SEATS_UNAVAILABLE, choice.left(seats))
             result = await self._claim(seats, claim(seat_ids))
             if result.outcome != Outcome.SEATS_UNAVAILABLE:
                 return result
@@ -172,14 +177,14 @@ class Reservations:
         finally:
             seats.let_go(intent.wish)
 
-    async def _best_refusal(self, intent: Intent[BestSeats], left: SeatsLeft) -> ReservationResult:
-        """The result when no seats are left: a repeated intent is told its hold, any other gets SEATS_UNAVAILABLE with
+    async def _best_refusal(
+        self, intent: Intent[BestSeats], refusal: Outcome, left: SeatsLeft | None = None
+    ) -> ReservationResult:
+        """The result when no seats can be chosen: a repeated intent is told its hold, any other gets the refusal, with
         how many seats there are."""
         hold = await self.find(intent.token) if intent.idempotency_key is not None else None
         if hold is None:
-            return ReservationResult(
-                Outcome.SEATS_UNAVAILABLE, intent.token.reservation_id, datetime.now(UTC), left=left
-            )
+            return ReservationResult(refusal, intent.token.reservation_id, datetime.now(UTC), left=left)
         if hold.wish_hash != intent.wish.hash:
             outcome = Outcome.IDEMPOTENCY_KEY_REUSED
         else:

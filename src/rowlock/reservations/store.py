@@ -259,14 +259,15 @@ async def seat_changes(connection: Connection, show_id: UUID, after_id: int | No
     rows = await cursor.fetchall()
     if not rows:
         return None
-    plan_id, seats_total, last_id, horizon, next_xid, server_time = rows[0][:6]
+    plan_id, seats_total, seats_limit, last_id, horizon, next_xid, server_time = rows[0][:7]
     return SeatChanges(
         plan_id,
         seats_total,
+        seats_limit,
         Position(last_id, next_xid),
         horizon,
         server_time,
-        [(row[6], row[7], row[8]) for row in rows if row[6] is not None],
+        [(row[7], row[8], row[9]) for row in rows if row[7] is not None],
     )
 
 
@@ -276,10 +277,9 @@ async def seat_states(connection: Connection, show_id: UUID) -> SeatChanges | No
     rows = await cursor.fetchall()
     if not rows:
         return None
-    plan_id, seats_total, server_time = rows[0][:3]
-    return SeatChanges(
-        plan_id, seats_total, None, 0, server_time, [(row[3], row[4], None) for row in rows if row[3] is not None]
-    )
+    plan_id, seats_total, seats_limit, server_time = rows[0][:4]
+    seats: list[tuple[int, str, datetime | None]] = [(row[4], row[5], None) for row in rows if row[4] is not None]
+    return SeatChanges(plan_id, seats_total, seats_limit, None, 0, server_time, seats)
 
 
 async def cleanup_once(connection: Connection, *, run_by: str, limit: int) -> CleanupResult:

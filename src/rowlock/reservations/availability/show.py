@@ -31,6 +31,8 @@ class ShowAvailability:
         # What the seat ids mean. A show that was moved to another plan gets another object.
         self.plan_id = plan_id
         self.statuses = StatusArray(seats_total, self._changed)
+        # How many seats one hold may have, as of the last reading.
+        self.seats_limit = 0
         self._chooser: Chooser | None = None
         self._tentative: set[int] = set()
         self._decision: asyncio.Future[None] | None = None
@@ -85,6 +87,7 @@ class ShowAvailability:
     def apply(self, changes: SeatChanges, reading: int, asked_at: float, *, whole: bool) -> None:
         """Apply a reading. `reading` is its number, `asked_at` when it was started."""
         self.reading, self.refreshed_at = reading, asked_at
+        self.seats_limit = changes.seats_limit
         self._offset = changes.server_time.timestamp() - monotonic()
         self._written = {seat_id: after for seat_id, after in self._written.items() if after >= reading}
         states = [

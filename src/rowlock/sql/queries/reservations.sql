@@ -87,19 +87,19 @@ from rowlock.unblock_seats_atomic(%s::uuid, %s::integer[], p_ip_address => %s::i
 -- name: seat_changes
 -- scope: show
 -- The state of each seat that changed after an audit id, or every claim when the id is null. Seat availability is kept
--- current with it. The plan says what the seat ids mean. The first six columns are the same in each row, and the seat
+-- current with it. The plan says what the seat ids mean. The first seven columns are the same in each row, and the seat
 -- is null when none changed.
 select
-    s.plan_id, c.seats_total, c.last_id, c.horizon::text::bigint, c.next_xid::text::bigint, c.server_time, c.seat_id,
-    c.status, c.reserved_until
+    s.plan_id, c.seats_total, s.max_seats_per_reservation, c.last_id, c.horizon::text::bigint, c.next_xid::text::bigint,
+    c.server_time, c.seat_id, c.status, c.reserved_until
 from rowlock.seat_changes_since(%(show_id)s::uuid, %(after_id)s::bigint) as c
 join rowlock.shows as s on s.show_id = %(show_id)s::uuid
 
 -- name: seat_states
 -- scope: show
--- The number of seats of a show, and each seat that is not available: one row without a seat where all are. Unlike
--- seat_changes it needs no function, so it works where the functions are missing.
-select s.plan_id, s.seats_total, clock_timestamp(), c.seat_id, c.status
+-- The number of seats of a show, how many a hold may have, and each seat that is not available: one row without a seat
+-- where all are. Unlike seat_changes it needs no function, so it works where the functions are missing.
+select s.plan_id, s.seats_total, s.max_seats_per_reservation, clock_timestamp(), c.seat_id, c.status
 from rowlock.shows as s
 left join rowlock.seat_states as c using (show_id)
 where s.show_id = %s and s.status <> 'draft'
