@@ -89,4 +89,4 @@ def create_app(
     add_problem_page(app)
     answer_with_problems(app)
     describe(app, fast_path)
-    return RequestMiddleware(fast_path, app, access_log or AccessLog())
+    return RequestMiddleware(fast_path, app, access_log or AccessLog(), admin_key_hash=admin_api_key_hash)

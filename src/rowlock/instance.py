@@ -25,6 +25,9 @@ from rowlock.settings import Settings
 FILE_NAME = "instance.json"
 _SECRET_KEY = "secret_key"  # noqa: S105 - the name of a field, not a secret.
 _ADMIN_HASH = "admin_api_key_sha256"
+SECRET_KEY_LENGTH = 32
+ADMIN_KEY_LENGTH = 16
+"""Characters at least. A program can try shorter texts: the secret key at home, the admin key only by asking us."""
 
 
 class InstanceError(Exception):
@@ -55,15 +58,28 @@ def load_instance(settings: Settings) -> Instance:
     content: Mapping[str, str] = {}
     if settings.secret_key is None or settings.admin_api_key is None:
         content = _ensure_file(settings.data_dir)
-    secret_key = content.get(_SECRET_KEY, "") if settings.secret_key is None else settings.secret_key.get_secret_value()
-    if not secret_key:
-        raise InstanceError(
-            "The secret key is empty. Set ROWLOCK_SECRET_KEY to a long random text, or leave it unset to have one made."
-        )
+    if settings.secret_key is None:
+        secret_key, origin = content.get(_SECRET_KEY, ""), f"{_SECRET_KEY} in {settings.data_dir / FILE_NAME}"
+    else:
+        secret_key, origin = settings.secret_key.get_secret_value(), "ROWLOCK_SECRET_KEY"
+    _check_length(origin, secret_key, SECRET_KEY_LENGTH)
     if settings.admin_api_key is not None:
-        return Instance(secret_key, _hash(settings.admin_api_key.get_secret_value()))
+        admin_key = settings.admin_api_key.get_secret_value()
+        _check_length("ROWLOCK_ADMIN_API_KEY", admin_key, ADMIN_KEY_LENGTH)
+        return Instance(secret_key, _hash(admin_key))
     stored_hash = content.get(_ADMIN_HASH)
     return Instance(secret_key, bytes.fromhex(stored_hash) if stored_hash else None)
+
+
+def _check_length(origin: str, key: str, least: int) -> None:
+    """Refuse a key that can be guessed. A key of blanks is empty: HTTP takes blanks away from around a header."""
+    length = len(key.strip())
+    if length < least:
+        found = "is empty" if not length else f"has {length} character{'s' if length > 1 else ''}"
+        raise InstanceError(
+            f"{origin} {found}; it needs at least {least}, so that nobody guesses it. Take the output of "
+            "`openssl rand -base64 32`, or leave it out to have one made."
+        )
 
 
 def new_admin_api_key() -> tuple[str, bytes]:

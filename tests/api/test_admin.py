@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from starlette.types import Message
 
 from rowlock.base.dsns import Dsns
 from tests.api.conftest import UNKNOWN_ID
-from tests.support.http import ADMIN_KEY, Api, held, make_application, outcome, problem, running
+from tests.support.http import ADMIN_KEY, Api, Application, held, make_application, outcome, problem, running
 from tests.support.seatdb import SeatDb, Show
 from tests.support.servers import TestServer
 
@@ -51,6 +52,40 @@ async def test_without_a_configured_key_every_key_is_unauthorized(dsns: Dsns) ->
     async with application.client() as client:
         for headers in ({}, {"x-api-key": ""}, {"x-api-key": ADMIN_KEY}):
             problem(await client.post("/api/admin/cleanup", headers=headers), 401, "UNAUTHORIZED")
+
+
+async def test_an_empty_key_opens_nothing_also_where_one_is_configured(dsns: Dsns) -> None:
+    """Before: with an empty ROWLOCK_ADMIN_API_KEY every request was the operator's, with and without a key."""
+    async with make_application(dsns, admin_key="").client() as client:
+        for headers in ({}, {"x-api-key": ""}, {"x-api-key": ADMIN_KEY}):
+            problem(await client.post("/api/admin/cleanup", headers=headers), 401, "UNAUTHORIZED")
+
+
+async def test_the_key_is_asked_for_before_the_body_is_read(application: Application) -> None:
+    for key, bodies_read in ((b"wrong", 0), (ADMIN_KEY.encode(), 1)):
+        reads: list[None] = []
+        sent: list[Message] = []
+
+        async def receive(reads: list[None] = reads) -> Message:
+            reads.append(None)
+            return {"type": "http.request", "body": b"{"}
+
+        async def send(message: Message, sent: list[Message] = sent) -> None:
+            sent.append(message)
+
+        headers = [(b"x-api-key", key), (b"content-type", b"application/json"), (b"content-length", b"1")]
+        scope = {"type": "http", "method": "POST", "path": f"/api/admin/shows/{UNKNOWN_ID}/block", "headers": headers}
+        await application.asgi({**scope, "query_string": b"", "root_path": "", "http_version": "1.1"}, receive, send)
+
+        assert sent[0]["status"] == (400 if bodies_read else 401)
+        assert len(reads) == bodies_read
+
+
+async def test_no_cache_may_keep_what_the_operator_is_told(admin: Api, client: Api) -> None:
+    for caller in (admin, client):
+        for method, path, body in CALLS:
+            answer = await caller.request(method, path, json=body)
+            assert answer.headers.get_list("cache-control") == ["no-store"], (path, answer.status_code)
 
 
 async def test_cleanup_retires_expired_holds_and_lists_them(client: Api, admin: Api, show: Show, db: SeatDb) -> None:

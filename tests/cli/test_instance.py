@@ -24,6 +24,8 @@ from rowlock.instance import (
 from rowlock.settings import Settings
 from tests.support.servers import TestServer
 
+SECRET = "s" * 32
+
 
 def settings(data_dir: Path, **given: str) -> Settings:
     return Settings(data_dir=data_dir).model_copy(update={name: SecretStr(value) for name, value in given.items()})
@@ -70,21 +72,39 @@ def test_of_the_admin_key_only_its_hash_is_kept(tmp_path: Path) -> None:
 def test_the_environment_counts_before_what_is_kept(tmp_path: Path) -> None:
     keep_admin_api_key(tmp_path, b"\x01" * 32)
 
-    found = load_instance(settings(tmp_path, secret_key="s3cret", admin_api_key="open sesame"))
+    found = load_instance(settings(tmp_path, secret_key=SECRET, admin_api_key="an admin key of us"))
 
-    assert found.secret_key == "s3cret"
-    assert found.admin_api_key_hash == sha256(b"open sesame").digest()
+    assert found.secret_key == SECRET
+    assert found.admin_api_key_hash == sha256(b"an admin key of us").digest()
 
 
 def test_with_everything_from_the_environment_no_file_is_made(tmp_path: Path) -> None:
-    load_instance(settings(tmp_path / "data", secret_key="s3cret", admin_api_key="open sesame"))
+    load_instance(settings(tmp_path / "data", secret_key=SECRET, admin_api_key="an admin key of us"))
 
     assert not (tmp_path / "data").exists()
 
 
-def test_an_empty_secret_key_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InstanceError, match="secret key is empty"):
-        load_instance(settings(tmp_path, secret_key="", admin_api_key="x"))
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"secret_key": ""}, "ROWLOCK_SECRET_KEY is empty; it needs at least 32,"),
+        ({"secret_key": "x" * 31}, "ROWLOCK_SECRET_KEY has 31 characters; it needs at least 32,"),
+        ({"admin_api_key": ""}, "ROWLOCK_ADMIN_API_KEY is empty; it needs at least 16,"),
+        ({"admin_api_key": " " * 16}, "ROWLOCK_ADMIN_API_KEY is empty; it needs at least 16,"),
+        ({"admin_api_key": "x"}, "ROWLOCK_ADMIN_API_KEY has 1 character; it needs at least 16,"),
+    ],
+)
+def test_a_key_that_can_be_guessed_is_refused(tmp_path: Path, given: dict[str, str], told: str) -> None:
+    """Before: with an empty admin key, every request was the operator's."""
+    with pytest.raises(InstanceError, match=told):
+        load_instance(settings(tmp_path, **{"secret_key": SECRET, "admin_api_key": "x" * 16, **given}))
+
+
+def test_a_short_secret_key_of_the_folder_is_named_by_its_file(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).write_text('{"secret_key": "short"}', encoding="utf-8")
+
+    with pytest.raises(InstanceError, match=f"secret_key in {tmp_path / FILE_NAME} has 5 characters"):
+        load_instance(settings(tmp_path))
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"admin_api_key_sha256": "zz", "secret_key": "x"}', "{}"])

@@ -36,7 +36,7 @@ from rowlock.reservations.shapes import (
     ReserveBody,
 )
 from rowlock.reservations.version1.service import Version1
-from rowlock.web.fast_path import JSON, Endpoint, Reply, Request
+from rowlock.web.fast_path import Endpoint, Reply, Request
 from rowlock.web.problems import ProblemError
 from rowlock.web.sessions import Session
 
@@ -249,7 +249,7 @@ class ReservationEndpoints:
             raise ProblemError(Outcome.RESERVATION_NOT_FOUND, "This browser holds no seats of this show now.")
         token = ReservationToken.of_session(show_id, hold.reservation_id, session.token_key)
         view = OwnHoldView(reservation_token=str(token), **msgspec.structs.asdict(_hold_view(hold)))
-        return Reply(200, _encoder.encode(view), [JSON, (b"cache-control", b"no-store")])
+        return Reply(200, _encoder.encode(view))
 
     async def show(self, request: Request) -> Reply:
         """GET a hold by its token."""

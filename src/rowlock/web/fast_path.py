@@ -30,6 +30,7 @@ clients that come back at once would keep the server busy with refusing."""
 _MOST_DIGITS = 10
 _MOST_PARAMETERS = 20
 JSON = (b"content-type", b"application/json")
+NO_STORE = (b"cache-control", b"no-store")
 _IDEMPOTENCY_KEY = re.compile(rb"[!-~]{1,255}")
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\xff]")
 
@@ -38,11 +39,14 @@ Headers = Mapping[bytes, bytes]
 
 @dataclass(slots=True)
 class Reply:
-    """A response: status, body, and headers in addition to those of every response."""
+    """A response: status, body, and headers in addition to those of every response.
+
+    By default it is private, and no cache may keep it: most answers have a token, or tell a hold.
+    """
 
     status: int
     body: bytes
-    headers: list[tuple[bytes, bytes]] = field(default_factory=lambda: [JSON])
+    headers: list[tuple[bytes, bytes]] = field(default_factory=lambda: [JSON, NO_STORE])
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse
 from starlette.exceptions import HTTPException
 
 from rowlock.database.calls import BusyError, FunctionsMissingError, LoginMissingError, OutcomeUnknownError
-from rowlock.web.fast_path import FastPath
+from rowlock.web.fast_path import NO_STORE, FastPath
 from rowlock.web.openapi import add_fast_endpoints, drop_validation_errors
 from rowlock.web.problem_page import problem_page
 from rowlock.web.problems import MEDIA_TYPE, ProblemError, as_problem, method_not_allowed, problem_body
@@ -37,7 +37,7 @@ def answer_with_problems(app: FastAPI) -> None:
 
     def respond(request: Request, error: ProblemError) -> Response:
         kind = error.problem_type
-        headers = {name.decode(): value.decode() for name, value in (*kind.headers, *error.headers)}
+        headers = {name.decode(): value.decode() for name, value in (NO_STORE, *kind.headers, *error.headers)}
         body = problem_body(error, request.scope["state"]["request_id"])
         return Response(body, status_code=kind.status, media_type=MEDIA_TYPE, headers=headers)
 

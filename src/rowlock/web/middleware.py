@@ -13,7 +13,8 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rowlock.web.access_log import AccessLine, AccessLog
-from rowlock.web.fast_path import FastPath, Headers, Reply
+from rowlock.web.admin_key import ADMIN_PATHS, opens
+from rowlock.web.fast_path import NO_STORE, FastPath, Headers, Reply
 from rowlock.web.problems import MEDIA_TYPE, ProblemError, as_problem, problem_body
 
 log = structlog.get_logger(__name__)
@@ -27,8 +28,16 @@ MAX_ADMIN_BODY_BYTES = 256 * 1024
 class RequestMiddleware:
     """Serves the endpoints of the fast path, and passes all other requests to `app`."""
 
-    def __init__(self, fast_path: FastPath, app: ASGIApp, access_log: AccessLog | None) -> None:
+    def __init__(
+        self,
+        fast_path: FastPath,
+        app: ASGIApp,
+        access_log: AccessLog | None,
+        *,
+        admin_key_hash: bytes | None = None,
+    ) -> None:
         self._fast_path = fast_path
+        self._admin_key_hash = admin_key_hash
         self._app = app
         self._access_log = access_log
         self._prefix = token_hex(6)
@@ -58,6 +67,7 @@ class RequestMiddleware:
                 return
 
             ended = False
+            is_private = scope["path"].startswith(ADMIN_PATHS)
 
             async def send_with_id(message: Message) -> None:
                 nonlocal status, ended
@@ -68,6 +78,7 @@ class RequestMiddleware:
                         *message.get("headers", ()),
                         (b"x-request-id", request_id.encode()),
                         *_SECURITY_HEADERS,
+                        *([NO_STORE] if is_private and status < 400 else []),
                     ]
                 await send(message)
 
@@ -94,6 +105,7 @@ class RequestMiddleware:
         try:
             found = self._fast_path.find(scope["method"], scope["path"])
             if found is None:
+                self._ask_for_key(scope, headers)
                 return None, route
             endpoint, value = found
             route = endpoint.path
@@ -107,6 +119,11 @@ class RequestMiddleware:
         if request.new_cookie is not None:
             reply.headers.append((b"set-cookie", request.new_cookie))
         return reply, route
+
+    def _ask_for_key(self, scope: Scope, headers: Headers) -> None:
+        """Refuse an operator's request without the key, before FastAPI reads its body."""
+        if scope["path"].startswith(ADMIN_PATHS) and not opens(self._admin_key_hash, headers.get(b"x-api-key")):
+            raise ProblemError("UNAUTHORIZED")
 
     def _request_id(self, headers: Headers) -> str:
         given = headers.get(b"x-request-id")
@@ -126,12 +143,12 @@ def _error_reply(error: Exception, request_id: str, route: str) -> Reply:
 
 def problem_reply(error: ProblemError, request_id: str) -> Reply:
     """A problem as a reply of the fast path."""
-    headers = [(b"content-type", MEDIA_TYPE.encode()), *error.problem_type.headers, *error.headers]
+    headers = [(b"content-type", MEDIA_TYPE.encode()), NO_STORE, *error.problem_type.headers, *error.headers]
     return Reply(error.problem_type.status, problem_body(error, request_id), headers)
 
 
 def _limited(receive: Receive) -> Receive:
-    """`receive` with a size limit, for FastAPI, which reads bodies before the admin key is checked."""
+    """`receive` with a size limit, for FastAPI, which has none."""
     bytes_read = 0
 
     async def limited() -> Message:
