@@ -12,7 +12,9 @@ import psycopg
 import pytest
 
 from rowlock.base.dsns import Dsns
+from rowlock.catalogue import service
 from rowlock.catalogue.model import Category, Row, Seat, SeatingPlan, Section, ShowInput
+from rowlock.reservations.availability import service as availability
 from tests.support.halls import services_on
 from tests.support.http import ADMIN_KEY, Api, Application, Served, running, serving
 from tests.support.seatdb import Show
@@ -71,6 +73,13 @@ def dsns(server: TestServer) -> Iterator[Dsns]:
     """
     with server.database() as name:
         yield server.dsns(name)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a test see at once what it has changed in the database: lists and shows are not remembered."""
+    monkeypatch.setattr(service, "BRIEF_SECONDS", 0.0)
+    monkeypatch.setattr(availability, "UNKNOWN_SECONDS", 0.0)
 
 
 @pytest.fixture

@@ -11,13 +11,17 @@ import pytest
 
 from tests.project.test_rules import SOURCE, tree
 
-GROWS = {"dict", "list", "set", "deque", "defaultdict", "OrderedDict", "Counter", "Lru", "lru_cache", "cache"}
+GROWS = {"dict", "list", "set", "deque", "defaultdict", "OrderedDict", "Counter", "Lru", "Brief", "lru_cache", "cache"}
 LEFT_OUT = SOURCE / "catalogue" / "plan_files"
 
 BOUNDS = {
     "base/lru.py Lru._values": "limit",
+    "base/brief.py Brief._readings": "limit",
     "catalogue/api.py _SeatMaps._maps": "PLANS_LIMIT",
     "catalogue/instants.py time_zones": "maxsize",
+    "catalogue/service.py Catalogue._lists": "BRIEF_LISTS",
+    "catalogue/service.py Catalogue._shows": "BRIEF_SHOWS",
+    "catalogue/service.py Catalogue._plans_read": "PLANS_LIMIT",
     "catalogue/service.py Catalogue._plans": "PLANS_LIMIT",
     "catalogue/service.py Catalogue._plan_of_show": "SHOWS_LIMIT",
     "database/pool.py PooledDatabase._checks": "one at a time",
@@ -26,6 +30,8 @@ BOUNDS = {
     "database/queries.py query": "the statements of sql/queries",
     "embedded/server.py EmbeddedServer._settings": "what its maker gives",
     "reservations/availability/api.py _etag_and_caching": "maxsize; the key is a hash of ours",
+    "reservations/availability/api.py SeatStatusEndpoints._encoded": "ENCODED_LIMIT",
+    "reservations/availability/service.py Availability._unknown": "UNKNOWN_LIMIT",
     "reservations/availability/service.py Availability._shows": "SHOWS_LIMIT",
     "reservations/availability/service.py Availability._required_readings": "the shows in memory or being read",
     "reservations/availability/service.py Availability._refreshing": "READINGS_LIMIT, and the shows in memory",

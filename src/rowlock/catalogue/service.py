@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from time import monotonic
 from uuid import UUID
 
+from rowlock.base.brief import Brief
 from rowlock.base.lru import Lru
 from rowlock.base.outcomes import Outcome
 from rowlock.catalogue import store
@@ -51,10 +52,22 @@ PLANS_LIMIT = 64
 """Plan versions that a process keeps in memory, with what it derives from them: more than are on sale at one time."""
 
 PLAN_SECONDS = 1.0
-"""For how long a process believes that a show has the plan that it had: `rowlock show move` changes it."""
+"""For how long a process believes that a show has the plan that it had, which was read at most BRIEF_SECONDS before:
+`rowlock show move` changes it."""
 
 SHOWS_LIMIT = 10_000
 """Shows whose plan version a process remembers: two ids and a time for each."""
+
+
+BRIEF_SECONDS = 1.0
+"""How old a list or a show may be that a buyer is told, and how long an id is known to be of no show. Whether seats are
+free is told by `reservations`, which is more exact."""
+
+BRIEF_LISTS = 100
+"""Pages of lists, by what was asked for, that are remembered for so long."""
+
+BRIEF_SHOWS = 1_000
+"""Shows, and ids of none, that are remembered for so long."""
 
 
 class Catalogue:
@@ -67,15 +80,18 @@ class Catalogue:
         # read is kept, too.
         self._plans = Lru[UUID, PublishedPlan](PLANS_LIMIT)
         self._plan_of_show = Lru[UUID, tuple[UUID, float]](SHOWS_LIMIT)
+        self._lists = Brief[ShowFilter, ShowPage](BRIEF_LISTS, BRIEF_SECONDS)
+        self._shows = Brief[UUID, tuple[ShowListing, list[Price]] | None](BRIEF_SHOWS, BRIEF_SECONDS)
+        self._plans_read = Brief[UUID, PublishedPlan | None](PLANS_LIMIT, BRIEF_SECONDS)
 
     async def list_shows(self, wanted: ShowFilter) -> ShowPage:
         """A page of the shows that are not drafts, the next one first."""
-        return await call(
-            self._cells.catalogue.app,
-            lambda connection: store.list_public_shows(connection, wanted),
-            repeatable=True,
-            reads=True,
-        )
+        database = self._cells.catalogue
+
+        async def operation(connection: Connection) -> ShowPage:
+            return await store.list_public_shows(connection, wanted)
+
+        return await self._lists.get(wanted, lambda: call(database.reads, operation, repeatable=True, reads=True))
 
     async def find_show(self, show_id: UUID) -> tuple[ShowListing, list[Price]] | None:
         """One show with its prices, or None."""
@@ -84,7 +100,8 @@ class Catalogue:
             found = await store.public_show(connection, show_id)
             return None if found is None else (found, await store.prices(connection, show_id))
 
-        return await call(self._cells.of(show_id).app, operation, repeatable=True, reads=True)
+        database = self._cells.of(show_id)
+        return await self._shows.get(show_id, lambda: call(database.reads, operation, repeatable=True, reads=True))
 
     async def plan_of(self, show_id: UUID) -> PublishedPlan | None:
         """The plan version of a show, as it was at most PLAN_SECONDS ago; None when there is no such show."""
@@ -102,7 +119,10 @@ class Catalogue:
             plan = await store.load_plan(connection, found.plan_id)
             return PublishedPlan(found.plan_id, found.version, found.checksum, plan)
 
-        published_plan = await call(self._cells.of(show_id).app, operation, repeatable=True, reads=True)
+        database = self._cells.of(show_id)
+        published_plan = await self._plans_read.get(
+            show_id, lambda: call(database.reads, operation, repeatable=True, reads=True)
+        )
         if published_plan is not None:
             self._plans.put(published_plan.plan_id, published_plan)
             self._plan_of_show.put(show_id, (published_plan.plan_id, asked_at))
@@ -118,7 +138,7 @@ class Catalogue:
             plan = await store.load_plan(connection, plan_id)
             return PublishedPlan(plan_id, found.version, found.checksum, plan)
 
-        published_plan = await call(self._cells.of(show_id).app, operation, repeatable=True, reads=True)
+        published_plan = await call(self._cells.of(show_id).reads, operation, repeatable=True, reads=True)
         return self._plans.put(plan_id, published_plan)
 
     async def list_every_show(self) -> list[ShowSummary]:

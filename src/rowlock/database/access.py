@@ -20,6 +20,9 @@ class Database(Protocol):
     def app(self) -> AbstractAsyncContextManager[Connection]:
         """A connection as rowlock_app, for what buyers do."""
 
+    def reads(self) -> AbstractAsyncContextManager[Connection]:
+        """A connection as rowlock_app, for what anyone may read: who reserves does not wait for who looks."""
+
     def office(self) -> AbstractAsyncContextManager[Connection]:
         """A connection as rowlock_office, for what staff do."""
 
@@ -54,6 +57,8 @@ class DirectDatabase:
     def app(self) -> AbstractAsyncContextManager[Connection]:
         """See Database. This and the others raise CannotConnectError."""
         return self._connection(self._dsns.app)
+
+    reads = app
 
     def office(self) -> AbstractAsyncContextManager[Connection]:
         """See Database."""
@@ -96,7 +101,7 @@ class OneConnection:
         """The connection, with the role that it has."""
         yield self._connection
 
-    office = worker = v1 = owner = app
+    reads = office = worker = v1 = owner = app
 
     def serving(self) -> tuple[Connections, ...]:
         """See Database."""

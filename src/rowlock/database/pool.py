@@ -17,6 +17,9 @@ CONNECTION_TIMEOUT_SECONDS = 5.0
 RECONNECT_SECONDS = 5.0
 # Staff and the operator are few, and what they do in HTTP is short.
 OFFICE_CONNECTIONS = 2
+# What anyone may read is read once for all who ask at the same time, so few connections are enough, and more readings
+# than these can only be of shows that nobody else looks at. They are refused as busy.
+READS_WAITING = 100
 
 
 async def _prepare_at_once(connection: Connection) -> None:
@@ -37,7 +40,7 @@ class _Pool(AsyncConnectionPool[Connection]):
 
 
 class PooledDatabase:
-    """A `Database` for a server: a pool for `app`, and one for each other role, which is opened when first used.
+    """A `Database` for a server: a pool for `app`, and one for `reads` and each other role, opened when first used.
 
     Every statement is prepared at its first use, but not through a pooler in transaction mode.
     """
@@ -45,18 +48,20 @@ class PooledDatabase:
     def __init__(self, dsns: Dsns, *, pool_size: int = 4) -> None:
         few = min(pool_size, OFFICE_CONNECTIONS)
         self._app = self._pool(dsns.app, "rowlock", pool_size)
+        self._reads = self._pool(dsns.app, "rowlock reads", few, max_waiting=READS_WAITING)
         self._office = self._pool(dsns.office, "rowlock office", few)
         self._worker = self._pool(dsns.worker, "rowlock worker", few)
         self._v1 = self._pool(dsns.v1, "rowlock v1", pool_size)
         self._checks: set[asyncio.Task[None]] = set()
 
     @staticmethod
-    def _pool(dsn: str, name: str, size: int) -> _Pool:
+    def _pool(dsn: str, name: str, size: int, *, max_waiting: int = 0) -> _Pool:
         return _Pool(
             connection_string(dsn, application_name=name),
             connection_class=Session,
             min_size=1,
             max_size=size,
+            max_waiting=max_waiting,
             open=False,
             timeout=CONNECTION_TIMEOUT_SECONDS,
             reconnect_timeout=RECONNECT_SECONDS,
@@ -73,12 +78,16 @@ class PooledDatabase:
         """Close idle connections now; a connection in use is closed when its call returns it."""
         for check in self._checks:
             check.cancel()
-        for pool in (self._app, self._office, self._worker, self._v1):
+        for pool in (self._app, self._reads, self._office, self._worker, self._v1):
             await pool.close()
 
     def app(self) -> AbstractAsyncContextManager[Connection]:
         """A connection of the application role. Raises psycopg_pool.PoolTimeout after 5 seconds without one."""
         return self._connection_of(self._app)
+
+    def reads(self) -> AbstractAsyncContextManager[Connection]:
+        """As `app`, from a pool of its own. Raises psycopg_pool.TooManyRequests when READS_WAITING wait already."""
+        return self._connection_of(self._reads)
 
     def office(self) -> AbstractAsyncContextManager[Connection]:
         """A connection of the office role."""
@@ -94,7 +103,13 @@ class PooledDatabase:
 
     def serving(self) -> tuple[Connections, ...]:
         """The pools that are open."""
-        pools = ((self._app, self.app), (self._office, self.office), (self._worker, self.worker), (self._v1, self.v1))
+        pools = (
+            (self._app, self.app),
+            (self._reads, self.reads),
+            (self._office, self.office),
+            (self._worker, self.worker),
+            (self._v1, self.v1),
+        )
         return tuple(connections for pool, connections in pools if not pool.closed)
 
     def owner(self) -> AbstractAsyncContextManager[Connection]:

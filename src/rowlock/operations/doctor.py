@@ -254,8 +254,9 @@ def _session_defaults(server: ServerFacts) -> Diagnosis:
 
 
 def _connections(server: ServerFacts, pool_size: int) -> Diagnosis:
-    # A process has pools for the application and version 1, two connections each for office and worker, and two loops.
-    connections_needed = 2 * pool_size + 6
+    # A process has pools for the application and version 1, two connections each for reads, office and worker, and two
+    # loops.
+    connections_needed = 2 * pool_size + 8
     what = f"{server.connections_free} of {server.max_connections} free, a process may use up to {connections_needed}"
     if server.connections_free < connections_needed:
         return Diagnosis(

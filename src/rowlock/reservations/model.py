@@ -218,8 +218,8 @@ class Position:
 class SeatChanges:
     """The state of seats as of `server_time`: (seat id, status, reserved until).
 
-    The seat ids are those of the plan `plan_id`; `seats_limit` is how many of them one hold may have. Without the change
-    feed there is no position to continue from, and no deadline is known.
+    The seat ids are those of the plan `plan_id`; `seats_limit` is how many of them one hold may have. Without the
+    change feed there is no position to continue from, and no deadline is known.
     """
 
     plan_id: UUID

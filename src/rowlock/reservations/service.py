@@ -123,8 +123,8 @@ class Reservations:
         """Choose the best free seats and reserve them; None when there is no such show.
 
         The choice is made in memory. Until the database has decided, no other request of this process is offered the
-        same seats. Of several processes that choose the same seats, the losers choose again. TOO_MANY_SEATS means that a
-        hold of this show may not have so many, SEATS_UNAVAILABLE that there are not enough left. Raises
+        same seats. Of several processes that choose the same seats, the losers choose again. TOO_MANY_SEATS means that
+        a hold of this show may not have so many, SEATS_UNAVAILABLE that there are not enough left. Raises
         UnknownAreaError; BusyError when other processes took the seats in every attempt.
         """
         show_id = intent.token.show_id

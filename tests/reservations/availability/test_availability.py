@@ -428,11 +428,25 @@ async def test_a_cancelled_viewer_does_not_cancel_the_reading_for_others(
     assert readings.count == 1
 
 
-async def test_an_unknown_show_and_a_draft_have_no_snapshot(db: SeatDb, availability: Availability) -> None:
+async def test_an_unknown_show_is_read_once_in_a_second(
+    availability: Availability, clock: Clock, readings: Readings
+) -> None:
+    unknown = uuid4()
+    for after in (0.0, 0.9, 0.2):
+        clock.now += after
+        assert await availability.get(unknown) is None
+
+    assert readings.count == 2
+
+
+async def test_an_unknown_show_and_a_draft_have_no_snapshot(
+    db: SeatDb, availability: Availability, clock: Clock
+) -> None:
     assert await availability.get(uuid4()) is None
     draft = await db.make_show(status="draft")
     assert await availability.get(draft.show_id) is None
     await db.set_show(draft, status="on_sale")
+    clock.now += service.UNKNOWN_SECONDS
     assert await taken(availability, draft) == {}
 
 

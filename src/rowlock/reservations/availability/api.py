@@ -7,14 +7,17 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
+from rowlock.base.lru import Lru
 from rowlock.base.outcomes import Outcome
 from rowlock.reservations.availability.service import Availability
-from rowlock.reservations.availability.status_array import STATUSES
+from rowlock.reservations.availability.status_array import STATUSES, StatusArray
 from rowlock.web.fast_path import JSON, Endpoint, Reply, Request
 from rowlock.web.parameters import parse_show_id
 from rowlock.web.problems import ProblemError
 
 OCTETS = b"application/octet-stream"
+ENCODED_LIMIT = 32
+"""Shows whose seats are kept as JSON."""
 _CACHING = ((b"cache-control", b"no-cache"), (b"vary", b"accept"))
 
 
@@ -43,6 +46,8 @@ class SeatStatusEndpoints:
 
     def __init__(self, availability: Availability) -> None:
         self._availability = availability
+        # The version of a show's seats, and these as JSON: at 40 bytes a seat, some megabytes for a stadium.
+        self._encoded = Lru[UUID, tuple[str, msgspec.Raw]](ENCODED_LIMIT)
 
     def endpoints(self) -> list[Endpoint]:
         """The endpoint, for the fast path."""
@@ -77,16 +82,25 @@ class SeatStatusEndpoints:
             return Reply(304, b"", list(caching))
         if as_bits:
             return Reply(200, statuses.packed(), [(b"content-type", OCTETS), *caching])
-        answer = SeatStatuses(
-            show_id=show_id,
-            plan_id=show.plan_id,
-            version=version,
-            server_time=datetime.fromtimestamp(show.now(), UTC),
-            seats_total=statuses.seats_total,
-            seats_available=statuses.seats_available,
-            seats=[SeatStatus(seat, STATUSES[statuses.status(seat)]) for seat in range(1, statuses.seats_total + 1)],
-        )
+        answer = {  # As SeatStatuses.
+            "show_id": show_id,
+            "plan_id": show.plan_id,
+            "version": version,
+            "server_time": datetime.fromtimestamp(show.now(), UTC),
+            "seats_total": statuses.seats_total,
+            "seats_available": statuses.seats_available,
+            "seats": self._seats(show_id, version, statuses),
+        }
         return Reply(200, msgspec.json.encode(answer), [JSON, *caching])
+
+    def _seats(self, show_id: UUID, version: str, statuses: StatusArray) -> msgspec.Raw:
+        """The seats as JSON, made once for each version of them."""
+        kept = self._encoded.get(show_id)
+        if kept is not None and kept[0] == version:
+            return kept[1]
+        seats = [SeatStatus(seat, STATUSES[statuses.status(seat)]) for seat in range(1, statuses.seats_total + 1)]
+        encoded = msgspec.Raw(msgspec.json.encode(seats))
+        return self._encoded.put(show_id, (version, encoded))[1]
 
 
 @lru_cache(maxsize=1_000)

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import structlog
 
+from rowlock.base.lru import Lru
 from rowlock.database.calls import BusyError, FunctionsMissingError, call
 from rowlock.database.cells import Cells
 from rowlock.reservations import store
@@ -25,6 +26,9 @@ REFRESH_SECONDS = 0.2
 KNOWN_SECONDS = 2.0
 """Seats older than this are not offered: the show may have been moved to another plan since."""
 SHOWS_LIMIT = 200
+UNKNOWN_SECONDS = 1.0
+UNKNOWN_LIMIT = 1_000
+"""For how long an id is remembered to be of no show, and of how many."""
 READINGS_LIMIT = 1_000
 """Readings in progress at one time, each of a show that a client asks for, known or not."""
 
@@ -38,6 +42,8 @@ class Availability:
         self._readings = 0
         # For shows that this process has changed: the number of the first reading that includes the change.
         self._required_readings: dict[UUID, int] = {}
+        # When a show was last found not to exist.
+        self._unknown = Lru[UUID, float](UNKNOWN_LIMIT)
         self._refreshing: dict[UUID, asyncio.Task[ShowAvailability | None]] = {}
 
     async def get(self, show_id: UUID, *, fresh: bool = False) -> ShowAvailability | None:
@@ -47,6 +53,9 @@ class Availability:
         """
         oldest = monotonic() - REFRESH_SECONDS
         first_reading = self._readings + 1 if fresh else 0
+        unknown_at = self._unknown.get(show_id)
+        if not fresh and unknown_at is not None and monotonic() - unknown_at < UNKNOWN_SECONDS:
+            return None
         while True:
             show = self._shows.get(show_id)
             if show is not None and self._is_new_enough(show_id, show, oldest) and show.reading >= first_reading:
@@ -125,6 +134,7 @@ class Availability:
                 changes, whole = await self._read(show_id, None)
         if changes is None:
             self._remove(show_id)
+            self._unknown.put(show_id, asked_at)
             return None
         if show is None:
             show = ShowAvailability(changes.plan_id, changes.seats_total)
