@@ -51,6 +51,7 @@ async def _show_on_sale(owner: psycopg.AsyncConnection) -> dict[str, str]:
         "ROWLOCK_FUZZ_SHOW_ID": str(show.show_id),
         "ROWLOCK_FUZZ_SEATS_TOTAL": str(show.seats_total),
         "ROWLOCK_FUZZ_CATEGORIES": json.dumps([category.name for category in plan.categories if category.for_sale]),
+        "ROWLOCK_FUZZ_SECTIONS": json.dumps([section.name for section in plan.sections]),
     }
 
 

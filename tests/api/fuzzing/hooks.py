@@ -1,7 +1,7 @@
 """Puts ids of the show, its seats and its holds into the requests of schemathesis: random ones get nothing but 404.
 
 Only requests that are meant to be well formed are changed, and they stay well formed; malformed ones are sent as they
-were generated. What a schema cannot say is kept here: the seats of the hall, its categories, and how many seats a hold
+were generated. What a schema cannot say is kept here: the seats of the hall, its categories and sections, and how many seats a hold
 may have.
 """
 
@@ -15,6 +15,9 @@ import schemathesis
 SHOW_ID: str = os.environ["ROWLOCK_FUZZ_SHOW_ID"]
 SEATS_TOTAL: int = int(os.environ["ROWLOCK_FUZZ_SEATS_TOTAL"])
 CATEGORIES: list[str] = json.loads(os.environ["ROWLOCK_FUZZ_CATEGORIES"])
+SECTIONS: list[str] = json.loads(os.environ["ROWLOCK_FUZZ_SECTIONS"])
+# The first show that there can be: what a cursor is, no schema can say.
+CURSOR = "A" * 32
 MAX_SEATS = 10
 HOLD_MAX_SEATS = 6
 KEPT_TOKENS = 50
@@ -45,6 +48,8 @@ def _steer_body(body: dict[str, Any], *, tokens: bool) -> None:
         body["quantity"] = 1 + int(body["quantity"]) % HOLD_MAX_SEATS
     if isinstance(body.get("category"), str):
         body["category"] = CATEGORIES[number % len(CATEGORIES)]
+    if isinstance(body.get("section"), str):
+        body["section"] = SECTIONS[number % len(SECTIONS)]
     if isinstance(body.get("extension_count"), float):
         # JSON Schema takes 1.0 for an integer, and the API does not.
         body["extension_count"] = int(body["extension_count"])
@@ -67,6 +72,12 @@ def before_call(_: Any, case: Any, kwargs: dict[str, Any]) -> None:
         case.path_parameters["token"] = _tokens[next(_numbers) % len(_tokens)]
     if "show_id" in (case.path_parameters or {}) and next(_numbers) % 8:
         case.path_parameters["show_id"] = SHOW_ID
+    query = case.query or {}
+    if "cursor" in query:
+        query["cursor"] = CURSOR
+    for name in ("venue", "organization"):
+        if isinstance(query.get(name), str):
+            query[name] = query[name].replace("\0", "-")
     if isinstance(case.body, dict):
         _steer_body(case.body, tokens=tokens)
 
