@@ -1,8 +1,8 @@
 """Puts ids of the show, its seats and its holds into the requests of schemathesis: random ones get nothing but 404.
 
 Only requests that are meant to be well formed are changed, and they stay well formed; malformed ones are sent as they
-were generated. What a schema cannot say is kept here: the seats of the hall, its categories and sections, and how many seats a hold
-may have.
+were generated. What a schema cannot say is kept here: the seats of the hall, its categories and sections, and how
+many seats a hold may have.
 """
 
 import json
