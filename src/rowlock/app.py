@@ -25,6 +25,7 @@ from rowlock.web.admin_key import admin_guard
 from rowlock.web.fast_path import FastPath
 from rowlock.web.framework import add_problem_page, answer_with_problems, describe
 from rowlock.web.middleware import RequestMiddleware
+from rowlock.web.origins import Origins
 from rowlock.web.sessions import Sessions
 
 # In the order of the documentation page.
@@ -89,4 +90,6 @@ def create_app(
     add_problem_page(app)
     answer_with_problems(app)
     describe(app, fast_path)
-    return RequestMiddleware(fast_path, app, access_log or AccessLog(), admin_key_hash=admin_api_key_hash)
+    return RequestMiddleware(
+        fast_path, app, access_log or AccessLog(), admin_key_hash=admin_api_key_hash, origins=Origins(settings.hosts())
+    )

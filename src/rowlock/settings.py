@@ -1,11 +1,15 @@
 """All settings, read from the environment; docs/reference/settings.md describes them in full."""
 
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_PUBLIC_URL = re.compile(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?/?")
 
 
 class Settings(BaseSettings):
@@ -25,7 +29,9 @@ class Settings(BaseSettings):
     pool_size            connections to the database per process. More than two per core make it slower.
     max_connections      connections of clients per process.
     forwarded_allow_ips  proxies whose X-Forwarded-For is trusted, comma-separated, or "*".
-    secure_cookies       send the session cookie over HTTPS only.
+    secure_cookies       send the session cookie over HTTPS only, as a `__Host-` cookie.
+    public_url           address of the site for buyers, such as https://tickets.example.org.
+    allowed_hosts        other names that requests may be for, comma-separated; without these two, any name.
     log_format           "json" for programs, "console" for people.
     """
 
@@ -44,6 +50,8 @@ class Settings(BaseSettings):
     max_connections: Annotated[int, Field(ge=10, le=60_000)] = 10_000
     forwarded_allow_ips: str = "127.0.0.1"
     secure_cookies: bool = False
+    public_url: str | None = None
+    allowed_hosts: str = ""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "console"] = "json"
 
@@ -57,6 +65,18 @@ class Settings(BaseSettings):
             "ROWLOCK_V1_DATABASE_URL": self.v1_database_url,
         }
         return {name: url.get_secret_value() for name, url in urls.items() if url is not None}
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_an_address(cls, value: str | None) -> str | None:
+        if value is not None and not _PUBLIC_URL.fullmatch(value):
+            raise ValueError("it is a scheme, a host and perhaps a port, such as https://tickets.example.org")
+        return value
+
+    def hosts(self) -> list[str]:
+        """The names that requests may be for; none means any."""
+        hosts = [host.strip() for host in self.allowed_hosts.split(",") if host.strip()]
+        return hosts if self.public_url is None else [urlsplit(self.public_url).netloc, *hosts]
 
 
 @lru_cache(maxsize=1)

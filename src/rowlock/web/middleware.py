@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from rowlock.web.access_log import AccessLine, AccessLog
 from rowlock.web.admin_key import ADMIN_PATHS, opens
 from rowlock.web.fast_path import NO_STORE, FastPath, Headers, Reply
+from rowlock.web.origins import Origins
 from rowlock.web.problems import MEDIA_TYPE, ProblemError, as_problem, problem_body
 
 log = structlog.get_logger(__name__)
@@ -35,7 +36,9 @@ class RequestMiddleware:
         access_log: AccessLog | None,
         *,
         admin_key_hash: bytes | None = None,
+        origins: Origins | None = None,
     ) -> None:
+        self._origins = origins or Origins()
         self._fast_path = fast_path
         self._admin_key_hash = admin_key_hash
         self._app = app
@@ -99,10 +102,11 @@ class RequestMiddleware:
                 )
 
     async def _fast_reply(
-        self, scope: Scope, headers: Headers, receive: Receive, request_id: str
+        self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, request_id: str
     ) -> tuple[Reply | None, str]:
         route = "unmatched"
         try:
+            self._origins.check(scope["method"], scope["path"], headers)
             found = self._fast_path.find(scope["method"], scope["path"])
             if found is None:
                 self._ask_for_key(scope, headers)

@@ -67,6 +67,13 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
             "At least one seat was taken by another customer. Choose other seats.",
         ),
         ProblemType(
+            "WRONG_HOST",
+            421,
+            "Wrong host",
+            "This server is not known by the name in the Host header. Use its public address; the operator sets "
+            "ROWLOCK_PUBLIC_URL and ROWLOCK_ALLOWED_HOSTS.",
+        ),
+        ProblemType(
             Outcome.IDEMPOTENCY_KEY_REUSED,
             422,
             "Idempotency key reused",
@@ -104,6 +111,12 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
             "payment first.",
         ),
         ProblemType("UNAUTHORIZED", 401, "Not authorized", "Send the admin key in the X-API-Key header."),
+        ProblemType(
+            "CROSS_SITE",
+            403,
+            "Cross-site request",
+            "A page of another site asked for this with this browser's session. Only pages of this site may.",
+        ),
         ProblemType("NOT_FOUND", 404, "Not found", "There is nothing at this address. /docs lists what there is."),
         ProblemType("METHOD_NOT_ALLOWED", 405, "Method not allowed", "The Allow header lists the methods."),
         ProblemType(

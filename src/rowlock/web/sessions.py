@@ -9,13 +9,17 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha256
 from secrets import token_urlsafe
+from time import time
 
-from itsdangerous import BadSignature, Signer
+from itsdangerous import BadSignature, TimestampSigner
 
 COOKIE = "rowlock_session"
+# A browser takes a cookie of this name only from this host, over HTTPS and for every path: no other host of the domain
+# can set it, nor anybody who changes plain HTTP.
+SECURE_COOKIE = f"__Host-{COOKIE}"
 BROWSER_PREFIX = "web_"
 HOLDERS_LIMIT = 10_000
-VALUE_LENGTH = 100  # A value of ours, with its signature, has 76 characters.
+VALUE_LENGTH = 100  # A value of ours, with its age and signature, has 83 characters.
 MAX_AGE_SECONDS = 30 * 24 * 3600
 
 
@@ -37,9 +41,10 @@ class Sessions:
 
     def __init__(self, secret_key: str, *, secure: bool) -> None:
         self._secret_key = secret_key.encode()
-        self._signer = Signer(secret_key, salt="rowlock.session", digest_method=sha256)
+        self._signer = TimestampSigner(secret_key, salt="rowlock.session", digest_method=sha256)
         self._secure = secure
-        # A browser sends the same cookie many times; the result for a cookie never changes.
+        self._cookie = SECURE_COOKIE if secure else COOKIE
+        # A browser sends the same cookie many times; what it says never changes, only its age.
         self._of_value = lru_cache(maxsize=HOLDERS_LIMIT)(self._unsigned)
 
     def start(self) -> tuple[Session, bytes]:
@@ -49,22 +54,25 @@ class Sessions:
         attributes = f"Path=/; HttpOnly; SameSite=Lax; Max-Age={MAX_AGE_SECONDS}"
         if self._secure:
             attributes += "; Secure"
-        return self._session(secret), f"{COOKIE}={value}; {attributes}".encode()
+        return self._session(secret), f"{self._cookie}={value}; {attributes}".encode()
 
     def find(self, cookie_header: str) -> Session | None:
-        """The session in a Cookie header; None when there is none, or it was not made here."""
+        """The session in a Cookie header; None when there is none, it was not made here, or is older than its age."""
         for part in cookie_header.split(";"):
             name, _, value = part.strip().partition("=")
-            if name == COOKIE:
+            if name == self._cookie:
                 # Other cookies of the header are not kept, and neither is a value that cannot be ours.
-                return self._of_value(value) if len(value) <= VALUE_LENGTH else None
+                found = self._of_value(value) if len(value) <= VALUE_LENGTH else None
+                return None if found is None or time() - found[1] > MAX_AGE_SECONDS else found[0]
         return None
 
-    def _unsigned(self, value: str) -> Session | None:
+    def _unsigned(self, value: str) -> tuple[Session, float] | None:
+        """The session of a value, and when it was signed."""
         try:
-            return self._session(self._signer.unsign(value))
+            secret, signed_at = self._signer.unsign(value, return_timestamp=True)
         except BadSignature:
             return None
+        return self._session(secret), signed_at.timestamp()
 
     def _session(self, secret: bytes) -> Session:
         token_key = hmac.digest(self._secret_key, b"rowlock.token\0" + secret, "sha256")
