@@ -51,7 +51,7 @@ class Settings(BaseSettings):
     forwarded_allow_ips: str = "127.0.0.1"
     secure_cookies: bool = False
     public_url: str | None = None
-    allowed_hosts: str = ""
+    allowed_hosts: str | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "console"] = "json"
 
@@ -75,7 +75,7 @@ class Settings(BaseSettings):
 
     def hosts(self) -> list[str]:
         """The names that requests may be for; none means any."""
-        hosts = [host.strip() for host in self.allowed_hosts.split(",") if host.strip()]
+        hosts = [host.strip() for host in (self.allowed_hosts or "").split(",") if host.strip()]
         return hosts if self.public_url is None else [urlsplit(self.public_url).netloc, *hosts]
 
 
