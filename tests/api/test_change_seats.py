@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from rowlock.reservations.model import ReservationToken
 from tests.support.http import Api, held, problem, said
 from tests.support.seatdb import SeatDb, Show
@@ -98,3 +100,10 @@ async def test_a_change_needs_no_session_and_starts_none(client: Api, show: Show
 
     assert "set-cookie" not in answer.headers
     assert (await db.audit(show))[-1].session_id == "anna"
+
+
+@pytest.mark.parametrize("change", [{"add": [3, 3]}, {"remove": [1, 1]}, {"remove": [99, 99]}])
+async def test_a_seat_that_is_listed_twice_is_refused(client: Api, show: Show, change: dict[str, list[int]]) -> None:
+    token = (await client.reserve(show, [1, 2], by="anna")).json()["reservation_token"]
+
+    assert "listed twice" in problem(await client.change(token, **change), 400, "INVALID_INPUT")["detail"]

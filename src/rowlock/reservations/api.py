@@ -280,6 +280,8 @@ class ReservationEndpoints:
         body: ChangeBody = request.body
         if not body.add and not body.remove:
             raise ProblemError("INVALID_INPUT", "Name at least one seat to add or to remove.")
+        if any(len(set(seats)) < len(seats) for seats in (body.add, body.remove)):
+            raise ProblemError("INVALID_INPUT", "A seat is listed twice in add or in remove. List each seat once.")
         if both := set(body.add) & set(body.remove):
             raise ProblemError(
                 "INVALID_INPUT", f"{_seats(sorted(both))} cannot be added and removed at once. Choose one of the two."
