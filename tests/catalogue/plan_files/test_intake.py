@@ -2,6 +2,7 @@
 
 import json
 import time
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from rowlock.catalogue.plan_files import (
     read_plan,
     read_plan_file,
 )
+from rowlock.catalogue.plan_files.limits import MAX_CONTAINERS, MAX_ROWS
 
 
 def refusal(content: Json | str | bytes, name: str = "hall.json", **options: Any) -> PlanError:
@@ -187,10 +189,10 @@ def test_data_beyond_the_size_limit_is_refused_before_it_is_parsed() -> None:
     assert refusal(b"[" * (MAX_BYTES + 1)).code == "FILE_TOO_LARGE"
 
 
-def test_a_million_seats_are_refused_at_the_seat_that_is_too_many() -> None:
+def test_too_many_seats_are_refused_at_the_seat_that_is_too_many() -> None:
     seat = '{"seat_guid":"","seat_number":"","position":{"x":0,"y":0}},'
     row = '{"row_number":"A","seats":[' + (seat * 100_000)[:-1] + "]}"
-    data = ('{"zones":[{"rows":[' + ",".join([row] * 10) + "]}]}").encode()
+    data = ('{"zones":[{"rows":[' + ",".join([row] * 4) + "]}]}").encode()
     assert len(data) < MAX_BYTES
 
     started = time.monotonic()
@@ -209,6 +211,44 @@ def test_a_million_lines_of_csv_are_refused_at_the_seat_that_is_too_many() -> No
 
 def test_millions_of_tiny_objects_are_refused_before_they_are_built() -> None:
     assert refusal(b'{"zones":[' + b"{}," * 3_000_000 + b"{}]}").code == "FILE_TOO_LARGE"
+
+
+@pytest.mark.parametrize(
+    ("opening", "closing", "code"),
+    [
+        ('{"zones":[', "]}", "TOO_MANY_SECTIONS"),
+        ('{"zones":[{"rows":[', "]}]}", "TOO_MANY_ROWS"),
+        ('{"zones":[{"areas":[', "]}]}", "TOO_MANY_SHAPES"),
+        ('{"zones":[],"categories":[', "]}", "TOO_MANY_CATEGORIES"),
+        ('{"subChart":{"sections":[', "]}}", "TOO_MANY_SECTIONS"),
+        ('{"subChart":{"tables":[', "]}}", "TOO_MANY_ROWS"),
+        ('{"subChart":{"texts":[', "]}}", "TOO_MANY_SHAPES"),
+    ],
+)
+def test_as_many_tiny_objects_as_the_parser_takes_are_refused_before_they_are_read(
+    opening: str, closing: str, code: str
+) -> None:
+    data = (opening + "{}," * (MAX_CONTAINERS - 10) + "{}" + closing).encode()
+
+    tracemalloc.start()
+    started = time.process_time()
+    error = refusal(data)
+    used = time.process_time() - started
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    # Reading them one by one took 25 to 64 seconds and up to 866 MB.
+    assert error.code == code
+    assert used < 20
+    assert peak < 200_000_000
+
+
+def test_a_list_with_more_rows_than_any_hall_is_refused() -> None:
+    text = "row,seat\n" + "".join(f"r{number},1\n" for number in range(MAX_ROWS + 1))
+
+    error = refusal(text, "hall.csv")
+
+    assert (error.code, error.place) == ("TOO_MANY_ROWS", f"line {MAX_ROWS + 2}")
 
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ _KINDS: dict[str, SeatKind] = {
     "wheelchair": "wheelchair",
     "companion": "companion",
 }
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _DELIMITERS = ",;\t"
 _GRID_CELL = re.compile(r"(?:([\w-]+)\s*:\s*)?(\w[\w-]*)\s*(\+)?")
 _ROW_AND_NUMBER = re.compile(r"([^\W\d_]+)-?([0-9]+)")
@@ -84,7 +85,8 @@ def _lines(text: str, delimiter: str) -> Iterator[_Line]:
             f"the file has more than {limits.MAX_LINES:,} lines; a plan of at most {limits.MAX_SEATS:,} seats needs "
             "one per seat",
         )
-    rows = text.splitlines(keepends=True)
+    # Not splitlines(), which also parts texts at the line separators of Unicode.
+    rows = _LINE.findall(text)
     for number, row in enumerate(rows, 1):
         if row.count(delimiter) >= limits.MAX_COLUMNS:
             raise PlanError(
@@ -181,6 +183,8 @@ class _ListReader:
         if key not in self._rows:
             section, label = key
             place = f"line {line.number}"
+            self._counter.rows(1, place)
+            self._counter.sections(section not in self._sections, place)
             row = self._rows[key] = DraftRow(label, place)
             self._sections.setdefault(section, DraftSection(section, place)).rows.append(row)
         return self._rows[key]
@@ -249,6 +253,7 @@ def _read_grid(lines: Iterable[_Line], name: str, findings: Findings) -> Draft:
     for line in lines:
         seats = list(_grid_seats(line, findings))
         counter.seats(len(seats), f"line {line.number}")
+        counter.rows(1, f"line {line.number}")
         section.rows.append(_grid_row(line, seats))
     keys = dict.fromkeys(seat.category for seat in section.seats())
     categories = [DraftCategory(key, key, "", "") for key in keys]

@@ -10,7 +10,7 @@ from typing import Literal
 
 from rowlock.catalogue.model import SeatKind, ShapeKind
 from rowlock.catalogue.plan_files import limits
-from rowlock.catalogue.plan_files.errors import PlanError
+from rowlock.catalogue.plan_files.errors import ErrorCode, PlanError
 
 RowWord = Literal["row", "table", "booth"]
 
@@ -135,33 +135,64 @@ class Draft:
 
 
 class SeatCounter:
-    """Refuses the first seat, or the first point of scenery, beyond the limits."""
+    """Refuses the first seat, row, section or piece of scenery beyond the limits, before it is built."""
 
     def __init__(self) -> None:
         self._seats = 0
+        self._rows = 0
+        self._sections = 0
+        self._shapes = 0
         self._points = 0
 
     def seats(self, count: int, place: str) -> None:
         """Count `count` more seats; raises PlanError TOO_MANY_SEATS."""
         self._seats += count
         if self._seats > limits.MAX_SEATS:
-            raise PlanError(
-                "TOO_MANY_SEATS",
-                place,
-                f"here the file exceeds {limits.MAX_SEATS:,} seats, the most one plan may have. "
-                "Split the venue into several plans",
+            raise _beyond("TOO_MANY_SEATS", place, limits.MAX_SEATS, "seats", "Split the venue into several plans")
+
+    def rows(self, count: int, place: str) -> None:
+        """Count `count` more rows, tables or booths; raises PlanError TOO_MANY_ROWS."""
+        self._rows += count
+        if self._rows > limits.MAX_ROWS:
+            raise _beyond("TOO_MANY_ROWS", place, limits.MAX_ROWS, "rows", "Split the venue into several plans")
+
+    def sections(self, count: int, place: str) -> None:
+        """Count `count` more sections; raises PlanError TOO_MANY_SECTIONS."""
+        self._sections += count
+        if self._sections > limits.MAX_SECTIONS:
+            raise _beyond(
+                "TOO_MANY_SECTIONS", place, limits.MAX_SECTIONS, "sections", "Split the venue into several plans"
             )
+
+    def shapes(self, count: int, place: str) -> None:
+        """Count `count` more pieces of scenery; raises PlanError TOO_MANY_SHAPES."""
+        self._shapes += count
+        if self._shapes > limits.MAX_SHAPES:
+            advice = "Simplify the drawing, or leave it out"
+            raise _beyond("TOO_MANY_SHAPES", place, limits.MAX_SHAPES, "pieces of scenery", advice)
 
     def points(self, count: int, place: str) -> None:
         """Count `count` more points of scenery; raises PlanError TOO_MANY_SHAPES."""
         self._points += count
         if self._points > limits.MAX_SHAPE_POINTS:
-            raise PlanError(
-                "TOO_MANY_SHAPES",
-                place,
-                f"here the file exceeds {limits.MAX_SHAPE_POINTS:,} points of scenery, the most one "
-                "plan may have. Simplify the drawing, or leave it out",
-            )
+            advice = "Simplify the drawing, or leave it out"
+            raise _beyond("TOO_MANY_SHAPES", place, limits.MAX_SHAPE_POINTS, "points of scenery", advice)
+
+
+def check_categories(count: int, place: str) -> None:
+    """Refuse more declared categories than any plan needs, before they are read; raises PlanError."""
+    if count > limits.MAX_CATEGORY_OBJECTS:
+        raise _beyond(
+            "TOO_MANY_CATEGORIES",
+            place,
+            limits.MAX_CATEGORY_OBJECTS,
+            "categories",
+            "A category is a part of the hall with one price, not a row or a seat",
+        )
+
+
+def _beyond(code: ErrorCode, place: str, limit: int, what: str, advice: str) -> PlanError:
+    return PlanError(code, place, f"here the file exceeds {limit:,} {what}, the most one plan may have. {advice}")
 
 
 def to_unit(value: float) -> float:

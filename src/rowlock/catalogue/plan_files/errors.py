@@ -21,6 +21,8 @@ ErrorCode = Literal[
     "OUT_OF_RANGE",
     "TEXT_TOO_LONG",
     "TOO_MANY_SEATS",
+    "TOO_MANY_ROWS",
+    "TOO_MANY_SECTIONS",
     "TOO_MANY_CATEGORIES",
     "TOO_MANY_SHAPES",
     "NO_SEATS",

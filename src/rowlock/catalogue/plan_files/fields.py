@@ -4,6 +4,7 @@ Every error has its JSON path; every harmless deviation (a number written as tex
 """
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,14 @@ _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,
 _HEX_COLOR = re.compile(r"#(?:[0-9a-fA-F]{3,4}|[0-9a-fA-F]{6}|[0-9a-fA-F]{8})")
 _NAMED_COLOR = re.compile(r"[a-zA-Z]{3,24}")
 _RGB_COLOR = re.compile(r"rgba?\(\s*([0-9]{1,3})\s*,\s*([0-9]{1,3})\s*,\s*([0-9]{1,3})\s*(?:,[\s0-9.%]*)?\)")
+
+
+_BLANKS = re.compile(" +")
+_JOINERS = frozenset("\u200c\u200d")
+_FIRST_JOINED = "\u0590"
+"""Scripts and emoji with joiners are all beyond this; Latin, Greek and Cyrillic, which have none, are before it."""
+_BLANK_LETTERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+"""What Python calls printable and nobody can see: fillers, a blank Braille pattern, a grapheme joiner."""
 
 
 class Fields:
@@ -170,12 +179,29 @@ def in_range(value: float, place: str) -> float:
 
 
 def clean(text: str) -> str:
-    """Return the text on one line, without the characters that cannot be printed or stored."""
-    return "".join(filter(str.isprintable, " ".join(text.split()))).strip()
+    """Return the text on one line in NFC, without what cannot be printed or seen, or stored.
+
+    Joiners stay within words of scripts and emoji that need them: without them Persian and Hindi words are misspelt.
+    """
+    line = " ".join(unicodedata.normalize("NFC", text).split())
+    if line.isascii() and line.isprintable():
+        return line
+    return "".join(letter for index, letter in enumerate(line) if _is_kept(line, index)).strip()
+
+
+def _is_kept(line: str, index: int) -> bool:
+    letter = line[index]
+    if letter in _JOINERS:
+        before, after = line[index - 1 : index], line[index + 1 : index + 2]
+        return min(before, after) >= _FIRST_JOINED and not {before, after} & _JOINERS
+    return letter.isprintable() and letter not in _BLANK_LETTERS
 
 
 def clean_text(text: str, place: str, findings: Findings) -> str:
-    """Return `clean(text)`, with a finding if it removed more than outer blanks; raises PlanError TEXT_TOO_LONG."""
+    """Return `clean(text)`, with a finding if it removed more than outer blanks; raises PlanError TEXT_TOO_LONG.
+
+    Two spellings of one letter in Unicode are one text and no finding.
+    """
     if len(text) > limits.MAX_TEXT:
         raise PlanError(
             "TEXT_TOO_LONG",
@@ -183,8 +209,8 @@ def clean_text(text: str, place: str, findings: Findings) -> str:
             f"expected at most {limits.MAX_TEXT} characters, found {len(text):,}. Shorten the text",
         )
     trimmed_text = text.strip()
-    cleaned_text = trimmed_text if trimmed_text.isprintable() else clean(trimmed_text)
-    if cleaned_text != trimmed_text:
+    cleaned_text = clean(trimmed_text)
+    if cleaned_text != _BLANKS.sub(" ", unicodedata.normalize("NFC", trimmed_text)):
         findings.repaired(
             "TEXT_CLEANED",
             place,

@@ -100,7 +100,8 @@ class Findings:
         self._listed: list[Finding] = []
         self._counts: Counter[str] = Counter()
         self._severities: Counter[Severity] = Counter()
-        self._unknown: dict[str, tuple[str, int]] = {}
+        self._unknown: dict[str, tuple[str, int, int | None]] = {}
+        self._of_seats: dict[tuple[FindingCode, Severity, str, str], tuple[str, int]] = {}
 
     def add(self, code: FindingCode, severity: Severity, place: str, found: str, done: str) -> None:
         """Record one finding."""
@@ -121,19 +122,41 @@ class Findings:
         """Record a fact about the file that needs no action."""
         self.add(code, "info", place, found, done)
 
-    def unknown_key(self, path: str, key: str) -> None:
-        """Record a key that the format does not have; the same key in many seats is one finding."""
+    def of_seats(
+        self, code: FindingCode, severity: Severity, place: str, found: str, done: str, *, seats: int = 1
+    ) -> None:
+        """Record a fact about seats; the same fact about many seats is one finding with their number.
+
+        found  what the seats have in common, to follow "3 seats": `with the mark "restrictedView"`.
+        place  where the first of them is.
+        """
+        key = code, severity, found, done
+        if key not in self._of_seats and len(self._of_seats) >= _MAX_KEY_PATTERNS:
+            key = code, severity, "with further such marks", "They are not named one by one."
+        first, count = self._of_seats.get(key, (place, 0))
+        self._of_seats[key] = (first, count + seats)
+
+    def unknown_key(self, path: str, key: str, seats: int | None = None) -> None:
+        """Record a key that the format does not have; the same key in many objects is one finding.
+
+        seats  how many seats the object has, or is; None for an object that is not about seats.
+        """
         place = f"{path}.{key}" if path else key
         pattern = re.sub(r"\[\d+\]", "[]", place)
         if pattern not in self._unknown and len(self._unknown) >= _MAX_KEY_PATTERNS:
             pattern = "(further keys)"
-        first, times = self._unknown.get(pattern, (place, 0))
-        self._unknown[pattern] = (first, times + 1)
+        first, times, concerned = self._unknown.get(pattern, (place, 0, None))
+        both = (concerned or 0) + (seats or 0)
+        self._unknown[pattern] = (first, times + 1, None if concerned is None and seats is None else both)
 
     def report(self, *, name: str, plan_format: str, sections: int, rows: int, seats: int) -> DoctorReport:
         """Close the collection and return the report."""
-        for pattern, (first, times) in self._unknown.items():
-            self.warn("UNKNOWN_KEY", first, f'unknown key "{pattern}", {_times(times)}', "Ignored.")
+        for (code, severity, found, done), (first, count) in self._of_seats.items():
+            self.add(code, severity, first, f"{_plural(count, 'seat')} {found}", done)
+        self._of_seats.clear()
+        for pattern, (first, times, concerned) in self._unknown.items():
+            of = "" if concerned is None else f", concerning {_plural(concerned, 'seat')}"
+            self.warn("UNKNOWN_KEY", first, f'unknown key "{pattern}", {_times(times)}{of}', "Ignored.")
         self._unknown.clear()
         return DoctorReport(
             name=name,

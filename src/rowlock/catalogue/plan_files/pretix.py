@@ -20,6 +20,7 @@ from rowlock.catalogue.plan_files.draft import (
     DraftSection,
     DraftShape,
     SeatCounter,
+    check_categories,
     to_unit,
 )
 from rowlock.catalogue.plan_files.errors import PlanError
@@ -56,6 +57,8 @@ def read(tree: dict[str, Any], findings: Findings) -> Draft:
     if not plan.has("zones"):
         raise PlanError("FIELD_MISSING", "zones", "expected a list of zones, found nothing")
     counter = SeatCounter()
+    check_categories(plan.length("categories"), plan.place("categories"))
+    counter.sections(plan.length("zones"), plan.place("zones"))
     return Draft(
         name=plan.text("name"),
         size=_read_size(plan, findings),
@@ -90,6 +93,8 @@ def _read_category(category: Fields) -> DraftCategory:
 
 def _read_zone(zone: Fields, counter: SeatCounter, findings: Findings) -> DraftSection:
     zone.report_unknown(_ZONE_KEYS)
+    counter.rows(zone.length("rows"), zone.place("rows"))
+    counter.shapes(zone.length("areas"), zone.place("areas"))
     origin = zone.point("position") or (0.0, 0.0)
     areas = (_read_area(area, origin, counter, findings) for area in zone.children("areas"))
     return DraftSection(

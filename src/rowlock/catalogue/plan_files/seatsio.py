@@ -19,6 +19,7 @@ from rowlock.catalogue.plan_files.draft import (
     DraftShape,
     RowWord,
     SeatCounter,
+    check_categories,
     to_unit,
 )
 from rowlock.catalogue.plan_files.errors import PlanError
@@ -181,7 +182,9 @@ class _ChartReader:
     def _read_categories(self) -> None:
         if not self._chart.has("categories"):
             return
-        for category in self._chart.child("categories").children("list"):
+        categories = self._chart.child("categories")
+        check_categories(categories.length("list"), categories.place("list"))
+        for category in categories.children("list"):
             category.report_unknown(_CATEGORY_KEYS)
             name = category.text("label")
             # The format allows numbers and texts as keys, so a number is not a finding.
@@ -204,6 +207,7 @@ class _ChartReader:
     def _read_floors(self) -> None:
         """Place floors below each other: in the file they have the same coordinates. The doctor may turn the stack."""
         width = top = 0.0
+        self._counter.sections(self._chart.length("subChartFloors"), "subChartFloors")
         floors = list(self._chart.children("subChartFloors"))
         if not floors:
             raise PlanError("FIELD_MISSING", "subChart", "expected the chart, found nothing")
@@ -233,6 +237,7 @@ class _ChartReader:
         chart.report_unknown(_SUB_CHART_KEYS)
         target = _Target(DraftSection(floor, chart.path), "", "", origin)
         self._read_rows(chart, target)
+        self._counter.sections(chart.length("sections"), chart.place("sections"))
         sections = [self._read_section(section, origin, floor) for section in chart.children("sections")]
         by_name = {section.name: section for section in sections}
         for label, named in target.by_label.items():
@@ -264,12 +269,15 @@ class _ChartReader:
             start = origin[0] + corner[0], origin[1] + corner[1]
             self._read_rows(inner, _Target(draft, label, self._category(section), start))
             self._read_scenery(inner, start, draft.shapes)
+            self._counter.sections(inner.length("sections"), inner.place("sections"))
             for nested_section in inner.children("sections"):
                 self._draft.sections.append(self._read_section(nested_section, start, draft.name, zone))
         return draft
 
     def _read_rows(self, chart: Fields, target: "_Target") -> None:
         """Read everything with numbered places: rows, tables, booths."""
+        for kind in ("rows", "tables", "booths"):
+            self._counter.rows(chart.length(kind), chart.place(kind))
         for row in chart.children("rows"):
             row.report_unknown(_ROW_KEYS)
             self._read_seats(row, target, "row")
@@ -342,6 +350,8 @@ class _ChartReader:
         return self._category_of_label.get(label, label)
 
     def _read_scenery(self, chart: Fields, origin: Point, shapes: list[DraftShape]) -> None:
+        for kind in ("generalAdmissionAreas", "shapes", "texts"):
+            self._counter.shapes(chart.length(kind), chart.place(kind))
         for area in chart.children("generalAdmissionAreas"):
             label = area.text("label")
             capacity = area.number("capacity")
