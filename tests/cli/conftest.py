@@ -165,14 +165,14 @@ def plan_file(folder: Path, *, seats: int = 4, name: str = "Little hall") -> Pat
                 "seat_guid": f"A-{number}",
                 "seat_number": str(number),
                 "position": {"x": 25 * number, "y": 0},
-                "category": "Crew" if number == seats else "Stalls",
+                "category": "Crew (not for sale)" if number == seats else "Stalls",
             }
             for number in range(1, seats + 1)
         ],
     }
     document = {
         "name": name,
-        "categories": [{"name": "Stalls", "color": "#aa0000"}, {"name": "Crew", "color": "#00aa00"}],
+        "categories": [{"name": "Stalls", "color": "#aa0000"}, {"name": "Crew (not for sale)", "color": "#00aa00"}],
         "zones": [{"name": "Hall", "position": {"x": 0, "y": 0}, "rows": [row]}],
         "size": {"width": 1000, "height": 1000},
     }

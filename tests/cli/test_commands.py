@@ -37,7 +37,7 @@ def test_a_show_is_put_on_sale_in_the_venues_time(rowlock: Invoke, plan_id: str)
     assert done.document["sales_end_at"] == "2027-06-12T18:00:00+02:00"
     assert done.document["currency"] == "EUR"
     assert done.document["prices_minor"] == {"Stalls": 2500}
-    assert done.document["seats_blocked"] == {"Crew": 1}
+    assert done.document["seats_blocked"] == {"Crew (not for sale)": 1}
     [listed] = rowlock("show", "list", "--json").document["shows"]
     assert (listed["show_id"], listed["seats_available"]) == (done.document["show_id"], 3)
 
@@ -47,7 +47,7 @@ def test_people_see_a_shows_times_in_full(rowlock: Invoke, plan_id: str) -> None
 
     assert "2027-06-12T19:30+02:00 (Europe/Berlin)" in done.out
     assert "2027-01-01T11:00+01:00 (Europe/Berlin)" in done.out
-    assert "1 Crew" in done.out
+    assert "1 Crew (not for sale)" in done.out
     assert "Swan Lake" in rowlock("show", "list").out
 
 
@@ -56,7 +56,7 @@ def test_people_see_a_shows_times_in_full(rowlock: Invoke, plan_id: str) -> None
     [
         ((), "No price was given for: Stalls"),
         (("--price", "Loge=1"), "no category 'Loge'. It has: Stalls"),
-        (("--price", "Crew=1", "--price", "1"), "Crew is not for sale"),
+        (("--price", "Crew (not for sale)=1", "--price", "1"), "Crew (not for sale) is not for sale"),
         (("--price", "1", "--currency", "dollars"), "not a currency"),
         (("--price", "1", "--starts-at", "soon"), "ISO 8601"),
     ],

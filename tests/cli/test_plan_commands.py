@@ -35,13 +35,40 @@ def test_a_file_is_read_as_the_format_that_was_named(invoke: Invoke, tmp_path: P
     assert invoke("plan", "check", plan_file(tmp_path), "--format", "excel").code == ExitCode.USAGE
 
 
+def test_the_operator_says_which_categories_are_never_sold_or_accessible(invoke: Invoke, tmp_path: Path) -> None:
+    done = invoke("plan", "check", plan_file(tmp_path), "--wheelchair", "Stalls", "--not-for-sale", "stalls")
+
+    assert done.code == 0
+    assert "3 seats of the category" in done.out
+    assert "As you said" in done.out
+    refused = invoke("plan", "check", plan_file(tmp_path), "--companion", "Loge")
+    assert refused.code == ExitCode.BAD_FILE
+    assert 'no category "Loge". It has "Stalls"' in refused.err
+
+
+def test_strict_fails_on_a_warning_and_publishes_nothing(rowlock: Invoke, tmp_path: Path) -> None:
+    hall = tmp_path / "hall.csv"
+    hall.write_text("row,seat,category\nA,1,Stalls\nA,2,Gesperrt\n", encoding="utf-8")
+
+    assert rowlock("plan", "check", hall).code == 0
+    checked = rowlock("plan", "check", hall, "--strict")
+    imported = rowlock("plan", "import", hall, "--venue", "Strict house", "--strict")
+    decided = rowlock("plan", "import", hall, "--venue", "Strict house", "--strict", "--not-for-sale", "Gesperrt")
+
+    assert (checked.code, imported.code) == (ExitCode.BAD_FILE, ExitCode.BAD_FILE)
+    assert "SALE_DOUBTFUL" in checked.out
+    assert "1 warning, and --strict allows none. Nothing was published." in imported.err
+    assert '--not-for-sale "Gesperrt"' in imported.err
+    assert decided.code == 0, decided.err
+
+
 def test_a_plan_is_imported_and_listed(rowlock: Invoke, tmp_path: Path) -> None:
     done = rowlock(
         "plan", "import", plan_file(tmp_path), "--venue", "Playhouse", "--organization", "Moonlight", "--json"
     )
 
     assert done.code == 0, done.err
-    assert (done.document["seats"], done.document["repairs"], done.document["version"]) == (4, 1, 1)
+    assert (done.document["seats"], done.document["repairs"], done.document["version"]) == (4, 0, 1)
     assert (done.document["organization"], done.document["venue"]) == ("Moonlight", "Playhouse")
     [listed] = rowlock("plan", "list", "--json").document["plans"]
     assert (listed["plan_id"], listed["seats_total"]) == (done.document["plan_id"], 4)

@@ -8,6 +8,7 @@ import typer
 
 from rowlock.catalogue.model import PlanImported
 from rowlock.catalogue.plan_files import (
+    Choices,
     GivenStage,
     PlanError,
     PlanFormat,
@@ -43,6 +44,24 @@ FocalPoint = Annotated[
     ),
 ]
 
+NotForSale = Annotated[
+    list[str] | None,
+    typer.Option("--not-for-sale", metavar="CATEGORY", help="A category that is never sold; may be repeated."),
+]
+Wheelchair = Annotated[
+    list[str] | None,
+    typer.Option("--wheelchair", metavar="CATEGORY", help="A category of wheelchair places; may be repeated."),
+]
+Companion = Annotated[
+    list[str] | None,
+    typer.Option("--companion", metavar="CATEGORY", help="A category of companion seats; may be repeated."),
+]
+NameBlocks = Annotated[
+    bool,
+    typer.Option("--name-blocks", help="Make sections of blocks that repeat row labels: Left, Centre, Right."),
+]
+Strict = Annotated[bool, typer.Option("--strict", help="Fail when the plan doctor warns of anything.")]
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
@@ -58,12 +77,20 @@ def check(
     plan_format: Format = None,
     stage: Stage = None,
     focal_point: FocalPoint = None,
+    not_for_sale: NotForSale = None,
+    wheelchair: Wheelchair = None,
+    companion: Companion = None,
+    name_blocks: NameBlocks = False,
+    strict: Strict = False,
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
     """Read a plan file and report what the plan doctor finds and repairs. Publishes nothing."""
-    reading = _read(file, plan_format, _given_stage(stage, focal_point))
+    choices = _choices(not_for_sale, wheelchair, companion, name_blocks=name_blocks)
+    reading = _read(file, plan_format, _given_stage(stage, focal_point), choices)
     print_result(asdict(reading.report), render(reading.report).rstrip(), as_json=json)
+    if strict:
+        _refuse_warnings(file, reading, "")
 
 
 def import_(
@@ -84,12 +111,19 @@ def import_(
     plan_format: Format = None,
     stage: Stage = None,
     focal_point: FocalPoint = None,
+    not_for_sale: NotForSale = None,
+    wheelchair: Wheelchair = None,
+    companion: Companion = None,
+    name_blocks: NameBlocks = False,
+    strict: Strict = False,
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
     """Publish a plan file as the next version of the plan of its name. A published version never changes."""
-    reading = _read(file, plan_format, _given_stage(stage, focal_point))
-
+    choices = _choices(not_for_sale, wheelchair, companion, name_blocks=name_blocks)
+    reading = _read(file, plan_format, _given_stage(stage, focal_point), choices)
+    if strict:
+        _refuse_warnings(file, reading, "Nothing was published. ")
     imported = with_services(
         data_dir,
         lambda services: services.catalogue.import_plan(
@@ -101,6 +135,28 @@ def import_(
         ),
     )
     print_result(_as_json(imported, reading), _as_text(imported, reading), as_json=json)
+
+
+def _choices(
+    not_for_sale: list[str] | None, wheelchair: list[str] | None, companion: list[str] | None, *, name_blocks: bool
+) -> Choices:
+    return Choices(tuple(not_for_sale or ()), tuple(wheelchair or ()), tuple(companion or ()), name_blocks)
+
+
+def _refuse_warnings(file: Path, reading: PlanReading, consequence: str) -> None:
+    """End the command when the report has a warning, and name the warnings."""
+    warnings = [finding for finding in reading.report.findings if finding.severity == "warning"]
+    if warnings:
+        named = "\n".join(
+            f"  {finding.code}: {f'{finding.place}: ' if finding.place else ''}{finding.found}. {finding.done}"
+            for finding in warnings
+        )
+        count = reading.report.warnings
+        raise CommandError(
+            ExitCode.BAD_FILE,
+            f"{file} has {count} warning{'' if count == 1 else 's'}, and --strict allows none. {consequence}"
+            f"Mend the file, or decide with the options that the warnings name.\n{named}",
+        )
 
 
 def _given_stage(side: Side | None, focal_point: str | None) -> GivenStage:
@@ -115,9 +171,9 @@ def _given_stage(side: Side | None, focal_point: str | None) -> GivenStage:
         raise typer.BadParameter(f"{error}. Give two numbers, such as --focal-point 525,460") from error
 
 
-def _read(file: Path, plan_format: PlanFormat | None, given: GivenStage) -> PlanReading:
+def _read(file: Path, plan_format: PlanFormat | None, given: GivenStage, choices: Choices) -> PlanReading:
     try:
-        return read_plan_file(file, plan_format, given)
+        return read_plan_file(file, plan_format, given, choices)
     except PlanError as error:
         raise CommandError(ExitCode.BAD_FILE, f"{file} was refused ({error.code}). {error}") from error
 

@@ -93,8 +93,8 @@ def test_unknown_keys_are_one_warning_for_each_key_with_how_often_it_came() -> N
 
     found = {finding.place: finding.found for finding in report.findings if finding.code == "UNKNOWN_KEY"}
     assert found == {
-        "zones[0].rows[0].segment_breaks": 'unknown key "zones[].rows[].segment_breaks", 4 times',
-        f"{SEATS}.sparkle": 'unknown key "zones[].rows[].seats[].sparkle", once',
+        "zones[0].rows[0].segment_breaks": 'unknown key "zones[].rows[].segment_breaks", 4 times, concerning 9 seats',
+        f"{SEATS}.sparkle": 'unknown key "zones[].rows[].seats[].sparkle", once, concerning 1 seat',
     }
     assert report.counts["UNKNOWN_KEY"] == 2
     assert report.repairs == 0

@@ -23,6 +23,8 @@ from rowlock.catalogue.model import SeatingPlan
 from rowlock.catalogue.plan_files import PlanError, pretix, read_plan
 
 NAMES = st.text(string.ascii_letters + string.digits + " -äß座", max_size=8)
+CATEGORIES = ["Stalls", "Stalls (wheelchair)", "Box (not for sale)", "Box (companion)", "Box", "Gesperrt", ""]
+MARKS: list[Json] = [{}, {}, {"status": "blocked"}, {"accessible": True}]
 GAPS = st.lists(st.sampled_from([25.0, 25.0, 25.0, 35.0, 60.0, 0.0]), max_size=12)
 COORDINATES = st.integers(-3_000, 3_000).map(lambda eighth: eighth / 8)
 
@@ -45,8 +47,9 @@ def rows(draw: st.DrawFn) -> Json:
                 draw(st.sampled_from([str(index), str(100 - index), "7", ""])),
                 round(x * math.cos(tilt) - y * math.sin(tilt), 3),
                 round(x * math.sin(tilt) + y * math.cos(tilt), 3),
-                category=draw(st.sampled_from(["Stalls", "Stalls (wheelchair)", "Gesperrt", "Begleitung", "Box", ""])),
+                category=draw(st.sampled_from(CATEGORIES)),
                 seat_guid=draw(st.sampled_from([f"g{index}", "", "same"])),
+                **draw(st.sampled_from(MARKS)),
             )
         )
     position = {"x": draw(COORDINATES), "y": draw(COORDINATES)}

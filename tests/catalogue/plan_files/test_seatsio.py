@@ -90,6 +90,25 @@ def test_displayed_labels_are_printed_and_real_labels_identify() -> None:
     assert plan.seats[0].source_id == "A-1"
 
 
+def test_displayed_names_and_types_of_sections_and_rows_are_printed() -> None:
+    circle = section("SEC-01", chart_row("R1", 20, (20, 40), displayLabel="1", displayObjectType="Box"))
+    circle |= {"displayLabel": "Dress Circle"}
+    block = section("SEC-02", chart_row("R1", 20, (20,)), corner=(300, 0), displayLabel="C", displayObjectType="Block")
+    free = chart_row("R9", 200, (20,), sectionLabel="SEC-03", sectionDisplayedLabel="Gallery")
+    of_circle = chart_row("R2", 250, (20,), sectionLabel="SEC-01")
+
+    plan = read(chart(subChart=sub_chart(sections=[circle, block], rows=[free, of_circle]))).plan
+
+    assert [(seat.label, seat.source_id) for seat in plan.seats] == [
+        ("Dress Circle, Box 1, seat 1", "SEC-01-R1-1"),
+        ("Dress Circle, Box 1, seat 2", "SEC-01-R1-2"),
+        ("Dress Circle, row R2, seat 1", "SEC-01-R2-1"),
+        ("Block C, row R1, seat 1", "SEC-02-R1-1"),
+        ("Gallery, row R9, seat 1", "SEC-03-R9-1"),
+    ]
+    assert [shape.text for shape in plan.shapes] == ["Dress Circle", "Block C"]
+
+
 def test_a_round_table_is_one_run_of_chairs_and_a_shape() -> None:
     chairs = [(70, 50), (60, 67), (40, 67), (30, 50), (40, 33), (60, 33)]
     seats = [{"x": x, "y": y, "label": str(index)} for index, (x, y) in enumerate(chairs, 1)]
@@ -275,7 +294,7 @@ def test_fields_that_are_not_imported_are_reported() -> None:
     report = read(chart(subChart=sub_chart(rows=[row]), sectionScaleFactor=50)).report
 
     places = [(finding.place, finding.severity) for finding in findings(report, "FIELD_IGNORED")]
-    assert places == [("sectionScaleFactor", "warning"), ("subChart.rows[0].seats[1].restrictedView", "info")]
+    assert places == [("sectionScaleFactor", "warning"), ("subChart.rows[0].seats[1].restrictedView", "warning")]
 
 
 def test_two_categories_with_one_name_stay_two_prices() -> None:

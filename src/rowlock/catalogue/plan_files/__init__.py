@@ -12,6 +12,7 @@ from typing import Any
 from rowlock.catalogue.model import SeatingPlan
 from rowlock.catalogue.plan_files import csvfile, intake, plan_doctor, pretix, seatsio
 from rowlock.catalogue.plan_files.assemble import assemble
+from rowlock.catalogue.plan_files.choices import NO_CHOICES, Choices
 from rowlock.catalogue.plan_files.draft import Draft
 from rowlock.catalogue.plan_files.errors import ErrorCode, PlanError
 from rowlock.catalogue.plan_files.fields import clean
@@ -26,6 +27,7 @@ from rowlock.catalogue.ranking import best_first, focal_point_of_sections, middl
 __all__ = [
     "MAX_BYTES",
     "MAX_SEATS",
+    "Choices",
     "DoctorReport",
     "ErrorCode",
     "Finding",
@@ -63,12 +65,14 @@ def read_plan(
     name: str,
     format: PlanFormat | None = None,  # noqa: A002  # The name of the command's option.
     given: GivenStage = NOT_GIVEN,
+    choices: Choices = NO_CHOICES,
 ) -> PlanReading:
     """Return the plan in a file's bytes, and the doctor's report.
 
     name    the file's name; its ending identifies CSV, and it is the name of a plan without one.
     format  None detects it from the contents.
     given   where the stage is, if the operator says so; it counts more than what the file says.
+    choices what else the operator decided about it.
 
     Raises PlanError, and no other exception, for data that is not a usable plan.
     """
@@ -83,16 +87,17 @@ def read_plan(
     else:
         draft = (seatsio if found == "seatsio" else pretix).read(tree, findings)
     draft.name = draft.name or title
-    return _finish(draft, findings, found, given)
+    return _finish(draft, findings, found, given, choices)
 
 
 def read_plan_file(
     path: Path,
     format: PlanFormat | None = None,  # noqa: A002  # The name of the command's option.
     given: GivenStage = NOT_GIVEN,
+    choices: Choices = NO_CHOICES,
 ) -> PlanReading:
     """Return the plan in a file; the file's size is checked before it is read. Raises PlanError."""
-    return read_plan(intake.load_file(path), name=path.name, format=format, given=given)
+    return read_plan(intake.load_file(path), name=path.name, format=format, given=given, choices=choices)
 
 
 def detect_format(name: str, data: bytes) -> PlanFormat:
@@ -109,8 +114,10 @@ def _open(name: str, text: str) -> tuple[dict[str, Any] | None, PlanFormat]:
     return None, "csv"
 
 
-def _finish(draft: Draft, findings: Findings, plan_format: PlanFormat, given: GivenStage) -> PlanReading:
-    seen = plan_doctor.repair(draft, findings, given)
+def _finish(
+    draft: Draft, findings: Findings, plan_format: PlanFormat, given: GivenStage, choices: Choices
+) -> PlanReading:
+    seen = plan_doctor.repair(draft, findings, given, choices)
     plan = assemble(draft)
     if seen.doubt:
         findings.warn("FOCAL_POINT_GUESSED", "", seen.doubt, f"{seen.done} {_what_sells_first(plan)} {_HOW_TO_CORRECT}")

@@ -1,15 +1,15 @@
-"""The part of the plan doctor for categories, and the meaning of their names: not for sale, wheelchair, companion.
+"""The part of the plan doctor for categories, and the endings of their names: not for sale, wheelchair, companion.
 
-No plan format has a field for "not for sale", and pretix has none for wheelchair places, so organizers write it into
-the category's name. This module has the rules for reading and for writing such names.
+No plan format has a field for "not for sale", and pretix has none for wheelchair places, so both are written as an
+ending of the category's name, in brackets. Other words of a name mean nothing here: `words` warns of them, `choices`
+decides.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 
 from rowlock.catalogue.model import Seat, SeatingPlan, SeatKind
-from rowlock.catalogue.plan_files import limits
+from rowlock.catalogue.plan_files import choices, labels, limits, words
 from rowlock.catalogue.plan_files.draft import Draft, DraftCategory, DraftSeat
 from rowlock.catalogue.plan_files.errors import PlanError
 from rowlock.catalogue.plan_files.findings import Findings
@@ -18,63 +18,33 @@ from rowlock.catalogue.plan_files.labels import Names, count_of
 DEFAULT_COLOR = "#64748b"
 UNCATEGORIZED = "Uncategorized"
 
-NOT_FOR_SALE_PHRASES = (
-    "not for sale",
-    "not available",
-    "unavailable",
-    "no sale",
-    "blocked",
-    "closed",
-    "crew",
-    "camera",
-    "out of order",
-    "broken",
-    "gesperrt",
-    "blockiert",
-    "kein verkauf",
-    "nicht verfügbar",
-    "nicht im verkauf",
-    "unverkäuflich",
-    "kamera",
-    "defekt",
-)
-"""A category is never for sale when its name has one of these as whole words: "Gesperrt (Regie)", not "Block D"."""
-
-WHEELCHAIR_WORDS = ("wheelchair", "rollstuhl")
-COMPANION_WORDS = ("companion", "carer", "begleit")
-"""A name means a kind of seat when one of its words begins with one of these: "Rollstuhlplätze"."""
-
 _KIND_SUFFIXES: dict[SeatKind, str] = {"wheelchair": " (wheelchair)", "companion": " (companion)"}
 _NOT_FOR_SALE_SUFFIX = " (not for sale)"
-_WORD = re.compile(r"\w+")
 
 
 def is_for_sale(name: str) -> bool:
-    """Say whether seats of a category with this name are for sale."""
-    words = f" {' '.join(_words(name))} "
-    return not any(f" {phrase} " in words for phrase in NOT_FOR_SALE_PHRASES)
+    """Say whether seats of a category with this name are for sale: not those of "Box (not for sale)"."""
+    return not _without_kind(name).casefold().endswith(_NOT_FOR_SALE_SUFFIX)
 
 
 def kind_of(name: str) -> SeatKind | None:
-    """Return the kind of seat that a category's name means; None if it means none, or both."""
-    words = _words(name)
-    wheelchair = any(word.startswith(WHEELCHAIR_WORDS) for word in words)
-    companion = any(word.startswith(COMPANION_WORDS) for word in words)
-    if wheelchair == companion:
-        return None
-    return "wheelchair" if wheelchair else "companion"
+    """Return the kind of seat that the ending of a category's name means: "wheelchair" for "Stalls (wheelchair)"."""
+    return next((kind for kind, suffix in _KIND_SUFFIXES.items() if name.casefold().endswith(suffix)), None)
+
+
+def not_for_sale(name: str) -> str:
+    """Return the name of the category for seats of this one that are not for sale."""
+    return name + _NOT_FOR_SALE_SUFFIX
 
 
 def base_name(name: str) -> str:
     """Return "Stalls" for "Stalls (wheelchair)", and any other name as it is."""
-    for suffix in _KIND_SUFFIXES.values():
-        if name.endswith(suffix) and len(name) > len(suffix):
-            return name.removesuffix(suffix)
-    return name
+    return _without_kind(name) or name
 
 
-def _words(name: str) -> list[str]:
-    return _WORD.findall(name.casefold())
+def _without_kind(name: str) -> str:
+    kind = kind_of(name)
+    return name[: -len(_KIND_SUFFIXES[kind])] if kind else name
 
 
 class WrittenNames:
@@ -107,26 +77,24 @@ class WrittenNames:
         return name + _KIND_SUFFIXES[kind]
 
 
-def repair(draft: Draft, findings: Findings) -> None:
-    """Make categories unique and declared, and mark those not for sale. Raises PlanError for too many categories."""
+def repair(draft: Draft, chosen: choices.Choices, findings: Findings) -> None:
+    """Make categories unique and declared, and mark those not for sale.
+
+    Raises PlanError for too many categories, and for a choice about a category that is not there.
+    """
     _merge_categories(draft, findings)
     _declare_categories(draft, findings)
     _fold_kinds(draft, findings)
+    _close_by_name(draft, findings)
+    _part_unsold(draft)
+    choices.apply(draft, chosen, findings)
+    words.report(draft, findings)
     seats = Counter(seat.category for seat in draft.seats())
     for category in draft.categories:
         category.color = category.color or DEFAULT_COLOR
-        count = seats[category.key]
-        if not count:
+        if not seats[category.key]:
             findings.info(
                 "CATEGORY_UNUSED", category.place, f'no seat is in the category "{category.name}"', "It is kept."
-            )
-        elif category.for_sale and not is_for_sale(category.name):
-            category.for_sale = False
-            findings.repaired(
-                "CATEGORY_NOT_FOR_SALE",
-                category.place,
-                f'the name "{category.name}" means that its {count_of(count)} are not for sale',
-                "The category is marked as not for sale.",
             )
     if len(draft.categories) > limits.MAX_CATEGORIES:
         raise PlanError(
@@ -175,7 +143,10 @@ def _declare_categories(draft: Draft, findings: Findings) -> None:
         if seat.category not in declared_keys:
             first.setdefault(seat.category, seat)
             counts[seat.category] += 1
+    merged = _merge_spellings(draft, first, counts, findings)
     for key, seat in first.items():
+        if key in merged:
+            continue
         name = names.take(key or UNCATEGORIZED)
         if key:
             findings.repaired(
@@ -192,6 +163,62 @@ def _declare_categories(draft: Draft, findings: Findings) -> None:
                 f'Put into a new category "{name}": give it a price.',
             )
         draft.categories.append(DraftCategory(key, name, "", seat.place))
+
+
+def _merge_spellings(
+    draft: Draft, first: dict[str, DraftSeat], counts: Counter[str], findings: Findings
+) -> dict[str, str]:
+    """Put seats of an undeclared category into the declared one whose name differs only in spelling."""
+    by_spelling = {labels.spelling(category.name): category for category in reversed(draft.categories)}
+    merged: dict[str, str] = {}
+    for key, seat in first.items():
+        declared = by_spelling.get(labels.spelling(key)) if key else None
+        if declared is not None:
+            merged[key] = declared.key
+            findings.repaired(
+                "SPELLING_MERGED",
+                seat.place,
+                f'{count_of(counts[key])} in the category "{key}", which is declared as "{declared.name}"',
+                f'Put into "{declared.name}".',
+            )
+    for seat in draft.seats():
+        seat.category = merged.get(seat.category, seat.category)
+    return merged
+
+
+def _close_by_name(draft: Draft, findings: Findings) -> None:
+    """Mark categories whose names end in the words that `pretix.write` uses."""
+    seats = Counter(seat.category for seat in draft.seats())
+    for category in draft.categories:
+        if is_for_sale(category.name):
+            continue
+        category.for_sale = False
+        if seats[category.key]:
+            findings.info(
+                "CATEGORY_NOT_FOR_SALE",
+                category.place,
+                f'{count_of(seats[category.key])} in the category "{category.name}"',
+                "Marked as not for sale, as its name says.",
+            )
+
+
+def _part_unsold(draft: Draft) -> None:
+    """Put seats that the file marks as not for sale into a category of their own, which the marks' findings tell of."""
+    by_key = {category.key: category for category in draft.categories}
+    by_name = {category.name: category for category in draft.categories}
+    keys = {category.key for category in draft.categories}
+    for seat in draft.seats():
+        category = by_key[seat.category]
+        if seat.for_sale or not is_for_sale(category.name):
+            continue
+        name = not_for_sale(category.name)
+        if name not in by_name:
+            key = Names(keys).take(name)
+            keys.add(key)
+            by_name[name] = DraftCategory(key, name, category.color, seat.place, for_sale=False)
+            draft.categories.append(by_name[name])
+            by_key[key] = by_name[name]
+        seat.category = by_name[name].key
 
 
 def _fold_kinds(draft: Draft, findings: Findings) -> None:
@@ -216,12 +243,9 @@ def _fold_kinds(draft: Draft, findings: Findings) -> None:
             seat.category = folded.get(key, key)
     for category in draft.categories:
         if changed[category.key]:
-            # "Stalls (wheelchair)" is the form that `pretix.write` uses; any other name is an interpretation.
-            spelled = category.key in folded
-            of_base = f' of the category "{base_name(category.name)}"' if spelled else ""
-            findings.add(
+            of_base = f' of the category "{base_name(category.name)}"' if category.key in folded else ""
+            findings.info(
                 "KIND_FROM_CATEGORY",
-                "info" if spelled else "repaired",
                 category.place,
                 f'{count_of(changed[category.key])} in the category "{category.name}"',
                 f"Read as {kinds[category.key]} places{of_base}.",

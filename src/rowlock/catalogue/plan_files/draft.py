@@ -17,7 +17,11 @@ RowWord = Literal["row", "table", "booth"]
 
 @dataclass(slots=True)
 class DraftSeat:
-    """A seat of the file. `category` is a DraftCategory key, or "" when the file names none."""
+    """A seat of the file.
+
+    category  a DraftCategory key, or "" when the file names none.
+    for_sale  False when the file marks this seat as never sold.
+    """
 
     number: str
     x: float
@@ -28,6 +32,7 @@ class DraftSeat:
     kind: SeatKind = "standard"
     label: str = ""
     run: int = 0
+    for_sale: bool = True
 
 
 @dataclass(slots=True)

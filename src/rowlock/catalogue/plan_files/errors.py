@@ -26,6 +26,7 @@ ErrorCode = Literal[
     "TOO_MANY_CATEGORIES",
     "TOO_MANY_SHAPES",
     "NO_SEATS",
+    "CATEGORY_CHOICE",
 ]
 
 

@@ -5,10 +5,11 @@ Every error has its JSON path; every harmless deviation (a number written as tex
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from rowlock.catalogue.plan_files import limits
+from rowlock.catalogue.plan_files import limits, marks
+from rowlock.catalogue.plan_files.draft import DraftSeat
 from rowlock.catalogue.plan_files.errors import PlanError, describe, wrong_type
 from rowlock.catalogue.plan_files.findings import Findings
 
@@ -49,11 +50,25 @@ class Fields:
         """Say whether the member is there and not null."""
         return self._members.get(key) is not None
 
-    def report_unknown(self, known: frozenset[str]) -> None:
-        """Record a warning for each member that is not in `known`."""
-        if not self._members.keys() <= known:
-            for key in self._members.keys() - known:
-                self._findings.unknown_key(self.path, clean(key)[:40])
+    def report_unknown(self, known: frozenset[str], seats: Sequence[DraftSeat] | None = None) -> None:
+        """Record a warning for each member that is not in `known`.
+
+        seats  what the object's marks are about: those with a meaning are used.
+        """
+        if self._members.keys() <= known:
+            return
+        for key, value in self._members.items():
+            if key in known:
+                continue
+            name = clean(key[: limits.MAX_TEXT])[:40]
+            if seats is None:
+                self._findings.unknown_key(self.path, name)
+            elif not marks.use(name, value, seats, self.place(name), self._findings):
+                self._findings.unknown_key(self.path, name, len(seats))
+
+    def is_set(self, key: str) -> bool:
+        """Say whether the member says anything: it is there, and neither null, false nor empty."""
+        return bool(self._members.get(key))
 
     def is_text(self, key: str) -> bool:
         """Say whether the member is text, for members that are text in old files and objects in new ones."""

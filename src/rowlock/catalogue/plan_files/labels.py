@@ -4,10 +4,13 @@ This module makes labels and splits them again, so that `pretix.write` can resto
 """
 
 import re
+import unicodedata
 
 DEFAULT_SEAT_TEXT = "seat %s"
 
 _WORDS = ("row", "table", "booth")
+_FLOAT = re.compile(r"[0-9]+\.0+")
+_JOINERS = "\u200c\u200d"
 _REPETITION = re.compile(r" \([0-9]+\)$")
 
 
@@ -40,6 +43,17 @@ def texts_of(label: str, section: str, row_label: str, number: str) -> tuple[str
     if comma and number and seat.endswith(number):
         return row, f"{seat.removesuffix(number)}%s"
     return default_row_text("row"), DEFAULT_SEAT_TEXT
+
+
+def spelling(name: str) -> str:
+    """Return what two names share that differ only in case, blanks, joiners or the form of their letters in Unicode."""
+    folded = unicodedata.normalize("NFKC", name).casefold()
+    return "".join(letter for letter in folded if not letter.isspace() and letter not in _JOINERS)
+
+
+def whole_number(text: str) -> str:
+    """Return "12" for the "12.0" that spreadsheets and data frames write, and any other text as it is."""
+    return text.partition(".")[0] if _FLOAT.fullmatch(text) else text
 
 
 def count_of(seats: int) -> str:

@@ -8,7 +8,8 @@ overlaps, bounds, labels, focal point. Categories, positions and the stage have 
 from collections import defaultdict
 from itertools import pairwise
 
-from rowlock.catalogue.plan_files import categories, geometry, labels, positions, stage
+from rowlock.catalogue.plan_files import blocks, categories, geometry, labels, positions, stage
+from rowlock.catalogue.plan_files.choices import NO_CHOICES, Choices
 from rowlock.catalogue.plan_files.draft import Draft, DraftRow, DraftSection
 from rowlock.catalogue.plan_files.errors import PlanError
 from rowlock.catalogue.plan_files.findings import Findings
@@ -21,18 +22,21 @@ _MAX_PIECES = 12
 """More row objects with one label are joined all together or not at all."""
 
 
-def repair(draft: Draft, findings: Findings, given: stage.GivenStage = NOT_GIVEN) -> stage.Look:
-    """Repair the draft in place and record every finding. Raises PlanError for a plan without seats.
+def repair(
+    draft: Draft, findings: Findings, given: stage.GivenStage = NOT_GIVEN, choices: Choices = NO_CHOICES
+) -> stage.Look:
+    """Repair the draft in place and record every finding.
 
-    Returns what was found of the stage: a doubt about it is told with the seats that it puts first, which only the plan
-    can tell.
+    Raises PlanError for a plan without seats, and for choices that do not fit it. Returns what was found of the stage: a
+    doubt about it is told with the seats that it puts first, which only the plan can tell.
     """
-    categories.repair(draft, findings)
+    categories.repair(draft, choices, findings)
     _drop_empty_parts(draft, findings)
     seen = stage.look(draft, given, findings)
     _name_sections(draft, findings)
     for section in draft.sections:
         _repair_rows(section, findings)
+    blocks.repair(draft, findings, name_blocks=choices.name_blocks)
     _repair_source_ids(draft, findings)
     positions.repair(draft, _set_runs(draft), findings)
     _set_labels(draft, findings)

@@ -92,39 +92,40 @@ def _read_category(category: Fields) -> DraftCategory:
 
 
 def _read_zone(zone: Fields, counter: SeatCounter, findings: Findings) -> DraftSection:
-    zone.report_unknown(_ZONE_KEYS)
     counter.rows(zone.length("rows"), zone.place("rows"))
     counter.shapes(zone.length("areas"), zone.place("areas"))
     origin = zone.point("position") or (0.0, 0.0)
     areas = (_read_area(area, origin, counter, findings) for area in zone.children("areas"))
-    return DraftSection(
+    section = DraftSection(
         name=zone.text("name") or zone.text("zone_id"),
         place=zone.path,
         rows=[_read_row(row, origin, counter) for row in zone.children("rows")],
         shapes=[shape for shape in areas if shape is not None],
     )
+    zone.report_unknown(_ZONE_KEYS, list(section.seats()))
+    return section
 
 
 def _read_row(row: Fields, origin: tuple[float, float], counter: SeatCounter) -> DraftRow:
-    row.report_unknown(_ROW_KEYS)
     counter.seats(row.length("seats"), row.place("seats"))
     x, y = row.point("position") or (0.0, 0.0)
     start = origin[0] + x, origin[1] + y
-    return DraftRow(
+    draft = DraftRow(
         label=row.text("row_number"),
         place=row.path,
         seats=[_read_seat(seat, start) for seat in row.children("seats")],
         row_text=row.text("row_label"),
         seat_text=row.text("seat_label"),
     )
+    row.report_unknown(_ROW_KEYS, draft.seats)
+    return draft
 
 
 def _read_seat(seat: Fields, start: tuple[float, float]) -> DraftSeat:
-    seat.report_unknown(_SEAT_KEYS)
     position = seat.point("position")
     if position is None:
         raise PlanError("FIELD_MISSING", seat.place("position"), "expected the seat's x and y, found nothing")
-    return DraftSeat(
+    draft = DraftSeat(
         number=seat.text("seat_number"),
         x=to_unit(start[0] + position[0]),
         y=to_unit(start[1] + position[1]),
@@ -134,6 +135,8 @@ def _read_seat(seat: Fields, start: tuple[float, float]) -> DraftSeat:
         # Not in the published schema, but some organizers' files have it.
         kind="wheelchair" if seat.flag("wheelchair") else "standard",
     )
+    seat.report_unknown(_SEAT_KEYS, [draft])
+    return draft
 
 
 def _read_area(

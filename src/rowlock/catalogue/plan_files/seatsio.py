@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from rowlock.catalogue.plan_files import seatsio_zones
+from rowlock.catalogue.plan_files import marks, seatsio_zones
 from rowlock.catalogue.plan_files.draft import (
     Draft,
     DraftCategory,
@@ -24,7 +24,7 @@ from rowlock.catalogue.plan_files.draft import (
 )
 from rowlock.catalogue.plan_files.errors import PlanError
 from rowlock.catalogue.plan_files.fields import Fields
-from rowlock.catalogue.plan_files.findings import Findings
+from rowlock.catalogue.plan_files.findings import Findings, Severity
 from rowlock.catalogue.plan_files.floors import FLOOR_GAP
 from rowlock.catalogue.plan_files.geometry import Point
 from rowlock.catalogue.plan_files.labels import count_of
@@ -140,6 +140,30 @@ _SEAT_KEYS = frozenset(
         "published",
     }
 )
+_NAMED_MARKS: tuple[tuple[str, Severity, str], ...] = (
+    (
+        "disabledBySocialDistancingRules",
+        "warning",
+        (
+            "Not imported, because distance is a rule of one show: the seats are for sale. If they are to stay empty, "
+            "block them in the show."
+        ),
+    ),
+    (
+        "restrictedView",
+        "warning",
+        "The mark is not imported. To tell buyers, give these seats a category of their own.",
+    ),
+    (
+        "semiAmbulatorySeat",
+        "warning",
+        "The mark is not imported: these are ordinary seats. To tell buyers, give them a category of their own.",
+    ),
+    ("entrance", "info", "Entrances are not imported: tickets do not name them."),
+    ("viewFromYourSeatImage", "info", "Pictures are not imported."),
+)
+"""Marks of an object that Rowlock has no place for, and what that means for its seats."""
+
 _DEFAULT_SCALE = 100.0
 
 
@@ -239,12 +263,13 @@ class _ChartReader:
         self._read_rows(chart, target)
         self._counter.sections(chart.length("sections"), chart.place("sections"))
         sections = [self._read_section(section, origin, floor) for section in chart.children("sections")]
-        by_name = {section.name: section for section in sections}
+        labels = (section.text("label") for section in chart.children("sections"))
+        by_label = dict(zip(labels, sections, strict=True))
         for label, named in target.by_label.items():
-            named.name = _section_name(floor, label)
-            if named.name in by_name:
-                by_name[named.name].rows += named.rows
+            if label in by_label:
+                by_label[label].rows += named.rows
             else:
+                named.name = _section_name(floor, named.name)
                 sections.append(named)
         if target.section.rows or target.section.shapes:
             sections.insert(0, target.section)
@@ -252,14 +277,14 @@ class _ChartReader:
         self._read_scenery(chart, origin, self._draft.shapes)
 
     def _read_section(self, section: Fields, origin: Point, floor: str, outer_zone: str = "") -> DraftSection:
-        section.report_unknown(_SECTION_KEYS)
         label = section.text("label")
+        shown = _shown_name(section, label)
         outline = [point.xy() for point in section.children("points")]
-        draft = DraftSection(_section_name(floor, label), section.path)
+        draft = DraftSection(_section_name(floor, shown), section.path)
         zone = section.key("zone") or outer_zone
         self._zones.add(zone, draft, self._top)
         if len(outline) > 2:
-            self._add_shape(draft.shapes, DraftShape("polygon", _placed(outline, origin), label), section.path)
+            self._add_shape(draft.shapes, DraftShape("polygon", _placed(outline, origin), shown), section.path)
         if section.has("subChart"):
             corner = section.point("topLeft")
             if corner is None:
@@ -272,6 +297,7 @@ class _ChartReader:
             self._counter.sections(inner.length("sections"), inner.place("sections"))
             for nested_section in inner.children("sections"):
                 self._draft.sections.append(self._read_section(nested_section, start, draft.name, zone))
+        self._report_marks(section, _SECTION_KEYS, list(draft.seats()), " of their section")
         return draft
 
     def _read_rows(self, chart: Fields, target: "_Target") -> None:
@@ -279,27 +305,47 @@ class _ChartReader:
         for kind in ("rows", "tables", "booths"):
             self._counter.rows(chart.length(kind), chart.place(kind))
         for row in chart.children("rows"):
-            row.report_unknown(_ROW_KEYS)
-            self._read_seats(row, target, "row")
+            self._report_marks(row, _ROW_KEYS, self._read_seats(row, target, "row"), " of their row")
         for table in chart.children("tables"):
-            table.report_unknown(_TABLE_KEYS)
-            self._read_seats(table, target, "table")
+            chairs = self._read_seats(table, target, "table")
+            self._report_marks(table, _TABLE_KEYS, chairs, " of their table")
+            if table.flag("bookAsAWhole"):
+                self._findings.of_seats(
+                    "TABLE_AS_A_WHOLE",
+                    "warning",
+                    table.path,
+                    "at tables that are booked as a whole",
+                    "The chairs are sold one by one, and best available may part them among several groups.",
+                    seats=len(chairs),
+                )
             self._add_shape(target.section.shapes, _outline(table, target.origin), table.path)
         for booth in chart.children("booths"):
-            booth.report_unknown(_BOOTH_KEYS)
-            self._read_booth(booth, target)
+            self._report_marks(booth, _BOOTH_KEYS, [self._read_booth(booth, target)])
 
-    def _read_seats(self, row: Fields, target: "_Target", word: RowWord) -> None:
+    def _report_marks(self, owner: Fields, known: frozenset[str], seats: list[DraftSeat], whose: str = "") -> None:
+        """Use and name what an object says of its seats, beside where they are and what they are called."""
+        owner.report_unknown(known, seats)
+        if owner.has("published"):
+            marks.use("published", owner.flag("published"), seats, owner.place("published"), self._findings)
+        for mark, severity, done in _NAMED_MARKS:
+            if mark in known and owner.is_set(mark) and seats:
+                self._findings.of_seats(
+                    "FIELD_IGNORED", severity, owner.place(mark), f"with the mark {mark}{whose}", done, seats=len(seats)
+                )
+
+    def _read_seats(self, row: Fields, target: "_Target", word: RowWord) -> list[DraftSeat]:
         self._counter.seats(row.length("seats"), row.place("seats"))
         section, section_label = target.of(row)
         label = row.text("label")
         category = self._category(row) or target.category
         parents = section_label, label
         seats = [self._read_seat(seat, target.origin, parents, category) for seat in row.children("seats")]
-        section.rows.append(DraftRow(row.text("displayLabel") or label, row.path, seats, word))
+        shown = row.text("displayObjectType")
+        row_text = f"{shown} %s" if shown else ""
+        section.rows.append(DraftRow(row.text("displayLabel") or label, row.path, seats, word, row_text))
+        return seats
 
     def _read_seat(self, seat: Fields, origin: Point, parents: tuple[str, str], category: str) -> DraftSeat:
-        seat.report_unknown(_SEAT_KEYS)
         label = seat.text("label")
         x, y = seat.xy()
         key = self._category(seat) or category
@@ -316,14 +362,10 @@ class _ChartReader:
             draft.kind = "companion"
         elif accessible or key in self._accessible_categories:
             draft.kind = "wheelchair"
-        for flag in ("restrictedView", "semiAmbulatorySeat"):
-            if seat.flag(flag):
-                self._findings.info(
-                    "FIELD_IGNORED", seat.place(flag), f"the seat is marked {flag}", "The mark is not imported."
-                )
+        self._report_marks(seat, _SEAT_KEYS, [draft])
         return draft
 
-    def _read_booth(self, booth: Fields, target: "_Target") -> None:
+    def _read_booth(self, booth: Fields, target: "_Target") -> DraftSeat:
         """Read a booth as one seat, because it is booked as a whole."""
         self._counter.seats(1, booth.path)
         section, section_label = target.of(booth)
@@ -340,6 +382,7 @@ class _ChartReader:
             place=booth.path,
         )
         section.rows.append(DraftRow(booth.text("displayLabel") or label, booth.path, [seat], "booth"))
+        return seat
 
     def _category(self, owner: Fields) -> str:
         """Return the key of an object's category, found by key or else by label; "" when it names none."""
@@ -393,12 +436,19 @@ class _Target:
         own_label = row.text("sectionLabel")
         if self.label or not own_label:
             return self.section, self.label
-        return self.by_label.setdefault(own_label, DraftSection(own_label, row.path)), own_label
+        shown = row.text("sectionDisplayedLabel") or own_label
+        return self.by_label.setdefault(own_label, DraftSection(shown, row.path)), own_label
 
 
 def _object_label(*labels: str) -> str:
     """Return a seat's id in the API of seats.io: "Balcony-C-12"; "" if the seat has no label."""
     return "-".join(label for label in labels if label) if labels[-1] else ""
+
+
+def _shown_name(section: Fields, label: str) -> str:
+    """Return what buyers are shown: the displayed label, after the displayed type where it does not begin with it."""
+    name, kind = section.text("displayLabel") or label, section.text("displayObjectType")
+    return f"{kind} {name}" if kind and name and not name.casefold().startswith(kind.casefold()) else name
 
 
 def _section_name(floor: str, label: str) -> str:
