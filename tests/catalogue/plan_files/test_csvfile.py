@@ -1,7 +1,7 @@
 """CSV in its two dialects: a list under a header, and a grid with a cell for each place in the hall."""
 
 import pytest
-from tests.catalogue.plan_files.builders import numbers, only, read, read_csv, runs
+from tests.catalogue.plan_files.builders import findings, numbers, only, read, read_csv, runs
 
 from rowlock.catalogue.model import Category, Row, Section
 from rowlock.catalogue.plan_files import GivenStage, PlanError
@@ -70,6 +70,51 @@ def test_a_duplicate_seat_in_a_grid_is_told_apart() -> None:
     assert only(reading.report, "SEAT_ID_DUPLICATE").place == "line 1, column 2"
 
 
+@pytest.mark.parametrize(
+    "grid", ["A,1,2,,3\nB,1,2,,3\n", "1,2,,3,A\n1,2,,3,B\n", "A,1.0,2.0,,3.0,A\nB,1.0,2.0,,3.0,B\n"]
+)
+def test_letters_at_the_end_of_a_row_of_numbers_are_its_label(grid: str) -> None:
+    plan = read_csv(grid).plan
+
+    assert [row.label for row in plan.rows] == ["A", "B"]
+    assert [seat.source_id for seat in plan.seats] == ["A1", "A2", "A3", "B1", "B2", "B3"]
+    assert runs(plan) == [["1", "2"], ["3"], ["1", "2"], ["3"]]
+
+
+@pytest.mark.parametrize(
+    ("line", "text", "x"),
+    [("STAGE,,,", "STAGE", 62.5), ("S,T,A,G,E", "STAGE", 75), (",Orchestra pit,,", "Orchestra pit", 62.5)],
+)
+def test_words_in_a_grid_are_texts_and_no_seats(line: str, text: str, x: float) -> None:
+    reading = read_csv(f"{line}\nA1,A2,,A3\n")
+
+    assert [seat.source_id for seat in reading.plan.seats] == ["A1", "A2", "A3"]
+    assert [(shape.kind, shape.text, shape.points) for shape in reading.plan.shapes] == [("text", text, ((x, 30),))]
+    assert only(reading.report, "CELL_NO_SEAT").severity == "info"
+
+
+def test_a_word_among_seats_is_a_warning() -> None:
+    finding = only(read_csv("A1,A2,Door,A3\n").report, "CELL_NO_SEAT")
+
+    assert (finding.severity, finding.place) == ("warning", "line 1, column 3")
+
+
+@pytest.mark.parametrize("mark", ["X", "x", "-", "_"])
+def test_a_cell_that_is_crossed_out_holds_no_seat(mark: str) -> None:
+    reading = read_csv(f"A1,A2,{mark},A3\n")
+
+    assert runs(reading.plan) == [["1", "2"], ["3"]]
+    assert only(reading.report, "CELL_NO_SEAT").place == "line 1, column 3"
+
+
+def test_row_x_has_seats() -> None:
+    assert read_csv("W,1,2\nX,1,2\n").plan.rows == (Row(0, "W"), Row(0, "X"))
+
+
+def test_where_no_seat_has_a_number_words_are_seats() -> None:
+    assert len(read_csv("Anna,Ben,,Carl\n").plan.seats) == 3
+
+
 # The list -----------------------------------------------------------------------------------------
 
 
@@ -105,7 +150,7 @@ def test_sections_left_and_right_of_each_other_stand_side_by_side(left: str, mid
     first_rows = {
         plan.sections[plan.rows[s.row].section].name: (s.x, s.y) for s in reversed(plan.seats) if s.number == "1"
     }
-    assert first_rows == {left: (25, 30), middle: (100, 30), right: (175, 30)}
+    assert first_rows == {left: (25, 30), middle: (125, 30), right: (225, 30)}
     best = best_first(plan)[0][0]
     assert (plan.sections[plan.rows[best.row].section].name, plan.rows[best.row].label) == (middle, "A")
 
@@ -114,14 +159,14 @@ def test_the_centre_is_in_the_middle_also_when_one_side_is_missing() -> None:
     lines = [f"{section},{row},{seat}" for section in ("Left", "Centre") for row in "AB" for seat in "12"]
     plan = read_csv("\n".join(["section,row,seat", *lines])).plan
 
-    assert plan.focal_point == (112.5, 0)
+    assert plan.focal_point == (137.5, 0)
     assert plan.seats[best_first(plan)[0][0].seat_id - 1].label == "Centre, row A, seat 1"
 
 
 def test_sections_of_other_names_stand_behind_each_other() -> None:
     plan = read_csv("section,row,seat\nStalls left,A,1\nBalcony right,A,1\nStalls right,A,1\n").plan
 
-    assert [(seat.x, seat.y) for seat in plan.seats] == [(25, 30), (25, 90), (75, 30)]
+    assert [(seat.x, seat.y) for seat in plan.seats] == [(25, 30), (25, 90), (100, 30)]
 
 
 def test_a_line_without_a_seat_leaves_an_aisle() -> None:
@@ -168,7 +213,116 @@ def test_an_empty_category_in_a_list_with_categories_is_reported() -> None:
 
 
 def test_unknown_columns_are_a_warning() -> None:
-    assert only(read_csv("row,seat,price\nA,1,10\n").report, "UNKNOWN_KEY").place == "line 1.price"
+    finding = only(read_csv("row,seat,Row rank,view\nA,1,,good\nA,2,,\nA,3,,bad\n").report, "UNKNOWN_KEY")
+
+    assert (finding.severity, finding.place) == ("warning", "line 1, column 4")
+    assert finding.found == '2 seats with a value in the column "view", which is not known: "good", "bad"'
+
+
+def test_columns_that_mark_seats_are_used_or_named() -> None:
+    reading = read_csv(
+        "Row,Seat,Price,Accessible,Status\nA,1,25.00,yes,available\nA,2,25.00,no,sold\nA,3,25.00,no,killed\n"
+    )
+
+    assert [seat.kind for seat in reading.plan.seats] == ["wheelchair", "standard", "standard"]
+    assert [reading.plan.categories[seat.category].for_sale for seat in reading.plan.seats] == [True, True, False]
+    ignored = [finding.found for finding in findings(reading.report, "SEAT_MARK_IGNORED")]
+    assert ignored == ["3 seats with a price", '1 seat with status "sold"']
+
+
+@pytest.mark.parametrize("kind", ["Accessible", "ADA", "wheelchair  space"])
+def test_other_words_for_a_kind_are_understood(kind: str) -> None:
+    reading = read_csv(f"row,seat,kind\nA,1,{kind}\n")
+
+    assert reading.plan.seats[0].kind == "wheelchair"
+    assert only(reading.report, "KIND_FROM_MARK").found.startswith("1 seat")
+
+
+@pytest.mark.parametrize(
+    "above", ["", "\n", "Playhouse\n", "Playhouse,,\nSeason, spring,\n\n", "sep=,\n", '"sep=,"\r\n']
+)
+def test_a_header_is_found_below_titles_and_a_separator_line(above: str) -> None:
+    reading = read_csv(above + "section,row,seat\nStalls,A,1\n")
+
+    assert [seat.source_id for seat in reading.plan.seats] == ["Stalls-A-1"]
+    assert reading.report.counts.get("LINE_IGNORED", 0) == ("Playhouse" in above)
+
+
+def test_a_separator_line_says_what_parts_cells() -> None:
+    assert read_csv("sep=|\nrow|seat\nA, left|1\n").plan.rows[0].label == "A, left"
+
+
+@pytest.mark.parametrize(("text", "severity"), [("# balcony,,", "info"), ("Balcony,,", "warning")])
+def test_a_line_without_row_and_seat_is_named_and_left_out(text: str, severity: str) -> None:
+    reading = read_csv(f"section,row,seat\nStalls,A,1\n{text}\nStalls,A,2\n")
+
+    assert len(reading.plan.seats) == 2
+    finding = only(reading.report, "LINE_IGNORED")
+    assert (finding.severity, finding.place) == (severity, "line 3")
+
+
+def test_decimal_numbers_of_spreadsheets_are_whole() -> None:
+    reading = read_csv("section,row,seat\n1.0,2.0,3.0\n1,2,4.00\n")
+
+    assert [seat.source_id for seat in reading.plan.seats] == ["1-2-3", "1-2-4"]
+    assert [finding.found for finding in findings(reading.report, "SPREADSHEET_NUMBER")] == [
+        "1 seat with a row number like 12.0",
+        "2 seats with a seat number like 12.0",
+    ]
+
+
+def test_names_that_differ_only_in_case_or_blanks_are_one() -> None:
+    reading = read_csv(
+        "section,row,seat,category\nStalls,A,1,Premium\nstalls,A,2,premium\nSTALLS ,A,3,Premi um\nS\u00fcd,A,1,Rear\n"
+        "Su\u0308d,A,2,Rear\n"
+    )
+
+    assert [section.name for section in reading.plan.sections] == ["Stalls", "S\u00fcd"]
+    assert [category.name for category in reading.plan.categories] == ["Premium", "Rear"]
+    assert runs(reading.plan)[0] == ["1", "2", "3"]
+    assert reading.report.counts["SPELLING_MERGED"] == 4
+
+
+def test_ranges_are_a_seat_for_each_number() -> None:
+    reading = read_csv("row,seat\nA,1-4\nA,\nA,5 – 6\nB,1..3\n")
+
+    assert runs(reading.plan) == [["1", "2", "3", "4"], ["5", "6"], ["1", "2", "3"]]
+    assert reading.plan.seats[4].source_id == "A-5"
+    assert only(reading.report, "SEAT_RANGE").found.startswith("9 seats")
+
+
+@pytest.mark.parametrize("rows", ["A,1-1\nA,1-2\nA,1-3\n", "A,1-4\nA,3\n", "A,4-1\n"])
+def test_numbers_with_hyphens_that_cannot_be_ranges_stay_as_they_are(rows: str) -> None:
+    reading = read_csv("row,seat\n" + rows)
+
+    assert len(reading.plan.seats) == rows.count("\n")
+
+
+def test_a_line_that_says_the_same_again_is_no_second_chair() -> None:
+    reading = read_csv("row,seat\nA,1\nA,2\nA,2\nA,3\n")
+
+    assert runs(reading.plan) == [["1", "2", "3"]]
+    assert only(reading.report, "SEAT_LISTED_TWICE").place == "line 4"
+
+
+def test_rows_whose_numbers_jump_are_warned_of() -> None:
+    reading = read_csv("row,seat\n" + "".join(f"A,{number}\n" for number in (1, 3, 5, 2, 4, 6)) + "B,1\nB,2\n")
+
+    finding = only(reading.report, "ORDER_DOUBTFUL")
+    assert finding.found == '6 seats in 1 row with numbers that jump, first 5 beside 2 in row "A"'
+    assert "ORDER_DOUBTFUL" not in read_csv("row,seat\nA,5\nA,3\nA,1\nA,2\nA,\nA,20\n").report.counts
+
+
+def test_left_centre_and_right_stand_beside_each_other() -> None:
+    rows = [f"{section},{row},{seat}" for section in ("Stalls right", "Stalls left") for row in "AB" for seat in (1, 2)]
+    reading = read_csv("section,row,seat\n" + "\n".join(rows) + "\nBalcony,A,1\n")
+
+    at = {seat.label: (seat.x, seat.y) for seat in reading.plan.seats}
+    assert at["Stalls left, row A, seat 1"] == (25, 30)
+    assert at["Stalls left, row B, seat 1"] == (25, 60)
+    assert at["Stalls right, row A, seat 1"] == (125, 30)
+    assert at["Balcony, row A, seat 1"] == (25, 120)
+    assert only(reading.report, "SECTIONS_BESIDE").found.startswith("8 seats")
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ def marked(**marks: Any) -> PlanReading:
     row = pretix_row("A", 50, (50, 75, 100, 125))
     for seat in row["seats"][1:3]:
         seat |= marks
-    return read(pretix_plan(pretix_zone("Hall", row)))
+    return read(pretix_plan(pretix_zone("Hall", row)), given=GivenStage("top"))
 
 
 def names(reading: PlanReading) -> list[str]:

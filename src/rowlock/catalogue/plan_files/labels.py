@@ -10,6 +10,8 @@ DEFAULT_SEAT_TEXT = "seat %s"
 
 _WORDS = ("row", "table", "booth")
 _FLOAT = re.compile(r"[0-9]+\.0+")
+_RANGE = re.compile(r"([0-9]{1,5})\s*(?:-|–|—|\.\.|…|to|bis)\s*([0-9]{1,5})", re.IGNORECASE)
+_LONGEST_RANGE = 500
 _JOINERS = "\u200c\u200d"
 _REPETITION = re.compile(r" \([0-9]+\)$")
 
@@ -54,6 +56,15 @@ def spelling(name: str) -> str:
 def whole_number(text: str) -> str:
     """Return "12" for the "12.0" that spreadsheets and data frames write, and any other text as it is."""
     return text.partition(".")[0] if _FLOAT.fullmatch(text) else text
+
+
+def range_of(number: str) -> range | None:
+    """Return the numbers of "1-10"; None for a text that is no range of two to some hundred numbers."""
+    match = _RANGE.fullmatch(number)
+    if match is None:
+        return None
+    first, last = int(match.group(1)), int(match.group(2))
+    return range(first, last + 1) if first < last < first + _LONGEST_RANGE else None
 
 
 def count_of(seats: int) -> str:
