@@ -14,6 +14,7 @@ from rowlock.catalogue.plan_files.errors import PlanError, describe, wrong_type
 from rowlock.catalogue.plan_files.findings import Findings
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
+_LANGUAGE = re.compile(r"[a-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*")
 _HEX_COLOR = re.compile(r"#(?:[0-9a-fA-F]{3,4}|[0-9a-fA-F]{6}|[0-9a-fA-F]{8})")
 _NAMED_COLOR = re.compile(r"[a-zA-Z]{3,24}")
 _RGB_COLOR = re.compile(r"rgba?\(\s*([0-9]{1,3})\s*,\s*([0-9]{1,3})\s*,\s*([0-9]{1,3})\s*(?:,[\s0-9.%]*)?\)")
@@ -79,6 +80,8 @@ class Fields:
         value = self._members.get(key)
         if value is None:
             return ""
+        if isinstance(value, dict):
+            value = self._translated(key, value)
         if not isinstance(value, str):
             value = self._number_as_text(key, value)
         return clean_text(value, self.place(key), self._findings)
@@ -166,6 +169,17 @@ class Fields:
         text = str(int(number)) if number == int(number) else str(number)
         self._findings.repaired("TEXT_AS_NUMBER", self.place(key), describe(value), f'Read as text "{text}".')
         return text
+
+    def _translated(self, key: str, value: dict[str, Any]) -> object:
+        """Return one text of `{"de": "Saal", "en": "Hall"}`: the English one, or else the first."""
+        languages = [language for language in value if _LANGUAGE.fullmatch(language)]
+        if not value or len(languages) < len(value) or not all(isinstance(text, str) for text in value.values()):
+            return value
+        chosen = next((language for language in languages if language.startswith("en")), languages[0])
+        if len(languages) > 1:
+            found = f"a text in {len(languages)} languages ({', '.join(languages[:5])})"
+            self._findings.repaired("TEXT_TRANSLATED", self.place(key), found, f'The one in "{chosen}" is read.')
+        return value[chosen]
 
     def _text_as_number(self, key: str, value: str) -> float:
         number = parse_number(value)

@@ -1,14 +1,24 @@
 """The plan doctor: finds, repairs and reports common faults of plan files.
 
-Works on a draft, in place and in a fixed order: categories, empty parts, a look for the stage, names, rows, ids, runs,
-overlaps, bounds, labels, focal point. Categories, positions and the stage have their own modules, the arithmetic is in
+Works on a draft, in place and in a fixed order: categories, empty parts, numbers, a look for the stage, names, bays, rows,
+blocks, ids, runs, overlaps, bounds, labels, focal point. Most of these have modules of their own, the arithmetic is in
 `geometry`, and `assemble` makes the plan. docs/explanation/plan-doctor.md gives the reason for each rule.
 """
 
 from collections import defaultdict
 from itertools import pairwise
 
-from rowlock.catalogue.plan_files import blocks, categories, geometry, labels, positions, stage
+from rowlock.catalogue.plan_files import (
+    bays,
+    blocks,
+    categories,
+    geometry,
+    labels,
+    likeness,
+    numbering,
+    positions,
+    stage,
+)
 from rowlock.catalogue.plan_files.choices import NO_CHOICES, Choices
 from rowlock.catalogue.plan_files.draft import Draft, DraftRow, DraftSection
 from rowlock.catalogue.plan_files.errors import PlanError
@@ -32,11 +42,14 @@ def repair(
     """
     categories.repair(draft, choices, findings)
     _drop_empty_parts(draft, findings)
+    numbering.repair(draft, findings)
     seen = stage.look(draft, given, findings)
     _name_sections(draft, findings)
+    bays.repair(draft, findings)
     for section in draft.sections:
         _repair_rows(section, findings)
     blocks.repair(draft, findings, name_blocks=choices.name_blocks)
+    likeness.report(draft, findings)
     _repair_source_ids(draft, findings)
     positions.repair(draft, _set_runs(draft), findings)
     _set_labels(draft, findings)
@@ -243,5 +256,6 @@ def _set_labels(draft: Draft, findings: Findings) -> None:
                         "LABEL_DUPLICATE",
                         seat.place,
                         f'another seat is called "{wanted_label}" too',
-                        f'Called "{seat.label}".',
+                        f'Called "{seat.label}", which stands on no chair. '
+                        "Give one of them another number or section in the file.",
                     )
