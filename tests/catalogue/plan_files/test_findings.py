@@ -40,6 +40,29 @@ def test_findings_beyond_the_listed_ones_are_counted() -> None:
     assert "… and 5 more." in render(report)
 
 
+def test_many_findings_of_a_code_do_not_hide_a_graver_one() -> None:
+    collected = Findings()
+    for number in range(LISTED_PER_CODE + 5):
+        collected.info("LINE_IGNORED", f"line {number}", "a comment", "Left out.")
+    collected.warn("LINE_IGNORED", "line 90", "a line", "Left out.")
+
+    text = render(report_of(collected))
+
+    assert "WARNING LINE_IGNORED, once\n  line 90: a line. Left out." in text
+    assert f"INFO LINE_IGNORED, {LISTED_PER_CODE + 5} times" in text
+
+
+def test_one_fact_about_many_seats_is_one_finding_with_their_number() -> None:
+    collected = Findings()
+    for number in range(3):
+        collected.of_seats("FIELD_IGNORED", "warning", f"seats[{number}]", "with a mark", "Ignored.", seats=2)
+
+    report = report_of(collected)
+
+    assert (report.warnings, report.counts) == (1, {"FIELD_IGNORED": 1})
+    assert [(finding.place, finding.found) for finding in report.findings] == [("seats[0]", "6 seats with a mark")]
+
+
 def test_a_report_is_plain_data() -> None:
     report = read(pretix_plan(unknown=1)).report
 

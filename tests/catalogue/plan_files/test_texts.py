@@ -33,7 +33,7 @@ def test_joiners_stay_where_a_script_needs_them(text: str) -> None:
         ("Front  left", "Front left"),
     ],
 )
-def test_what_nobody_can_see_is_removed(text: str, cleaned: str) -> None:
+def test_invisible_letters_are_removed(text: str, cleaned: str) -> None:
     assert clean(text) == cleaned
 
 

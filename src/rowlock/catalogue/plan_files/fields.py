@@ -238,6 +238,8 @@ def clean_text(text: str, place: str, findings: Findings) -> str:
             f"expected at most {limits.MAX_TEXT} characters, found {len(text):,}. Shorten the text",
         )
     trimmed_text = text.strip()
+    if trimmed_text.isascii() and trimmed_text.isprintable() and "  " not in trimmed_text:
+        return trimmed_text  # Nearly every text of nearly every file.
     cleaned_text = clean(trimmed_text)
     if cleaned_text != _BLANKS.sub(" ", unicodedata.normalize("NFC", trimmed_text)):
         findings.repaired(

@@ -70,7 +70,8 @@ FindingCode = Literal[
 ]
 
 LISTED_PER_CODE = 20
-"""How many findings of one code a report lists; the rest are counted. A faulty export often repeats one fault."""
+"""How many findings of one code and severity a report lists; the rest are counted. A faulty export often repeats one
+fault, and must not hide another."""
 
 _MAX_KEY_PATTERNS = 500
 _SEVERITY_ORDER: dict[Severity, int] = {"error": 0, "repaired": 1, "warning": 2, "info": 3}
@@ -98,7 +99,7 @@ class Finding:
 class DoctorReport:
     """Everything found in one file. Plain data: `dataclasses.asdict` makes JSON of it.
 
-    findings  in the order they were found, at most LISTED_PER_CODE of each code.
+    findings  in the order they were found, at most LISTED_PER_CODE of each code and severity.
     counts    code → how often it was found, also beyond the listed ones.
     repairs   how many findings changed something, listed or not.
     """
@@ -121,6 +122,7 @@ class Findings:
         self._listed: list[Finding] = []
         self._counts: Counter[str] = Counter()
         self._severities: Counter[Severity] = Counter()
+        self._of_severity: Counter[tuple[str, Severity]] = Counter()
         self._unknown: dict[str, tuple[str, int, int | None]] = {}
         self._of_seats: dict[tuple[FindingCode, Severity, str, str], tuple[str, int]] = {}
 
@@ -128,7 +130,8 @@ class Findings:
         """Record one finding."""
         self._counts[code] += 1
         self._severities[severity] += 1
-        if self._counts[code] <= LISTED_PER_CODE:
+        self._of_severity[code, severity] += 1
+        if self._of_severity[code, severity] <= LISTED_PER_CODE:
             self._listed.append(Finding(code, severity, place, found, done))
 
     def repaired(self, code: FindingCode, place: str, found: str, done: str) -> None:
@@ -200,13 +203,15 @@ def render(report: DoctorReport) -> str:
         f"{_plural(report.repairs, 'repair')}, {_plural(report.warnings, 'warning')}.",
     ]
     findings = sorted(report.findings, key=lambda finding: _SEVERITY_ORDER[finding.severity])
-    codes = list(dict.fromkeys(finding.code for finding in findings))
-    for code in codes:
-        of_code = [finding for finding in findings if finding.code == code]
-        lines += ["", f"{of_code[0].severity.upper()} {code}, {_times(report.counts[code])}"]
-        lines += [f"  {_sentence(finding)}" for finding in of_code]
-        if report.counts[code] > len(of_code):
-            lines.append(f"  … and {report.counts[code] - len(of_code)} more.")
+    groups = list(dict.fromkeys((finding.code, finding.severity) for finding in findings))
+    for code, severity in groups:
+        listed = [finding for finding in findings if (finding.code, finding.severity) == (code, severity)]
+        elsewhere = sum(finding.code == code and finding.severity != severity for finding in findings)
+        total = report.counts[code] - elsewhere if len(listed) == LISTED_PER_CODE else len(listed)
+        lines += ["", f"{severity.upper()} {code}, {_times(total)}"]
+        lines += [f"  {_sentence(finding)}" for finding in listed]
+        if total > len(listed):
+            lines.append(f"  … and {total - len(listed)} more.")
     return "\n".join(lines) + "\n"
 
 

@@ -54,8 +54,15 @@ def report(draft: Draft, findings: Findings) -> None:
         of_section = f' of section "{section.name}"' if len(draft.sections) > 1 else ""
         _report("row", of_section, ((row.label, len(row.seats), row.place) for row in section.rows), findings)
         for row in section.rows:
+            if all(_is_plain(seat.number) for seat in row.seats):
+                continue
             within = f' of row "{row.label}"{of_section}'
             _report("seat", within, ((seat.number, 1, seat.place) for seat in row.seats), findings)
+
+
+def _is_plain(number: str) -> bool:
+    """Say whether a number looks like no other: digits without a leading zero."""
+    return number.isascii() and number.isdigit() and not number.startswith("0")
 
 
 def _report(what: str, within: str, names: Iterable[tuple[str, int, str]], findings: Findings) -> None:

@@ -24,145 +24,21 @@ from rowlock.catalogue.plan_files.draft import (
 )
 from rowlock.catalogue.plan_files.errors import PlanError
 from rowlock.catalogue.plan_files.fields import Fields
-from rowlock.catalogue.plan_files.findings import Findings, Severity
+from rowlock.catalogue.plan_files.findings import Findings
 from rowlock.catalogue.plan_files.floors import FLOOR_GAP
 from rowlock.catalogue.plan_files.geometry import Point
 from rowlock.catalogue.plan_files.labels import count_of
-
-_CHART_KEYS = frozenset(
-    {
-        "name",
-        "tablesLabelCounter",
-        "uuidCounter",
-        "categories",
-        "zones",
-        "rowSpacing",
-        "rowChairSpacing",
-        "colorScheme",
-        "version",
-        "venueType",
-        "sectionScaleFactor",
-        "showAllButtons",
-        "referenceChartVisible",
-        "subChart",
-        "subChartFloors",
-    }
+from rowlock.catalogue.plan_files.seatsio_keys import (
+    BOOTH_KEYS,
+    CATEGORY_KEYS,
+    CHART_KEYS,
+    NAMED_MARKS,
+    ROW_KEYS,
+    SEAT_KEYS,
+    SECTION_KEYS,
+    SUB_CHART_KEYS,
+    TABLE_KEYS,
 )
-_CATEGORY_KEYS = frozenset({"key", "label", "color", "accessible"})
-_SUB_CHART_KEYS = frozenset(
-    {
-        "width",
-        "height",
-        "tables",
-        "texts",
-        "imageObjects",
-        "rows",
-        "shapes",
-        "booths",
-        "icons",
-        "generalAdmissionAreas",
-        "sections",
-        "focalPoint",
-        "backgroundImage",
-        "referenceChart",
-        "snapOffset",
-        "floorName",
-        "floorDisplayName",
-    }
-)
-_LABEL_KEYS = frozenset(
-    {"label", "displayLabel", "displayObjectType", "sectionLabel", "sectionDisplayedLabel", "objectLabeling"}
-)
-_OBJECT_KEYS = _LABEL_KEYS | {
-    "uuid",
-    "objectType",
-    "published",
-    "rotationAngle",
-    "categoryLabel",
-    "categoryKey",
-    "entrance",
-}
-_SECTION_KEYS = _OBJECT_KEYS | {
-    "points",
-    "zone",
-    "labelSize",
-    "labelShown",
-    "labelHorizontalOffset",
-    "labelVerticalOffset",
-    "labelRotationAngle",
-    "topLeft",
-    "viewFromYourSeatImage",
-    "subChart",
-    "cutoffAngle",
-}
-_ROW_KEYS = _OBJECT_KEYS | {
-    "rowLabelPosition",
-    "rowLabelDisabled",
-    "seatLabeling",
-    "seats",
-    "curve",
-    "chairSpacing",
-    "verticalRowLabelDirection",
-    "points",
-    "smooth",
-    "smoothness",
-}
-_TABLE_KEYS = _OBJECT_KEYS | {
-    "center",
-    "radius",
-    "autoRadius",
-    "width",
-    "height",
-    "seats",
-    "openSpaces",
-    "seatLabeling",
-    "type",
-    "bookAsAWhole",
-}
-_BOOTH_KEYS = _OBJECT_KEYS | {"center", "width", "height"}
-_SEAT_KEYS = frozenset(
-    {
-        "x",
-        "y",
-        "label",
-        "displayLabel",
-        "categoryLabel",
-        "categoryKey",
-        "categoryAccessible",
-        "restrictedView",
-        "viewFromYourSeatImage",
-        "accessible",
-        "companionSeat",
-        "semiAmbulatorySeat",
-        "disabledBySocialDistancingRules",
-        "entrance",
-        "uuid",
-        "published",
-    }
-)
-_NAMED_MARKS: tuple[tuple[str, Severity, str], ...] = (
-    (
-        "disabledBySocialDistancingRules",
-        "warning",
-        (
-            "Not imported, because distance is a rule of one show: the seats are for sale. If they are to stay empty, "
-            "block them in the show."
-        ),
-    ),
-    (
-        "restrictedView",
-        "warning",
-        "The mark is not imported. To tell buyers, give these seats a category of their own.",
-    ),
-    (
-        "semiAmbulatorySeat",
-        "warning",
-        "The mark is not imported: these are ordinary seats. To tell buyers, give them a category of their own.",
-    ),
-    ("entrance", "info", "Entrances are not imported: tickets do not name them."),
-    ("viewFromYourSeatImage", "info", "Pictures are not imported."),
-)
-"""Marks of an object that Rowlock has no place for, and what that means for its seats."""
 
 _DEFAULT_SCALE = 100.0
 
@@ -170,7 +46,7 @@ _DEFAULT_SCALE = 100.0
 def read(tree: dict[str, Any], findings: Findings) -> Draft:
     """Return the draft of a parsed file. Raises PlanError."""
     chart = Fields(tree, "", findings)
-    chart.report_unknown(_CHART_KEYS)
+    chart.report_unknown(CHART_KEYS)
     return _ChartReader(chart, findings).read()
 
 
@@ -209,7 +85,7 @@ class _ChartReader:
         categories = self._chart.child("categories")
         check_categories(categories.length("list"), categories.place("list"))
         for category in categories.children("list"):
-            category.report_unknown(_CATEGORY_KEYS)
+            category.report_unknown(CATEGORY_KEYS)
             name = category.text("label")
             # The format allows numbers and texts as keys, so a number is not a finding.
             key = category.key("key") or name
@@ -258,7 +134,7 @@ class _ChartReader:
             )
 
     def _read_sub_chart(self, chart: Fields, origin: Point, floor: str) -> None:
-        chart.report_unknown(_SUB_CHART_KEYS)
+        chart.report_unknown(SUB_CHART_KEYS)
         target = _Target(DraftSection(floor, chart.path), "", "", origin)
         self._read_rows(chart, target)
         self._counter.sections(chart.length("sections"), chart.place("sections"))
@@ -290,14 +166,14 @@ class _ChartReader:
             if corner is None:
                 corner = min((x for x, _ in outline), default=0.0), min((y for _, y in outline), default=0.0)
             inner = section.child("subChart")
-            inner.report_unknown(_SUB_CHART_KEYS)
+            inner.report_unknown(SUB_CHART_KEYS)
             start = origin[0] + corner[0], origin[1] + corner[1]
             self._read_rows(inner, _Target(draft, label, self._category(section), start))
             self._read_scenery(inner, start, draft.shapes)
             self._counter.sections(inner.length("sections"), inner.place("sections"))
             for nested_section in inner.children("sections"):
                 self._draft.sections.append(self._read_section(nested_section, start, draft.name, zone))
-        self._report_marks(section, _SECTION_KEYS, list(draft.seats()), " of their section")
+        self._report_marks(section, SECTION_KEYS, list(draft.seats()), " of their section")
         return draft
 
     def _read_rows(self, chart: Fields, target: "_Target") -> None:
@@ -305,10 +181,10 @@ class _ChartReader:
         for kind in ("rows", "tables", "booths"):
             self._counter.rows(chart.length(kind), chart.place(kind))
         for row in chart.children("rows"):
-            self._report_marks(row, _ROW_KEYS, self._read_seats(row, target, "row"), " of their row")
+            self._report_marks(row, ROW_KEYS, self._read_seats(row, target, "row"), " of their row")
         for table in chart.children("tables"):
             chairs = self._read_seats(table, target, "table")
-            self._report_marks(table, _TABLE_KEYS, chairs, " of their table")
+            self._report_marks(table, TABLE_KEYS, chairs, " of their table")
             if table.flag("bookAsAWhole"):
                 self._findings.of_seats(
                     "TABLE_AS_A_WHOLE",
@@ -320,14 +196,14 @@ class _ChartReader:
                 )
             self._add_shape(target.section.shapes, _outline(table, target.origin), table.path)
         for booth in chart.children("booths"):
-            self._report_marks(booth, _BOOTH_KEYS, [self._read_booth(booth, target)])
+            self._report_marks(booth, BOOTH_KEYS, [self._read_booth(booth, target)])
 
     def _report_marks(self, owner: Fields, known: frozenset[str], seats: list[DraftSeat], whose: str = "") -> None:
         """Use and name what an object says of its seats, beside where they are and what they are called."""
         owner.report_unknown(known, seats)
         if owner.has("published"):
             marks.use("published", owner.flag("published"), seats, owner.place("published"), self._findings)
-        for mark, severity, done in _NAMED_MARKS:
+        for mark, severity, done in NAMED_MARKS:
             if mark in known and owner.is_set(mark) and seats:
                 self._findings.of_seats(
                     "FIELD_IGNORED", severity, owner.place(mark), f"with the mark {mark}{whose}", done, seats=len(seats)
@@ -362,7 +238,7 @@ class _ChartReader:
             draft.kind = "companion"
         elif accessible or key in self._accessible_categories:
             draft.kind = "wheelchair"
-        self._report_marks(seat, _SEAT_KEYS, [draft])
+        self._report_marks(seat, SEAT_KEYS, [draft])
         return draft
 
     def _read_booth(self, booth: Fields, target: "_Target") -> DraftSeat:
