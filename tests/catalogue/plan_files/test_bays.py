@@ -13,6 +13,8 @@ from tests.catalogue.plan_files.builders import (
 )
 
 from rowlock.catalogue.model import Section
+from rowlock.reservations.best_available import Chooser
+from rowlock.reservations.hall import Hall
 
 
 def seats(*places: tuple[int, float], **changes: object) -> list[Json]:
@@ -38,6 +40,14 @@ def test_a_bay_in_the_gap_of_a_row_belongs_to_the_row(label: str) -> None:
     finding = only(reading.report, "BAY_JOINED")
     assert (finding.severity, finding.place) == ("repaired", "zones[1].rows[0]")
     assert finding.found == '2 seats of "Wheelchair bay" stand in row "A" of section "Stalls"'
+
+
+def test_a_wheelchair_user_and_a_friend_get_a_place_of_the_bay_and_the_seat_beside_it() -> None:
+    plan = read(plan_of(seats((3, 100), (4, 125), wheelchair=True))).plan
+
+    chosen = Chooser(Hall(plan)).choose(2, accessible=True)
+
+    assert chosen in {(2, 3), (4, 5)}
 
 
 def test_a_place_and_its_companion_at_the_end_of_a_row_belong_to_the_row() -> None:
