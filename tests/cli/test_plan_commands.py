@@ -1,4 +1,4 @@
-"""What `rowlock plan` prints, does and exits with: checking a file, publishing it, and saying where the stage is."""
+"""What `rowlock plan` prints, does and exits with: checking a file, publishing it, saying what it does not."""
 
 from pathlib import Path
 from typing import Any
@@ -49,17 +49,28 @@ def test_the_operator_says_which_categories_are_never_sold_or_accessible(invoke:
 def test_strict_fails_on_a_warning_and_publishes_nothing(rowlock: Invoke, tmp_path: Path) -> None:
     hall = tmp_path / "hall.csv"
     hall.write_text("row,seat,category\nA,1,Stalls\nA,2,Gesperrt\n", encoding="utf-8")
+    publish = ("plan", "import", hall, "--venue", "Strict house", "--strict", "--stage", "top")
 
     assert rowlock("plan", "check", hall).code == 0
-    checked = rowlock("plan", "check", hall, "--strict")
-    imported = rowlock("plan", "import", hall, "--venue", "Strict house", "--strict")
-    decided = rowlock("plan", "import", hall, "--venue", "Strict house", "--strict", "--not-for-sale", "Gesperrt")
+    checked = rowlock("plan", "check", hall, "--strict", "--stage", "top")
+    imported = rowlock(*publish)
+    decided = rowlock(*publish, "--not-for-sale", "Gesperrt")
 
     assert (checked.code, imported.code) == (ExitCode.BAD_FILE, ExitCode.BAD_FILE)
     assert "SALE_DOUBTFUL" in checked.out
     assert "1 warning, and --strict allows none. Nothing was published." in imported.err
     assert '--not-for-sale "Gesperrt"' in imported.err
     assert decided.code == 0, decided.err
+
+
+def test_a_guess_of_the_stage_fails_strict_until_the_operator_says_where_it_is(invoke: Invoke, tmp_path: Path) -> None:
+    guessed = invoke("plan", "check", plan_file(tmp_path), "--strict")
+
+    assert guessed.code == ExitCode.BAD_FILE
+    assert "FOCAL_POINT_GUESSED" in guessed.err
+    assert "--stage" in guessed.err
+    assert invoke("plan", "check", plan_file(tmp_path), "--strict", "--stage", "top").code == 0
+    assert invoke("plan", "check", plan_file(tmp_path), "--strict", "--focal-point", "50,-20").code == 0
 
 
 def test_a_plan_is_imported_and_listed(rowlock: Invoke, tmp_path: Path) -> None:

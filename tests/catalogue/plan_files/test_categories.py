@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pytest
 from tests.catalogue.plan_files.builders import Json, findings, only, pretix_plan, pretix_row, pretix_zone, read
 
+from rowlock.catalogue.plan_files import GivenStage
 from rowlock.catalogue.plan_files.categories import base_name, is_for_sale, kind_of
 
 
@@ -45,7 +46,8 @@ def test_the_name_of_a_category_without_the_kind_in_brackets() -> None:
 
 
 def test_a_category_with_the_ending_not_for_sale_is_marked() -> None:
-    reading = read(plan_of("Stalls", "Box (not for sale)", used=["Stalls", "Box (not for sale)", "Box (not for sale)"]))
+    plan = plan_of("Stalls", "Box (not for sale)", used=["Stalls", "Box (not for sale)", "Box (not for sale)"])
+    reading = read(plan, given=GivenStage("top"))
 
     assert [category.for_sale for category in reading.plan.categories] == [True, False]
     finding = only(reading.report, "CATEGORY_NOT_FOR_SALE")

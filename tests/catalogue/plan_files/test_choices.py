@@ -3,7 +3,7 @@
 import pytest
 from tests.catalogue.plan_files.builders import Json, only, pretix_plan, pretix_row, pretix_zone, read
 
-from rowlock.catalogue.plan_files import Choices, PlanError, pretix, read_plan
+from rowlock.catalogue.plan_files import Choices, GivenStage, PlanError, pretix, read_plan
 from rowlock.catalogue.plan_files.words import sounds_accessible, sounds_unsold
 
 
@@ -64,7 +64,7 @@ def test_places_that_are_accessible_are_not_warned_of() -> None:
     row = pretix_row("Wheelchair bay", 50, (50, 75))
     row["seats"][0]["wheelchair"] = True
 
-    assert read(pretix_plan(pretix_zone("Hall", row))).report.warnings == 0
+    assert read(pretix_plan(pretix_zone("Hall", row)), given=GivenStage("top")).report.warnings == 0
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_the_operator_says_what_is_what() -> None:
     content = plan_of("Stalls", "Rollstuhl", "Begleitung", "Crew")
     choices = Choices(not_for_sale=("Crew",), wheelchair=("rollstuhl ",), companion=("Begleitung",))
 
-    reading = read(content, choices=choices)
+    reading = read(content, given=GivenStage("top"), choices=choices)
 
     assert [seat.kind for seat in reading.plan.seats] == ["standard", "wheelchair", "companion", "standard"]
     assert [category.for_sale for category in reading.plan.categories] == [True, True, True, False]

@@ -351,3 +351,12 @@ def test_a_bad_list_is_refused_with_its_place(text: str, code: str, place: str) 
     error = refusal(text)
 
     assert (error.code, error.place) == (code, place)
+
+
+@pytest.mark.parametrize("words", ["STAGE,,", "S,T,A,G,E", ",Bühne,"])
+def test_the_stage_that_is_written_below_a_grid_is_where_the_audience_looks(words: str) -> None:
+    reading = read_csv(f"B,1,2,3,4\nA,1,2,3,4\n{words}\n")
+
+    assert only(reading.report, "STAGE_FOUND").severity == "info"
+    assert reading.plan.focal_point[1] == 90
+    assert reading.report.warnings == 0

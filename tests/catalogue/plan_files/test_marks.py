@@ -16,7 +16,7 @@ from tests.catalogue.plan_files.builders import (
     sub_chart,
 )
 
-from rowlock.catalogue.plan_files import PlanReading, pretix, read_plan
+from rowlock.catalogue.plan_files import GivenStage, PlanReading, pretix, read_plan
 
 
 def marked(**marks: Any) -> PlanReading:

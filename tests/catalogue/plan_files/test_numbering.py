@@ -3,6 +3,8 @@
 import pytest
 from tests.catalogue.plan_files.builders import findings, only, pretix_plan, pretix_row, pretix_seat, pretix_zone, read
 
+from rowlock.catalogue.plan_files import GivenStage
+
 
 def test_decimal_numbers_are_whole_in_json_too() -> None:
     row = pretix_row("2.0", 50, (), seats=[pretix_seat("1.0", 50), pretix_seat("2.50", 75)])
@@ -27,7 +29,7 @@ def test_a_seat_that_is_called_like_a_range_is_warned_of() -> None:
 def test_names_with_a_hyphen_are_none() -> None:
     row = pretix_row("A", 50, (), seats=[pretix_seat(f"1-{number}", 25 * number) for number in range(1, 5)])
 
-    assert read(pretix_plan(pretix_zone("Hall", row))).report.warnings == 0
+    assert read(pretix_plan(pretix_zone("Hall", row)), given=GivenStage("top")).report.warnings == 0
 
 
 @pytest.mark.parametrize("text", ["Reihe %d", "%(n)s", "Row {row}", "Row ${row}", "Row <b>"])
@@ -41,7 +43,7 @@ def test_a_template_that_is_not_filled_is_warned_of(text: str) -> None:
 def test_other_texts_are_not(text: str) -> None:
     plan = pretix_plan(pretix_zone("Hall", pretix_row("A", 50, (50, 75), row_label=text)))
 
-    assert read(plan).report.warnings == 0
+    assert read(plan, given=GivenStage("top")).report.warnings == 0
 
 
 def test_a_text_in_several_languages_is_read_in_one() -> None:

@@ -3,6 +3,7 @@
 import pytest
 from tests.catalogue.plan_files.builders import findings, only, pretix_plan, pretix_row, pretix_zone, read, read_csv
 
+from rowlock.catalogue.plan_files import GivenStage
 from rowlock.catalogue.plan_files.fields import clean
 
 
@@ -50,7 +51,8 @@ def test_two_spellings_of_one_letter_are_one_category() -> None:
     for seat in row["seats"]:
         seat["category"] = "Su\u0308d"
 
-    reading = read(pretix_plan(pretix_zone("Hall", row), categories=[{"name": "S\u00fcd"}]))
+    plan = pretix_plan(pretix_zone("Hall", row), categories=[{"name": "S\u00fcd"}])
+    reading = read(plan, given=GivenStage("top"))
 
     assert [category.name for category in reading.plan.categories] == ["S\u00fcd"]
     assert (reading.report.repairs, reading.report.warnings) == (0, 0)

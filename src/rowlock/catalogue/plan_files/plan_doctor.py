@@ -1,8 +1,8 @@
 """The plan doctor: finds, repairs and reports common faults of plan files.
 
-Works on a draft, in place and in a fixed order: categories, empty parts, numbers, a look for the stage, names, bays, rows,
-blocks, ids, runs, overlaps, bounds, labels, focal point. Most of these have modules of their own, the arithmetic is in
-`geometry`, and `assemble` makes the plan. docs/explanation/plan-doctor.md gives the reason for each rule.
+Works on a draft, in place and in a fixed order: categories, empty parts, numbers, a look for the stage, names, bays,
+rows, blocks, ids, runs, overlaps, bounds, labels, focal point. Most of these have modules of their own, the arithmetic
+is in `geometry`, and `assemble` makes the plan. docs/explanation/plan-doctor.md gives the reason for each rule.
 """
 
 from collections import defaultdict
@@ -37,8 +37,8 @@ def repair(
 ) -> stage.Look:
     """Repair the draft in place and record every finding.
 
-    Raises PlanError for a plan without seats, and for choices that do not fit it. Returns what was found of the stage: a
-    doubt about it is told with the seats that it puts first, which only the plan can tell.
+    Raises PlanError for a plan without seats, and for choices that do not fit it. Returns what was found of the stage:
+    a doubt about it is told with the seats that it puts first, which only the plan can tell.
     """
     categories.repair(draft, choices, findings)
     _drop_empty_parts(draft, findings)
