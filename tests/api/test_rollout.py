@@ -208,7 +208,9 @@ async def _office(client: Api, show: Show) -> list[httpx.Response]:
         await client.post("/api/admin/cleanup", headers=admin),
         await client.get("/api/admin/statistics", headers=admin),
         await client.post(f"/api/admin/shows/{show.show_id}/block", json=block, headers=admin),
-        await client.post(f"/api/admin/shows/{show.show_id}/unblock", json=block, headers=admin),
+        await client.post(
+            f"/api/admin/shows/{show.show_id}/unblock", json={"seat_ids": block["seat_ids"]}, headers=admin
+        ),
     ]
 
 

@@ -47,6 +47,12 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
 
 
+@pytest.fixture(autouse=True)
+def logs_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that runs in this process must not set up the logs of the tests after it."""
+    monkeypatch.setattr("rowlock.cli.running.configure_logging", lambda *_: None)
+
+
 @pytest.fixture
 def data_dir() -> Iterator[Path]:
     """A data folder that PostgreSQL's own user can get to; pytest's folders are closed to it."""

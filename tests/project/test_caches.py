@@ -22,6 +22,7 @@ BOUNDS = {
     "catalogue/service.py Catalogue._lists": "BRIEF_LISTS",
     "catalogue/service.py Catalogue._shows": "BRIEF_SHOWS",
     "catalogue/service.py Catalogue._plans_read": "PLANS_LIMIT",
+    "catalogue/service.py Catalogue._plans_by_id": "PLANS_LIMIT",
     "catalogue/service.py Catalogue._plans": "PLANS_LIMIT",
     "catalogue/service.py Catalogue._plan_of_show": "SHOWS_LIMIT",
     "database/pool.py PooledDatabase._checks": "one at a time",

@@ -51,7 +51,7 @@ HOLDERS = ["anna", "ben", "carl", "dora", "emil"]
 NONSENSE = [[], [2, 2], list(range(1, MAX_SEATS + 2)), [SEATS, SEATS + 1]]
 # How often what happens: such that each outcome comes up several times in 60 histories.
 WEIGHTS = {
-    "reserve": 6, "reserve_batch": 2, "age": 7, "extend": 3, "change": 4, "release": 3, "order": 4, "complete": 5,
+    "reserve": 8, "reserve_batch": 2, "age": 7, "extend": 3, "change": 4, "release": 2, "order": 5, "complete": 5,
     "cleanup": 2, "block": 1, "unblock": 2,
 }  # fmt: skip
 

@@ -83,6 +83,7 @@ class Catalogue:
         self._lists = Brief[ShowFilter, ShowPage](BRIEF_LISTS, BRIEF_SECONDS)
         self._shows = Brief[UUID, tuple[ShowListing, list[Price]] | None](BRIEF_SHOWS, BRIEF_SECONDS)
         self._plans_read = Brief[UUID, PublishedPlan | None](PLANS_LIMIT, BRIEF_SECONDS)
+        self._plans_by_id = Brief[UUID, PublishedPlan](PLANS_LIMIT, BRIEF_SECONDS)
 
     async def list_shows(self, wanted: ShowFilter) -> ShowPage:
         """A page of the shows that are not drafts, the next one first."""
@@ -138,7 +139,11 @@ class Catalogue:
             plan = await store.load_plan(connection, plan_id)
             return PublishedPlan(plan_id, found.version, found.checksum, plan)
 
-        published_plan = await call(self._cells.of(show_id).reads, operation, repeatable=True, reads=True)
+        database = self._cells.of(show_id)
+        # In a rush many ask for a plan that is not in memory yet: it is read once for all of them.
+        published_plan = await self._plans_by_id.get(
+            plan_id, lambda: call(database.reads, operation, repeatable=True, reads=True)
+        )
         return self._plans.put(plan_id, published_plan)
 
     async def list_every_show(self) -> list[ShowSummary]:

@@ -23,6 +23,8 @@ async def describe(connection: psycopg.AsyncConnection) -> str:
     async with connection.transaction():
         # PostgreSQL prints names without a schema only if they are found on the search path.
         await connection.execute("set local search_path = rowlock")
+        # It prints instants of constraints in the session's time zone.
+        await connection.execute("set local timezone = 'UTC'")
         tables, views, functions = [
             await (await connection.execute(statement)).fetchall()
             for statement in (
