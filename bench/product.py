@@ -45,9 +45,9 @@ def migrate_and_publish(owner_dsn: str, plans: Sequence[SeatingPlan]) -> None:
     asyncio.run(work())
 
 
-def retire_expired(app_dsn: str) -> int:
+def retire_expired(worker_dsn: str) -> int:
     """Retire every hold that has run out, as `rowlock cleanup` does but without starting a process; how many."""
-    return asyncio.run(_services(app_dsn).reservations.clean_up_all(run_by="bench")).reservations_expired
+    return asyncio.run(_services(worker_dsn).reservations.clean_up_all(run_by="bench")).reservations_expired
 
 
 def violations(owner_dsn: str) -> list[str]:

@@ -85,7 +85,7 @@ def measure_cleanup(bench: Bench) -> Mapping[str, Figure]:
         with bench.cluster.database(template) as database, database.checked(in_pairs=False):
             database.settle()
             began = time.perf_counter()
-            retired = retire_expired(database.dsns.app)
+            retired = retire_expired(database.dsns.worker)
             seconds = time.perf_counter() - began
         assert retired == holds, f"{retired} holds were cleaned up"
         return seconds
