@@ -164,8 +164,7 @@ class Reservations:
         hall = self._halls.get(plan_id)
         if hall is None:
             plan = await self._catalogue.plan(show_id, plan_id)
-            # Another request may have made it meanwhile. It takes up to a tenth of a second, in which nothing else
-            # runs.
+            # Another request may have made it meanwhile, and nothing else runs while a hall is made.
             hall = self._halls.get(plan_id) or self._halls.put(plan_id, Hall(plan.plan))
         return Choice(hall, _area(hall, wish), wish)
 
