@@ -38,7 +38,7 @@ class Scale:
 
 # Fewer histories would not come to every outcome, which their test asks for.
 PLAIN = Scale(1, {"pg18": 10_000, "pg15": 4_000}, histories=60, batches=30, seconds_limit=300)
-SHORT_SOAK = Scale(1, {"pg18": 100_000, "pg15": 100_000}, histories=150, batches=100, seconds_limit=600)
+SHORT_SOAK = Scale(1, {"pg18": 50_000, "pg15": 20_000}, histories=150, batches=100, seconds_limit=900)
 SOAK = Scale(
     10, {"pg18": 100_000, "pg15": 100_000}, histories=1_000, batches=2_000, seconds_limit=3_600, repeatable=False
 )
