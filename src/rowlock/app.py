@@ -17,6 +17,7 @@ from rowlock.database.pool import PooledDatabase
 from rowlock.reservations import admin_api
 from rowlock.reservations.api import ReservationEndpoints
 from rowlock.reservations.availability.api import SeatStatusEndpoints
+from rowlock.reservations.limits import parse_limits
 from rowlock.reservations.version1.service import Version1
 from rowlock.services import make_services
 from rowlock.settings import Settings
@@ -53,7 +54,7 @@ def create_app(
     """
     database = PooledDatabase(dsns, pool_size=settings.pool_size)
     cells = Cells(database)
-    services = make_services(cells)
+    services = make_services(cells, parse_limits(settings.hold_limits))
     version1 = Version1(cells, services.reservations, settings.v2_rollout_percent)
     fast_path = FastPath(
         [

@@ -9,6 +9,7 @@ from rowlock.jobs.loops import Loop
 from rowlock.operations.service import Operations
 from rowlock.reporting.service import Reporting
 from rowlock.reservations.jobs import CleanupLoop, ensure_partitions
+from rowlock.reservations.limits import HoldLimits
 from rowlock.reservations.service import Reservations
 
 
@@ -23,12 +24,12 @@ class Services:
     operations: Operations
 
 
-def make_services(cells: Cells) -> Services:
-    """The services of one process."""
+def make_services(cells: Cells, limits: HoldLimits | None = None) -> Services:
+    """The services of one process. `limits` are those of clients that reserve; commands have none."""
     catalogue = Catalogue(cells)
     return Services(
         catalogue=catalogue,
-        reservations=Reservations(cells, catalogue),
+        reservations=Reservations(cells, catalogue, limits),
         checkout=Checkout(cells),
         reporting=Reporting(cells),
         operations=Operations(cells),

@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from rowlock.reservations.limits import HoldLimits, parse_limits
+
 _PUBLIC_URL = re.compile(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?/?")
 
 
@@ -32,6 +34,7 @@ class Settings(BaseSettings):
     secure_cookies       send the session cookie over HTTPS only, as a `__Host-` cookie.
     public_url           address of the site for buyers, such as https://tickets.example.org.
     allowed_hosts        other names that requests may be for, comma-separated; without these two, any name.
+    hold_limits          what one client address may hold in a show, as in "seats=60 new=100", or "off".
     log_format           "json" for programs, "console" for people.
     """
 
@@ -52,6 +55,7 @@ class Settings(BaseSettings):
     secure_cookies: bool = False
     public_url: str | None = None
     allowed_hosts: str | None = None
+    hold_limits: str = str(HoldLimits())
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "console"] = "json"
 
@@ -71,6 +75,12 @@ class Settings(BaseSettings):
     def _is_an_address(cls, value: str | None) -> str | None:
         if value is not None and not _PUBLIC_URL.fullmatch(value):
             raise ValueError("it is a scheme, a host and perhaps a port, such as https://tickets.example.org")
+        return value
+
+    @field_validator("hold_limits")
+    @classmethod
+    def _are_limits(cls, value: str) -> str:
+        parse_limits(value)
         return value
 
     def hosts(self) -> list[str]:

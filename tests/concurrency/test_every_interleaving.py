@@ -142,14 +142,14 @@ MISTAKES: dict[str, tuple[tuple[str, str], str, list[Mutant]]] = {
     "change does not lock the hold": (
         ("change", "change"),
         "held",
-        [Mutant("change_seats_atomic", "for update;\n    v_paying :=", ";\n    v_paying :=")],
+        [Mutant("change_seats_within_limits", "for update;\n    v_paying :=", ";\n    v_paying :=")],
     ),
     "change takes a seat from a live hold": (
         ("reserve", "change"),
         "free",
         [
             Mutant(
-                "change_seats_atomic",
+                "change_seats_within_limits",
                 "and (c.reservation_id = p_reservation_id or c.reserved_until <= clock_timestamp())",
                 "",
             )
@@ -160,7 +160,7 @@ MISTAKES: dict[str, tuple[tuple[str, str], str, list[Mutant]]] = {
         "free",
         [
             Mutant(
-                "change_seats_atomic",
+                "change_seats_within_limits",
                 "where c.show_id = p_show_id and c.seat_id = any(v_fresh) and c.reservation_id = p_reservation_id;",
                 "where false;",
             )

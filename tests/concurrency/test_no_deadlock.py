@@ -71,7 +71,8 @@ begin
                 ) as w,
                 rowlock.reserve_seats_batch(
                     p_show, r.ids, array_fill(null::bytea, array[4]), null, w.seats, w.requests, r.holders,
-                    array_fill(null::text, array[4]), array_fill(null::inet, array[4]), array_fill(null::text, array[4])
+                    array_fill(null::text, array[4]), array_fill(null::inet, array[4]), array_fill(null::text, array[4]),
+                    null, array_fill(inet '192.0.2.1', array[4]), array[40, 25, 1000000, 1000000, 25]
                 ) as b;
             when 'extend' then
                 select outcome into v_outcome
@@ -109,7 +110,7 @@ begin
                 rowlock.release_seats_batch(
                     p_show, r.ids, array_fill(null::bytea, array[size]), r.holders,
                     array_fill(null::text, array[size]), array_fill(null::inet, array[size]),
-                    array_fill(null::text, array[size])
+                    array_fill(null::text, array[size]), null
                 ) as b
                 where size > 0;
             when 'cleanup' then
@@ -244,7 +245,7 @@ IN_CALLERS_ORDER = Mutant(
     "order by array_position(p_seat_ids, w.seat_id)\n            on conflict",
 )
 LAST_SEAT_FIRST = Mutant("complete_order_atomic", "order by s.seat_id\n", "order by s.seat_id desc\n")
-HELD_SEATS_FIRST = Mutant("change_seats_atomic", "order by s.seat_id\n            on conflict", "on conflict")
+HELD_SEATS_FIRST = Mutant("change_seats_within_limits", "order by s.seat_id\n            on conflict", "on conflict")
 
 
 @pytest.mark.parametrize("planted", [[], [IN_CALLERS_ORDER]], ids=["in_seat_order", "in_callers_order"])

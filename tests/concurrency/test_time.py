@@ -92,7 +92,7 @@ SEATS_LOCKED = "    -- step: seats_locked\n\n    v_now := clock_timestamp();\n"
         ),
         (
             "change",
-            [Mutant("change_seats_atomic", "v_now := clock_timestamp();\n        v_missing", "v_missing")],
+            [Mutant("change_seats_within_limits", "v_now := clock_timestamp();\n        v_missing", "v_missing")],
         ),
     ],
 )

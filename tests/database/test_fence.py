@@ -17,6 +17,7 @@ EXECUTE = {
         "reserve_seats_batch",
         "extend_reservation_atomic",
         "change_seats_atomic",
+        "change_seats_within_limits",
         "release_seats_atomic",
         "release_seats_batch",
         "find_reservation",
@@ -26,6 +27,7 @@ EXECUTE = {
         "block_seats_atomic",
         "unblock_seats_atomic",
         "move_show_atomic",
+        "release_holds_atomic",
         "get_reservation_statistics",
     },
     "rowlock_worker": {
@@ -57,6 +59,7 @@ READ = {
         "reservation_refusal_counts",
         "runtime_settings",
         "seat_states",
+        "live_holds",
         "show_listing",
         "reservation_details",
         "reservation_refusals",

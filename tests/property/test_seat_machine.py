@@ -321,7 +321,7 @@ MISTAKES = {
         "release_seats_batch", "and c.reservation_id = any(v_releasing) and c.status = 'reserved'", ""
     ),
     "a change without an end": Mutant(
-        "change_seats_atomic", "cardinality(v_add) > 0 and cardinality(v_after) > v_show.max_seats_per_reservation",
+        "change_seats_within_limits", "cardinality(v_add) > 0 and cardinality(v_after) > v_show.max_seats_per_reservation",
         "false"
     ),
     "an audit row that forgets a seat": Mutant(

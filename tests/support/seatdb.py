@@ -202,6 +202,8 @@ class Request:
     reservation_id: UUID | None = field(default_factory=uuid4)
     secret: bytes | None = None
     wish: bytes | None = None
+    accessible: bool = False
+    client: str | None = None
 
 
 @dataclass(frozen=True)
@@ -323,12 +325,14 @@ class SeatDb:
         )
         return Reserved(show=show, holder=holder or "", secret=secret, **row)
 
-    async def reserve_batch(self, show: Show, requests: Sequence[Request]) -> list[Reserved]:
+    async def reserve_batch(
+        self, show: Show, requests: Sequence[Request], limits: Sequence[int] | None = None
+    ) -> list[Reserved]:
         rows = await self._rows(
             """
             select * from rowlock.reserve_seats_batch(
                 %s, %s::uuid[], %s::bytea[], %s::bytea[], %s::int[], %s::int[], %s::text[], %s::text[], %s::inet[],
-                %s::text[]
+                %s::text[], %s::boolean[], %s::inet[], %s::int[]
             )
             """,
             show.show_id,
@@ -341,6 +345,9 @@ class SeatDb:
             [None] * len(requests),
             [None] * len(requests),
             [None] * len(requests),
+            [r.accessible for r in requests],
+            [r.client for r in requests],
+            None if limits is None else list(limits),
         )
         assert [row["request"] for row in rows] == list(range(1, len(requests) + 1))
         return [
@@ -382,6 +389,30 @@ class SeatDb:
             )
         )
 
+    async def change_within_limits(
+        self,
+        hold: Reserved,
+        *,
+        add: Sequence[int] = (),
+        remove: Sequence[int] = (),
+        accessible: bool = False,
+        limits: Sequence[int] | None = None,
+    ) -> Changed:
+        """Change as the holder, as the server does it for a client."""
+        return Changed(
+            **await self._call(
+                "select * from rowlock.change_seats_within_limits("
+                "%s, %s, %s::int[], %s::int[], %s, %s::int[], null, %s, null, null, null)",
+                hold.show.show_id,
+                hold.reservation_id,
+                list(add),
+                list(remove),
+                accessible,
+                None if limits is None else list(limits),
+                hold.holder,
+            )
+        )
+
     async def release(self, hold: Reserved, *, holder: str | None = None, secret: bytes | None = None) -> Released:
         """Release as the holder, or as the one who is named instead."""
         return Released(
@@ -399,7 +430,7 @@ class SeatDb:
         rows = await self._rows(
             """
             select * from rowlock.release_seats_batch(
-                %s, %s::uuid[], %s::bytea[], %s::text[], %s::text[], %s::inet[], %s::text[]
+                %s, %s::uuid[], %s::bytea[], %s::text[], %s::text[], %s::inet[], %s::text[], null
             )
             """,
             show.show_id,

@@ -18,7 +18,11 @@ class Outcome(StrEnum):
     # The holder has a live hold in this show already.
     DUPLICATE_RESERVATION = "DUPLICATE_RESERVATION"
     SEATS_NOT_FOUND = "SEATS_NOT_FOUND"
+    # Wheelchair or companion places were named, and the request did not say that it wants such places.
+    ACCESSIBLE_SEATS = "ACCESSIBLE_SEATS"
     SEATS_UNAVAILABLE = "SEATS_UNAVAILABLE"
+    # The client holds so many seats, or took and let go so many, that others would find none.
+    TOO_MANY_HOLDS = "TOO_MANY_HOLDS"
     # The id or key of the request was used before, for something else.
     IDEMPOTENCY_KEY_REUSED = "IDEMPOTENCY_KEY_REUSED"
     # No such hold, or one of another holder: the outcome is the same for both.

@@ -9,7 +9,7 @@ import typer
 from pydantic import ValidationError
 
 from rowlock.catalogue.model import CatalogueError
-from rowlock.cli import health, plans, running, schema, shows, upkeep, venues
+from rowlock.cli import health, holds, plans, running, schema, shows, upkeep, venues
 from rowlock.cli.common import say, warn
 from rowlock.cli.exits import CommandError, ExitCode
 from rowlock.database.calls import BusyError, FunctionsMissingError, LoginMissingError, OutcomeUnknownError
@@ -46,7 +46,7 @@ def _options(
     """Sells reserved seats, and cannot sell one twice. `rowlock up` starts a demonstration."""
 
 
-for module in (running, schema, plans, venues, shows, upkeep, health):
+for module in (running, schema, plans, venues, shows, holds, upkeep, health):
     module.register(app)
 
 

@@ -48,7 +48,9 @@ _RESERVE_PROBLEMS = (
     Outcome.SHOW_NOT_ON_SALE,
     Outcome.DUPLICATE_RESERVATION,
     Outcome.SEATS_NOT_FOUND,
+    Outcome.ACCESSIBLE_SEATS,
     Outcome.SEATS_UNAVAILABLE,
+    Outcome.TOO_MANY_HOLDS,
     Outcome.IDEMPOTENCY_KEY_REUSED,
     Outcome.RESERVATION_EXPIRED,
     Outcome.RESERVATION_NOT_ACTIVE,
@@ -167,7 +169,9 @@ class ReservationEndpoints:
                     Outcome.TOO_MANY_SEATS,
                     Outcome.SHOW_NOT_ON_SALE,
                     Outcome.SEATS_NOT_FOUND,
+                    Outcome.ACCESSIBLE_SEATS,
                     Outcome.SEATS_UNAVAILABLE,
+                    Outcome.TOO_MANY_HOLDS,
                 ),
             ),
             Endpoint(
@@ -201,7 +205,9 @@ class ReservationEndpoints:
         if len(set(body.seat_ids)) < len(body.seat_ids):
             raise ProblemError("INVALID_INPUT", "A seat is listed twice in seat_ids. List each seat once.")
         session = request.session(body.session_id)
-        intent: Intent[SeatIds] = self._intent(request, session, body.show_id, tuple(body.seat_ids))
+        intent: Intent[SeatIds] = self._intent(
+            request, session, body.show_id, tuple(body.seat_ids), accessible=body.accessible
+        )
         return await self._reserved(session, intent, await service.reserve(intent))
 
     async def best_available(self, request: Request) -> Reply:
@@ -287,7 +293,9 @@ class ReservationEndpoints:
                 "INVALID_INPUT", f"{_seats(sorted(both))} cannot be added and removed at once. Choose one of the two."
             )
         token = _parse(request.value)
-        result = await self._reservations.change(token, body.add, body.remove, request.bearer())
+        result = await self._reservations.change(
+            token, body.add, body.remove, request.bearer(), accessible=body.accessible
+        )
         if result.outcome == Outcome.INVALID_INPUT:
             raise ProblemError("INVALID_INPUT", "A hold keeps at least one seat. Release it to give back all.")
         return _reservation(200, token, result)
@@ -316,7 +324,9 @@ class ReservationEndpoints:
             raise ProblemError(result.outcome)
         return Reply(200, _encoder.encode(Released(released_seat_ids=result.released_seat_ids)))
 
-    def _intent(self, request: Request, session: Session, show_id: UUID, wish: Wish) -> Intent[Wish]:
+    def _intent(
+        self, request: Request, session: Session, show_id: UUID, wish: Wish, *, accessible: bool = False
+    ) -> Intent[Wish]:
         """The intent of a request: holder, wish, idempotency key, and token. A repeated request gets the same token."""
         key = request.idempotency_key()
         if key is None:
@@ -326,7 +336,7 @@ class ReservationEndpoints:
             token = ReservationToken.derive(show_id, hmac.digest(self._secret_key, message, "sha256"))
         if session.token_key is not None:
             token = ReservationToken.of_session(show_id, token.reservation_id, session.token_key)
-        return Intent(token, request.holder_of(session), wish, key)
+        return Intent(token, request.holder_of(session), wish, key, accessible=accessible)
 
 
 def _own(session: Session, hold: Hold) -> dict[str, Any]:
@@ -392,6 +402,15 @@ def _refuse(result: ReservationResult) -> None:
             Outcome.SEATS_UNAVAILABLE,
             f"{_seats(seats)} {verb} taken by another customer. Choose other seats.",
             {"unavailable_seat_ids": seats},
+        )
+    if result.outcome == Outcome.ACCESSIBLE_SEATS and result.unavailable_seat_ids:
+        seats = list(result.unavailable_seat_ids)
+        are = "is a wheelchair or companion place" if len(seats) == 1 else "are wheelchair or companion places"
+        need = "it" if len(seats) == 1 else "them"
+        raise ProblemError(
+            Outcome.ACCESSIBLE_SEATS,
+            f"{_seats(seats)} {are}. If you need {need}, ask with `accessible`: true; else choose other seats.",
+            {"accessible_seat_ids": seats},
         )
     raise ProblemError(result.outcome)
 

@@ -111,6 +111,7 @@ class Intent(Generic[Wish]):
     wish             the seats, or what kind of seats.
     idempotency_key  as the client sent it: the same intent may have been answered before.
     wish_hash        of what the client asked for; None when that is exactly the seats of `wish`.
+    accessible       whether wheelchair and companion places may be among the seats.
     """
 
     token: ReservationToken
@@ -118,6 +119,7 @@ class Intent(Generic[Wish]):
     wish: Wish
     idempotency_key: bytes | None = None
     wish_hash: bytes | None = None
+    accessible: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +195,29 @@ class BlockResult:
     outcome: Outcome
     seat_ids: tuple[int, ...]
     unavailable_seat_ids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ClientHolds:
+    """The live holds of one client address in one show. `client` is None for clients without limits."""
+
+    client: str | None
+    show_id: UUID
+    title: str
+    time_zone: str
+    holds: int
+    seats: int
+    since: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class HoldsReleased:
+    """What an operator's release gave back, and how many holds stay because their orders are being paid."""
+
+    holds: int
+    seats: int
+    being_paid: int
 
 
 @dataclass(frozen=True, slots=True)

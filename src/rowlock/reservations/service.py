@@ -24,11 +24,14 @@ from rowlock.reservations.availability.service import Availability
 from rowlock.reservations.availability.show import ShowAvailability
 from rowlock.reservations.coalescer import Coalescer
 from rowlock.reservations.hall import Area, Hall
+from rowlock.reservations.limits import HoldLimits
 from rowlock.reservations.model import (
     BestSeats,
     BlockResult,
     CleanupResult,
+    ClientHolds,
     Hold,
+    HoldsReleased,
     Intent,
     ReleaseRequest,
     ReleaseResult,
@@ -41,6 +44,9 @@ from rowlock.reservations.store import without_waiting
 
 CLEANUP_BATCH = 2000
 """Holds that one call of a big cleanup retires: some tens of milliseconds of work. A thousand cost a tenth more."""
+
+RELEASE_BATCH = 500
+"""Holds that one call gives back for an operator."""
 
 # Attempts to reserve the best seats. After one that lost its seats to another process, they are chosen again from fresh
 # seat availability; each lost attempt means that another buyer has succeeded.
@@ -77,15 +83,17 @@ class Choice:
 class Reservations:
     """The operations on seats. Every method raises database.calls.BusyError when the database cannot answer."""
 
-    def __init__(self, cells: Cells, catalogue: Catalogue) -> None:
+    def __init__(self, cells: Cells, catalogue: Catalogue, limits: HoldLimits | None = None) -> None:
         self.availability = Availability(cells)
+        self.limits = limits
         self._cells = cells
         self._catalogue = catalogue
         # All requests of a batch go to the same cell.
+        reserve_batch = partial(store.reserve_batch, limits=limits)
         self._reserves = {
             cell: Coalescer(
-                partial(call_batch, cell, store.reserve_batch),
-                send_alone=partial(call_batch, cell, without_waiting(store.reserve_batch)),
+                partial(call_batch, cell, reserve_batch),
+                send_alone=partial(call_batch, cell, without_waiting(reserve_batch)),
             )
             for cell in cells.each()
         }
@@ -130,7 +138,9 @@ class Reservations:
         show_id = intent.token.show_id
 
         def claim(seat_ids: SeatIds) -> Intent[SeatIds]:
-            return Intent(intent.token, intent.holder, seat_ids, intent.idempotency_key, intent.wish.hash)
+            return Intent(
+                intent.token, intent.holder, seat_ids, intent.idempotency_key, intent.wish.hash, intent.wish.accessible
+            )
 
         # Seats in memory may be out of date; they are read again only before a refusal.
         seats = self.availability.known(show_id) or await self.availability.get(show_id)
@@ -214,12 +224,20 @@ class Reservations:
         return result
 
     async def change(
-        self, token: ReservationToken, add: Sequence[int], remove: Sequence[int], holder: Holder
+        self,
+        token: ReservationToken,
+        add: Sequence[int],
+        remove: Sequence[int],
+        holder: Holder,
+        *,
+        accessible: bool = False,
     ) -> ReservationResult:
-        """Add and drop seats of a hold in one step."""
+        """Add and drop seats of a hold in one step; wheelchair and companion places only if `accessible`."""
         result = await call(
             self._cells.of(token.show_id).app,
-            lambda connection: store.change(connection, token, add, remove, holder),
+            lambda connection: store.change(
+                connection, token, add, remove, holder, accessible=accessible, limits=self.limits
+            ),
             repeatable=True,
         )
         self.availability.changed(token.show_id)
@@ -286,6 +304,44 @@ class Reservations:
         )
         self.availability.changed(show_id)
         return result
+
+    async def holds_by_client(self, show_id: UUID | None = None) -> list[ClientHolds]:
+        """The live holds of each client address in each show, or in one, those with most seats first."""
+        found = [
+            await call(
+                cell.office,
+                lambda connection: store.holds_by_client(connection, show_id),
+                repeatable=True,
+                reads=True,
+            )
+            for cell in self._cells.each()
+        ]
+        return sorted((one for holds in found for one in holds), key=lambda one: -one.seats)
+
+    async def release_holds(
+        self, client: str | None, reservation_ids: Sequence[UUID] | None, show_id: UUID | None = None
+    ) -> HoldsReleased:
+        """Give back the seats of the live holds of a client address, or of those with these ids, as the operator."""
+        done = HoldsReleased(0, 0, 0)
+        for cell in self._cells.each():
+            shows = await call(
+                cell.office,
+                lambda connection: store.holds_to_release(connection, client, reservation_ids or (), show_id),
+                repeatable=True,
+                reads=True,
+            )
+            for of_show, reservations in shows:
+                for start in range(0, len(reservations), RELEASE_BATCH):
+                    some = reservations[start : start + RELEASE_BATCH]
+                    release = partial(store.release_holds, show_id=of_show, reservation_ids=some)
+                    released = await call(cell.office, release, repeatable=True)
+                    done = HoldsReleased(
+                        done.holds + released.holds,
+                        done.seats + released.seats,
+                        done.being_paid + released.being_paid,
+                    )
+                self.availability.changed(of_show)
+        return done
 
     async def clean_up(self, *, limit: int, run_by: str) -> CleanupResult:
         """Retire up to `limit` expired holds of each cell, oldest first, in one transaction."""

@@ -26,10 +26,11 @@ TokenText = Annotated[str, Meta(min_length=1, max_length=200)]
 
 
 class ReserveBody(Struct, forbid_unknown_fields=True):
-    """A wish for seats of one show, all or nothing."""
+    """A wish for seats of one show, all or nothing. Wheelchair and companion places need `accessible: true`."""
 
     show_id: UUID
     seat_ids: Annotated[list[SeatId], Meta(min_length=1, max_length=1000, extra_json_schema={"uniqueItems": True})]
+    accessible: bool = False
     session_id: SessionId | None = None
 
 
@@ -54,10 +55,11 @@ class ExtendBody(Struct, forbid_unknown_fields=True):
 
 
 class ChangeBody(Struct, forbid_unknown_fields=True):
-    """Seats to add and seats to give back, in one step."""
+    """Seats to add and seats to give back, in one step. To add wheelchair and companion places needs `accessible: true`."""
 
     add: SeatIds = []
     remove: SeatIds = []
+    accessible: bool = False
 
 
 # Rules that the types cannot express: at least one seat in all; exactly one of two ways to name the hold.

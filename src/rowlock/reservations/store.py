@@ -5,17 +5,20 @@ from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
-from psycopg.rows import dict_row
+from psycopg.rows import class_row, dict_row
 
 from rowlock.base.holder import Holder
 from rowlock.base.outcomes import Outcome
 from rowlock.database.connections import Connection
 from rowlock.database.queries import query
+from rowlock.reservations.limits import HoldLimits
 from rowlock.reservations.model import (
     BlockResult,
     CleanupResult,
+    ClientHolds,
     HeldSeat,
     Hold,
+    HoldsReleased,
     Intent,
     Position,
     ReleaseRequest,
@@ -33,10 +36,11 @@ Answer = TypeVar("Answer")
 _OUTCOMES = {str(outcome): outcome for outcome in Outcome}
 # Who blocks seats, for the audit log: whoever has the admin key.
 _ACTOR = "box office"
+_OPERATOR = "operator"
 
 
 async def reserve_batch(
-    connection: Connection, show_id: UUID, requests: Sequence[Intent[SeatIds]]
+    connection: Connection, show_id: UUID, requests: Sequence[Intent[SeatIds]], *, limits: HoldLimits | None = None
 ) -> list[ReservationResult]:
     """Reserve seats of one show for many requests in one transaction; results in the order of the requests."""
     cursor = await connection.cursor(binary=True).execute(
@@ -52,6 +56,9 @@ async def reserve_batch(
             _array([_quoted(request.holder.session_id) for request in requests]),
             _array([_quoted(request.holder.ip_address) for request in requests]),
             _array([_quoted(request.holder.user_agent) for request in requests]),
+            _array(["t" if request.accessible else "f" for request in requests]),
+            None if limits is None else _array([request.holder.network or "NULL" for request in requests]),
+            None if limits is None else limits.for_database,
         ),
     )
     return [
@@ -138,6 +145,9 @@ async def change(
     add: Sequence[int],
     remove: Sequence[int],
     holder: Holder,
+    *,
+    accessible: bool = False,
+    limits: HoldLimits | None = None,
 ) -> ReservationResult:
     """Add and drop seats of the hold that the token belongs to."""
     cursor = await connection.execute(
@@ -147,6 +157,8 @@ async def change(
             token.reservation_id,
             list(add),
             list(remove),
+            accessible,
+            None if limits is None else limits.for_database,
             token.secret,
             holder.session_id,
             holder.ip_address,
@@ -225,6 +237,33 @@ async def _hold(connection: Connection, parameters: tuple[UUID, UUID | None, byt
         server_time=first["server_time"],
         wish_hash=first["wish_hash"],
     )
+
+
+async def holds_by_client(connection: Connection, show_id: UUID | None) -> list[ClientHolds]:
+    """The live holds of each client address in each show, or in one, those with most seats first."""
+    async with connection.cursor(row_factory=class_row(ClientHolds)) as cursor:
+        await cursor.execute(query("reservations.holds_by_client"), {"show_id": show_id})
+        return await cursor.fetchall()
+
+
+async def holds_to_release(
+    connection: Connection, client: str | None, reservation_ids: Sequence[UUID], show_id: UUID | None
+) -> list[tuple[UUID, list[UUID]]]:
+    """The live holds of a client address and those with these ids: shows, each with its reservations."""
+    given = {"client": client, "reservation_ids": list(reservation_ids), "show_id": show_id}
+    cursor = await connection.execute(query("reservations.holds_to_release"), given)
+    return [(show, reservations) for show, reservations in await cursor.fetchall()]
+
+
+async def release_holds(connection: Connection, show_id: UUID, reservation_ids: Sequence[UUID]) -> HoldsReleased:
+    """Give back the seats of holds of one show for their holders, in one transaction."""
+    cursor = await connection.execute(
+        query("reservations.release_holds"), (show_id, list(reservation_ids), _OPERATOR)
+    )
+    rows = await cursor.fetchall()
+    released = [seats for outcome, seats in rows if outcome == Outcome.OK]
+    being_paid = sum(outcome == Outcome.ORDER_BEING_PAID for outcome, _ in rows)
+    return HoldsReleased(len(released), sum(len(seats) for seats in released), being_paid)
 
 
 async def block(

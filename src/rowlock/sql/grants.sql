@@ -34,7 +34,8 @@ begin
         grant select on rowlock.seat_states, rowlock.show_listing to rowlock_app;
         grant execute on function
             rowlock.reserve_seats_atomic, rowlock.reserve_seats_batch, rowlock.extend_reservation_atomic,
-            rowlock.change_seats_atomic, rowlock.release_seats_atomic, rowlock.release_seats_batch,
+            rowlock.change_seats_atomic, rowlock.change_seats_within_limits, rowlock.release_seats_atomic,
+            rowlock.release_seats_batch,
             rowlock.find_reservation, rowlock.seat_changes_since
             to rowlock_app;
     end if;
@@ -64,11 +65,13 @@ begin
         ) on rowlock.seat_reservation_audit_log to rowlock_office;
         grant select on
             rowlock.seat_states, rowlock.show_listing, rowlock.reservation_details, rowlock.reservation_refusals,
+            rowlock.live_holds,
             rowlock.reservation_cleanup_job_status, rowlock.seat_change_feed, rowlock.lapsed_reservations,
             rowlock.seating_plan_checksums
             to rowlock_office;
         grant execute on function
             rowlock.block_seats_atomic, rowlock.unblock_seats_atomic, rowlock.move_show_atomic,
+            rowlock.release_holds_atomic,
             rowlock.get_reservation_statistics
             to rowlock_office;
     end if;

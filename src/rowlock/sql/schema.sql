@@ -219,17 +219,23 @@ create table seat_reservations (
     ended_at timestamp with time zone,
     price_version integer not null default 1,
     wish_hash bytea,
+    client inet,
+    weight smallint,
     constraint seat_reservations_pkey PRIMARY KEY (show_id, reservation_id),
     constraint chk_extension_count_not_negative CHECK ((extension_count >= 0)),
+    constraint chk_hold_weight CHECK ((((client IS NULL) = (weight IS NULL)) AND (weight >= 1))) NOT VALID,
     constraint chk_reservation_ended CHECK (((status = 'active'::text) = (ended_at IS NULL))),
     constraint chk_reservation_has_seats CHECK ((cardinality(seat_ids) >= 1)),
     constraint chk_reservation_status CHECK ((status = ANY (ARRAY['active'::text, 'completed'::text, 'released'::text, 'expired'::text])))
 ) with (fillfactor=80);
 CREATE INDEX idx_active_reservations_by_expiry ON rowlock.seat_reservations USING btree (expires_at) WHERE (ended_at IS NULL);
 CREATE UNIQUE INDEX idx_one_active_reservation_per_holder ON rowlock.seat_reservations USING btree (show_id, reserved_by) WHERE (status = 'active'::text);
+CREATE INDEX idx_reservations_by_client ON rowlock.seat_reservations USING btree (show_id, client, created_at) WHERE (client IS NOT NULL);
 comment on table seat_reservations is 'Holds. At most one active reservation per show and holder. token_hash is the SHA-256 of the secret part of the token.';
 comment on column seat_reservations.price_version is 'The prices that the holder was shown, and pays.';
 comment on column seat_reservations.wish_hash is 'SHA-256 of what was asked for: of the seats, or of quantity, category and accessible. A repeated request with another wish is refused.';
+comment on column seat_reservations.client is 'The network address that the hold counts for: of IPv6 the first 64 bits. Null for a client that has no limits.';
+comment on column seat_reservations.weight is 'What the hold counts in the limit of new holds a minute: 2, of seats just let go 10, after a purchase 1.';
 grant delete, insert, select, update on seat_reservations to rowlock_v1;
 
 create table seating_plans (
@@ -274,6 +280,7 @@ create table seats (
     constraint chk_seat_id_positive CHECK ((seat_id >= 1)),
     constraint chk_seat_kind CHECK ((kind = ANY (ARRAY['standard'::text, 'wheelchair'::text, 'companion'::text])))
 );
+CREATE INDEX idx_accessible_seats ON rowlock.seats USING btree (plan_id, seat_id) WHERE (kind <> 'standard'::text);
 comment on table seats is 'Seats of a plan version. seat_id is dense from 1. row_no and category index the arrays in seating_plans.layout; seats with one run_no sit shoulder to shoulder, in order of position.';
 grant select on seats to rowlock_app;
 grant insert, select on seats to rowlock_office;
@@ -475,6 +482,17 @@ comment on view lapsed_reservations is 'Holds that have run out and wait for cle
 grant select on lapsed_reservations to rowlock_office;
 grant select on lapsed_reservations to rowlock_worker;
 
+-- view live_holds:
+--     show_id uuid
+--     reservation_id uuid
+--     client inet
+--     seat_ids integer[]
+--     created_at timestamp with time zone
+--     expires_at timestamp with time zone
+--     extension_count integer
+comment on view live_holds is 'Holds whose deadline has not passed, with the network address that they count for in the limits.';
+grant select on live_holds to rowlock_office;
+
 -- view reservation_cleanup_job_status:
 --     run_id bigint
 --     run_by text
@@ -616,13 +634,21 @@ grant execute on function cancel_show_atomic to rowlock_worker;
 create function change_seats_atomic(p_show_id uuid, p_reservation_id uuid, p_add integer[], p_remove integer[], p_secret bytea DEFAULT NULL::bytea, p_reserved_by text DEFAULT NULL::text, p_session_id text DEFAULT NULL::text, p_ip_address inet DEFAULT NULL::inet, p_user_agent text DEFAULT NULL::text)
     returns TABLE(outcome text, reservation_id uuid, seat_ids integer[], unavailable_seat_ids integer[], expires_at timestamp with time zone, extension_count integer, extensions_remaining integer, server_time timestamp with time zone)
     language plpgsql security definer
-    set enable_seqscan=off
-    set jit=off
-    set plan_cache_mode=force_generic_plan
     set search_path=rowlock, pg_temp
     as 'see functions/change_seats_atomic.sql';
 comment on function change_seats_atomic is 'Add and drop seats of a live hold in one step, all or nothing, for its owner. Repeatable.';
 grant execute on function change_seats_atomic to rowlock_app;
+
+create function change_seats_within_limits(p_show_id uuid, p_reservation_id uuid, p_add integer[], p_remove integer[], p_accessible boolean, p_limits integer[], p_secret bytea, p_reserved_by text, p_session_id text, p_ip_address inet, p_user_agent text)
+    returns TABLE(outcome text, reservation_id uuid, seat_ids integer[], unavailable_seat_ids integer[], expires_at timestamp with time zone, extension_count integer, extensions_remaining integer, server_time timestamp with time zone)
+    language plpgsql security definer
+    set enable_seqscan=off
+    set jit=off
+    set plan_cache_mode=force_generic_plan
+    set search_path=rowlock, pg_temp
+    as 'see functions/change_seats_within_limits.sql';
+comment on function change_seats_within_limits is 'Add and drop seats of a live hold in one step, all or nothing, for its owner. Repeatable.';
+grant execute on function change_seats_within_limits to rowlock_app;
 
 create function cleanup_expired_seat_reservations(p_limit integer DEFAULT 1000, p_run_by text DEFAULT 'sql'::text)
     returns TABLE(total_reservations_expired integer, total_seats_released integer, reservation_ids uuid[])
@@ -704,6 +730,16 @@ comment on function get_reservation_statistics is 'Counts of reservations create
 grant execute on function get_reservation_statistics to rowlock_office;
 grant execute on function get_reservation_statistics to rowlock_worker;
 
+create function limit_holds(p_show_id uuid, p_limits integer[], p_seats_total integer, p_max_hold_seconds integer, p_outcomes text[], p_clients inet[], p_reserved_by text[], p_seat_lists text[], OUT r_outcomes text[], OUT r_weights integer[])
+    returns record
+    language plpgsql security definer
+    set enable_seqscan=off
+    set jit=off
+    set plan_cache_mode=force_generic_plan
+    set search_path=rowlock, pg_temp
+    as 'see functions/limit_holds.sql';
+comment on function limit_holds is 'Refuse requests of clients beyond the limits of holds, and weigh the others; a part of the functions that hold seats.';
+
 create function lock_pending_order(p_show_id uuid, p_reservation_id uuid)
     returns boolean
     language plpgsql security definer
@@ -759,6 +795,16 @@ create function refund_order_atomic(p_show_id uuid, p_order_id uuid, p_refund_id
 comment on function refund_order_atomic is 'Open a refund of a paid order, of seats or of an amount, and give the seats back. Repeatable by its key.';
 grant execute on function refund_order_atomic to rowlock_worker;
 
+create function release_holds_atomic(p_show_id uuid, p_reservation_ids uuid[], p_actor text)
+    returns TABLE(outcome text, reservation_id uuid, released_seat_ids integer[], server_time timestamp with time zone)
+    language plpgsql security definer
+    set enable_seqscan=off
+    set plan_cache_mode=force_generic_plan
+    set search_path=rowlock, pg_temp
+    as 'see functions/release_holds_atomic.sql';
+comment on function release_holds_atomic is 'Give back every seat of the holds that staff name. Repeatable. One row per hold.';
+grant execute on function release_holds_atomic to rowlock_office;
+
 create function release_seats_atomic(p_show_id uuid, p_reservation_id uuid, p_secret bytea DEFAULT NULL::bytea, p_reserved_by text DEFAULT NULL::text, p_session_id text DEFAULT NULL::text, p_ip_address inet DEFAULT NULL::inet, p_user_agent text DEFAULT NULL::text)
     returns TABLE(outcome text, reservation_id uuid, released_seat_ids integer[], server_time timestamp with time zone)
     language plpgsql security definer
@@ -767,7 +813,7 @@ create function release_seats_atomic(p_show_id uuid, p_reservation_id uuid, p_se
 comment on function release_seats_atomic is 'Give back every seat of a hold, for its owner. Repeatable.';
 grant execute on function release_seats_atomic to rowlock_app;
 
-create function release_seats_batch(p_show_id uuid, p_reservation_ids uuid[], p_secrets bytea[], p_reserved_by text[], p_session_ids text[], p_ip_addresses inet[], p_user_agents text[])
+create function release_seats_batch(p_show_id uuid, p_reservation_ids uuid[], p_secrets bytea[], p_reserved_by text[], p_session_ids text[], p_ip_addresses inet[], p_user_agents text[], p_actor text)
     returns TABLE(request integer, outcome text, reservation_id uuid, released_seat_ids integer[], server_time timestamp with time zone)
     language plpgsql security definer
     set enable_seqscan=off
@@ -786,7 +832,7 @@ create function reserve_seats_atomic(p_show_id uuid, p_seat_ids integer[], p_res
 comment on function reserve_seats_atomic is 'Reserve seats of a show for one holder, all or nothing. Outcomes are returned as data.';
 grant execute on function reserve_seats_atomic to rowlock_app;
 
-create function reserve_seats_batch(p_show_id uuid, p_reservation_ids uuid[], p_secrets bytea[], p_wish_hashes bytea[], p_seat_ids integer[], p_seat_requests integer[], p_reserved_by text[], p_session_ids text[], p_ip_addresses inet[], p_user_agents text[])
+create function reserve_seats_batch(p_show_id uuid, p_reservation_ids uuid[], p_secrets bytea[], p_wish_hashes bytea[], p_seat_ids integer[], p_seat_requests integer[], p_reserved_by text[], p_session_ids text[], p_ip_addresses inet[], p_user_agents text[], p_accessible boolean[], p_clients inet[], p_limits integer[])
     returns TABLE(request integer, outcome text, reservation_id uuid, status text, seat_ids integer[], unavailable_seat_ids integer[], expires_at timestamp with time zone, extension_count integer, extensions_remaining integer, server_time timestamp with time zone)
     language plpgsql security definer
     set enable_seqscan=off

@@ -18,12 +18,12 @@ import msgspec
 from starlette.types import Receive, Scope
 
 from rowlock.base.holder import Holder
+from rowlock.base.networks import ADDRESS_LENGTH, client_network
 from rowlock.web.problems import ProblemError, method_not_allowed
 from rowlock.web.sessions import BROWSER_PREFIX, Session, Sessions
 
 MAX_BODY_BYTES = 64 * 1024
 USER_AGENT_LENGTH = 400
-ADDRESS_LENGTH = 45  # No text of an IP address is longer.
 REFUSAL_PAUSE_SECONDS = 0.5
 """How long a request that finds an endpoint full waits, before the endpoint is asked once more. Answered at once,
 clients that come back at once would keep the server busy with refusing."""
@@ -94,6 +94,7 @@ class Request:
             session_id=None if session is None else session.key,
             ip_address=client_address(self.scope),
             user_agent=_UNPRINTABLE.sub("?", agent.decode("latin-1"))[:USER_AGENT_LENGTH] if agent else None,
+            network=_network(self.scope),
         )
 
     def query(self, name: str) -> str | None:
@@ -114,6 +115,12 @@ def client_address(scope: Scope) -> str | None:
     client = scope.get("client")
     # X-Forwarded-For may contain any text that a client sent, and what is too long would stay in the cache.
     return _address(client[0]) if client and len(client[0]) <= ADDRESS_LENGTH else None
+
+
+def _network(scope: Scope) -> str | None:
+    """What the client's holds count for in the limits. A Unix socket or a test client has none."""
+    client, server = scope.get("client"), scope.get("server")
+    return client_network(client[0], server[0] if server else None) if client else None
 
 
 @lru_cache(maxsize=10_000)

@@ -67,6 +67,20 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
             "At least one seat was taken by another customer. Choose other seats.",
         ),
         ProblemType(
+            Outcome.ACCESSIBLE_SEATS,
+            400,
+            "Accessible seats",
+            "These are wheelchair or companion places. If you need them, ask with `accessible`: true; else choose others.",
+        ),
+        ProblemType(
+            Outcome.TOO_MANY_HOLDS,
+            429,
+            "Too many holds",
+            "Your network address, or this session, holds too many seats of this show now, or took and let go too many "
+            "within a minute. Pay for or release what you hold, or try again in a minute.",
+            ((b"retry-after", b"30"),),
+        ),
+        ProblemType(
             "WRONG_HOST",
             421,
             "Wrong host",
@@ -192,6 +206,7 @@ class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
     success: bool | None = None
     request_id: str | None = None
     unavailable_seat_ids: list[int] | None = None
+    accessible_seat_ids: list[int] | None = None
     reservation_id: UUID | None = None
     reservation_token: str | None = None
     reservation_status: str | None = None

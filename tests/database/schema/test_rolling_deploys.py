@@ -33,7 +33,7 @@ CALLERS = 4
 CALLS_EACH = 25
 OLD_EXTEND = "extend_reservation_atomic(uuid,uuid,bytea,text,text,inet,text,integer)"
 NEW_EXTEND = "extend_reservation_atomic(uuid,uuid,text,bytea,text,text,inet,text,integer)"
-OLD_RESERVE = "reserve_seats_batch(uuid,uuid[],bytea[],bytea[],integer[],integer[],text[],text[],inet[],text[])"
+OLD_RESERVE = "reserve_seats_batch(uuid,uuid[],bytea[],bytea[],integer[],integer[],text[],text[],inet[],text[],boolean[],inet[],integer[])"
 ANSWERS = (Outcome.OK, Outcome.SEATS_UNAVAILABLE, Outcome.MAX_EXTENSIONS_REACHED)
 
 
@@ -54,11 +54,11 @@ def next_release(sql_dir: Path) -> Path:
     )
     change(
         sql_dir / "functions/reserve_seats_batch.sql",
-        ("    p_user_agents text[]\n", "    p_user_agents text[],\n    p_channel text\n"),
+        ("    p_limits integer[]\n", "    p_limits integer[],\n    p_channel text\n"),
     )
     change(
         sql_dir / "functions/reserve_seats_atomic.sql",
-        ("        array[p_user_agent]\n", "        array[p_user_agent],\n        'sql'::text\n"),
+        ("        null\n    ) as b", "        null,\n        'sql'::text\n    ) as b"),
     )
     return sql_dir
 

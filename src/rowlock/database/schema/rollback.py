@@ -18,8 +18,10 @@ HOLD_FUNCTIONS = (
     "reserve_seats_batch",
     "extend_reservation_atomic",
     "change_seats_atomic",
+    "change_seats_within_limits",
     "release_seats_atomic",
     "release_seats_batch",
+    "release_holds_atomic",
 )
 """Version 2 of what makes, changes and ends holds. Version 1 has statements of its own for it, and for nothing else."""
 

@@ -69,6 +69,7 @@ class Version1:
     def __init__(self, cells: Cells, reservations: Reservations, default_percent: int) -> None:
         self._cells = cells
         self._reservations = reservations
+        self._limits = reservations.limits
         self._rollout = Rollout(cells, default_percent)
 
     async def reserve(self, intent: Intent[SeatIds]) -> ReservationResult:
@@ -81,7 +82,7 @@ class Version1:
 
         async def operation(connection: Connection) -> ReservationResult:
             async with connection.transaction():
-                return await store.reserve(connection, intent)
+                return await store.reserve(connection, intent, self._limits)
 
         result = await call(self._cells.of(intent.token.show_id).v1, operation, repeatable=True)
         self._reservations.availability.changed(intent.token.show_id)

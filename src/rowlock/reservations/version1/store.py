@@ -14,6 +14,7 @@ from rowlock.base.holder import Holder
 from rowlock.base.outcomes import Outcome
 from rowlock.database.connections import Connection
 from rowlock.database.queries import query
+from rowlock.reservations.limits import HoldLimits
 from rowlock.reservations.model import Intent, ReleaseResult, ReservationResult, SeatIds
 
 Row = tuple[Any, ...]
@@ -58,10 +59,19 @@ async def _log(
     )
 
 
-# Refusals that need the catalogue alone are counted; those that say nothing about a known show leave no trace.
-_COUNTED = (Outcome.TOO_MANY_SEATS, Outcome.SHOW_NOT_ON_SALE, Outcome.SEATS_NOT_FOUND)
+# Refusals that need the catalogue alone are counted, and those by the limits; those that say nothing about a known show leave no trace.
+_COUNTED = (
+    Outcome.TOO_MANY_SEATS,
+    Outcome.SHOW_NOT_ON_SALE,
+    Outcome.SEATS_NOT_FOUND,
+    Outcome.ACCESSIBLE_SEATS,
+    Outcome.TOO_MANY_HOLDS,
+)
 _NOT_LOGGED = (Outcome.INVALID_INPUT, Outcome.SHOW_NOT_FOUND)
 _SEATS_LOGGED = 10
+
+# The names in the statement weigh_hold, in the order of HoldLimits.for_database.
+_LIMITS = ("seats", "holds", "new_weight", "session_weight", "share_percent")
 
 _OUTCOME_OF_STATUS = {"active": Outcome.OK, "expired": Outcome.RESERVATION_EXPIRED}
 
@@ -102,22 +112,29 @@ class _RefusedError(Exception):
         self.unavailable = unavailable
 
 
-async def reserve(connection: Connection, intent: Intent[SeatIds]) -> ReservationResult:
+async def reserve(
+    connection: Connection, intent: Intent[SeatIds], limits: HoldLimits | None = None
+) -> ReservationResult:
     """Reserve all seats of the request or none. Call it inside a transaction, and commit that in both cases."""
     show_id, reservation_id, holder = intent.token.show_id, intent.token.reservation_id, intent.holder
     seats = sorted(intent.wish)
     try:
-        return await _reserve(connection, intent, seats)
+        return await _reserve(connection, intent, seats, limits)
     except _RefusedError as refusal:
         await _log_refusal(connection, show_id, reservation_id, refusal.outcome, seats, holder)
         return ReservationResult(refusal.outcome, reservation_id, datetime.now(UTC), tuple(seats), refusal.unavailable)
 
 
-async def _reserve(connection: Connection, intent: Intent[SeatIds], seats: list[int]) -> ReservationResult:
+async def _reserve(
+    connection: Connection, intent: Intent[SeatIds], seats: list[int], limits: HoldLimits | None
+) -> ReservationResult:
     show_id, reservation_id, holder = intent.token.show_id, intent.token.reservation_id, intent.holder
     if not seats or len(set(seats)) < len(seats) or seats[0] < 1 or not holder.key:
         raise _RefusedError(Outcome.INVALID_INPUT)
     await connection.execute(query("version1.lock_plan"), {"show_id": show_id})
+    client = None if limits is None else holder.network
+    if client is not None:
+        await connection.execute(query("version1.lock_client"), {"show_id": show_id, "client": client})
     show = await _row(connection, query("version1.show_rules"), {"show_id": show_id, "reservation_id": reservation_id})
     if show is None:
         raise _RefusedError(Outcome.SHOW_NOT_FOUND)
@@ -139,11 +156,19 @@ async def _reserve(connection: Connection, intent: Intent[SeatIds], seats: list[
             raise _RefusedError(Outcome.DUPLICATE_RESERVATION)
     if seats[-1] > seats_total:
         raise _RefusedError(Outcome.SEATS_NOT_FOUND)
+    if not intent.accessible:
+        accessible_rows = await _rows(connection, query("version1.accessible_seats"), (seats, show_id))
+        if accessible_rows:
+            raise _RefusedError(Outcome.ACCESSIBLE_SEATS, tuple(seat for (seat,) in accessible_rows))
     if taken_rows := await _rows(connection, query("version1.unavailable_seats"), (show_id, seats)):
         if await _find(connection, intent, seats) is not None:
             # By this same request, which was sent twice and has been committed since the first check.
             return await _repeated(connection, intent, seats, max_extensions)
         raise _RefusedError(Outcome.SEATS_UNAVAILABLE, tuple(seat for (seat,) in taken_rows))
+
+    weight = None
+    if limits is not None and client is not None:
+        weight = await _weigh(connection, intent, client, seats, limits)
 
     expired_hold = None
     if active_hold is not None:
@@ -164,6 +189,8 @@ async def _reserve(connection: Connection, intent: Intent[SeatIds], seats: list[
             "session_id": holder.session_id,
             "seat_ids": seats,
             "hold_seconds": hold_seconds,
+            "client": client,
+            "weight": weight,
         },
     )
     if new_hold is None:
@@ -212,6 +239,28 @@ async def _reserve(connection: Connection, intent: Intent[SeatIds], seats: list[
         extensions_remaining=max_extensions,
         status="active",
     )
+
+
+async def _weigh(
+    connection: Connection, intent: Intent[SeatIds], client: str, seats: list[int], limits: HoldLimits
+) -> int:
+    """What the hold counts in the limits of its client. Raises _RefusedError beyond them."""
+    row = await _row(
+        connection,
+        query("version1.weigh_hold"),
+        {
+            "show_id": intent.token.show_id,
+            "client": client,
+            "reserved_by": intent.holder.key,
+            "seat_ids": seats,
+            **dict(zip(_LIMITS, limits.for_database, strict=True)),
+        },
+    )
+    assert row is not None, "the show has a row"
+    weight, is_beyond = row
+    if is_beyond:
+        raise _RefusedError(Outcome.TOO_MANY_HOLDS)
+    return int(weight)
 
 
 async def _find(connection: Connection, intent: Intent[SeatIds], seats: list[int]) -> Row | None:

@@ -1,7 +1,7 @@
 -- log_refusals: record refused requests, so that no number of them fills the log.
 --
--- Without an order, TOO_MANY_SEATS, SHOW_NOT_ON_SALE and SEATS_NOT_FOUND need the catalogue alone. They are counted, by
--- show, hour and code. Any other refusal is a row of the audit log (failed), with its first ten seats and, as `seats` in
+-- Without an order, TOO_MANY_SEATS, SHOW_NOT_ON_SALE, SEATS_NOT_FOUND and ACCESSIBLE_SEATS need the catalogue alone, and
+-- TOO_MANY_HOLDS may be any number. They are counted, by show, hour and code. Any other refusal is a row of the audit log (failed), with its first ten seats and, as `seats` in
 -- the metadata, their number; these rows are in partitions of their own, which can be dropped sooner. Passed over are
 -- outcomes that are no refusals, and without an order those that concern no known hold and no known show
 -- (INVALID_INPUT, SHOW_NOT_FOUND, RESERVATION_NOT_FOUND). A part of the functions that refuse.
@@ -29,6 +29,10 @@ set enable_seqscan = off
 set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column
+declare
+    v_counted constant text[] := array[
+        'TOO_MANY_SEATS', 'SHOW_NOT_ON_SALE', 'SEATS_NOT_FOUND', 'ACCESSIBLE_SEATS', 'TOO_MANY_HOLDS'
+    ];
 begin
     insert into seat_reservation_audit_log
         (show_id, reservation_id, order_id, event, seat_ids, session_id, ip_address, user_agent, error_code, metadata, actor)
@@ -40,18 +44,18 @@ begin
         as r (outcome, reservation_id, seat_list, session_id, ip_address, user_agent, request)
     where r.outcome not in ('OK', 'REPLAY', 'REPEATED')
         and (
-            p_order_id is not null or r.outcome not in (
-                'INVALID_INPUT', 'SHOW_NOT_FOUND', 'RESERVATION_NOT_FOUND', 'TOO_MANY_SEATS', 'SHOW_NOT_ON_SALE',
-                'SEATS_NOT_FOUND'
+            p_order_id is not null or (
+                r.outcome not in ('INVALID_INPUT', 'SHOW_NOT_FOUND', 'RESERVATION_NOT_FOUND')
+                and r.outcome <> all(v_counted)
             )
         )
     order by r.request;
 
-    if p_order_id is null and p_outcomes && array['TOO_MANY_SEATS', 'SHOW_NOT_ON_SALE', 'SEATS_NOT_FOUND'] then
+    if p_order_id is null and p_outcomes && v_counted then
         insert into reservation_refusal_counts as c (show_id, hour_at, code, slot, refusals)
         select p_show_id, date_trunc('hour', clock_timestamp(), 'UTC'), r.outcome, mod(pg_backend_pid(), 16), count(*)
         from unnest(p_outcomes) as r (outcome)
-        where r.outcome in ('TOO_MANY_SEATS', 'SHOW_NOT_ON_SALE', 'SEATS_NOT_FOUND')
+        where r.outcome = any(v_counted)
         group by r.outcome
         order by r.outcome
         on conflict (show_id, hour_at, code, slot) do update

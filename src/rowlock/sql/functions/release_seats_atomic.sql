@@ -27,7 +27,7 @@ begin
     select b.outcome, b.reservation_id, b.released_seat_ids, b.server_time
     from release_seats_batch(
         p_show_id, array[p_reservation_id], array[p_secret], array[p_reserved_by], array[p_session_id],
-        array[p_ip_address], array[p_user_agent]
+        array[p_ip_address], array[p_user_agent], null
     ) as b;
 end
 $$;

@@ -2,7 +2,8 @@
 --
 -- Request number r (from 1) is element r of the arrays. A request owns a hold if it gives the secret of its
 -- token (p_secrets) or its holder (p_reserved_by); for any other the hold is not found. Releasing a released hold
--- again is OK and changes nothing, so that a call whose answer was lost can be repeated.
+-- again is OK and changes nothing, so that a call whose answer was lost can be repeated. p_actor is who does it for the
+-- holders, null when they do.
 --
 -- Locks     the reservation rows that the requests own, by id; their pending orders; then the claims of the active ones,
 --           in seat order.
@@ -17,7 +18,8 @@ create or replace function rowlock.release_seats_batch(
     p_reserved_by text[],
     p_session_ids text[],
     p_ip_addresses inet[],
-    p_user_agents text[]
+    p_user_agents text[],
+    p_actor text
 )
 returns table (
     request integer,
@@ -124,7 +126,7 @@ begin
     end if;
 
     insert into seat_reservation_audit_log
-        (show_id, reservation_id, event, seat_ids, session_id, ip_address, user_agent, metadata)
+        (show_id, reservation_id, event, seat_ids, session_id, ip_address, user_agent, metadata, actor)
     select
         p_show_id, r.reservation_id, 'released',
         array(
@@ -133,7 +135,7 @@ begin
             where s.reservation_id = r.reservation_id
         ),
         coalesce(r.session_id, a.session_id), r.ip_address, r.user_agent,
-        jsonb_build_object('held_seconds', extract(epoch from v_now - a.created_at))
+        jsonb_build_object('held_seconds', extract(epoch from v_now - a.created_at)), p_actor
     from unnest(p_reservation_ids, v_outcomes, p_session_ids, p_ip_addresses, p_user_agents) with ordinality
         as r (reservation_id, outcome, session_id, ip_address, user_agent, request)
     join seat_reservations as a on a.show_id = p_show_id and a.reservation_id = r.reservation_id
@@ -145,7 +147,7 @@ begin
             array_agg(h.seat_list order by r.request),
             array_agg(coalesce(r.session_id, h.session_id) order by r.request),
             array_agg(r.ip_address order by r.request), array_agg(r.user_agent order by r.request),
-            jsonb_build_object('operation', 'release')
+            jsonb_build_object('operation', 'release'), p_actor => p_actor
         )
         from unnest(p_reservation_ids, v_outcomes, p_session_ids, p_ip_addresses, p_user_agents) with ordinality
             as r (reservation_id, outcome, session_id, ip_address, user_agent, request)

@@ -2,7 +2,8 @@
 --
 -- The caller makes p_reservation_id and p_secret, the secret part of the token, so that a call whose answer was lost can
 -- be repeated: the same id with the same wish returns the same hold and reserves nothing twice. Only the SHA-256 of the
--- secret is stored.
+-- secret is stored. A caller of this function means the seats that it names: wheelchair places need no word of their own,
+-- and the limits of clients do not apply.
 --
 -- Locks     as reserve_seats_batch.
 -- Outcomes  as reserve_seats_batch, in the same precedence.
@@ -48,7 +49,10 @@ begin
         array[p_reserved_by],
         array[p_session_id],
         array[p_ip_address],
-        array[p_user_agent]
+        array[p_user_agent],
+        array[true],
+        null,
+        null
     ) as b;
 end
 $$;

@@ -5,20 +5,24 @@
 -- of this batch keep their order of arrival.
 --
 -- p_secrets are the secret parts of the tokens; only their SHA-256 is stored. p_wish_hashes are hashes of what the
--- clients asked for; null means that they asked for exactly these seats.
+-- clients asked for; null means that they asked for exactly these seats. p_accessible says whether a request may have
+-- wheelchair and companion places. p_clients are the network addresses that holds count for in the limits, null for a
+-- client without limits; p_limits are those of limit_holds, null for none.
 --
 -- A request whose reservation id is recorded for the same holder and secret is a repeated one. It is told the present
 -- state of that hold: OK (with status) while it is live, RESERVATION_EXPIRED or RESERVATION_NOT_ACTIVE after it ended,
 -- and IDEMPOTENCY_KEY_REUSED when it wishes for something else.
 --
--- Locks     the plan of the show, shared with all but move_show_atomic; lapsed reservations of the holders, by id; then each holder's entry in
---           idx_one_active_reservation_per_holder, by holder; then all requested seats, by seat id, in one statement.
+-- Locks     the plan of the show, shared with all but move_show_atomic; the clients that have limits, by key; lapsed
+--           reservations of the holders, by id; then each holder's entry in idx_one_active_reservation_per_holder, by
+--           holder; then all requested seats, by seat id, in one statement.
 -- Outcomes  in precedence: INVALID_INPUT, SHOW_NOT_FOUND (also a draft), for a repeated request
 --           IDEMPOTENCY_KEY_REUSED, RESERVATION_EXPIRED, RESERVATION_NOT_ACTIVE or OK; then TOO_MANY_SEATS,
---           SHOW_NOT_ON_SALE, DUPLICATE_RESERVATION, SEATS_NOT_FOUND, SEATS_UNAVAILABLE, OK.
+--           SHOW_NOT_ON_SALE, DUPLICATE_RESERVATION, SEATS_NOT_FOUND, ACCESSIBLE_SEATS, SEATS_UNAVAILABLE, OK. Where the
+--           committed state refuses a request for none of these, TOO_MANY_HOLDS precedes what the locks show.
 -- Writes    seat_reservations, show_seats, one audit row per request (created, or failed for DUPLICATE_RESERVATION and
 --           SEATS_UNAVAILABLE; none for repeated ones), one expired row for each lapsed hold that it retires, and
---           reservation_refusal_counts for TOO_MANY_SEATS, SHOW_NOT_ON_SALE and SEATS_NOT_FOUND.
+--           reservation_refusal_counts for what log_refusals counts.
 create or replace function rowlock.reserve_seats_batch(
     p_show_id uuid,
     p_reservation_ids uuid[],
@@ -29,7 +33,10 @@ create or replace function rowlock.reserve_seats_batch(
     p_reserved_by text[],
     p_session_ids text[],
     p_ip_addresses inet[],
-    p_user_agents text[]
+    p_user_agents text[],
+    p_accessible boolean[],
+    p_clients inet[],
+    p_limits integer[]
 )
 returns table (
     request integer,
@@ -62,6 +69,8 @@ declare
     v_ids         bigint;               -- number of different reservation ids
     v_candidates  bigint;               -- number of requests that the committed state does not refuse
     v_wanted      bigint;               -- number of seats they ask for; a seat counts once per request
+    v_accessible  integer[];            -- the wheelchair and companion places among the requested seats
+    v_weights     integer[];            -- by request; null for a client without limits
     v_stale       uuid[];               -- lapsed holds of the same holders, to be retired
     v_stale_seats integer[] := '{}'::integer[];
     v_inserted    uuid[];               -- reservations written by this call
@@ -77,12 +86,17 @@ begin
     perform pg_advisory_xact_lock_shared(hashtextextended(p_show_id::text, 0));
     select * into v_show from shows where show_id = p_show_id;
     v_until := v_started + make_interval(secs => v_show.hold_seconds);
+    v_accessible := array(
+        select a.seat_id
+        from unnest(p_seat_ids) as s (seat_id)
+        join seats as a on a.plan_id = v_show.plan_id and a.seat_id = s.seat_id and a.kind <> 'standard'
+    );
 
     -- Decide by the committed state what can be refused now. A refusal needs no lock: it was right at this moment.
     select
         array_agg(j.outcome order by j.request),
         array_agg(j.seat_list order by j.request),
-        array_agg(j.unavailable order by j.request),
+        array_agg(coalesce(j.accessible, j.unavailable) order by j.request),
         count(distinct j.reservation_id),
         count(*) filter (where j.outcome is null),
         sum(j.seats) filter (where j.outcome is null),
@@ -95,6 +109,7 @@ begin
             w.seats,
             w.seat_list,
             w.unavailable,
+            case when not coalesce(r.accessible, false) then w.accessible end as accessible,
             case when h.expires_at <= v_started then h.reservation_id end as lapsed_id,
             case
                 when
@@ -109,10 +124,11 @@ begin
                     then 'SHOW_NOT_ON_SALE'
                 when h.expires_at > v_started then 'DUPLICATE_RESERVATION'
                 when w.last_seat_id > v_show.seats_total then 'SEATS_NOT_FOUND'
+                when w.accessible is not null and r.accessible is not true then 'ACCESSIBLE_SEATS'
                 when w.unavailable is not null then 'SEATS_UNAVAILABLE'
             end as outcome
-        from unnest(p_reservation_ids, p_reserved_by) with ordinality
-            as r (reservation_id, reserved_by, request)
+        from unnest(p_reservation_ids, p_reserved_by, p_accessible) with ordinality
+            as r (reservation_id, reserved_by, accessible, request)
         left join (
             select
                 s.request,
@@ -120,7 +136,8 @@ begin
                 array_agg(s.seat_id order by s.seat_id)::text as seat_list,
                 max(s.seat_id) as last_seat_id,
                 count(distinct s.seat_id) < count(*) or min(s.seat_id) < 1 as malformed,
-                (array_agg(s.seat_id order by s.seat_id) filter (where c.taken))::text as unavailable
+                (array_agg(s.seat_id order by s.seat_id) filter (where c.taken))::text as unavailable,
+                (array_agg(s.seat_id order by s.seat_id) filter (where s.seat_id = any(v_accessible)))::text as accessible
             from unnest(p_seat_ids, p_seat_requests) as s (seat_id, request)
             left join lateral (
                 select true as taken
@@ -173,6 +190,21 @@ begin
         ) as d;
     end if;
 
+    if v_candidates > 0 and p_limits is not null and array_remove(p_clients, null) <> '{}' then
+        select l.r_outcomes, l.r_weights
+        into v_outcomes, v_weights
+        from limit_holds(
+            p_show_id, p_limits, v_show.seats_total, v_show.max_hold_seconds, v_outcomes, p_clients, p_reserved_by,
+            v_seat_lists
+        ) as l;
+        if 'TOO_MANY_HOLDS' = any(v_outcomes) then
+            select count(*), sum(cardinality(u.seat_list::integer[]))
+            into v_candidates, v_wanted
+            from unnest(v_outcomes, v_seat_lists) as u (outcome, seat_list)
+            where u.outcome is null;
+        end if;
+    end if;
+
     if v_candidates > 0 then
         -- Retire the holders' lapsed holds. One that was extended meanwhile stays, and the new request is refused.
         if v_stale is not null then
@@ -203,16 +235,21 @@ begin
         with inserted as (
             insert into seat_reservations as a
                 (show_id, reservation_id, token_hash, wish_hash, reserved_by, session_id, seat_ids, created_at,
-                 expires_at, price_version)
+                 expires_at, price_version, client, weight)
             select
                 p_show_id, f.reservation_id, sha256(f.secret), coalesce(f.wish_hash, sha256(f.seat_list::bytea)),
-                f.reserved_by, f.session_id, f.seat_list::integer[], v_started, v_until, v_show.price_version
+                f.reserved_by, f.session_id, f.seat_list::integer[], v_started, v_until, v_show.price_version,
+                case when f.weight is not null then f.client end, f.weight
             from (
                 select distinct on (u.reserved_by) u.*
                 from unnest(
-                        v_outcomes, p_reservation_ids, p_secrets, p_wish_hashes, p_reserved_by, p_session_ids, v_seat_lists
+                        v_outcomes, p_reservation_ids, p_secrets, p_wish_hashes, p_reserved_by, p_session_ids,
+                        v_seat_lists, p_clients, v_weights
                     ) with ordinality
-                    as u (outcome, reservation_id, secret, wish_hash, reserved_by, session_id, seat_list, request)
+                    as u (
+                        outcome, reservation_id, secret, wish_hash, reserved_by, session_id, seat_list, client, weight,
+                        request
+                    )
                 where u.outcome is null
                 order by u.reserved_by, u.request
             ) as f
@@ -311,13 +348,15 @@ begin
             );
             insert into seat_reservations as a
                 (show_id, reservation_id, token_hash, wish_hash, reserved_by, session_id, seat_ids, created_at,
-                 expires_at, price_version)
+                 expires_at, price_version, client, weight)
             select
                 p_show_id, u.reservation_id, sha256(u.secret), coalesce(u.wish_hash, sha256(u.seat_list::bytea)),
-                u.reserved_by, u.session_id, u.seat_list::integer[], v_started, v_until, v_show.price_version
+                u.reserved_by, u.session_id, u.seat_list::integer[], v_started, v_until, v_show.price_version,
+                case when u.weight is not null then u.client end, u.weight
             from unnest(
-                    v_outcomes, p_reservation_ids, p_secrets, p_wish_hashes, p_reserved_by, p_session_ids, v_seat_lists
-                ) as u (outcome, reservation_id, secret, wish_hash, reserved_by, session_id, seat_list)
+                    v_outcomes, p_reservation_ids, p_secrets, p_wish_hashes, p_reserved_by, p_session_ids, v_seat_lists,
+                    p_clients, v_weights
+                ) as u (outcome, reservation_id, secret, wish_hash, reserved_by, session_id, seat_list, client, weight)
             where u.outcome = 'OK' and not exists (
                 select from seat_reservations as a where a.show_id = p_show_id and a.reservation_id = u.reservation_id
             );
@@ -390,7 +429,7 @@ begin
             u.reservation_id,
             k.status,
             coalesce(k.seat_ids, u.seat_list::integer[]),
-            case when u.outcome = 'SEATS_UNAVAILABLE' then u.unavailable::integer[] end,
+            case when u.outcome in ('SEATS_UNAVAILABLE', 'ACCESSIBLE_SEATS') then u.unavailable::integer[] end,
             k.expires_at,
             k.extension_count,
             case when k.extension_count is not null then greatest(0, v_show.max_extensions - k.extension_count) end,
@@ -424,7 +463,7 @@ begin
             u.reservation_id,
             case when u.outcome is null or u.outcome = 'OK' then 'active' end,
             u.seat_list::integer[],
-            case when u.outcome = 'SEATS_UNAVAILABLE' then u.unavailable::integer[] end,
+            case when u.outcome in ('SEATS_UNAVAILABLE', 'ACCESSIBLE_SEATS') then u.unavailable::integer[] end,
             case when u.outcome is null or u.outcome = 'OK' then v_until end,
             case when u.outcome is null or u.outcome = 'OK' then 0 end,
             case when u.outcome is null or u.outcome = 'OK' then v_show.max_extensions end,

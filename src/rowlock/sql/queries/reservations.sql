@@ -10,7 +10,7 @@ select
     extensions_remaining, server_time
 from rowlock.reserve_seats_batch(
     %s::uuid, %s::uuid[], %s::bytea[], %s::bytea[], %s::integer[], %s::integer[], %s::text[], %s::text[], %s::inet[],
-    %s::text[]
+    %s::text[], %s::boolean[], %s::inet[], %s::integer[]
 )
 order by request
 
@@ -25,7 +25,7 @@ select set_config('lock_timeout', '25ms', true)
 -- Releases many holds of one show, one row per request in their order.
 select outcome, reservation_id, released_seat_ids
 from rowlock.release_seats_batch(
-    %s::uuid, %s::uuid[], %s::bytea[], %s::text[], %s::text[], %s::inet[], %s::text[]
+    %s::uuid, %s::uuid[], %s::bytea[], %s::text[], %s::text[], %s::inet[], %s::text[], null::text
 )
 order by request
 
@@ -40,12 +40,14 @@ from rowlock.extend_reservation_atomic(
 
 -- name: change_seats
 -- scope: show
--- Adds seats to one hold and drops others. The arrays of seat ids are what to add and what to remove, in this order.
+-- Adds seats to one hold and drops others. The arrays of seat ids are what to add and what to remove, in this order; then
+-- whether accessible places may be added, and the limits.
 select
     outcome, reservation_id, server_time, seat_ids, unavailable_seat_ids, expires_at, extension_count,
     extensions_remaining
-from rowlock.change_seats_atomic(
-    %s::uuid, %s::uuid, %s::integer[], %s::integer[], %s::bytea, null::text, %s::text, %s::inet, %s::text
+from rowlock.change_seats_within_limits(
+    %s::uuid, %s::uuid, %s::integer[], %s::integer[], %s::boolean, %s::integer[], %s::bytea, null::text, %s::text,
+    %s::inet, %s::text
 )
 
 -- name: hold_details
@@ -63,6 +65,36 @@ left join rowlock.show_prices as p
     on p.show_id = r.show_id and p.price_version = r.price_version and p.category = s.category
     and p.price_type = 'adult'
 order by s.seat_id
+
+-- name: holds_by_client
+-- scope: cell
+-- The live holds of each client address in each show, or in one, those with most seats first.
+select
+    h.client::text, h.show_id, s.title, v.time_zone, count(*)::integer as holds,
+    sum(cardinality(h.seat_ids))::integer as seats, min(h.created_at) as since, max(h.expires_at) as until
+from rowlock.live_holds as h
+join rowlock.shows as s using (show_id)
+join rowlock.seating_plans as p on p.plan_id = s.plan_id
+join rowlock.venues as v on v.venue_id = p.venue_id
+where h.show_id = coalesce(%(show_id)s::uuid, h.show_id)
+group by h.client, h.show_id, s.title, v.time_zone
+order by seats desc, h.client nulls last, s.title
+limit 1000
+
+-- name: holds_to_release
+-- scope: cell
+-- Live holds of a client address, or those with given ids, by show.
+select h.show_id, array_agg(h.reservation_id)
+from rowlock.live_holds as h
+where h.show_id = coalesce(%(show_id)s::uuid, h.show_id)
+    and (h.client = %(client)s::inet or h.reservation_id = any(%(reservation_ids)s::uuid[]))
+group by h.show_id
+order by h.show_id
+
+-- name: release_holds
+-- scope: show
+-- Gives back the seats of holds for their holders, one row for each hold.
+select outcome, released_seat_ids from rowlock.release_holds_atomic(%s::uuid, %s::uuid[], %s::text)
 
 -- name: shows_of_key
 -- scope: catalogue

@@ -12,6 +12,13 @@ select value::integer from rowlock.runtime_settings where name = 'v2_rollout_per
 -- The plan of a show, shared with all but move_show_atomic: seat ids are those of the plan that is read next.
 select pg_advisory_xact_lock_shared(hashtextextended(%(show_id)s::uuid::text, 0))
 
+-- name: lock_client
+-- scope: show
+-- The limits of a client in a show, until this transaction ends: processes cannot exceed them together.
+select pg_advisory_xact_lock(
+    hashtextextended(%(client)s::inet::text, hashtextextended(%(show_id)s::uuid::text, 0))
+)
+
 -- name: show_rules
 -- scope: show
 -- What a reservation needs of its show: whether it is on sale, its limits, how long a hold lasts in seconds, and
@@ -63,6 +70,66 @@ from rowlock.show_seats
 where show_id = %s and seat_id = any(%s) and (status <> 'reserved' or reserved_until > clock_timestamp())
 order by seat_id
 
+-- name: accessible_seats
+-- scope: show
+-- Those of the requested seats that are wheelchair or companion places.
+select a.seat_id
+from rowlock.shows as s
+join rowlock.seats as a on a.plan_id = s.plan_id and a.seat_id = any(%s) and a.kind <> 'standard'
+where s.show_id = %s
+order by a.seat_id
+
+-- name: weigh_hold
+-- scope: show
+-- What the function limit_holds decides for one request: its weight, and whether it is beyond the limits.
+with held as (
+    select
+        a.reserved_by, a.seat_ids, a.weight,
+        a.status = 'completed' as is_bought,
+        a.status = 'active' and a.expires_at > t.now as is_live,
+        a.created_at > t.now - interval '1 minute' as is_new,
+        a.status <> 'completed'
+            and coalesce(a.ended_at, a.expires_at) between t.now - interval '1 minute' and t.now as is_let_go
+    from (select clock_timestamp() as now) as t
+    join rowlock.shows as s on s.show_id = %(show_id)s
+    join rowlock.seat_reservations as a
+        on a.show_id = s.show_id and a.client = %(client)s::inet
+        and a.created_at > t.now - make_interval(secs => s.max_hold_seconds + 60)
+),
+weighed as (
+    select
+        case
+            when exists (select from held as h where h.is_let_go and h.seat_ids && %(seat_ids)s::integer[]) then 10
+            when exists (select from held as h where h.reserved_by = %(reserved_by)s and h.is_bought) then 1
+            else 2
+        end as weight
+),
+summed as (
+    select
+        coalesce(sum(cardinality(h.seat_ids)) filter (where h.is_live), 0) as seats,
+        count(*) filter (where h.is_live) as holds,
+        coalesce(sum(h.weight) filter (where h.is_new and not h.is_bought), 0) as recent,
+        coalesce(
+            sum(h.weight) filter (where h.is_new and not h.is_bought and h.reserved_by = %(reserved_by)s), 0
+        ) as session
+    from held as h
+),
+free as (
+    select (s.seats_total - count(c.seat_id)) * %(share_percent)s / 100 as share
+    from rowlock.shows as s
+    left join rowlock.show_seats as c
+        on c.show_id = s.show_id and (c.status <> 'reserved' or c.reserved_until > clock_timestamp())
+    where s.show_id = %(show_id)s
+    group by s.seats_total
+)
+select
+    w.weight,
+    u.seats + cardinality(%(seat_ids)s::integer[]) > greatest(%(seats)s, f.share)
+        or u.holds + 1 > greatest(%(holds)s, f.share / 2)
+        or u.recent + w.weight > greatest(%(new_weight)s, f.share)
+        or u.session + w.weight > %(session_weight)s as is_beyond
+from weighed as w, summed as u, free as f
+
 -- name: expire_reservation
 -- scope: show
 -- Retires the holder's lapsed reservation. Returns its session and how long it was held, in seconds, for the audit
@@ -84,13 +151,14 @@ where show_id = %s and reservation_id = %s and seat_id = any(%s) and status = 'r
 -- A new active reservation, or no row when the holder or the id has one already. Returns its deadline and the time.
 insert into rowlock.seat_reservations
     (show_id, reservation_id, token_hash, wish_hash, reserved_by, session_id, seat_ids, created_at, expires_at,
-     price_version)
+     price_version, client, weight)
 select
     %(show_id)s, %(reservation_id)s, sha256(%(secret)s::bytea),
     coalesce(%(wish_hash)s::bytea, sha256(%(seat_ids)s::integer[]::text::bytea)),
     %(reserved_by)s, %(session_id)s, %(seat_ids)s, t.now,
     t.now + make_interval(secs => %(hold_seconds)s),
-    (select s.price_version from rowlock.shows as s where s.show_id = %(show_id)s)
+    (select s.price_version from rowlock.shows as s where s.show_id = %(show_id)s),
+    %(client)s::inet, %(weight)s::smallint
 from (select clock_timestamp() as now) as t
 on conflict do nothing
 returning expires_at, clock_timestamp()
