@@ -272,3 +272,34 @@ def test_the_json_has_the_worst_verdict_and_the_text_has_the_advice() -> None:
 
     assert diagnoses_as_json(found)["verdict"] == "warning"
     assert "→ Do this." in diagnoses_as_text(found)
+
+
+@pytest.mark.parametrize(
+    ("address", "sessions", "verdict", "told"),
+    [
+        ("127.0.0.1", 25, "warning", "no client is limited"),
+        ("172.18.0.2", 25, "warning", "all share the limits of one client"),
+        ("172.18.0.2", 5, "ok", ""),
+        ("8.8.8.8", 25, "ok", ""),
+    ],
+)
+async def test_buyers_that_seem_to_come_from_one_private_address_are_reported(
+    dsns: Dsns, db: SeatDb, show: Show, address: str, sessions: int, verdict: str, told: str
+) -> None:
+    for seat in range(1, sessions + 1):
+        await db.reserve(show, seats=[seat], holder=f"holder {seat}", session=f"session {seat}", ip=address)
+    await db.reserve(show, seats=[40], holder="other", session="other", ip="9.9.9.9")
+
+    found = await diagnosis(dsns, "addresses of buyers")
+
+    assert found.verdict == verdict
+    assert told in found.found
+    assert ("ROWLOCK_FORWARDED_ALLOW_IPS" in found.advice) == (verdict == "warning")
+
+
+async def test_one_private_address_among_many_others_is_no_proxy(dsns: Dsns, db: SeatDb, show: Show) -> None:
+    for seat in range(1, 41):
+        ip = "10.0.0.1" if seat % 2 and seat < 38 else f"9.9.9.{seat}"
+        await db.reserve(show, seats=[seat], holder=f"holder {seat}", session=f"session {seat}", ip=ip)
+
+    assert (await diagnosis(dsns, "addresses of buyers")).verdict == "ok"

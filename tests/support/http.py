@@ -48,8 +48,10 @@ class Api(httpx.AsyncClient):
         by: str | None = None,
         key: str | None = None,
         version: int = 2,
+        **more: Any,
     ) -> httpx.Response:
-        body = {"show_id": _id(show), "seat_ids": list(seats)} | ({"session_id": by} if by else {})
+        """`more` are further members of the body, such as accessible=True."""
+        body = {"show_id": _id(show), "seat_ids": list(seats), **more} | ({"session_id": by} if by else {})
         path = "reserve-v2" if version == 2 else "reserve"
         return await self.post(f"{RESERVATIONS}/{path}", json=body, headers={"idempotency-key": key} if key else None)
 
@@ -81,10 +83,10 @@ class Application:
     written: list[bytes]
     access_log: AccessLog
 
-    def client(self, *, browser: bool = False, **options: Any) -> Api:
-        """A new client. A browser keeps its cookies."""
+    def client(self, *, browser: bool = False, address: str = "127.0.0.1", **options: Any) -> Api:
+        """A new client, which seems to call from `address`. A browser keeps its cookies."""
         jar = CookieJar() if browser else CookieJar(DefaultCookiePolicy(allowed_domains=[]))
-        transport = httpx.ASGITransport(self.asgi, raise_app_exceptions=False)
+        transport = httpx.ASGITransport(self.asgi, raise_app_exceptions=False, client=(address, 50_000))
         return Api(transport=transport, base_url="http://rowlock.test", cookies=jar, timeout=30, **options)
 
     def access_lines(self) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from datetime import timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -30,6 +31,8 @@ _CLOCK_SKEW_SECONDS = 2.0
 _DISK_PROBLEM_BYTES = 200 * 1024**2
 _DISK_WARNING_BYTES = 2 * 1024**3
 # The worker writes a run each minute and pg_cron, where it is used instead, each five minutes.
+# So many buyers an hour from one private address are not a family.
+_SESSIONS_OF_A_PROXY = 20
 _CLEANUP_OVERDUE = timedelta(minutes=10)
 
 
@@ -327,7 +330,24 @@ def _definitions(facts: Inspection) -> Diagnosis:
 
 
 def _schema(schema: SchemaFacts) -> list[Diagnosis]:
-    return [_partitions(schema), _cleanup(schema)]
+    return [_partitions(schema), _cleanup(schema), _addresses(schema)]
+
+
+def _addresses(schema: SchemaFacts) -> Diagnosis:
+    """Whether the buyers of the last hour seem to come from one place of our own, as behind an unknown proxy."""
+    found, address = schema.busiest_sessions, schema.busiest_address
+    is_ours = address is not None and not ip_address(address).is_global
+    if not is_ours or found < _SESSIONS_OF_A_PROXY or 2 * found < schema.sessions:
+        return Diagnosis("addresses of buyers", "ok", f"{schema.sessions:,} sessions made holds within the last hour")
+    what = f"{found:,} of the last hour's {schema.sessions:,} sessions that made holds came from {address}"
+    limits = "no client is limited" if ip_address(str(address)).is_loopback else "all share the limits of one client"
+    return Diagnosis(
+        "addresses of buyers",
+        "warning",
+        f"{what}: if that is a proxy, {limits}",
+        "Name the proxy in ROWLOCK_FORWARDED_ALLOW_IPS, and let it send X-Forwarded-For: "
+        "docs/how-to/put-it-behind-a-proxy.md.",
+    )
 
 
 def _partitions(schema: SchemaFacts) -> Diagnosis:

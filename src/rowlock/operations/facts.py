@@ -43,6 +43,9 @@ class SchemaFacts:
     cleanup_paused_since     when the cleanup was paused; None when it is not.
     lapsed                   holds that have run out and wait for cleanup.
     oldest_lapsed_at         the deadline of the oldest of them.
+    sessions                 how many sessions have made holds within an hour.
+    busiest_address          the address that most of them came from; None without any.
+    busiest_sessions         how many came from there.
     """
 
     missing_partitions: list[str]
@@ -52,6 +55,9 @@ class SchemaFacts:
     cleanup_paused_since: datetime | None
     lapsed: int
     oldest_lapsed_at: datetime | None
+    sessions: int
+    busiest_address: str | None
+    busiest_sessions: int
     server_time: datetime
 
 

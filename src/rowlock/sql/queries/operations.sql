@@ -40,8 +40,20 @@ select
     (select changed_at from rowlock.runtime_settings where name = 'cleanup_paused') as cleanup_paused_since,
     l.reservations as lapsed,
     l.oldest_expired_at as oldest_lapsed_at,
+    coalesce(b.sessions, 0)::integer as sessions,
+    b.address as busiest_address,
+    coalesce(b.of_address, 0)::integer as busiest_sessions,
     clock_timestamp() as server_time
 from rowlock.lapsed_reservations as l
+left join (
+    select host(a.ip_address) as address, count(distinct a.session_id) as of_address,
+        sum(count(distinct a.session_id)) over () as sessions
+    from rowlock.seat_reservation_audit_log as a
+    where a.event = 'created' and a.at > clock_timestamp() - interval '1 hour' and a.ip_address is not null
+    group by a.ip_address
+    order by of_address desc
+    limit 1
+) as b on true
 
 -- name: readiness
 -- scope: cell

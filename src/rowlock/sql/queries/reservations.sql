@@ -70,7 +70,7 @@ order by s.seat_id
 -- scope: cell
 -- The live holds of each client address in each show, or in one, those with most seats first.
 select
-    h.client::text, h.show_id, s.title, v.time_zone, count(*)::integer as holds,
+    abbrev(h.client) as client, h.show_id, s.title, v.time_zone, count(*)::integer as holds,
     sum(cardinality(h.seat_ids))::integer as seats, min(h.created_at) as since, max(h.expires_at) as until
 from rowlock.live_holds as h
 join rowlock.shows as s using (show_id)
