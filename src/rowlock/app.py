@@ -12,12 +12,12 @@ import rowlock.catalogue.api as catalogue_api
 import rowlock.operations.api as operations_api
 import rowlock.reporting.api as reporting_api
 from rowlock.base.dsns import Dsns
+from rowlock.base.hold_limits import parse_limits
 from rowlock.database.cells import Cells
 from rowlock.database.pool import PooledDatabase
 from rowlock.reservations import admin_api
 from rowlock.reservations.api import ReservationEndpoints
 from rowlock.reservations.availability.api import SeatStatusEndpoints
-from rowlock.reservations.limits import parse_limits
 from rowlock.reservations.version1.service import Version1
 from rowlock.services import make_services
 from rowlock.settings import Settings

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from rowlock.base.hold_limits import HoldLimits
 from rowlock.catalogue.service import Catalogue
 from rowlock.checkout.service import Checkout
 from rowlock.database.cells import Cells
@@ -9,7 +10,6 @@ from rowlock.jobs.loops import Loop
 from rowlock.operations.service import Operations
 from rowlock.reporting.service import Reporting
 from rowlock.reservations.jobs import CleanupLoop, ensure_partitions
-from rowlock.reservations.limits import HoldLimits
 from rowlock.reservations.service import Reservations
 
 

@@ -175,7 +175,7 @@ async def test_after_a_greedy_client_fifty_others_get_seats(
 
         bought = await asyncio.gather(*(buy(number) for number in range(50)))
 
-    print(f"taken: {taken} of {show.seats_total} seats, answers: {greed.answers}")  # noqa: T201 - with `pytest -s`.
+    print(f"taken: {taken} of {show.seats_total} seats, answers: {greed.answers}")
     if limits == "as they are":
         assert greed.answers[429] > 0
         assert taken <= 600 // 5  # A quarter of what is free then.

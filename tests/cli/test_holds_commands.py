@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import pytest
 
 from rowlock.base.dsns import Dsns
+from rowlock.base.hold_limits import HoldLimits
 from rowlock.cli.exits import ExitCode
-from rowlock.reservations.limits import HoldLimits
 from tests.cli.conftest import Invoke
 from tests.support.seatdb import Request, Reserved, SeatDb, Show
 

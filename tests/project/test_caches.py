@@ -16,6 +16,7 @@ LEFT_OUT = SOURCE / "catalogue" / "plan_files"
 
 BOUNDS = {
     "base/lru.py Lru._values": "limit",
+    "base/networks.py _network": "maxsize; ADDRESS_LENGTH",
     "base/brief.py Brief._readings": "limit",
     "catalogue/api.py _SeatMaps._maps": "PLANS_LIMIT",
     "catalogue/instants.py time_zones": "maxsize",

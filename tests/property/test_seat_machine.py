@@ -328,10 +328,10 @@ MISTAKES = {
         "block_seats_atomic", "p_show_id, 'blocked', v_seats,", "p_show_id, 'blocked', v_seats[2:],"
     ),
     "an id that is answered whatever it asks for": Mutant(
-        "reserve_seats_batch", "when k.wish_hash <> u.wish_hash then 'IDEMPOTENCY_KEY_REUSED'", ""
+        "tell_repeated_requests", "when k.wish_hash <> u.wish_hash then 'IDEMPOTENCY_KEY_REUSED'", ""
     ),
     "a hold that ended and is told as if it lived": Mutant(
-        "reserve_seats_batch", "when k.status <> 'active' then 'RESERVATION_NOT_ACTIVE'", ""
+        "tell_repeated_requests", "when k.status <> 'active' then 'RESERVATION_NOT_ACTIVE'", ""
     ),
     "a completed order without a seat of its hold": Mutant(
         "complete_order_atomic",

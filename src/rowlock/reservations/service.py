@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from functools import partial
 from uuid import UUID
 
+from rowlock.base.hold_limits import HoldLimits
 from rowlock.base.holder import Holder
 from rowlock.base.ids import show_key
 from rowlock.base.lru import Lru
@@ -24,7 +25,6 @@ from rowlock.reservations.availability.service import Availability
 from rowlock.reservations.availability.show import ShowAvailability
 from rowlock.reservations.coalescer import Coalescer
 from rowlock.reservations.hall import Area, Hall
-from rowlock.reservations.limits import HoldLimits
 from rowlock.reservations.model import (
     BestSeats,
     BlockResult,

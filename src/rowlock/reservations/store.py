@@ -7,11 +7,11 @@ from uuid import UUID
 
 from psycopg.rows import class_row, dict_row
 
+from rowlock.base.hold_limits import HoldLimits
 from rowlock.base.holder import Holder
 from rowlock.base.outcomes import Outcome
 from rowlock.database.connections import Connection
 from rowlock.database.queries import query
-from rowlock.reservations.limits import HoldLimits
 from rowlock.reservations.model import (
     BlockResult,
     CleanupResult,

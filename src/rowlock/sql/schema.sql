@@ -853,6 +853,16 @@ create function seat_changes_since(p_show_id uuid, p_after_id bigint DEFAULT NUL
 comment on function seat_changes_since is 'The state of the seats of a show that changed after a position in the audit log; of all claims without one.';
 grant execute on function seat_changes_since to rowlock_app;
 
+create function tell_repeated_requests(p_show_id uuid, p_outcomes text[], p_reservation_ids uuid[], p_secrets bytea[], p_wish_hashes bytea[], p_reserved_by text[], p_seat_lists text[], p_unavailable text[], p_max_extensions integer)
+    returns TABLE(request integer, outcome text, reservation_id uuid, status text, seat_ids integer[], unavailable_seat_ids integer[], expires_at timestamp with time zone, extension_count integer, extensions_remaining integer, server_time timestamp with time zone)
+    language plpgsql security definer
+    set enable_seqscan=off
+    set jit=off
+    set plan_cache_mode=force_generic_plan
+    set search_path=rowlock, pg_temp
+    as 'see functions/tell_repeated_requests.sql';
+comment on function tell_repeated_requests is 'The answers to a batch with repeated requests; a part of reserve_seats_batch.';
+
 create function unblock_seats_atomic(p_show_id uuid, p_seat_ids integer[], p_session_id text DEFAULT NULL::text, p_ip_address inet DEFAULT NULL::inet, p_user_agent text DEFAULT NULL::text, p_actor text DEFAULT NULL::text)
     returns TABLE(outcome text, seat_ids integer[], server_time timestamp with time zone)
     language plpgsql security definer

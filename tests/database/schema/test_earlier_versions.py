@@ -77,6 +77,10 @@ SEEDS = {
     """,
     9: "",
     10: "",
+    11: f"""
+        insert into seat_reservations (show_id, reservation_id, reserved_by, seat_ids, expires_at, client, weight)
+            values ('{SHOW}', '00000000-0000-0000-0000-0000000000ee', 'zoe', '{{9}}', '2030-01-01', '203.0.113.9', 2);
+    """,
 }
 
 VERSIONS = [file.version for file in read_files() if file.kind == "migration"]

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from rowlock.reservations.limits import HoldLimits
+from rowlock.base.hold_limits import HoldLimits
 from tests.support.seatdb import Request, Reserved, SeatDb, Show
 from tests.support.steps import Mutant, load_test_build, wait_until_blocked
 

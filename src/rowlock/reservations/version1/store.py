@@ -10,11 +10,11 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
+from rowlock.base.hold_limits import HoldLimits
 from rowlock.base.holder import Holder
 from rowlock.base.outcomes import Outcome
 from rowlock.database.connections import Connection
 from rowlock.database.queries import query
-from rowlock.reservations.limits import HoldLimits
 from rowlock.reservations.model import Intent, ReleaseResult, ReservationResult, SeatIds
 
 Row = tuple[Any, ...]

@@ -23,6 +23,7 @@ create or replace function rowlock.limit_holds(
     out r_outcomes text[],
     out r_weights integer[]
 )
+returns record
 language plpgsql
 security definer
 set search_path = rowlock, pg_temp

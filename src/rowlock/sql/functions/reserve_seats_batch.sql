@@ -414,47 +414,10 @@ begin
 
     v_now := clock_timestamp();
     if 'REPLAY' = any(v_outcomes) then
-        -- A known id with another holder or secret gets INVALID_INPUT, which reveals nothing about that reservation.
-        return query
-        select
-            u.request::integer,
-            case
-                when u.outcome <> 'REPLAY' then u.outcome
-                when k.reservation_id is null then 'INVALID_INPUT'
-                when k.wish_hash <> u.wish_hash then 'IDEMPOTENCY_KEY_REUSED'
-                when k.status = 'expired' then 'RESERVATION_EXPIRED'
-                when k.status <> 'active' then 'RESERVATION_NOT_ACTIVE'
-                else 'OK'
-            end,
-            u.reservation_id,
-            k.status,
-            coalesce(k.seat_ids, u.seat_list::integer[]),
-            case when u.outcome in ('SEATS_UNAVAILABLE', 'ACCESSIBLE_SEATS') then u.unavailable::integer[] end,
-            k.expires_at,
-            k.extension_count,
-            case when k.extension_count is not null then greatest(0, v_show.max_extensions - k.extension_count) end,
-            v_now
-        from (
-            select
-                i.request, coalesce(i.outcome, 'OK'), i.reservation_id, i.secret,
-                coalesce(i.wish_hash, sha256(i.seat_list::bytea)), i.reserved_by, i.seat_list, i.unavailable
-            from unnest(
-                    v_outcomes, p_reservation_ids, p_secrets, p_wish_hashes, p_reserved_by, v_seat_lists, v_unavailable
-                ) with ordinality
-                as i (outcome, reservation_id, secret, wish_hash, reserved_by, seat_list, unavailable, request)
-        ) as u (request, outcome, reservation_id, secret, wish_hash, reserved_by, seat_list, unavailable)
-        left join lateral (
-            select
-                a.reservation_id, a.wish_hash, a.seat_ids, a.expires_at, a.extension_count,
-                case when a.status = 'active' and a.expires_at <= v_now then 'expired' else a.status end as status
-            from seat_reservations as a
-            where u.outcome in ('OK', 'REPLAY')
-                and a.show_id = p_show_id
-                and a.reservation_id = u.reservation_id
-                and a.reserved_by = u.reserved_by
-                and a.token_hash is not distinct from sha256(u.secret)
-        ) as k on true
-        order by u.request;
+        return query select t.* from tell_repeated_requests(
+            p_show_id, v_outcomes, p_reservation_ids, p_secrets, p_wish_hashes, p_reserved_by, v_seat_lists,
+            v_unavailable, v_show.max_extensions
+        ) as t;
     else
         return query
         select

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from rowlock.reservations.limits import HoldLimits, parse_limits
+from rowlock.base.hold_limits import HoldLimits, parse_limits
 from rowlock.settings import Settings
 
 
