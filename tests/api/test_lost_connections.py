@@ -177,7 +177,7 @@ async def test_a_reserve_whose_answer_is_lost_after_its_commit_is_answered_corre
         application.client() as client,
     ):
         # The first call prepares its statement in a round trip of its own, which must not be the one that is lost.
-        await client.reserve(show, [40], by="warm-up")
+        await client.reserve(show, [39], by="warm-up")
 
         answer = await _losing(proxy, client.reserve(show, [1, 2], by="anna"))
         again = await client.reserve(show, [1, 2], by="anna")
@@ -197,7 +197,7 @@ async def test_a_batch_whose_answer_is_lost_after_its_commit_answers_each_reques
         running(proxy.dsns, pool_size=1) as application,
         application.client() as client,
     ):
-        await client.reserve(show, [40], by="warm-up")
+        await client.reserve(show, [39], by="warm-up")
 
         answers = await _losing(
             proxy,

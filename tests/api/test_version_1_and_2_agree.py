@@ -147,18 +147,19 @@ REFUSALS: tuple[tuple[str, Callable[[Show], Sequence[int]], tuple[int, str], lis
     ("eleven seats that are not there", lambda show: range(41, 52), (400, "TOO_MANY_SEATS"), None),
     ("taken and too far", lambda show: [1, 41], (404, "SEATS_NOT_FOUND"), None),
     ("a taken one", lambda show: [1, 5], (409, "SEATS_UNAVAILABLE"), [1]),
-    ("a sold and a blocked one", lambda show: [38, 39, 40], (409, "SEATS_UNAVAILABLE"), [39, 40]),
+    ("a sold and a blocked one", lambda show: [37, 38, 39], (409, "SEATS_UNAVAILABLE"), [38, 39]),
+    ("a wheelchair place", lambda show: [39, 40], (400, "ACCESSIBLE_SEATS"), None),
 )
 
 
 async def test_refusals_and_their_precedence(buyer: Buyer, show: Show, db: SeatDb) -> None:
     await buyer.reserve(show, [1], by="ben")
     await db.owner.execute(
-        "insert into rowlock.show_seats (show_id, seat_id, status, order_id) values (%s, 39, 'sold', %s)",
+        "insert into rowlock.show_seats (show_id, seat_id, status, order_id) values (%s, 38, 'sold', %s)",
         [show.show_id, UNKNOWN_ID],
     )
     await db.owner.execute(
-        "insert into rowlock.show_seats (show_id, seat_id, status, block_reason) values (%s, 40, 'blocked', 'camera')",
+        "insert into rowlock.show_seats (show_id, seat_id, status, block_reason) values (%s, 39, 'blocked', 'camera')",
         [show.show_id],
     )
 
@@ -168,7 +169,11 @@ async def test_refusals_and_their_precedence(buyer: Buyer, show: Show, db: SeatD
         assert told.get("unavailable_seat_ids") == unavailable, name
         if refusal[1] == "SEATS_UNAVAILABLE":
             assert (await db.events(show))[-1] == ("failed", sorted(seats(show)), refusal[1]), name
-    assert await db.counted_refusals(show) == {"SEATS_NOT_FOUND": 2, "TOO_MANY_SEATS": 2}
+    assert await db.counted_refusals(show) == {
+        "SEATS_NOT_FOUND": 2,
+        "TOO_MANY_SEATS": 2,
+        "ACCESSIBLE_SEATS": 1,
+    }
     assert outcome(await buyer.reserve(UNKNOWN_ID, [1], by="anna")) == (404, "SHOW_NOT_FOUND")
     # A holder is told of the hold there is before anything of the seats, but not before sales are open.
     assert outcome(await buyer.reserve(show, [41], by="ben")) == (409, "DUPLICATE_RESERVATION")
@@ -178,7 +183,7 @@ async def test_refusals_and_their_precedence(buyer: Buyer, show: Show, db: SeatD
     assert outcome(await buyer.reserve(show, [2], by="anna")) == (409, "SHOW_NOT_ON_SALE")
     await db.set_show(show, sales_start_at=None, sales_end_at=datetime.now(UTC))
     assert outcome(await buyer.reserve(show, [2], by="anna")) == (409, "SHOW_NOT_ON_SALE")
-    await db.owner.execute("delete from rowlock.show_seats where show_id = %s and seat_id >= 39", [show.show_id])
+    await db.owner.execute("delete from rowlock.show_seats where show_id = %s and seat_id >= 38", [show.show_id])
 
 
 async def test_a_lapsed_hold_loses_its_seats_to_others(buyer: Buyer, show: Show, db: SeatDb) -> None:
