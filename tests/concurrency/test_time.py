@@ -46,7 +46,7 @@ async def change(db: SeatDb, hold: Reserved) -> str:
 
 
 # What a holder may do too late, and the function that has to refuse it.
-LATE = {"extend": ("extend_reservation_atomic", extend), "change": ("change_seats_atomic", change)}
+LATE = {"extend": ("extend_reservation_atomic", extend), "change": ("change_seats_within_limits", change)}
 
 
 @pytest.mark.parametrize("operation", LATE)
