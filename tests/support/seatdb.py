@@ -263,7 +263,7 @@ def fold_audit(rows: Iterable[AuditRow]) -> dict[int, tuple[str, UUID | None]]:
                 seats |= dict.fromkeys(row.seat_ids, ("sold", row.order_id))
             case "blocked":
                 seats |= dict.fromkeys(row.seat_ids, ("blocked", None))
-            case "extended" | "failed" | "cancelled":
+            case "extended" | "failed" | "cancelled" | "moved":
                 pass
             case other:
                 raise AssertionError(f"The audit log has an event {other!r} that no function writes.")
@@ -778,9 +778,17 @@ violations as (
             and c.status = 'reserved'
     )
     union all
+    select c.show_id, 'seat ' || c.seat_id || ' is ' || c.status || ', and the plan of its show has no such seat'
+    from claims as c join rowlock.shows as s using (show_id)
+    where not exists (select from rowlock.seats as p where p.plan_id = s.plan_id and p.seat_id = c.seat_id)
+    union all
+    -- A hold that has ended may have had seats of an earlier plan.
     select a.show_id, 'hold ' || a.reservation_id || ' has seats that its show has not, or one twice'
     from holds as a join rowlock.shows as s using (show_id)
-    where (select count(distinct e) < count(*) or min(e) < 1 or max(e) > s.seats_total from unnest(a.seat_ids) as e)
+    where (
+        select count(distinct e) < count(*) or min(e) < 1 or a.status = 'active' and max(e) > s.seats_total
+        from unnest(a.seat_ids) as e
+    )
     union all
     select a.show_id, 'hold ' || a.reservation_id || ' was extended more often or for longer than was logged'
     from holds as a
@@ -859,6 +867,32 @@ async def make_show(owner: Connection, *, seats: int = 40, **columns: object) ->
         },
     )
     return Show(show_id, seats)
+
+
+async def make_plan(owner: Connection, show: Show, *, labels: Sequence[str]) -> UUID:
+    """Another plan of the show's venue. Its seats are 1 to the number of labels; those of make_show have "1", "2", …"""
+    cursor = await owner.execute(
+        """
+        with plan as (
+            insert into rowlock.seating_plans (venue_id, name, version, source_format, seats_total, layout, checksum)
+            select venue_id, %(name)s, 1, 'test', %(seats)s, '{}', ''
+            from rowlock.shows join rowlock.seating_plans using (plan_id)
+            where show_id = %(show)s
+            returning plan_id
+        ),
+        seat as (
+            insert into rowlock.seats
+                (plan_id, seat_id, row_no, run_no, position, number, label, x, y, category, source_id)
+            select plan_id, n, 0, 0, n, n::text, label, n, 0, 0, n::text
+            from plan, unnest(%(labels)s::text[]) with ordinality as s (label, n)
+        )
+        select plan_id from plan
+        """,
+        {"name": uuid4().hex, "seats": len(labels), "show": show.show_id, "labels": list(labels)},
+    )
+    row = await cursor.fetchone()
+    assert row is not None
+    return UUID(str(row[0]))
 
 
 def _array(values: Sequence[int | None] | None) -> list[int | None] | None:
