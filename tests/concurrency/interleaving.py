@@ -13,8 +13,10 @@ from typing import Any, LiteralString
 from uuid import UUID, uuid4
 
 from rowlock.database.queries import queries
-from tests.support.seatdb import Cleaned, Reserved, SeatDb, Show, make_plan, said
+from tests.support.answers import Cleaned, Reserved, Show, said
+from tests.support.seatdb import SeatDb
 from tests.support.steps import Call, Schedule, Steps, explore
+from tests.support.tables import make_plan
 
 SEATS = 8
 

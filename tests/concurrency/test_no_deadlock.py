@@ -10,10 +10,12 @@ import psycopg
 import pytest
 
 from rowlock.operations.store import find_violations
+from tests.support.answers import Show
 from tests.support.scale import Scale, scale_of
-from tests.support.seatdb import SeatDb, Show, make_plan
+from tests.support.seatdb import SeatDb
 from tests.support.servers import TestServer
 from tests.support.steps import Mutant, load_test_build, wait_until_blocked
+from tests.support.tables import make_plan
 
 CONNECTIONS = 16
 
