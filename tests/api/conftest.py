@@ -15,9 +15,9 @@ from rowlock.base.dsns import Dsns
 from rowlock.catalogue import service
 from rowlock.catalogue.model import Category, Row, Seat, SeatingPlan, Section, ShowInput
 from rowlock.reservations.availability import service as availability
+from tests.support.answers import Show
 from tests.support.halls import services_on
 from tests.support.http import ADMIN_KEY, Api, Application, Served, running, serving
-from tests.support.seatdb import Show
 from tests.support.servers import TestServer
 
 ROWS = (("Stalls", "A"), ("Stalls", "B"), ("Balcony", "A"), ("Balcony", "B"))

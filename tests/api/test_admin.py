@@ -8,8 +8,9 @@ from starlette.types import Message
 
 from rowlock.base.dsns import Dsns
 from tests.api.conftest import UNKNOWN_ID
+from tests.support.answers import Show
 from tests.support.http import ADMIN_KEY, Api, Application, held, make_application, outcome, problem, running
-from tests.support.seatdb import SeatDb, Show
+from tests.support.seatdb import SeatDb
 from tests.support.servers import TestServer
 
 CALLS = (

@@ -17,9 +17,10 @@ from rowlock.database import pooler
 from rowlock.database.connections import with_role
 from rowlock.jobs.loops import run_loops
 from rowlock.services import standard_loops
+from tests.support.answers import Show
 from tests.support.http import ADMIN_KEY, RESERVATIONS, Api, held, outcome, running
 from tests.support.pgbouncer import PgBouncer, pgbouncer
-from tests.support.seatdb import SeatDb, Show
+from tests.support.seatdb import SeatDb
 from tests.support.servers import TestServer
 
 RETIRED_WITHIN_SECONDS = 20.0

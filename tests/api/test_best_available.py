@@ -8,8 +8,9 @@ import pytest
 
 from rowlock.reservations.best_available import Chooser
 from tests.api.conftest import UNKNOWN_ID
+from tests.support.answers import Show
 from tests.support.http import RESERVATIONS, Api, outcome, problem, said
-from tests.support.seatdb import SeatDb, Show
+from tests.support.seatdb import SeatDb
 
 
 async def test_a_group_sits_together_in_the_best_row(client: Api, show: Show, db: SeatDb) -> None:

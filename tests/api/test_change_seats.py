@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from rowlock.reservations.model import ReservationToken
+from tests.support.answers import Show
 from tests.support.http import Api, held, problem, said
-from tests.support.seatdb import SeatDb, Show
+from tests.support.seatdb import SeatDb
 
 
 async def test_seats_are_added_and_dropped_in_one_step(client: Api, show: Show, db: SeatDb) -> None:

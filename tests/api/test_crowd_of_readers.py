@@ -17,8 +17,9 @@ from rowlock.database.connections import Connection
 from rowlock.database.pool import PooledDatabase
 from rowlock.reservations.availability import api
 from tests.api.conftest import UNKNOWN_ID
+from tests.support.answers import Show
 from tests.support.http import Api, outcome, running
-from tests.support.seatdb import SeatDb, Show
+from tests.support.seatdb import SeatDb
 
 
 async def _one(connection: Connection) -> int:

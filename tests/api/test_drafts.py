@@ -7,8 +7,9 @@ import httpx
 import pytest
 
 from rowlock.base.dsns import Dsns
+from tests.support.answers import Show
 from tests.support.http import RESERVATIONS, Api, problem, running
-from tests.support.seatdb import SeatDb, Show
+from tests.support.seatdb import SeatDb
 
 CALLS: dict[str, Callable[[Api, Show], Awaitable[httpx.Response]]] = {
     "/api/shows/{show_id}": lambda client, show: client.get(f"/api/shows/{show.show_id}"),

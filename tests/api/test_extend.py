@@ -4,8 +4,9 @@ import asyncio
 from datetime import datetime, timedelta
 
 from rowlock.reservations.model import ReservationToken
+from tests.support.answers import Show
 from tests.support.http import RESERVATIONS, Api, held, problem, said
-from tests.support.seatdb import SeatDb, Show
+from tests.support.seatdb import SeatDb
 
 
 def _instant(text: str) -> datetime:

@@ -12,11 +12,12 @@ import pytest
 
 from rowlock.base.dsns import Dsns
 from rowlock.catalogue.showcase import theatre
+from tests.support.answers import Show
 from tests.support.halls import put_on_sale as put_hall_on_sale
 from tests.support.halls import services_on
 from tests.support.http import Api, Application, outcome, problem, running
 from tests.support.scale import Scale
-from tests.support.seatdb import SeatDb, Show
+from tests.support.seatdb import SeatDb
 
 ADDRESS = "203.0.113.9"
 VERSIONS = pytest.mark.parametrize("version", [2, 1])

@@ -16,8 +16,9 @@ from rowlock.reservations.availability import show as availability_show
 from rowlock.reservations.coalescer import Coalescer
 from rowlock.reservations.model import SeatChanges
 from rowlock.web.fast_path import Request
+from tests.support.answers import Show
 from tests.support.http import RESERVATIONS, Api, outcome, problem, running, said
-from tests.support.seatdb import SeatDb, Show
+from tests.support.seatdb import SeatDb
 
 VIEWERS = 1_000
 

@@ -13,8 +13,8 @@ from rowlock.base.dsns import Dsns
 from rowlock.operations.logs import configure_logging
 from rowlock.web.sessions import COOKIE
 from tests.api.conftest import UNKNOWN_ID, put_on_sale
+from tests.support.answers import Show
 from tests.support.http import ADMIN_KEY, RESERVATIONS, SECRET_KEY, Api, Application, problem, serving
-from tests.support.seatdb import Show
 from tests.support.servers import TestServer
 
 CANARY = "canary"  # Part of everything that a client of these tests sends.

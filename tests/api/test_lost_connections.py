@@ -15,9 +15,10 @@ from psycopg.conninfo import conninfo_to_dict
 
 from rowlock.base.dsns import Dsns
 from rowlock.database import connections, pool
+from tests.support.answers import Show
 from tests.support.http import ADMIN_KEY, outcome, problem, running, said
 from tests.support.lossy_proxy import LossyProxy, lossy_proxy
-from tests.support.seatdb import SeatDb, Show
+from tests.support.seatdb import SeatDb
 from tests.support.servers import TestServer
 
 COMES_WITHIN_SECONDS = 20.0

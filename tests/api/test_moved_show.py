@@ -11,9 +11,10 @@ from rowlock.base.dsns import Dsns
 from rowlock.catalogue.service import PLAN_SECONDS
 from rowlock.reservations.availability.service import KNOWN_SECONDS
 from tests.api.conftest import hall
+from tests.support.answers import Show
 from tests.support.halls import services_on
 from tests.support.http import Api, problem, running
-from tests.support.seatdb import SeatDb, Show
+from tests.support.seatdb import SeatDb
 
 
 async def turned_round(owner: psycopg.AsyncConnection) -> UUID:

@@ -6,8 +6,9 @@ from pydantic import ValidationError
 from rowlock.base.dsns import Dsns
 from rowlock.settings import Settings
 from rowlock.web.sessions import COOKIE, MAX_AGE_SECONDS, SECURE_COOKIE, Sessions
+from tests.support.answers import Show
 from tests.support.http import RESERVATIONS, Api, outcome, problem, running
-from tests.support.seatdb import SeatDb, Show
+from tests.support.seatdb import SeatDb
 
 HOSTS = {"public_url": "https://tickets.example.org", "allowed_hosts": "Box.Example.org:8443, [::1]"}
 

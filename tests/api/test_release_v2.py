@@ -6,8 +6,9 @@ from uuid import UUID
 from rowlock.base.ids import mint_id
 from rowlock.reservations.model import ReservationToken
 from tests.api.conftest import UNKNOWN_ID
+from tests.support.answers import Show
 from tests.support.http import RESERVATIONS, Api, held, outcome, problem, said
-from tests.support.seatdb import SeatDb, Show
+from tests.support.seatdb import SeatDb
 
 
 async def test_a_release_by_token_gives_every_seat_back(client: Api, show: Show, db: SeatDb) -> None:

@@ -10,8 +10,9 @@ import httpx
 from starlette.types import Message
 
 from tests.api.conftest import UNKNOWN_ID
+from tests.support.answers import Show
 from tests.support.http import ADMIN_KEY, RESERVATIONS, Api, Application, Served, problem
-from tests.support.seatdb import SeatDb, Show
+from tests.support.seatdb import SeatDb
 
 JSON = {"content-type": "application/json"}
 TOKEN = "x" * 64

@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.api.conftest import UNKNOWN_ID
+from tests.support.answers import Show
 from tests.support.http import RESERVATIONS, Api, held, outcome, problem, said
-from tests.support.seatdb import SeatDb, Show
+from tests.support.seatdb import SeatDb
 
 SOME = str(UNKNOWN_ID)
 

@@ -14,8 +14,9 @@ from rowlock.reservations.model import ReservationToken
 from rowlock.reservations.version1 import service as version1
 from tests.api.conftest import put_on_sale
 from tests.api.writer_logins import record_writer_logins, writer_logins
+from tests.support.answers import Show
 from tests.support.http import ADMIN_KEY, Api, held, outcome, problem, running
-from tests.support.seatdb import SeatDb, Show
+from tests.support.seatdb import SeatDb
 from tests.support.servers import TestServer
 from tests.support.steps import functions
 

@@ -9,8 +9,9 @@ import httpx
 import pytest
 
 from rowlock.reservations.coalescer import Coalescer
+from tests.support.answers import Show
 from tests.support.http import RESERVATIONS, Served, outcome, problem, said
-from tests.support.seatdb import SeatDb, Show
+from tests.support.seatdb import SeatDb
 
 
 @pytest.fixture

@@ -11,9 +11,10 @@ from rowlock.base.dsns import Dsns
 from rowlock.database import calls, pool
 from rowlock.database.connections import Connection
 from rowlock.database.refusals import resource_refusals
+from tests.support.answers import Show
 from tests.support.failing import failing_writes, forbid_writing
 from tests.support.http import Api, outcome, problem, running
-from tests.support.seatdb import SeatDb, Show
+from tests.support.seatdb import SeatDb
 from tests.support.servers import TestServer
 
 

@@ -5,8 +5,9 @@ import asyncio
 from itsdangerous import Signer
 
 from rowlock.web.sessions import BROWSER_PREFIX, COOKIE, Sessions
+from tests.support.answers import Show
 from tests.support.http import RESERVATIONS, SECRET_KEY, Api, Application, outcome, problem, running, said
-from tests.support.seatdb import SeatDb, Show
+from tests.support.seatdb import SeatDb
 
 
 def _cookie(answer: object) -> str | None:

@@ -19,8 +19,9 @@ from rowlock.database.schema import rollback
 from rowlock.reservations.model import ReservationToken
 from tests.api.conftest import UNKNOWN_ID
 from tests.api.writer_logins import record_writer_logins, writer_logins
+from tests.support.answers import Show
 from tests.support.http import Api, Application, held, outcome, problem, running, said
-from tests.support.seatdb import SeatDb, Show
+from tests.support.seatdb import SeatDb
 from tests.support.servers import TestServer, run_in_thread
 
 

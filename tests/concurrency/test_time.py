@@ -9,7 +9,8 @@ import asyncio
 
 import pytest
 
-from tests.support.seatdb import Reserved, SeatDb, Show
+from tests.support.answers import Reserved, Show
+from tests.support.seatdb import SeatDb
 from tests.support.steps import Mutant, load_test_build, stepping, wait_until_blocked
 
 

@@ -7,7 +7,8 @@ import pytest
 from psycopg import errors
 
 from rowlock.base.dsns import Dsns
-from tests.support.seatdb import SeatDb, Show, token
+from tests.support.answers import Show, token
+from tests.support.seatdb import SeatDb
 
 Connection = psycopg.AsyncConnection
 

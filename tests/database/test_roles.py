@@ -7,7 +7,8 @@ import pytest
 from psycopg import errors
 
 from rowlock.base.dsns import Dsns
-from tests.support.seatdb import SeatDb, Show
+from tests.support.answers import Show
+from tests.support.seatdb import SeatDb
 from tests.support.servers import TestServer
 
 Connection = psycopg.AsyncConnection

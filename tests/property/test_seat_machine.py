@@ -33,8 +33,9 @@ from tests.property.model import (
     Order,
     Wish,
 )
+from tests.support.answers import Request, Reserved, Show
 from tests.support.scale import Scale
-from tests.support.seatdb import Request, Reserved, SeatDb, Show
+from tests.support.seatdb import SeatDb
 from tests.support.steps import Mutant, load_test_build
 
 T = TypeVar("T")

@@ -26,7 +26,7 @@ from rowlock.cli.processes import serve_http
 from rowlock.settings import Settings
 from rowlock.web.access_log import AccessLog
 from rowlock.web.protocol import ConnectionLimits
-from tests.support.seatdb import Reserved, Show
+from tests.support.answers import Reserved, Show
 
 SECRET_KEY = "secret-key-of-the-tests-canary"
 ADMIN_KEY = "admin-key-of-the-tests-canary"

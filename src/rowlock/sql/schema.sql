@@ -475,6 +475,10 @@ create table webhook_events (
 comment on table webhook_events is 'The inbox: a provider is answered 2xx only after its event is committed here.';
 comment on column webhook_events.show_id is 'The show that the event is about, once that is known.';
 
+-- view audit_log_start:
+--     begins_at timestamp with time zone
+comment on view audit_log_start is 'Since when the audit log has every event: the start of its oldest partition that is not archived.';
+
 -- view lapsed_reservations:
 --     reservations integer
 --     oldest_expired_at timestamp with time zone

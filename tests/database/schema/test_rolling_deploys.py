@@ -23,7 +23,8 @@ from rowlock.database.schema.description import describe
 from rowlock.database.schema.migrate import MigrationError, migrate
 from rowlock.reservations import store
 from rowlock.reservations.model import Intent, ReservationToken
-from tests.support.seatdb import SeatDb, Show
+from tests.support.answers import Show
+from tests.support.seatdb import SeatDb
 from tests.support.servers import TestServer
 
 Connection = psycopg.AsyncConnection

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
-from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -26,7 +25,8 @@ from rowlock.reservations import store
 from rowlock.reservations.model import Intent, ReservationResult, ReservationToken, SeatIds
 from rowlock.reservations.service import Reservations
 from tests.reservations.availability.conftest import processes, reservations_on, until_a_service_waits
-from tests.support.seatdb import SeatDb, Show
+from tests.support.answers import Show
+from tests.support.seatdb import SeatDb
 from tests.support.servers import TestServer
 
 
