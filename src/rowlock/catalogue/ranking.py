@@ -6,12 +6,20 @@ order.
 
 from collections import defaultdict
 from collections.abc import Sequence
-from itertools import groupby
+from itertools import groupby, pairwise
 from math import hypot
 
 from rowlock.catalogue.model import Seat, SeatingPlan
 
 Point = tuple[float, float]
+
+AISLE_FACTOR = 1.6
+"""A gap wider than this many seat pitches is an aisle. One omitted seat makes a gap of 2 pitches."""
+
+MIN_ROUND = 3
+"""Two seats are beside each other on one side only."""
+
+_EPSILON = 1e-6
 
 
 def best_first(plan: SeatingPlan) -> list[list[Seat]]:
@@ -29,6 +37,8 @@ def best_first(plan: SeatingPlan) -> list[list[Seat]]:
         focal_point = focal_points[plan.rows[row].section]
         of_row = _nearest(seats, focal_point)
         seats.sort(key=lambda seat: seat.position)
+        if goes_round(seats):
+            seats = _turned(seats, focal_point)
         for (_, category), group in groupby(seats, key=lambda seat: (seat.run, seat.category)):
             if plan.categories[category].for_sale:
                 bench = list(group)
@@ -46,6 +56,26 @@ def focal_point_of_sections(plan: SeatingPlan) -> list[Point]:
             for section in zone.sections:
                 points[section] = zone.focal_point
     return points
+
+
+def goes_round(row: Sequence[Seat]) -> bool:
+    """Say whether a whole row, in order, is closed, as around a table: its last seat is beside its first.
+
+    There is no aisle in it, and its ends are no farther apart than neighbours may be.
+    """
+    if len(row) < MIN_ROUND or row[0].run != row[-1].run:
+        return False
+    steps = sorted(distance((one.x, one.y), (other.x, other.y)) for one, other in pairwise(row))
+    ends = distance((row[-1].x, row[-1].y), (row[0].x, row[0].y))
+    # The lower median, as for every other aisle.
+    return ends <= steps[(len(steps) - 1) // 2] * AISLE_FACTOR + _EPSILON
+
+
+def _turned(row: list[Seat], focal_point: Point) -> list[Seat]:
+    """Turn a closed row so that it begins where the category changes, else opposite the seat that is filled first."""
+    changes = (place for place, seat in enumerate(row) if seat.category != row[place - 1].category)
+    start = next(changes, (int(middle_of(row, focal_point)) - len(row) // 2) % len(row))
+    return row[start:] + row[:start]
 
 
 def axis_distances(seats: Sequence[Seat], focal_point: Point) -> list[float]:
