@@ -31,7 +31,7 @@ def plan(*rows: str, categories: Sequence[int] | None = None) -> SeatingPlan:
     for row, text in enumerate(rows):
         position = 0
         is_table = text.startswith("@")
-        text = text.removeprefix("@")  # noqa: PLW2901  # The row as it stands.
+        text = text.removeprefix("@")
         for column, letter in enumerate(text):
             turn = 2 * math.pi * column / len(text)
             if letter == "_":
@@ -342,9 +342,11 @@ def check(reference: Reference, made: Chooser, quantity: int, category: int | No
 
 ROWS = st.text(alphabet="ssssss_wc", min_size=1, max_size=12).filter(lambda text: text.strip("_"))
 TABLES = st.text(alphabet="ssssss_wc", min_size=3, max_size=10).map("@{}".format)
-PLANS = st.lists(st.tuples(ROWS | TABLES.filter(lambda text: text.strip("@_")), st.sampled_from([0, 0, 1, 2])), min_size=1, max_size=5).map(
-    lambda rows: plan(*(text for text, _ in rows), categories=[category for _, category in rows])
-)
+PLANS = st.lists(
+    st.tuples(ROWS | TABLES.filter(lambda text: text.strip("@_")), st.sampled_from([0, 0, 1, 2])),
+    min_size=1,
+    max_size=5,
+).map(lambda rows: plan(*(text for text, _ in rows), categories=[category for _, category in rows]))
 
 
 @settings(max_examples=400, deadline=None)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 
-from rowlock.catalogue.plan_files import csvgrid, csvlist, limits
+from rowlock.catalogue.plan_files import csvcolumns, csvgrid, csvlist, limits
 from rowlock.catalogue.plan_files.csvlines import Line
 from rowlock.catalogue.plan_files.draft import Draft
 from rowlock.catalogue.plan_files.errors import PlanError
@@ -58,8 +58,8 @@ def read(text: str, name: str, findings: Findings) -> Draft:
 def _header(start: list[Line]) -> _Header | None:
     """Return the header, the first line or the first with every required column; None for a grid."""
     for index, line in enumerate(start):
-        titles = set(csvlist.titles(line))
-        if titles >= csvlist.REQUIRED or (index == 0 and csvlist.REQUIRED & titles):
+        titles = csvlist.titles(line)
+        if csvcolumns.is_header(titles) or (index == 0 and csvcolumns.looks_like_header(titles)):
             return _Header(line, start[:index])
     return None
 
@@ -70,7 +70,7 @@ def _delimiter(text: str) -> str:
     lines = list(islice((line for line in matches if line.strip()), _TITLE_LINES))
     for line in lines:
         for delimiter in _DELIMITERS:
-            if set(csvlist.titles(Line(0, line.split(delimiter)))) >= csvlist.REQUIRED:
+            if csvcolumns.is_header(csvlist.titles(Line(0, line.split(delimiter)))):
                 return delimiter
     first_line = next((line for line in lines if any(mark in line for mark in _DELIMITERS)), "")
     return max(_DELIMITERS, key=first_line.count)

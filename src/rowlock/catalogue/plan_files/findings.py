@@ -59,6 +59,7 @@ FindingCode = Literal[
     "LOOK_ALIKE",
     "BAY_JOINED",
     "BAY_APART",
+    "COLUMN_RENAMED",
     "LINE_IGNORED",
     "CELL_NO_SEAT",
     "SPREADSHEET_NUMBER",
