@@ -19,11 +19,17 @@ AISLE_FACTOR = 1.6
 MIN_ROUND = 3
 """Two seats are beside each other on one side only."""
 
+ASIDE_WEIGHT = 0.05
+"""Twenty seats to the side are as bad as one seat's width farther from the stage."""
+
 _EPSILON = 1e-6
 
 
 def best_first(plan: SeatingPlan) -> list[list[Seat]]:
     """Return the benches for sale: rows by their distance from the stage, within a row from the middle outwards.
+
+    In a fan the rows of a block at the side are as near as those of the middle. They see less, so how far the whole row
+    is aside counts for a little.
 
     In the round and beside a court each bench has a distance of its own: row 1 behind the corner flag is not as good as
     row 2 at the half-way line.
@@ -32,10 +38,11 @@ def best_first(plan: SeatingPlan) -> list[list[Seat]]:
     by_row: dict[int, list[Seat]] = defaultdict(list)
     for seat in plan.seats:
         by_row[seat.row].append(seat)
+    middles = _middles(plan, focal_points)
     benches = []
     for row, seats in by_row.items():
         focal_point = focal_points[plan.rows[row].section]
-        of_row = _nearest(seats, focal_point)
+        of_row = _nearest(seats, focal_point) + ASIDE_WEIGHT * _aside(seats, focal_point, middles[focal_point])
         seats.sort(key=lambda seat: seat.position)
         if goes_round(seats):
             seats = _turned(seats, focal_point)
@@ -46,6 +53,28 @@ def best_first(plan: SeatingPlan) -> list[list[Seat]]:
                 benches.append(((stage_distance, row, min(axis_distances(bench, focal_point))), bench))
     benches.sort(key=lambda entry: entry[0])
     return [bench for _, bench in benches]
+
+
+def _middles(plan: SeatingPlan, focal_points: Sequence[Point]) -> dict[Point, Point]:
+    """Return the middle of the seats that look at each focal point."""
+    seats_of: dict[Point, list[Seat]] = defaultdict(list)
+    for seat in plan.seats:
+        seats_of[focal_points[plan.rows[seat.row].section]].append(seat)
+    return {
+        point: (sum(seat.x for seat in seats) / len(seats), sum(seat.y for seat in seats) / len(seats))
+        for point, seats in seats_of.items()
+    }
+
+
+def _aside(seats: Sequence[Seat], focal_point: Point, middle: Point) -> float:
+    """Return how far a row is from the line that goes from the stage through the middle of the hall."""
+    dx, dy = middle[0] - focal_point[0], middle[1] - focal_point[1]
+    length = hypot(dx, dy)
+    if length <= _EPSILON:
+        return 0.0
+    across = [((seat.x - focal_point[0]) * dy - (seat.y - focal_point[1]) * dx) / length for seat in seats]
+    # A row that reaches over the line is not aside at all.
+    return 0.0 if min(across) < 0 < max(across) else min(map(abs, across))
 
 
 def focal_point_of_sections(plan: SeatingPlan) -> list[Point]:

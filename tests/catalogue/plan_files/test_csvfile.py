@@ -326,6 +326,50 @@ def test_nobody_is_seated_together_across_a_jump_of_the_numbers() -> None:
     assert only(reading.report, "ORDER_DOUBTFUL").found.startswith("5 seats in 1 row")
 
 
+def test_rows_and_seats_that_were_sorted_as_text_are_put_in_order() -> None:
+    numbers = sorted(map(str, range(1, 12)))
+    reading = read_csv("row,seat\n" + "".join(f"{row},{seat}\n" for row in numbers for seat in numbers))
+
+    assert [row.label for row in reading.plan.rows] == [str(row) for row in range(1, 12)]
+    assert runs(reading.plan) == [[str(seat) for seat in range(1, 12)]] * 11
+    assert reading.report.counts == {"SORTED_AS_TEXT": 2, "FOCAL_POINT_GUESSED": 1}
+
+
+@pytest.mark.parametrize(
+    ("labels", "order"),
+    [("A AA B BB T", "A B T AA BB"), ("A AA B C", "A AA B C"), ("01 02 10", "01 02 10"), ("1 2 10", "1 2 10")],
+)
+def test_rows_are_only_put_in_order_where_the_order_is_plain(labels: str, order: str) -> None:
+    plan = read_csv("row,seat\n" + "".join(f"{row},1\n" for row in labels.split())).plan
+
+    assert [row.label for row in plan.rows] == order.split()
+
+
+def test_a_list_that_begins_too_far_below_is_refused_and_not_read_as_a_grid() -> None:
+    error = refusal("Our hall\n" * 30 + "row,seat\nA,1\n")
+
+    assert (error.code, error.place) == ("NOT_CSV", "line 31")
+
+
+def test_a_third_coordinate_is_named_with_what_it_may_mean() -> None:
+    finding = only(read_csv("row,seat,x,y,z\nA,1,0,2,30\nA,2,25,2,30\n").report, "UNKNOWN_KEY")
+
+    assert "exchange the names" in finding.done
+
+
+def test_a_range_of_too_many_seats_is_one_seat_and_named() -> None:
+    reading = read_csv("row,seat\nA,1-99999\n")
+
+    assert len(reading.plan.seats) == 1
+    assert only(reading.report, "SEAT_RANGE").severity == "warning"
+
+
+def test_the_seats_that_a_guess_would_sell_first_are_for_everybody() -> None:
+    reading = read_csv("row,seat,kind\nA,1,wheelchair\nA,2,companion\nB,1,\nB,2,\n")
+
+    assert "around Row B, seat" in only(reading.report, "FOCAL_POINT_GUESSED").done
+
+
 def test_a_short_row_stands_in_the_middle_of_the_long_ones() -> None:
     plan = read_csv("row,seat\n" + "A,1\nA,2\n" + "".join(f"B,{number}\n" for number in range(1, 7))).plan
 

@@ -1,7 +1,7 @@
 """The columns of a list, and the other names that lists give them.
 
-Box offices and ticket shops write `Reihe;Platz`, `seat_row,seat_number` or `Sector,Row,Number`. Without these names such
-a list would be no list, and its lines would be read as the rows of a grid.
+Box offices and ticket shops write `Reihe;Platz`, `seat_row,seat_number` or `Sector,Row,Number`. Without these names
+such a list would be no list, and its lines would be read as the rows of a grid.
 """
 
 from collections.abc import Sequence

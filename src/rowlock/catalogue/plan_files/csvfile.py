@@ -6,7 +6,7 @@ docs/reference/plan-formats.md describes both.
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 
@@ -46,7 +46,7 @@ def read(text: str, name: str, findings: Findings) -> Draft:
         return Draft(name, format_has_size=False)
     header = _header(start)
     if header is None:
-        return csvgrid.read(chain(start, lines), name, findings)
+        return csvgrid.read(_without_header(chain(start, lines)), name, findings)
     if header.above:
         titles = " / ".join(clean(" ".join(line.cells))[:40] for line in header.above[:3])
         found = f'{len(header.above)} line{"" if len(header.above) == 1 else "s"} above the header: "{titles}"'
@@ -62,6 +62,18 @@ def _header(start: list[Line]) -> _Header | None:
         if csvcolumns.is_header(titles) or (index == 0 and csvcolumns.looks_like_header(titles)):
             return _Header(line, start[:index])
     return None
+
+
+def _without_header(lines: Iterable[Line]) -> Iterator[Line]:
+    """Yield the lines of a grid; refuse a list that begins too far below for its header to be found."""
+    for line in lines:
+        if csvcolumns.is_header(csvlist.titles(line)):
+            raise PlanError(
+                "NOT_CSV",
+                f"line {line.number}",
+                f"here a list begins, but only {_TITLE_LINES} lines may be above its header. Delete the lines above",
+            )
+        yield line
 
 
 def _delimiter(text: str) -> str:

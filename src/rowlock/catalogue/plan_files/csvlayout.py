@@ -1,7 +1,7 @@
 """Places the seats of a list without coordinates, in the order of its lines."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rowlock.catalogue.plan_files.csvlines import PITCH, ROW_SPACING
 from rowlock.catalogue.plan_files.draft import DraftRow, DraftSeat, DraftSection, to_unit
@@ -9,11 +9,54 @@ from rowlock.catalogue.plan_files.findings import Findings
 from rowlock.catalogue.plan_files.labels import count_of
 from rowlock.catalogue.plan_files.tiers import side_of
 
-__all__ = ["PITCH", "part_at_jumps", "place"]
+__all__ = ["PITCH", "part_at_jumps", "place", "undo_text_order"]
 
 _AISLE = 2 * PITCH
+_LATE_LETTER = "T"
 _STEP = 2
 """Neighbours' numbers differ by 1, or by 2 where odd and even seats are numbered apart."""
+
+
+def undo_text_order(sections: Sequence[DraftSection], findings: Findings) -> None:
+    """Bring rows and seats that were sorted as text, 1, 10, 11, 2, into the order of their numbers or letters.
+
+    No hall stands so, but databases and spreadsheets do sort so. Rows with an aisle are left as they are.
+    """
+    for section in sections:
+        labels = [row.label for row in section.rows]
+        if _sorted_as_text(labels, int) if all(map(_is_number, labels)) else _letters_sorted_as_text(labels):
+            section.rows.sort(key=lambda row: (len(row.label.lstrip("0")), row.label.lstrip("0")))
+            count = sum(len(row.seats) for row in section.rows)
+            _report_text_order(section.place, "in rows that are", count, findings)
+        for row in section.rows:
+            has_aisle = any(seat.x != place * PITCH for place, seat in enumerate(row.seats))
+            numbers = [seat.number for seat in row.seats]
+            if not has_aisle and all(map(_is_number, numbers)) and _sorted_as_text(numbers, int):
+                places = [seat.x for seat in row.seats]
+                row.seats.sort(key=lambda seat: int(seat.number))
+                for seat, x in zip(row.seats, places, strict=True):
+                    seat.x = x
+                _report_text_order(row.place, "that are", len(row.seats), findings)
+
+
+def _sorted_as_text(labels: Sequence[str], order: Callable[[str], object]) -> bool:
+    keys = [order(label) for label in labels]
+    if len(set(keys)) < len(keys):
+        return False
+    return list(labels) == sorted(labels) and list(labels) != sorted(labels, key=order)  # type: ignore[arg-type]
+
+
+def _letters_sorted_as_text(labels: Sequence[str]) -> bool:
+    """Say so of A, AA, B, …, Z. Where the single letters end early, a row AA may well stand before row A."""
+    if not all(label.isascii() and label.isalpha() and label.isupper() for label in labels):
+        return False
+    late = any(len(label) == 1 and label >= _LATE_LETTER for label in labels)
+    return late and _sorted_as_text(labels, lambda label: (len(label), label))
+
+
+def _report_text_order(place: str, which: str, seats: int, findings: Findings) -> None:
+    found, done = f"{which} sorted as text: 1, 10, 2 or A, AA, B", "Placed in the order of numbers and letters."
+    findings.of_seats("SORTED_AS_TEXT", "repaired", place, found, done, seats=seats)
 
 
 def part_at_jumps(sections: Sequence[DraftSection], findings: Findings) -> None:

@@ -1,8 +1,8 @@
 """Reads a seating plan from a list: a header line, then one line per seat.
 
 The columns are Rowlock's own: section, row, seat, category, x, y, kind, id; `csvcolumns` knows other names of them.
-Columns that mark seats (`marks`) are read too, every other column is named. `csvlayout` places seats when the file has no
-coordinates.
+Columns that mark seats (`marks`) are read too, every other column is named. `csvlayout` places seats when the file has
+no coordinates.
 """
 
 from collections.abc import Iterable
@@ -46,6 +46,10 @@ _OTHER_KINDS: dict[str, SeatKind] = {
     "begleitperson": "companion",
 }
 _VALUES_NAMED = 4
+_Z_IS_NOT_READ = (
+    "Not read: a plan is seen from above. If y is the height of the seats and z the distance from the stage, exchange "
+    "the names of these columns."
+)
 
 
 def titles(line: Line) -> list[str]:
@@ -69,7 +73,8 @@ class _ListReader:
             if title and column not in known.values() and title not in known
         }
         self._columns = known | others
-        self._others = list(reversed(others))
+        self._marks = [title for title in reversed(others) if marks.knows(title)]
+        self._unknown = [(title, column) for title, column in reversed(others.items()) if not marks.knows(title)]
         self._delimiter = delimiter
         self._findings = findings
         self._counter = SeatCounter()
@@ -91,6 +96,7 @@ class _ListReader:
         if not positioned:
             if "id" not in self._columns:
                 self._expand_ranges()
+            csvlayout.undo_text_order(sections, self._findings)
             csvlayout.part_at_jumps(sections, self._findings)
             csvlayout.place(sections, self._findings)
         draft = Draft(name, format_has_size=False, sections=sections)
@@ -171,14 +177,16 @@ class _ListReader:
         return True
 
     def _read_marks(self, line: Line, seat: DraftSeat) -> None:
-        for title in self._others:
-            value = self._cell(line, title).strip()
-            if not value or marks.use(title, value, [seat], self._place(line, title), self._findings):
-                continue
-            count, values = self._unread.get(title, (0, {}))
-            if len(values) <= _VALUES_NAMED:
-                values[value[:40]] = None
-            self._unread[title] = (count + 1, values)
+        for title in self._marks:
+            if value := self._cell(line, title).strip():
+                marks.use(title, value, [seat], self._place(line, title), self._findings)
+        for title, column in self._unknown:
+            value = line.cells[column].strip() if column < len(line.cells) else ""
+            if value:
+                count, values = self._unread.get(title, (0, {}))
+                if len(values) <= _VALUES_NAMED:
+                    values[value[:40]] = None
+                self._unread[title] = (count + 1, values)
 
     def _report_unread(self) -> None:
         for title, (count, values) in self._unread.items():
@@ -188,7 +196,7 @@ class _ListReader:
                 "UNKNOWN_KEY",
                 self._first.place(self._columns[title]),
                 f'{count_of(count)} with a value in the column "{title[:40]}", which is not known: {named}{more}',
-                "Not read.",
+                _Z_IS_NOT_READ if title == "z" and "y" in self._columns else "Not read.",
             )
 
     def _source_id(self, line: Line, section: str, row: str, number: str) -> str:

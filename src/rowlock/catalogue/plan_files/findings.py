@@ -66,6 +66,7 @@ FindingCode = Literal[
     "SEAT_LISTED_TWICE",
     "SEAT_RANGE",
     "ORDER_DOUBTFUL",
+    "SORTED_AS_TEXT",
     "SECTIONS_BESIDE",
     "FOCAL_POINT_GUESSED",
 ]

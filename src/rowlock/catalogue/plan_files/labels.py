@@ -70,6 +70,12 @@ def range_of(number: str) -> range | None:
     return range(first, last + step, step)
 
 
+def looks_like_range(number: str) -> bool:
+    """Say whether a text is two numbers with a hyphen or the like, however far apart."""
+    match = _RANGE.fullmatch(number)
+    return match is not None and match.group(1) != match.group(2)
+
+
 def count_of(seats: int) -> str:
     """Return "1 seat" or "1,252 seats"."""
     return f"{seats:,} seat{'' if seats == 1 else 's'}"
