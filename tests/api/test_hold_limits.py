@@ -26,7 +26,8 @@ VERSIONS = pytest.mark.parametrize("version", [2, 1])
 @pytest.fixture
 async def strict(dsns: Dsns, version: int) -> AsyncIterator[Application]:
     """An application that lets one address hold five seats. Version 1 serves its own endpoints."""
-    async with running(dsns, hold_limits="seats=5 share=0", v2_rollout_percent=0 if version == 1 else 100) as application:
+    percent = 0 if version == 1 else 100
+    async with running(dsns, hold_limits="seats=5 share=0", v2_rollout_percent=percent) as application:
         yield application
 
 

@@ -42,7 +42,9 @@ async def _served(owner: psycopg.AsyncConnection, client: Api, sessions: Iterabl
     """The login that wrote the reservation of each session, in a new show."""
     show = await put_on_sale(owner)
     buyers = enumerate(sessions, start=1)
-    answers = await asyncio.gather(*(client.reserve(show, [seat], by=by, version=1, accessible=True) for seat, by in buyers))
+    answers = await asyncio.gather(
+        *(client.reserve(show, [seat], by=by, version=1, accessible=True) for seat, by in buyers)
+    )
     assert {answer.status_code for answer in answers} == {201}
     return await writer_logins(owner, show)
 

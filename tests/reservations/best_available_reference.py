@@ -32,12 +32,21 @@ class Reference:
         return [
             (number, start)
             for number, bench in enumerate(self.hall.benches)
-            for start in range(len(bench.seats) - quantity + 1)
-            if seats.issuperset(bench.seats[start : start + quantity])
+            for start in range(len(bench.seats) if bench.around else len(bench.seats) - quantity + 1)
+            if quantity <= len(bench.seats) and seats.issuperset(self.window(number, start, quantity))
         ]
 
-    def is_clean(self, number: int, start: int, quantity: int, seats: set[int]) -> bool:
+    def window(self, number: int, start: int, quantity: int) -> list[int]:
         bench = self.hall.benches[number].seats
+        return [bench[place % len(bench)] for place in range(start, start + quantity)]
+
+    def is_clean(self, number: int, start: int, quantity: int, seats: set[int]) -> bool:
+        bench, around = self.hall.benches[number].seats, self.hall.benches[number].around
+        left = seats.difference(self.window(number, start, quantity))
+        if around:
+            beside = [{bench[place - 1], bench[(place + 1) % around]} for place in range(around)]
+            nearby = {bench[start - 1], bench[(start + quantity) % around]} & left
+            return all(beside[bench.index(seat)] & left for seat in nearby)
 
         def has(place: int) -> bool:
             return 0 <= place < len(bench) and bench[place] in seats
@@ -55,7 +64,7 @@ class Reference:
             return not self.is_clean(number, start, quantity, seats), number, away, start
 
         best = min(self.windows(quantity, seats), key=merit, default=None)
-        return None if best is None else self.hall.benches[best[0]].seats[best[1] : best[1] + quantity]
+        return None if best is None else tuple(self.window(*best, quantity))
 
 
 def check(reference: Reference, made: Chooser, quantity: int, category: int | None, *, accessible: bool) -> None:
@@ -76,9 +85,9 @@ def check(reference: Reference, made: Chooser, quantity: int, category: int | No
         return
     assert wheelchairs.intersection(chosen)
     together_with_one = [
-        set(reference.hall.benches[number].seats[start : start + quantity])
+        set(reference.window(number, start, quantity))
         for number, start in reference.windows(quantity, seats)
-        if wheelchairs.intersection(reference.hall.benches[number].seats[start : start + quantity])
+        if wheelchairs.intersection(reference.window(number, start, quantity))
     ]
     if together_with_one:
         assert set(chosen) in together_with_one

@@ -1,5 +1,6 @@
 """Choosing the best seats, compared with a simple reference that tries every place in turn."""
 
+import math
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -24,13 +25,16 @@ CATEGORIES = (Category("Stalls"), Category("Balcony"), Category("Crew", for_sale
 def plan(*rows: str, categories: Sequence[int] | None = None) -> SeatingPlan:
     """A plan of rows from the stage backwards: s a seat, w a wheelchair place, c a companion place, _ an aisle.
 
-    Seats are numbered in reading order from 1. All rows are centred.
+    Seats are numbered in reading order from 1. All rows are centred. A row that begins with @ is a round table.
     """
     seats: list[Seat] = []
     run = 0
     for row, text in enumerate(rows):
         position = 0
+        is_table = text.startswith("@")
+        text = text.removeprefix("@")
         for column, letter in enumerate(text):
+            turn = 2 * math.pi * column / len(text)
             if letter == "_":
                 run += 1
                 continue
@@ -42,8 +46,8 @@ def plan(*rows: str, categories: Sequence[int] | None = None) -> SeatingPlan:
                     position=position,
                     number=str(position + 1),
                     label=f"{row}-{position}",
-                    x=column - (len(text) - 1) / 2,
-                    y=row + 1.0,
+                    x=math.sin(turn) if is_table else column - (len(text) - 1) / 2,
+                    y=10.0 * row + 5.0 - math.cos(turn) if is_table else 10.0 * row + 1.0,
                     category=categories[row] if categories else 0,
                     source_id=f"{row}-{position}",
                     kind=KINDS[letter],
@@ -203,13 +207,57 @@ def test_accessible_places_of_another_category_are_not_chosen() -> None:
     assert hall.choose(2, accessible=True, category=0) == (1, 2)
 
 
+# Tables.
+
+
+def test_at_a_round_table_the_last_seat_is_beside_the_first() -> None:
+    for pair in ((6, 1), (5, 6), (1, 2)):
+        made = chooser("@ssssss", taken={1, 2, 3, 4, 5, 6} - set(pair))
+        assert made.choose(2) == tuple(sorted(pair)), "together, not two persons alone"
+        assert made.choose(2, accessible=True) is None
+
+
+def test_a_group_as_large_as_the_table_gets_the_table() -> None:
+    assert chooser("@ssssss", "ssss").choose(6) == (1, 2, 3, 4, 5, 6)
+
+
+def test_no_seat_of_a_table_is_left_single_while_that_can_be_avoided_elsewhere() -> None:
+    # Five would leave one seat, which has the group on both sides; four leave the two that are beside each other.
+    assert chooser("@ssssss", "sssss").choose(5) == (7, 8, 9, 10, 11)
+    assert len(set(chooser("@ssssss", "ssss").choose(4) or ()) & {1, 2, 3, 4, 5, 6}) == 4
+    # Of three free seats around the end of the numbers, two would leave one.
+    assert chooser("@ssssss", "ss", taken=[3, 4, 5]).choose(2) == (7, 8)
+
+
+def test_the_seat_beside_a_wheelchair_place_may_be_on_the_other_side_of_the_end_of_the_numbers() -> None:
+    assert chooser("@wsssss", taken=[2, 3]).choose(2, accessible=True) == (1, 6)
+
+
+def test_a_table_with_an_open_side_has_two_ends() -> None:
+    assert chooser("@ssss__", "ss", taken=[2, 3]).choose(2) == (5, 6)
+
+
+def test_a_price_that_changes_at_a_table_ends_a_group_there_and_the_end_of_the_numbers_does_not() -> None:
+    table = plan("@ssssss", "ss")
+    seats = tuple(
+        replace(seat, category=1) if seat.seat_id in {3, 4} else replace(seat, category=0) for seat in table.seats
+    )
+    made = Chooser(Hall(replace(table, seats=seats)))
+    assert made.choose(4, category=0) == (1, 2, 5, 6)
+    assert [len(bench.seats) for bench in Hall(replace(table, seats=seats)).benches] == [4, 2, 2]
+    assert made.choose(2, category=1) == (3, 4)
+
+
 # Compared with the reference.
 
 
 ROWS = st.text(alphabet="ssssss_wc", min_size=1, max_size=12).filter(lambda text: text.strip("_"))
-PLANS = st.lists(st.tuples(ROWS, st.sampled_from([0, 0, 1, 2])), min_size=1, max_size=5).map(
-    lambda rows: plan(*(text for text, _ in rows), categories=[category for _, category in rows])
-)
+TABLES = st.text(alphabet="ssssss_wc", min_size=3, max_size=10).map("@{}".format)
+PLANS = st.lists(
+    st.tuples(ROWS | TABLES.filter(lambda text: text.strip("@_")), st.sampled_from([0, 0, 1, 2])),
+    min_size=1,
+    max_size=5,
+).map(lambda rows: plan(*(text for text, _ in rows), categories=[category for _, category in rows]))
 
 
 @settings(max_examples=400, deadline=None)

@@ -70,7 +70,8 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
             Outcome.ACCESSIBLE_SEATS,
             400,
             "Accessible seats",
-            "These are wheelchair or companion places. If you need them, ask with `accessible`: true; else choose others.",
+            "These are wheelchair or companion places. If you need them, ask with `accessible`: true; else choose "
+            "others.",
         ),
         ProblemType(
             Outcome.TOO_MANY_HOLDS,
