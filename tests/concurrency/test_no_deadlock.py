@@ -73,8 +73,9 @@ begin
                 ) as w,
                 rowlock.reserve_seats_batch(
                     p_show, r.ids, array_fill(null::bytea, array[4]), null, w.seats, w.requests, r.holders,
-                    array_fill(null::text, array[4]), array_fill(null::inet, array[4]), array_fill(null::text, array[4]),
-                    null, array_fill(inet '192.0.2.1', array[4]), array[40, 25, 1000000, 1000000, 25]
+                    array_fill(null::text, array[4]), array_fill(null::inet, array[4]),
+                    array_fill(null::text, array[4]), null,
+                    array_fill(inet '192.0.2.1', array[4]), array[40, 25, 1000000, 1000000, 25]
                 ) as b;
             when 'extend' then
                 select outcome into v_outcome

@@ -40,9 +40,17 @@ class Scale:
 
 # Fewer histories would not come to every outcome, which their test asks for.
 PLAIN = Scale(1, {"pg18": 10_000, "pg15": 4_000}, histories=60, batches=30, greedy_seconds=2, seconds_limit=300)
-SHORT_SOAK = Scale(1, {"pg18": 50_000, "pg15": 20_000}, histories=150, batches=100, greedy_seconds=60, seconds_limit=900)
+SHORT_SOAK = Scale(
+    1, {"pg18": 50_000, "pg15": 20_000}, histories=150, batches=100, greedy_seconds=60, seconds_limit=900
+)
 SOAK = Scale(
-    10, {"pg18": 100_000, "pg15": 100_000}, histories=1_000, batches=2_000, greedy_seconds=60, seconds_limit=3_600, repeatable=False
+    10,
+    {"pg18": 100_000, "pg15": 100_000},
+    histories=1_000,
+    batches=2_000,
+    greedy_seconds=60,
+    seconds_limit=3_600,
+    repeatable=False,
 )
 
 

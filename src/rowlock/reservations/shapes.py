@@ -55,7 +55,7 @@ class ExtendBody(Struct, forbid_unknown_fields=True):
 
 
 class ChangeBody(Struct, forbid_unknown_fields=True):
-    """Seats to add and seats to give back, in one step. Added wheelchair and companion places need `accessible: true`."""
+    """Seats to add and seats to give back, in one step. To add wheelchair and companion places needs `accessible`."""
 
     add: SeatIds = []
     remove: SeatIds = []

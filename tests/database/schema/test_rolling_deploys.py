@@ -34,7 +34,10 @@ CALLERS = 4
 CALLS_EACH = 25
 OLD_EXTEND = "extend_reservation_atomic(uuid,uuid,bytea,text,text,inet,text,integer)"
 NEW_EXTEND = "extend_reservation_atomic(uuid,uuid,text,bytea,text,text,inet,text,integer)"
-OLD_RESERVE = "reserve_seats_batch(uuid,uuid[],bytea[],bytea[],integer[],integer[],text[],text[],inet[],text[],boolean[],inet[],integer[])"
+OLD_RESERVE = (
+    "reserve_seats_batch(uuid,uuid[],bytea[],bytea[],integer[],integer[],text[],text[],inet[],text[],"
+    "boolean[],inet[],integer[])"
+)
 ANSWERS = (Outcome.OK, Outcome.SEATS_UNAVAILABLE, Outcome.MAX_EXTENSIONS_REACHED)
 
 
