@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from rowlock.catalogue.service import Catalogue
 from rowlock.checkout.service import Checkout
 from rowlock.database.cells import Cells
+from rowlock.integrators.service import Integrators
 from rowlock.jobs.loops import Loop
 from rowlock.operations.service import Operations
 from rowlock.reporting.service import Reporting
@@ -21,6 +22,7 @@ class Services:
     checkout: Checkout
     reporting: Reporting
     operations: Operations
+    integrators: Integrators
 
 
 def make_services(cells: Cells) -> Services:
@@ -32,6 +34,7 @@ def make_services(cells: Cells) -> Services:
         checkout=Checkout(cells),
         reporting=Reporting(cells),
         operations=Operations(cells),
+        integrators=Integrators(cells),
     )
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 
+from rowlock.base.integrator import Scope
 from rowlock.base.outcomes import Outcome
 from rowlock.reservations.model import (
     BestSeats,
@@ -37,6 +38,7 @@ from rowlock.reservations.shapes import (
 )
 from rowlock.reservations.version1.service import Version1
 from rowlock.web.fast_path import Endpoint, Reply, Request
+from rowlock.web.integrator_key import KeyGuard, require
 from rowlock.web.problems import ProblemError
 from rowlock.web.sessions import Session
 
@@ -76,10 +78,11 @@ _SHOW_ID = {"name": "show_id", "in": "query", "required": True, "schema": {"type
 class ReservationEndpoints:
     """The handlers of the endpoints."""
 
-    def __init__(self, reservations: Reservations, version1: Version1, secret_key: str) -> None:
+    def __init__(self, reservations: Reservations, version1: Version1, secret_key: str, keys: KeyGuard) -> None:
         self._reservations = reservations
         self._version1 = version1
         self._secret_key = secret_key.encode()
+        self._keys = keys
 
     def endpoints(self) -> list[Endpoint]:
         """All endpoints of reservations, for the fast path."""
@@ -90,11 +93,13 @@ class ReservationEndpoints:
             "status": 201,
             "problems": _RESERVE_PROBLEMS,
             "parameters": (_IDEMPOTENCY_KEY,),
+            "keys": True,
         }
         release_facts: dict[str, Any] = {
             "takes": Annotated[ReleaseBody, ONE_NAME],
             "gives": Released,
             "problems": (*_TOKEN_PROBLEMS, Outcome.ORDER_BEING_PAID),
+            "keys": True,
         }
         return [
             Endpoint(
@@ -132,6 +137,7 @@ class ReservationEndpoints:
                 gives=OwnHoldView,
                 problems=("INVALID_INPUT", Outcome.RESERVATION_NOT_FOUND),
                 parameters=(_SHOW_ID,),
+                keys=True,
             ),
             Endpoint(
                 "GET",
@@ -141,6 +147,7 @@ class ReservationEndpoints:
                 "The seats, prices and deadline of a hold.",
                 gives=HoldView,
                 problems=(Outcome.RESERVATION_NOT_FOUND,),
+                keys=True,
             ),
             Endpoint(
                 "POST",
@@ -152,6 +159,7 @@ class ReservationEndpoints:
                 optional_body=True,
                 gives=Extended,
                 problems=(*_TOKEN_PROBLEMS, Outcome.MAX_EXTENSIONS_REACHED, "OUTCOME_UNKNOWN"),
+                keys=True,
             ),
             Endpoint(
                 "POST",
@@ -169,6 +177,7 @@ class ReservationEndpoints:
                     Outcome.SEATS_NOT_FOUND,
                     Outcome.SEATS_UNAVAILABLE,
                 ),
+                keys=True,
             ),
             Endpoint(
                 "POST",
@@ -200,6 +209,7 @@ class ReservationEndpoints:
         body: ReserveBody = request.body
         if len(set(body.seat_ids)) < len(body.seat_ids):
             raise ProblemError("INVALID_INPUT", "A seat is listed twice in seat_ids. List each seat once.")
+        await self._keys.check(request.integrator, Scope.SELL, body.show_id)
         session = request.session(body.session_id)
         intent: Intent[SeatIds] = self._intent(request, session, body.show_id, tuple(body.seat_ids))
         return await self._reserved(session, intent, await service.reserve(intent))
@@ -207,6 +217,7 @@ class ReservationEndpoints:
     async def best_available(self, request: Request) -> Reply:
         """POST best-available."""
         body: BestAvailableBody = request.body
+        await self._keys.check(request.integrator, Scope.SELL, body.show_id)
         wish = BestSeats(body.quantity, body.category, body.accessible, body.section)
         session = request.session(body.session_id)
         intent: Intent[BestSeats] = self._intent(request, session, body.show_id, wish)
@@ -253,7 +264,7 @@ class ReservationEndpoints:
 
     async def show(self, request: Request) -> Reply:
         """GET a hold by its token."""
-        hold = await self._reservations.find(_parse(request.value))
+        hold = await self._reservations.find(await self._token(request, request.value))
         if hold is None:
             raise ProblemError(Outcome.RESERVATION_NOT_FOUND)
         return Reply(200, _encoder.encode(_hold_view(hold)))
@@ -262,7 +273,7 @@ class ReservationEndpoints:
         """POST extend."""
         body: ExtendBody | None = request.body
         seen = body.extension_count if body is not None else None
-        result = await self._reservations.extend(_parse(request.value), request.bearer(), seen)
+        result = await self._reservations.extend(await self._token(request, request.value), request.bearer(), seen)
         _refuse(result)
         assert result.expires_at is not None
         assert result.extension_count is not None
@@ -286,7 +297,7 @@ class ReservationEndpoints:
             raise ProblemError(
                 "INVALID_INPUT", f"{_seats(sorted(both))} cannot be added and removed at once. Choose one of the two."
             )
-        token = _parse(request.value)
+        token = await self._token(request, request.value)
         result = await self._reservations.change(token, body.add, body.remove, request.bearer())
         if result.outcome == Outcome.INVALID_INPUT:
             raise ProblemError("INVALID_INPUT", "A hold keeps at least one seat. Release it to give back all.")
@@ -308,13 +319,25 @@ class ReservationEndpoints:
             )
         result: ReleaseResult
         if body.reservation_token is not None:
-            result = await service.release(_parse(body.reservation_token), request.bearer(body.session_id))
+            token = await self._token(request, body.reservation_token)
+            result = await service.release(token, request.bearer(body.session_id))
         else:
             assert body.reservation_id is not None
+            if request.integrator is not None:
+                # Whose show it is need not be asked: a holder of this key has holds in no other.
+                require(request.integrator, Scope.SELL)
             result = await service.release_by_id(body.reservation_id, request.holder(body.session_id))
         if result.outcome != Outcome.OK:
             raise ProblemError(result.outcome)
         return Reply(200, _encoder.encode(Released(released_seat_ids=result.released_seat_ids)))
+
+    async def _token(self, request: Request, text: str) -> ReservationToken:
+        """The token in `text`. Raises ProblemError when it is none, or a key was sent that is not for its show."""
+        token = ReservationToken.parse(text)
+        if token is None:
+            raise ProblemError(Outcome.RESERVATION_NOT_FOUND)
+        await self._keys.check(request.integrator, Scope.SELL, token.show_id, unknown=Outcome.RESERVATION_NOT_FOUND)
+        return token
 
     def _intent(self, request: Request, session: Session, show_id: UUID, wish: Wish) -> Intent[Wish]:
         """The intent of a request: holder, wish, idempotency key, and token. A repeated request gets the same token."""
@@ -342,13 +365,6 @@ def _own(session: Session, hold: Hold) -> dict[str, Any]:
         token = ReservationToken.of_session(hold.show_id, hold.reservation_id, session.token_key)
         told["reservation_token"] = str(token)
     return told
-
-
-def _parse(text: str) -> ReservationToken:
-    token = ReservationToken.parse(text)
-    if token is None:
-        raise ProblemError(Outcome.RESERVATION_NOT_FOUND)
-    return token
 
 
 def _too_few(wish: BestSeats, left: SeatsLeft) -> str:

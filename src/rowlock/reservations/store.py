@@ -31,8 +31,6 @@ Answer = TypeVar("Answer")
 
 # A look-up in a dict costs a fifth of making the enum from its value, and this happens for every request.
 _OUTCOMES = {str(outcome): outcome for outcome in Outcome}
-# Who blocks seats, for the audit log: whoever has the admin key.
-_ACTOR = "box office"
 
 
 async def reserve_batch(
@@ -228,11 +226,11 @@ async def _hold(connection: Connection, parameters: tuple[UUID, UUID | None, byt
 
 
 async def block(
-    connection: Connection, show_id: UUID, seat_ids: Sequence[int], reason: str, ip_address: str | None
+    connection: Connection, show_id: UUID, seat_ids: Sequence[int], reason: str, ip_address: str | None, actor: str
 ) -> BlockResult:
     """Keep seats from sale, all or nothing."""
     cursor = await connection.execute(
-        query("reservations.block_seats"), (show_id, list(seat_ids), reason, ip_address, _ACTOR)
+        query("reservations.block_seats"), (show_id, list(seat_ids), reason, ip_address, actor)
     )
     row = await cursor.fetchone()
     assert row is not None, "the function returns one row"
@@ -240,12 +238,10 @@ async def block(
 
 
 async def unblock(
-    connection: Connection, show_id: UUID, seat_ids: Sequence[int], ip_address: str | None
+    connection: Connection, show_id: UUID, seat_ids: Sequence[int], ip_address: str | None, actor: str
 ) -> BlockResult:
     """Put blocked seats back on sale."""
-    cursor = await connection.execute(
-        query("reservations.unblock_seats"), (show_id, list(seat_ids), ip_address, _ACTOR)
-    )
+    cursor = await connection.execute(query("reservations.unblock_seats"), (show_id, list(seat_ids), ip_address, actor))
     row = await cursor.fetchone()
     assert row is not None, "the function returns one row"
     return BlockResult(Outcome(row[0]), tuple(row[1]))

@@ -18,6 +18,7 @@ import msgspec
 from starlette.types import Receive, Scope
 
 from rowlock.base.holder import Holder
+from rowlock.base.integrator import Integrator
 from rowlock.web.problems import ProblemError, method_not_allowed
 from rowlock.web.sessions import BROWSER_PREFIX, Session, Sessions
 
@@ -51,13 +52,17 @@ class Reply:
 
 @dataclass(slots=True)
 class Request:
-    """A request on the fast path. `body` is decoded to the endpoint's type; `value` is the path's variable part."""
+    """A request on the fast path. `body` is decoded to the endpoint's type; `value` is the path's variable part.
+
+    integrator  of the key that was sent with it, if any.
+    """
 
     scope: Scope
     headers: Headers
     value: str
     body: Any
     sessions: Sessions
+    integrator: Integrator | None = None
     new_cookie: bytes | None = None
 
     def session(self, session_id: str | None) -> Session:
@@ -138,6 +143,7 @@ class Endpoint:
     gives     msgspec type of the JSON answer, sent with `status`.
     problems  codes it may refuse with, in addition to those of every endpoint.
     is_full   whether requests are refused now; called after the headers and before the body is read.
+    keys      whether the key of an integrator counts here, for the OpenAPI entry.
     """
 
     method: str
@@ -154,6 +160,7 @@ class Endpoint:
     other_responses: Mapping[str, Any] = field(default_factory=dict)
     tag: str = "reservations"
     is_full: Callable[[], bool] | None = None
+    keys: bool = False
 
 
 class FastPath:
@@ -203,7 +210,13 @@ class FastPath:
         return endpoint
 
     async def request(
-        self, endpoint: Endpoint, value: str, scope: Scope, headers: Headers, receive: Receive
+        self,
+        endpoint: Endpoint,
+        value: str,
+        scope: Scope,
+        headers: Headers,
+        receive: Receive,
+        integrator: Integrator | None = None,
     ) -> Request:
         """The request as the endpoint's handler takes it.
 
@@ -225,7 +238,7 @@ class FastPath:
                     body = self._decoders[endpoint.method + endpoint.path].decode(raw)
                 except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                     raise ProblemError("INVALID_INPUT", f"The body is not what is expected here: {error}.") from error
-        return Request(scope, headers, value, body, self._sessions)
+        return Request(scope, headers, value, body, self._sessions, integrator)
 
 
 def _pattern(path: str) -> str:
