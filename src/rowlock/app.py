@@ -22,6 +22,7 @@ from rowlock.services import make_services
 from rowlock.settings import Settings
 from rowlock.web.access_log import AccessLog
 from rowlock.web.admin_key import admin_guards
+from rowlock.web.admission import Admissions
 from rowlock.web.fast_path import FastPath
 from rowlock.web.framework import add_problem_page, answer_with_problems, describe
 from rowlock.web.integrator_key import KeyGuard
@@ -59,10 +60,12 @@ def create_app(
     cells = Cells(database)
     services = make_services(cells)
     keys = KeyGuard(services.integrators)
+    admission_key = settings.admission_key
+    admissions = None if admission_key is None else Admissions(admission_key.get_secret_value())
     version1 = Version1(cells, services.reservations, settings.v2_rollout_percent)
     fast_path = FastPath(
         [
-            *ReservationEndpoints(services.reservations, version1, secret_key, keys).endpoints(),
+            *ReservationEndpoints(services.reservations, version1, secret_key, keys, admissions).endpoints(),
             *SeatStatusEndpoints(services.reservations.availability).endpoints(),
             *operations_api.endpoints(),
         ],

@@ -37,8 +37,16 @@ STARTS_WITHIN_SECONDS = 20.0
 VOLATILE = ("server_time", "request_id")
 
 
+def session(name: str) -> str:
+    """The session id of a holder in a test: a name that can be read, as long as one that nobody can guess."""
+    return f"{name}-{'0123456789abcdef' * 2}"
+
+
 class Api(httpx.AsyncClient):
-    """A client with the calls of a hold as methods. It forgets cookies unless it is a browser."""
+    """A client with the calls of a hold as methods. It forgets cookies unless it is a browser.
+
+    `by` is the name of a holder, whose `session` is sent.
+    """
 
     async def reserve(
         self,
@@ -49,7 +57,7 @@ class Api(httpx.AsyncClient):
         key: str | None = None,
         version: int = 2,
     ) -> httpx.Response:
-        body = {"show_id": _id(show), "seat_ids": list(seats)} | ({"session_id": by} if by else {})
+        body = {"show_id": _id(show), "seat_ids": list(seats)} | ({"session_id": session(by)} if by else {})
         path = "reserve-v2" if version == 2 else "reserve"
         return await self.post(f"{RESERVATIONS}/{path}", json=body, headers={"idempotency-key": key} if key else None)
 
@@ -203,7 +211,7 @@ def held(show: Show, answer: httpx.Response, by: str) -> Reserved:
     assert answer.status_code == 201, answer.text
     return Reserved(
         show,
-        by,
+        session(by),
         "OK",
         UUID(made["reservation_id"]),
         made["status"],

@@ -17,12 +17,15 @@ from rowlock.reservations.model import (
     ReservationResult,
     ReservationToken,
     SeatIds,
-    SeatsLeft,
     Wish,
 )
+from rowlock.reservations.refusal_texts import too_few
 from rowlock.reservations.service import Reservations, UnknownAreaError
 from rowlock.reservations.shapes import (
+    ADMISSION,
+    IDEMPOTENCY_KEY,
     ONE_NAME,
+    SHOW_ID,
     SOME_SEAT,
     BestAvailableBody,
     ChangeBody,
@@ -37,6 +40,8 @@ from rowlock.reservations.shapes import (
     ReserveBody,
 )
 from rowlock.reservations.version1.service import Version1
+from rowlock.web import admission
+from rowlock.web.admission import Admissions
 from rowlock.web.fast_path import Endpoint, Reply, Request
 from rowlock.web.integrator_key import KeyGuard, require
 from rowlock.web.problems import ProblemError
@@ -54,6 +59,7 @@ _RESERVE_PROBLEMS = (
     Outcome.IDEMPOTENCY_KEY_REUSED,
     Outcome.RESERVATION_EXPIRED,
     Outcome.RESERVATION_NOT_ACTIVE,
+    "ADMISSION_REQUIRED",
     "FUNCTIONS_MISSING",
 )
 _TOKEN_PROBLEMS = (
@@ -62,27 +68,24 @@ _TOKEN_PROBLEMS = (
     Outcome.RESERVATION_EXPIRED,
     "FUNCTIONS_MISSING",
 )
-_IDEMPOTENCY_KEY = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "required": False,
-    "description": "Made once for each wish. Sent again with the same wish, it gets the same hold, as it is by then; "
-    "with another wish it is refused.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
-}
-
-
-_SHOW_ID = {"name": "show_id", "in": "query", "required": True, "schema": {"type": "string", "format": "uuid"}}
 
 
 class ReservationEndpoints:
     """The handlers of the endpoints."""
 
-    def __init__(self, reservations: Reservations, version1: Version1, secret_key: str, keys: KeyGuard) -> None:
+    def __init__(
+        self,
+        reservations: Reservations,
+        version1: Version1,
+        secret_key: str,
+        keys: KeyGuard,
+        admissions: Admissions | None = None,
+    ) -> None:
         self._reservations = reservations
         self._version1 = version1
         self._secret_key = secret_key.encode()
         self._keys = keys
+        self._admissions = admissions
 
     def endpoints(self) -> list[Endpoint]:
         """All endpoints of reservations, for the fast path."""
@@ -92,7 +95,7 @@ class ReservationEndpoints:
             "gives": Reservation,
             "status": 201,
             "problems": _RESERVE_PROBLEMS,
-            "parameters": (_IDEMPOTENCY_KEY,),
+            "parameters": (IDEMPOTENCY_KEY, ADMISSION),
             "keys": True,
         }
         release_facts: dict[str, Any] = {
@@ -136,7 +139,7 @@ class ReservationEndpoints:
                 "The live hold of this browser's session in a show, with its token: for a second tab or a reload.",
                 gives=OwnHoldView,
                 problems=("INVALID_INPUT", Outcome.RESERVATION_NOT_FOUND),
-                parameters=(_SHOW_ID,),
+                parameters=(SHOW_ID,),
                 keys=True,
             ),
             Endpoint(
@@ -210,7 +213,7 @@ class ReservationEndpoints:
         if len(set(body.seat_ids)) < len(body.seat_ids):
             raise ProblemError("INVALID_INPUT", "A seat is listed twice in seat_ids. List each seat once.")
         await self._keys.check(request.integrator, Scope.SELL, body.show_id)
-        session = request.session(body.session_id)
+        session = self._admitted(request, body.show_id, body.session_id)
         intent: Intent[SeatIds] = self._intent(request, session, body.show_id, tuple(body.seat_ids))
         return await self._reserved(session, intent, await service.reserve(intent))
 
@@ -219,7 +222,7 @@ class ReservationEndpoints:
         body: BestAvailableBody = request.body
         await self._keys.check(request.integrator, Scope.SELL, body.show_id)
         wish = BestSeats(body.quantity, body.category, body.accessible, body.section)
-        session = request.session(body.session_id)
+        session = self._admitted(request, body.show_id, body.session_id)
         intent: Intent[BestSeats] = self._intent(request, session, body.show_id, wish)
         try:
             result = await self._reservations.reserve_best(intent)
@@ -228,7 +231,7 @@ class ReservationEndpoints:
         if result is None:
             raise ProblemError(Outcome.SHOW_NOT_FOUND)
         if result.left is not None:
-            raise ProblemError(Outcome.SEATS_UNAVAILABLE, _too_few(wish, result.left))
+            raise ProblemError(Outcome.SEATS_UNAVAILABLE, too_few(wish, result.left))
         return await self._reserved(session, intent, result)
 
     async def _reserved(self, session: Session, intent: Intent[Wish], result: ReservationResult) -> Reply:
@@ -254,6 +257,12 @@ class ReservationEndpoints:
             show_id = UUID(request.query("show_id") or "")
         except ValueError as error:
             raise ProblemError("INVALID_INPUT", "Give the id of a show: ?show_id=….") from error
+        if request.integrator is not None:
+            raise ProblemError(
+                "INVALID_INPUT",
+                "This is for browsers, which are known by their cookie. Leave out X-Rowlock-Key; a reserve that is "
+                "repeated with its Idempotency-Key tells an integrator the hold.",
+            )
         session = request.find_session()
         hold = None if session is None else await self._reservations.find_live(show_id, request.holder_of(session))
         if session is None or session.token_key is None or hold is None:
@@ -331,6 +340,20 @@ class ReservationEndpoints:
             raise ProblemError(result.outcome)
         return Reply(200, _encoder.encode(Released(released_seat_ids=result.released_seat_ids)))
 
+    def _admitted(self, request: Request, show_id: UUID, session_id: str | None) -> Session:
+        """The session of a request to reserve. Raises ProblemError when it needs an admission and has none.
+
+        A new browser gets its cookie with the refusal, so that it can be admitted. An integrator has a queue of its
+        own.
+        """
+        session = request.session(session_id)
+        if self._admissions is None or request.integrator is not None:
+            return session
+        if (why := self._admissions.why_not(request.headers.get(admission.HEADER), show_id, session.name)) is not None:
+            cookie = () if request.new_cookie is None else ((b"set-cookie", request.new_cookie),)
+            raise ProblemError("ADMISSION_REQUIRED", why, headers=cookie)
+        return session
+
     async def _token(self, request: Request, text: str) -> ReservationToken:
         """The token in `text`. Raises ProblemError when it is none, or a key was sent that is not for its show."""
         token = ReservationToken.parse(text)
@@ -365,30 +388,6 @@ def _own(session: Session, hold: Hold) -> dict[str, Any]:
         token = ReservationToken.of_session(hold.show_id, hold.reservation_id, session.token_key)
         told["reservation_token"] = str(token)
     return told
-
-
-def _too_few(wish: BestSeats, left: SeatsLeft) -> str:
-    """Why there are no seats for a wish, and what to ask for instead."""
-    parts = [wish.section and f"the section {wish.section}", wish.category and f"the category {wish.category}"]
-    where = " of ".join(part for part in reversed(parts) if part) or "the hall"
-    elsewhere = "another part of the hall" if any(parts) else "another show"
-    seats = f"{left.in_plan:,} seat{'' if left.in_plan == 1 else 's'}"
-    if wish.accessible and not left.wheelchair_in_plan:
-        place = f"In {where} there" if any(parts) else "In this plan there"
-        return f"{place} is no wheelchair place. Ask for {elsewhere}, or without `accessible`."
-    if left.in_plan < wish.quantity:
-        others = "" if wish.accessible or not left.wheelchair_in_plan else " besides its accessible places"
-        told = f"{where[0].upper()}{where[1:]} has {seats}{others}, and {wish.quantity:,} were asked for."
-        return f"{told} Ask for fewer, or for {elsewhere}."
-    if wish.accessible and not left.wheelchair_free:
-        return (
-            f"No wheelchair place is left in {where}: each was taken by another customer, or is not on sale. "
-            f"Ask for {elsewhere}, or again later."
-        )
-    free = f"Only {left.free:,} of the {seats} in {where} {'is' if left.free == 1 else 'are'} left"
-    if not left.free:
-        free = f"None of the {seats} in {where} is left"
-    return f"{free}: the others were taken by another customer, or are not on sale. Ask for fewer, or for {elsewhere}."
 
 
 def _seats(seat_ids: Sequence[int]) -> str:

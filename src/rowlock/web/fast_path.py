@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope
 from rowlock.base.holder import Holder
 from rowlock.base.integrator import Integrator
 from rowlock.web.problems import ProblemError, method_not_allowed
-from rowlock.web.sessions import BROWSER_PREFIX, Session, Sessions
+from rowlock.web.sessions import Session, Sessions, named_session
 
 MAX_BODY_BYTES = 64 * 1024
 USER_AGENT_LENGTH = 400
@@ -54,6 +54,7 @@ class Reply:
 class Request:
     """A request on the fast path. `body` is decoded to the endpoint's type; `value` is the path's variable part.
 
+    address     of the end user: what an integrator says, else where the connection comes from.
     integrator  of the key that was sent with it, if any.
     """
 
@@ -62,12 +63,17 @@ class Request:
     value: str
     body: Any
     sessions: Sessions
+    address: str | None = None
     integrator: Integrator | None = None
     new_cookie: bytes | None = None
 
     def session(self, session_id: str | None) -> Session:
         """The session: of the session id in the body, else of the cookie, else a new one."""
         found = self.find_session(session_id)
+        if found is None and self.integrator is not None:
+            raise ProblemError(
+                "INVALID_INPUT", "With X-Rowlock-Key session_id is needed: any id of your system for the end user."
+            )
         if found is None:
             found, self.new_cookie = self.sessions.start()
         return found
@@ -83,13 +89,10 @@ class Request:
     def find_session(self, session_id: str | None = None) -> Session | None:
         """As `session`, but None where there is none."""
         if session_id is not None:
-            if session_id.startswith(BROWSER_PREFIX):
-                raise ProblemError(
-                    "INVALID_INPUT", f"session_id must not begin with {BROWSER_PREFIX!r}. Use another one."
-                )
-            return Session(session_id)
+            return named_session(session_id, self.integrator)
         cookie = self.headers.get(b"cookie")
-        return None if cookie is None else self.sessions.find(cookie.decode("latin-1"))
+        # An integrator is no browser, whatever its client keeps.
+        return None if cookie is None or self.integrator is not None else self.sessions.find(cookie.decode("latin-1"))
 
     def holder_of(self, session: Session | None) -> Holder:
         """The holder of a session, with what the audit log keeps of the request."""
@@ -97,7 +100,7 @@ class Request:
         return Holder(
             key="" if session is None else session.key,
             session_id=None if session is None else session.key,
-            ip_address=client_address(self.scope),
+            ip_address=self.address,
             user_agent=_UNPRINTABLE.sub("?", agent.decode("latin-1"))[:USER_AGENT_LENGTH] if agent else None,
         )
 
@@ -112,6 +115,30 @@ class Request:
         if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
             raise ProblemError("INVALID_INPUT", "Idempotency-Key must be 1 to 255 visible ASCII characters.")
         return key
+
+
+def _end_user(scope: Scope, body: Any, integrator: Integrator | None) -> str | None:
+    """The address of the end user: `client_address` of the body with an integrator's key, else the connection's.
+
+    Raises ProblemError for a `client_address` without a key, or that is none.
+    """
+    told = getattr(body, "client_address", None)
+    if told is None:
+        return client_address(scope)
+    if integrator is None:
+        raise ProblemError(
+            "INVALID_INPUT",
+            "client_address is taken with an integrator's key in X-Rowlock-Key only. Leave it out: the address that "
+            "the request comes from counts.",
+        )
+    address = _address(told)
+    if address is None:
+        raise ProblemError(
+            "INVALID_INPUT",
+            "client_address is no IP address. Send that of the end user, such as 192.0.2.7 or 2001:db8::7, or leave "
+            "it out.",
+        )
+    return address
 
 
 def client_address(scope: Scope) -> str | None:
@@ -238,7 +265,8 @@ class FastPath:
                     body = self._decoders[endpoint.method + endpoint.path].decode(raw)
                 except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                     raise ProblemError("INVALID_INPUT", f"The body is not what is expected here: {error}.") from error
-        return Request(scope, headers, value, body, self._sessions, integrator)
+        address = _end_user(scope, body, integrator)
+        return Request(scope, headers, value, body, self._sessions, address, integrator)
 
 
 def _pattern(path: str) -> str:

@@ -124,6 +124,12 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
             "The key in X-Rowlock-Key may not do this. Send one with the right scope, of the organization of the show.",
         ),
         ProblemType(
+            "ADMISSION_REQUIRED",
+            403,
+            "Admission required",
+            "Reserving takes an admission here. Get one from the page or the queue in front of this server.",
+        ),
+        ProblemType(
             "CROSS_SITE",
             403,
             "Cross-site request",

@@ -1,0 +1,27 @@
+"""What a client is told when there are no seats for its wish: what is so, and what to ask for instead."""
+
+from rowlock.reservations.model import BestSeats, SeatsLeft
+
+
+def too_few(wish: BestSeats, left: SeatsLeft) -> str:
+    """Why there are no seats for a wish, and what to ask for instead."""
+    parts = [wish.section and f"the section {wish.section}", wish.category and f"the category {wish.category}"]
+    where = " of ".join(part for part in reversed(parts) if part) or "the hall"
+    elsewhere = "another part of the hall" if any(parts) else "another show"
+    seats = f"{left.in_plan:,} seat{'' if left.in_plan == 1 else 's'}"
+    if wish.accessible and not left.wheelchair_in_plan:
+        place = f"In {where} there" if any(parts) else "In this plan there"
+        return f"{place} is no wheelchair place. Ask for {elsewhere}, or without `accessible`."
+    if left.in_plan < wish.quantity:
+        others = "" if wish.accessible or not left.wheelchair_in_plan else " besides its accessible places"
+        told = f"{where[0].upper()}{where[1:]} has {seats}{others}, and {wish.quantity:,} were asked for."
+        return f"{told} Ask for fewer, or for {elsewhere}."
+    if wish.accessible and not left.wheelchair_free:
+        return (
+            f"No wheelchair place is left in {where}: each was taken by another customer, or is not on sale. "
+            f"Ask for {elsewhere}, or again later."
+        )
+    free = f"Only {left.free:,} of the {seats} in {where} {'is' if left.free == 1 else 'are'} left"
+    if not left.free:
+        free = f"None of the {seats} in {where} is left"
+    return f"{free}: the others were taken by another customer, or are not on sale. Ask for fewer, or for {elsewhere}."
