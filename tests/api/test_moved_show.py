@@ -13,7 +13,7 @@ from rowlock.reservations.availability.service import KNOWN_SECONDS
 from tests.api.conftest import hall
 from tests.support.answers import Show
 from tests.support.halls import services_on
-from tests.support.http import Api, problem, running
+from tests.support.http import Api, problem, running, session
 from tests.support.seatdb import SeatDb
 
 
@@ -35,7 +35,7 @@ async def test_every_process_notices_that_a_show_was_moved(
         for each in clients:
             assert (await each.get(f"/api/shows/{show.show_id}/seats")).json()["seats_total"] == 40
             assert (await each.get(f"/api/shows/{show.show_id}/seat-map")).json()["plan_version"] == 1
-            made = (await each.best(show, 1, session_id=f"before-{id(each)}")).json()
+            made = (await each.best(show, 1, session_id=session(f"before-{id(each)}"))).json()
             assert made["seat_ids"][0] <= 10
             await each.release(reservation_token=made["reservation_token"])
         plan_id = await turned_round(owner)
@@ -49,8 +49,8 @@ async def test_every_process_notices_that_a_show_was_moved(
             assert (await each.get(f"/api/shows/{show.show_id}")).json()["plan_id"] == str(plan_id)
             seat_map = (await each.get(f"/api/shows/{show.show_id}/seat-map")).json()
             assert (seat_map["plan_id"], seat_map["seats_total"]) == (str(plan_id), 39)
-            assert (await each.best(show, 1, session_id=f"after-{id(each)}")).json()["seat_ids"][0] > 30
-            wish = await each.best(show, 2, accessible=True, session_id=f"wish-{id(each)}")
+            assert (await each.best(show, 1, session_id=session(f"after-{id(each)}"))).json()["seat_ids"][0] > 30
+            wish = await each.best(show, 2, accessible=True, session_id=session(f"wish-{id(each)}"))
             assert "no wheelchair place" in problem(wish, 409, "SEATS_UNAVAILABLE")["detail"]
 
 

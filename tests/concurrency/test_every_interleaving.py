@@ -99,6 +99,7 @@ def test_every_function_that_locks_has_steps() -> None:
         "cancel_pending_order",
         "end_order_of_cancelled_show",
         "ensure_audit_log_partitions",
+        "find_integrator_key",
         "find_reservation",
         "free_seats_of_orders",
         "get_reservation_statistics",

@@ -23,6 +23,7 @@ EXECUTE = {
         "release_seats_batch",
         "find_reservation",
         "seat_changes_since",
+        "find_integrator_key",
     },
     "rowlock_office": {
         "block_seats_atomic",
@@ -132,7 +133,7 @@ COLUMNS = {
     },
 }
 # What proves a holder, and what is made of it.
-SECRETS = {"token_hash", "wish_hash", "reserved_by", "session_id"}
+SECRETS = {"token_hash", "wish_hash", "reserved_by", "session_id", "key_hash"}
 
 roles = pytest.mark.parametrize("role", EXECUTE)
 

@@ -285,21 +285,25 @@ class Reservations:
             reads=True,
         )
 
-    async def block(self, show_id: UUID, seat_ids: Sequence[int], reason: str, ip_address: str | None) -> BlockResult:
-        """Keep seats from sale (house seats), all or nothing."""
+    async def block(
+        self, show_id: UUID, seat_ids: Sequence[int], reason: str, ip_address: str | None, actor: str = "box office"
+    ) -> BlockResult:
+        """Keep seats from sale (house seats), all or nothing. The audit log names the actor."""
         result = await call(
             self._cells.of(show_id).office,
-            lambda connection: store.block(connection, show_id, seat_ids, reason, ip_address),
+            lambda connection: store.block(connection, show_id, seat_ids, reason, ip_address, actor),
             repeatable=True,
         )
         self.availability.changed(show_id)
         return result
 
-    async def unblock(self, show_id: UUID, seat_ids: Sequence[int], ip_address: str | None) -> BlockResult:
+    async def unblock(
+        self, show_id: UUID, seat_ids: Sequence[int], ip_address: str | None, actor: str = "box office"
+    ) -> BlockResult:
         """Put blocked seats back on sale."""
         result = await call(
             self._cells.of(show_id).office,
-            lambda connection: store.unblock(connection, show_id, seat_ids, ip_address),
+            lambda connection: store.unblock(connection, show_id, seat_ids, ip_address, actor),
             repeatable=True,
         )
         self.availability.changed(show_id)

@@ -12,10 +12,12 @@ import structlog
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from rowlock.base.integrator import Integrator
 from rowlock.web.access_log import AccessLine, AccessLog
-from rowlock.web.admin_key import ADMIN_PATHS, opens
+from rowlock.web.admin_key import ADMIN_PATHS, API_KEY, admit
 from rowlock.web.fast_path import NO_STORE, FastPath, Headers, Reply
-from rowlock.web.origins import Origins
+from rowlock.web.integrator_key import HEADER, KeyGuard
+from rowlock.web.origins import PROBES, Origins
 from rowlock.web.problems import MEDIA_TYPE, ProblemError, as_problem, problem_body
 
 log = structlog.get_logger(__name__)
@@ -37,7 +39,9 @@ class RequestMiddleware:
         *,
         admin_key_hash: bytes | None = None,
         origins: Origins | None = None,
+        keys: KeyGuard | None = None,
     ) -> None:
+        self._keys = keys
         self._origins = origins or Origins()
         self._fast_path = fast_path
         self._admin_key_hash = admin_key_hash
@@ -107,13 +111,16 @@ class RequestMiddleware:
         route = "unmatched"
         try:
             self._origins.check(scope["method"], scope["path"], headers)
+            integrator = await self._integrator(scope, headers) if HEADER in headers else None
             found = self._fast_path.find(scope["method"], scope["path"])
             if found is None:
-                self._ask_for_key(scope, headers)
+                if scope["path"].startswith(ADMIN_PATHS):
+                    # Before FastAPI reads the body.
+                    admit(self._admin_key_hash, headers.get(API_KEY), integrator)
                 return None, route
             endpoint, value = found
             route = endpoint.path
-            request = await self._fast_path.request(endpoint, value, scope, headers, receive)
+            request = await self._fast_path.request(endpoint, value, scope, headers, receive, integrator)
             reply = await endpoint.handler(request)
         except Exception as error:  # noqa: BLE001 - the client gets a response to every error.
             # The problem is not bound to a name here: error → traceback → frame → problem → error would be a cycle of
@@ -124,10 +131,13 @@ class RequestMiddleware:
             reply.headers.append((b"set-cookie", request.new_cookie))
         return reply, route
 
-    def _ask_for_key(self, scope: Scope, headers: Headers) -> None:
-        """Refuse an operator's request without the key, before FastAPI reads its body."""
-        if scope["path"].startswith(ADMIN_PATHS) and not opens(self._admin_key_hash, headers.get(b"x-api-key")):
-            raise ProblemError("UNAUTHORIZED")
+    async def _integrator(self, scope: Scope, headers: Headers) -> Integrator | None:
+        """The integrator whose key was sent. A wrong one is refused wherever it is sent, but for probes."""
+        if self._keys is None or scope["path"].startswith(PROBES):
+            return None
+        integrator = await self._keys.identify(headers[HEADER])
+        scope["state"]["integrator"] = integrator
+        return integrator
 
     def _request_id(self, headers: Headers) -> str:
         given = headers.get(b"x-request-id")
