@@ -63,6 +63,8 @@ BOUNDS = {
     "settings.py settings": "maxsize",
     "web/access_log.py AccessLog._lines": "the requests of FLUSH_SECONDS",
     "web/fast_path.py _address": "maxsize, and ADDRESS_LENGTH",
+    "web/turns.py RecentlyRefused._until": "limit",
+    "web/turns.py Turns._waiting": "waiting_limit",
     "web/fast_path.py FastPath._exact": "the endpoints",
     "web/fast_path.py FastPath._decoders": "the endpoints",
     "web/protocol.py JoiningTransport._pending": "one answer",

@@ -270,7 +270,7 @@ class Reservations:
     async def find(self, token: ReservationToken) -> Hold | None:
         """The hold of a token, or None."""
         return await call(
-            self._cells.of(token.show_id).app,
+            self._cells.of(token.show_id).reads,
             lambda connection: store.find_hold(connection, token),
             repeatable=True,
             reads=True,
@@ -279,7 +279,7 @@ class Reservations:
     async def find_live(self, show_id: UUID, holder: Holder) -> Hold | None:
         """The live hold of a holder in a show, or None."""
         return await call(
-            self._cells.of(show_id).app,
+            self._cells.of(show_id).reads,
             lambda connection: store.find_live_hold(connection, show_id, holder.key),
             repeatable=True,
             reads=True,
