@@ -244,7 +244,7 @@ create table seat_reservations (
     weight smallint,
     constraint seat_reservations_pkey PRIMARY KEY (show_id, reservation_id),
     constraint chk_extension_count_not_negative CHECK ((extension_count >= 0)),
-    constraint chk_hold_weight CHECK ((((client IS NULL) = (weight IS NULL)) AND (weight >= 1))) NOT VALID,
+    constraint chk_hold_weight CHECK ((((client IS NULL) = (weight IS NULL)) AND (weight >= 1))),
     constraint chk_reservation_ended CHECK (((status = 'active'::text) = (ended_at IS NULL))),
     constraint chk_reservation_has_seats CHECK ((cardinality(seat_ids) >= 1)),
     constraint chk_reservation_status CHECK ((status = ANY (ARRAY['active'::text, 'completed'::text, 'released'::text, 'expired'::text])))

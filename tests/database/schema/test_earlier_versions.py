@@ -81,6 +81,11 @@ SEEDS = {
         insert into seat_reservations (show_id, reservation_id, reserved_by, seat_ids, expires_at, client, weight)
             values ('{SHOW}', '00000000-0000-0000-0000-0000000000ee', 'zoe', '{{9}}', '2030-01-01', '203.0.113.9', 2);
     """,
+    12: """
+        insert into integrator_keys (key_id, organization_id, name, scopes, key_hash)
+            values (gen_random_uuid(), '00000000-0000-0000-0000-00000000000a', 'shop', '{sell}', sha256('key'));
+    """,
+    13: "",
 }
 
 VERSIONS = [file.version for file in read_files() if file.kind == "migration"]
