@@ -10,9 +10,10 @@ import httpx
 import psycopg
 import pytest
 
+from tests.support.answers import Show
 from tests.support.http import RESERVATIONS, outcome, serving, session
 from tests.support.proxies import HOST, documented, proxy
-from tests.support.seatdb import SeatDb, Show
+from tests.support.seatdb import SeatDb
 
 CLIENT = "127.0.0.2"
 FORGED = {"x-forwarded-for": "198.51.100.9", "x-forwarded-proto": "http", "forwarded": "for=198.51.100.9"}
