@@ -15,7 +15,7 @@ from rowlock.web.problems import ProblemError
 
 WAITING_LIMIT = 10_000
 """Requests of a kind that may wait. A connection has one that waits, so only clients that hang up come to as many."""
-WAIT_LIMIT_SECONDS = 3.0
+WAIT_LIMIT_SECONDS = 10.0
 REFUSED_SECONDS = 1.0
 
 
