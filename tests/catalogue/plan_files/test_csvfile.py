@@ -319,7 +319,7 @@ def test_rows_whose_numbers_jump_are_warned_of() -> None:
     assert "ORDER_DOUBTFUL" not in read_csv("row,seat\nA,5\nA,3\nA,1\nA,2\nA,\nA,20\n").report.counts
 
 
-def test_nobody_is_seated_together_across_a_jump_of_the_numbers() -> None:
+def test_no_group_is_seated_together_across_a_jump_of_the_numbers() -> None:
     reading = read_csv("row,seat\nA,3\nA,4\nA,5\nA,23\nA,24\nB,10\nB,20\nB,30\n")
 
     assert runs(reading.plan) == [["3", "4", "5"], ["23", "24"], ["10", "20", "30"]]
@@ -364,7 +364,7 @@ def test_a_range_of_too_many_seats_is_one_seat_and_named() -> None:
     assert only(reading.report, "SEAT_RANGE").severity == "warning"
 
 
-def test_the_seats_that_a_guess_would_sell_first_are_for_everybody() -> None:
+def test_the_seats_that_a_guess_would_sell_first_are_no_wheelchair_places() -> None:
     reading = read_csv("row,seat,kind\nA,1,wheelchair\nA,2,companion\nB,1,\nB,2,\n")
 
     assert "around Row B, seat" in only(reading.report, "FOCAL_POINT_GUESSED").done

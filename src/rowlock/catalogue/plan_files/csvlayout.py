@@ -24,14 +24,14 @@ def undo_text_order(sections: Sequence[DraftSection], findings: Findings) -> Non
     """
     for section in sections:
         labels = [row.label for row in section.rows]
-        if _sorted_as_text(labels, int) if all(map(_is_number, labels)) else _letters_sorted_as_text(labels):
+        if _sorted_as_text(labels, _by_number) if all(map(_is_number, labels)) else _letters_sorted_as_text(labels):
             section.rows.sort(key=lambda row: (len(row.label.lstrip("0")), row.label.lstrip("0")))
             count = sum(len(row.seats) for row in section.rows)
             _report_text_order(section.place, "in rows that are", count, findings)
         for row in section.rows:
             has_aisle = any(seat.x != place * PITCH for place, seat in enumerate(row.seats))
             numbers = [seat.number for seat in row.seats]
-            if not has_aisle and all(map(_is_number, numbers)) and _sorted_as_text(numbers, int):
+            if not has_aisle and all(map(_is_number, numbers)) and _sorted_as_text(numbers, _by_number):
                 places = [seat.x for seat in row.seats]
                 row.seats.sort(key=lambda seat: int(seat.number))
                 for seat, x in zip(row.seats, places, strict=True):
@@ -39,11 +39,15 @@ def undo_text_order(sections: Sequence[DraftSection], findings: Findings) -> Non
                 _report_text_order(row.place, "that are", len(row.seats), findings)
 
 
-def _sorted_as_text(labels: Sequence[str], order: Callable[[str], object]) -> bool:
+def _sorted_as_text(labels: Sequence[str], order: Callable[[str], tuple[int, str]]) -> bool:
     keys = [order(label) for label in labels]
     if len(set(keys)) < len(keys):
         return False
-    return list(labels) == sorted(labels) and list(labels) != sorted(labels, key=order)  # type: ignore[arg-type]
+    return list(labels) == sorted(labels) and list(labels) != sorted(labels, key=order)
+
+
+def _by_number(label: str) -> tuple[int, str]:
+    return int(label), ""
 
 
 def _letters_sorted_as_text(labels: Sequence[str]) -> bool:
