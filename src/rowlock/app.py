@@ -22,9 +22,11 @@ from rowlock.reservations.version1.service import Version1
 from rowlock.services import make_services
 from rowlock.settings import Settings
 from rowlock.web.access_log import AccessLog
-from rowlock.web.admin_key import admin_guard
+from rowlock.web.admin_key import admin_guards
+from rowlock.web.admission import Admissions
 from rowlock.web.fast_path import FastPath
 from rowlock.web.framework import add_problem_page, answer_with_problems, describe
+from rowlock.web.integrator_key import KeyGuard
 from rowlock.web.middleware import RequestMiddleware
 from rowlock.web.origins import Origins
 from rowlock.web.sessions import Sessions
@@ -33,7 +35,10 @@ from rowlock.web.sessions import Sessions
 TAGS = [
     {"name": "shows", "description": "Shows, their seat maps, and which seats are available."},
     {"name": "reservations", "description": "Holding seats for the time it takes to pay."},
-    {"name": "admin", "description": "For the operator and the box office, with the admin key."},
+    {
+        "name": "admin",
+        "description": "For the operator and the box office, with the admin key or a key for staff.",
+    },
     {"name": "health", "description": "For probes."},
 ]
 
@@ -55,10 +60,13 @@ def create_app(
     database = PooledDatabase(dsns, pool_size=settings.pool_size)
     cells = Cells(database)
     services = make_services(cells, parse_limits(settings.hold_limits))
+    keys = KeyGuard(services.integrators)
+    admission_key = settings.admission_key
+    admissions = None if admission_key is None else Admissions(admission_key.get_secret_value())
     version1 = Version1(cells, services.reservations, settings.v2_rollout_percent)
     fast_path = FastPath(
         [
-            *ReservationEndpoints(services.reservations, version1, secret_key).endpoints(),
+            *ReservationEndpoints(services.reservations, version1, secret_key, keys, admissions).endpoints(),
             *SeatStatusEndpoints(services.reservations.availability).endpoints(),
             *operations_api.endpoints(),
         ],
@@ -83,14 +91,19 @@ def create_app(
         redoc_url=None,
         openapi_tags=TAGS,
     )
-    guard = admin_guard(admin_api_key_hash)
+    guards = admin_guards(admin_api_key_hash)
     app.include_router(catalogue_api.router(services.catalogue))
-    app.include_router(admin_api.admin_router(services.reservations, guard))
-    app.include_router(reporting_api.admin_router(services.reporting, guard))
+    app.include_router(admin_api.admin_router(services.reservations, guards, keys))
+    app.include_router(reporting_api.admin_router(services.reporting, guards, keys))
     app.include_router(operations_api.router(services.operations))
     add_problem_page(app)
     answer_with_problems(app)
     describe(app, fast_path)
     return RequestMiddleware(
-        fast_path, app, access_log or AccessLog(), admin_key_hash=admin_api_key_hash, origins=Origins(settings.hosts())
+        fast_path,
+        app,
+        access_log or AccessLog(),
+        admin_key_hash=admin_api_key_hash,
+        origins=Origins(settings.hosts()),
+        keys=keys,
     )

@@ -6,6 +6,7 @@ from rowlock.base.hold_limits import HoldLimits
 from rowlock.catalogue.service import Catalogue
 from rowlock.checkout.service import Checkout
 from rowlock.database.cells import Cells
+from rowlock.integrators.service import Integrators
 from rowlock.jobs.loops import Loop
 from rowlock.operations.service import Operations
 from rowlock.reporting.service import Reporting
@@ -22,6 +23,7 @@ class Services:
     checkout: Checkout
     reporting: Reporting
     operations: Operations
+    integrators: Integrators
 
 
 def make_services(cells: Cells, limits: HoldLimits | None = None) -> Services:
@@ -33,6 +35,7 @@ def make_services(cells: Cells, limits: HoldLimits | None = None) -> Services:
         checkout=Checkout(cells),
         reporting=Reporting(cells),
         operations=Operations(cells),
+        integrators=Integrators(cells),
     )
 
 

@@ -9,8 +9,9 @@ import pytest
 
 from rowlock.base.dsns import Dsns
 from tests.api.conftest import UNKNOWN_ID, hall, put_on_sale
+from tests.support.answers import Show
 from tests.support.http import Api, held, problem
-from tests.support.seatdb import SeatDb, Show
+from tests.support.seatdb import SeatDb
 from tests.support.servers import TestServer
 
 NO_SHOWS = (UNKNOWN_ID, "x", "%00", "x" * 90, "{}", "1" * 31)

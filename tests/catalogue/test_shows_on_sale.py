@@ -13,8 +13,9 @@ from rowlock.catalogue.show_rules import check_currency
 from rowlock.catalogue.slugs import slugs
 from rowlock.database.connections import Connection
 from rowlock.operations.store import find_violations
+from tests.support.answers import Show
 from tests.support.halls import hall, services_on
-from tests.support.seatdb import SeatDb, Show
+from tests.support.seatdb import SeatDb
 
 STARTS_AT = datetime(2027, 6, 12, 19, 30, tzinfo=UTC)
 

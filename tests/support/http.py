@@ -26,7 +26,7 @@ from rowlock.cli.processes import serve_http
 from rowlock.settings import Settings
 from rowlock.web.access_log import AccessLog
 from rowlock.web.protocol import ConnectionLimits
-from tests.support.seatdb import Reserved, Show
+from tests.support.answers import Reserved, Show
 
 SECRET_KEY = "secret-key-of-the-tests-canary"
 ADMIN_KEY = "admin-key-of-the-tests-canary"
@@ -37,8 +37,16 @@ STARTS_WITHIN_SECONDS = 20.0
 VOLATILE = ("server_time", "request_id")
 
 
+def session(name: str) -> str:
+    """The session id of a holder in a test: a name that can be read, as long as one that nobody can guess."""
+    return f"{name}-{'0123456789abcdef' * 2}"
+
+
 class Api(httpx.AsyncClient):
-    """A client with the calls of a hold as methods. It forgets cookies unless it is a browser."""
+    """A client with the calls of a hold as methods. It forgets cookies unless it is a browser.
+
+    `by` is the name of a holder, whose `session` is sent.
+    """
 
     async def reserve(
         self,
@@ -51,7 +59,7 @@ class Api(httpx.AsyncClient):
         **more: Any,
     ) -> httpx.Response:
         """`more` are further members of the body, such as accessible=True."""
-        body = {"show_id": _id(show), "seat_ids": list(seats), **more} | ({"session_id": by} if by else {})
+        body = {"show_id": _id(show), "seat_ids": list(seats), **more} | ({"session_id": session(by)} if by else {})
         path = "reserve-v2" if version == 2 else "reserve"
         return await self.post(f"{RESERVATIONS}/{path}", json=body, headers={"idempotency-key": key} if key else None)
 
@@ -205,7 +213,7 @@ def held(show: Show, answer: httpx.Response, by: str) -> Reserved:
     assert answer.status_code == 201, answer.text
     return Reserved(
         show,
-        by,
+        session(by),
         "OK",
         UUID(made["reservation_id"]),
         made["status"],

@@ -17,6 +17,8 @@ class Scale:
     histories         random histories of a show that are compared with the model
     batches           random batches that are compared with their requests one by one
     greedy_seconds    how long one client takes what it can before others come
+    purchases         of a buyer, alone and in a crowd
+    crowd_factor      how many times as long as alone one in a hundred of them may take in a crowd
     seconds_limit     after which a test that is marked `soak` counts as hanging
     repeatable        whether the histories and batches are the same in each run, or new ones
     """
@@ -26,6 +28,8 @@ class Scale:
     histories: int
     batches: int
     greedy_seconds: float
+    purchases: int
+    crowd_factor: float
     seconds_limit: int
     repeatable: bool = True
 
@@ -34,15 +38,42 @@ class Scale:
         kind = "the same" if self.repeatable else "new ones"
         return (
             f"{self.storms} storms of {operations} operations, {self.histories:,} histories and {self.batches:,} "
-            f"batches, {kind} in each run, {self.greedy_seconds:g} s of greed"
+            f"batches, {kind} in each run, {self.greedy_seconds:g} s of greed "
+            f"and {self.purchases} purchases in a crowd"
         )
 
 
 # Fewer histories would not come to every outcome, which their test asks for.
-PLAIN = Scale(1, {"pg18": 10_000, "pg15": 4_000}, histories=60, batches=30, greedy_seconds=2, seconds_limit=300)
-SHORT_SOAK = Scale(1, {"pg18": 50_000, "pg15": 20_000}, histories=150, batches=100, greedy_seconds=60, seconds_limit=900)
+PLAIN = Scale(
+    1,
+    {"pg18": 10_000, "pg15": 4_000},
+    histories=60,
+    batches=30,
+    greedy_seconds=2,
+    purchases=100,
+    crowd_factor=8,
+    seconds_limit=300,
+)
+SHORT_SOAK = Scale(
+    1,
+    {"pg18": 50_000, "pg15": 20_000},
+    histories=150,
+    batches=100,
+    greedy_seconds=60,
+    purchases=200,
+    crowd_factor=5,
+    seconds_limit=900,
+)
 SOAK = Scale(
-    10, {"pg18": 100_000, "pg15": 100_000}, histories=1_000, batches=2_000, greedy_seconds=60, seconds_limit=3_600, repeatable=False
+    10,
+    {"pg18": 100_000, "pg15": 100_000},
+    histories=1_000,
+    batches=2_000,
+    greedy_seconds=60,
+    purchases=500,
+    crowd_factor=5,
+    seconds_limit=3_600,
+    repeatable=False,
 )
 
 

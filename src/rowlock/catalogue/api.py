@@ -159,7 +159,7 @@ def router(catalogue: Catalogue) -> APIRouter:
     routes = APIRouter(prefix="/api/shows", tags=["shows"])
     maps = _SeatMaps()
 
-    @routes.get("", summary="List shows", responses=problems("INVALID_INPUT"))
+    @routes.get("", summary="List shows", responses=problems("INVALID_INPUT", "UNAUTHORIZED"))
     async def list_shows(wanted: Annotated[ShowParameters, Query()]) -> Shows:
         """The shows to come, the next one first: page by page, and filtered. With `from` or `to`, also those that are
         over."""
@@ -169,7 +169,7 @@ def router(catalogue: Catalogue) -> APIRouter:
             next_cursor=None if page.next is None else write_cursor(page.next),
         )
 
-    @routes.get("/{show_id}", summary="One show", responses=problems(Outcome.SHOW_NOT_FOUND))
+    @routes.get("/{show_id}", summary="One show", responses=problems(Outcome.SHOW_NOT_FOUND, "UNAUTHORIZED"))
     async def one_show(show_id: ShowId) -> ShowWithPrices:
         """One show with its prices by category."""
         found = await catalogue.find_show(parse_show_id(show_id))
@@ -186,7 +186,8 @@ def router(catalogue: Catalogue) -> APIRouter:
         "/{show_id}/seat-map",
         summary="Seat map",
         response_model=SeatMap,
-        responses=problems(Outcome.SHOW_NOT_FOUND) | {304: {"description": "You have this plan version already."}},
+        responses=problems(Outcome.SHOW_NOT_FOUND, "UNAUTHORIZED")
+        | {304: {"description": "You have this plan version already."}},
     )
     async def seat_map(
         show_id: ShowId,

@@ -6,7 +6,8 @@
 -- rowlock_worker: money, jobs and cleanup, through functions.
 -- rowlock_v1:     the version 1 fallback writes the seat tables directly, and nothing else.
 --
--- No role but the owner reads a hash of a secret or the key of a holder, except rowlock_v1, which writes both.
+-- No role but the owner reads a hash of a secret or the key of a holder, except rowlock_v1, which writes both. Only the
+-- owner makes, lists and revokes the keys of integrators; rowlock_app asks about one by its hash.
 
 -- No role may change or delete rows of the audit log, not even the owner.
 revoke update, delete, truncate on rowlock.seat_reservation_audit_log from current_user;
@@ -36,7 +37,7 @@ begin
             rowlock.reserve_seats_atomic, rowlock.reserve_seats_batch, rowlock.extend_reservation_atomic,
             rowlock.change_seats_atomic, rowlock.change_seats_within_limits, rowlock.release_seats_atomic,
             rowlock.release_seats_batch,
-            rowlock.find_reservation, rowlock.seat_changes_since
+            rowlock.find_reservation, rowlock.seat_changes_since, rowlock.find_integrator_key
             to rowlock_app;
     end if;
 

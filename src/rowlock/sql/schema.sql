@@ -1,5 +1,26 @@
 -- The schema that all migrations, functions, views and grants make together. Written by `make schema`: do not edit.
 
+create table integrator_keys (
+    key_id uuid not null,
+    organization_id uuid not null,
+    name text not null,
+    scopes text[] not null,
+    key_hash bytea not null,
+    created_at timestamp with time zone not null default clock_timestamp(),
+    revoked_at timestamp with time zone,
+    constraint integrator_keys_pkey PRIMARY KEY (key_id),
+    constraint integrator_keys_hash_unique UNIQUE (key_hash),
+    constraint integrator_keys_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id),
+    constraint chk_key_hash CHECK ((octet_length(key_hash) = 32)),
+    constraint chk_key_name CHECK (((name <> ''::text) AND (length(name) <= 100))),
+    constraint chk_key_scopes CHECK (((cardinality(scopes) >= 1) AND (scopes <@ ARRAY['sell'::text, 'staff'::text])))
+);
+CREATE INDEX idx_integrator_keys_organization ON rowlock.integrator_keys USING btree (organization_id);
+comment on table integrator_keys is 'Keys of programs that sell for an organization or work for its staff. The key itself is shown once, and not stored.';
+comment on column integrator_keys.scopes is 'What it may do for the shows of its organization: sell (holds of end users), staff (what /api/admin does for a show).';
+comment on column integrator_keys.key_hash is 'SHA-256 of the key. No role but the owner reads it.';
+comment on column integrator_keys.revoked_at is 'From when on it is good for nothing. Rows stay: they say whose a key was.';
+
 create table order_idempotency_keys (
     show_id uuid not null,
     idempotency_key text not null,
@@ -223,7 +244,7 @@ create table seat_reservations (
     weight smallint,
     constraint seat_reservations_pkey PRIMARY KEY (show_id, reservation_id),
     constraint chk_extension_count_not_negative CHECK ((extension_count >= 0)),
-    constraint chk_hold_weight CHECK ((((client IS NULL) = (weight IS NULL)) AND (weight >= 1))) NOT VALID,
+    constraint chk_hold_weight CHECK ((((client IS NULL) = (weight IS NULL)) AND (weight >= 1))),
     constraint chk_reservation_ended CHECK (((status = 'active'::text) = (ended_at IS NULL))),
     constraint chk_reservation_has_seats CHECK ((cardinality(seat_ids) >= 1)),
     constraint chk_reservation_status CHECK ((status = ANY (ARRAY['active'::text, 'completed'::text, 'released'::text, 'expired'::text])))
@@ -496,6 +517,10 @@ create table webhook_events (
 comment on table webhook_events is 'The inbox: a provider is answered 2xx only after its event is committed here.';
 comment on column webhook_events.show_id is 'The show that the event is about, once that is known.';
 
+-- view audit_log_start:
+--     begins_at timestamp with time zone
+comment on view audit_log_start is 'Since when the audit log has every event: the start of its oldest partition that is not archived.';
+
 -- view lapsed_reservations:
 --     reservations integer
 --     oldest_expired_at timestamp with time zone
@@ -722,6 +747,14 @@ create function extend_reservation_atomic(p_show_id uuid, p_reservation_id uuid,
     as 'see functions/extend_reservation_atomic.sql';
 comment on function extend_reservation_atomic is 'Extend a live hold and its claims, for its owner, at most max_extensions times and never once it has expired.';
 grant execute on function extend_reservation_atomic to rowlock_app;
+
+create function find_integrator_key(p_key_hash bytea)
+    returns TABLE(key_id uuid, organization_id uuid, name text, scopes text[])
+    language plpgsql stable security definer
+    set search_path=rowlock, pg_temp
+    as 'see functions/find_integrator_key.sql';
+comment on function find_integrator_key is 'What an integrator''s key may do, and for whom, by its SHA-256.';
+grant execute on function find_integrator_key to rowlock_app;
 
 create function find_reservation(p_show_id uuid, p_reservation_id uuid DEFAULT NULL::uuid, p_secret bytea DEFAULT NULL::bytea, p_reserved_by text DEFAULT NULL::text)
     returns TABLE(show_id uuid, reservation_id uuid, status text, seat_ids integer[], wish_hash bytea, created_at timestamp with time zone, expires_at timestamp with time zone, extension_count integer, extensions_remaining integer, plan_id uuid, currency text, price_version integer, server_time timestamp with time zone)

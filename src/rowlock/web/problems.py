@@ -70,7 +70,8 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
             Outcome.ACCESSIBLE_SEATS,
             400,
             "Accessible seats",
-            "These are wheelchair or companion places. If you need them, ask with `accessible`: true; else choose others.",
+            "These are wheelchair or companion places. If you need them, ask with `accessible`: true; else choose "
+            "others.",
         ),
         ProblemType(
             Outcome.TOO_MANY_HOLDS,
@@ -124,7 +125,25 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
             "These seats are being paid for, so they can be neither changed nor given back now. Finish or cancel the "
             "payment first.",
         ),
-        ProblemType("UNAUTHORIZED", 401, "Not authorized", "Send the admin key in the X-API-Key header."),
+        ProblemType(
+            "UNAUTHORIZED",
+            401,
+            "Not authorized",
+            "Send the admin key in X-API-Key or, for one show, a key of its organization with the scope staff in "
+            "X-Rowlock-Key.",
+        ),
+        ProblemType(
+            "FORBIDDEN",
+            403,
+            "Not allowed",
+            "The key in X-Rowlock-Key may not do this. Send one with the right scope, of the organization of the show.",
+        ),
+        ProblemType(
+            "ADMISSION_REQUIRED",
+            403,
+            "Admission required",
+            "Reserving takes an admission here. Get one from the page or the queue in front of this server.",
+        ),
         ProblemType(
             "CROSS_SITE",
             403,

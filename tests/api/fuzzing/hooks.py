@@ -1,8 +1,8 @@
 """Puts ids of the show, its seats and its holds into the requests of schemathesis: random ones get nothing but 404.
 
 Only requests that are meant to be well formed are changed, and they stay well formed; malformed ones are sent as they
-were generated. What a schema cannot say is kept here: the seats of the hall, its categories and sections, and how
-many seats a hold may have.
+were generated. What a schema cannot say is kept here: the seats of the hall, its categories and sections, how
+many seats a hold may have, and that without a key a session id is long, and no other address is named.
 """
 
 import json
@@ -42,6 +42,9 @@ def _seats(wanted: list[int], most: int) -> list[int]:
 
 def _steer_body(body: dict[str, Any], *, tokens: bool) -> None:
     number = next(_numbers)
+    if isinstance(body.get("session_id"), str):
+        body["session_id"] = f"id-{number % 50}-0123456789abcdef0123456789abcdef"
+    body.pop("client_address", None)
     if "show_id" in body and number % 8:
         body["show_id"] = SHOW_ID
     if isinstance(body.get("quantity"), (int, float)):

@@ -12,8 +12,9 @@ from rowlock.base.dsns import Dsns
 from rowlock.catalogue.model import Category, SeatingPlan, ShowInput
 from rowlock.database.connections import connect
 from rowlock.operations.store import find_violations
+from tests.support.answers import Show
 from tests.support.halls import hall, put_on_sale, services_on
-from tests.support.seatdb import SeatDb, Show
+from tests.support.seatdb import SeatDb
 
 Connection = psycopg.AsyncConnection
 
