@@ -9,7 +9,7 @@ import pytest
 
 from rowlock.base.dsns import Dsns
 from rowlock.cli.exits import CommandError, ExitCode
-from rowlock.cli.shows import parse_prices
+from rowlock.cli.show_prices import parse_prices
 from tests.cli.conftest import Invoke, Result, plan_file, run_process
 
 STARTS_AT = "2027-06-12T19:30"

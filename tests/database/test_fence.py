@@ -45,7 +45,7 @@ EXECUTE = {
     },
     "rowlock_v1": set(),
 }
-CATALOGUE = {"organizations", "venues", "seating_plans", "seats", "shows", "show_prices"}
+CATALOGUE = {"organizations", "venues", "seating_plans", "seats", "shows", "show_prices", "show_price_lists"}
 SCHEMA = {"schema_migrations", "schema_objects", "schema_old_functions", "runtime_settings"}
 READ = {
     "rowlock_app": CATALOGUE | SCHEMA | {"seat_states", "show_listing"},

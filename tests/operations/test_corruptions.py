@@ -333,6 +333,31 @@ CORRUPTIONS = [
         lambda busy: {"seat_id": 33},
     ),
     Corruption(
+        "a category for sale loses its price, and so does a hold",
+        ("delete from rowlock.show_prices where show_id = %(show)s and category = 0",),
+        {"PRICE_MISSING": 5},
+    ),
+    Corruption(
+        "new prices are without one for adults, and holds keep theirs",
+        (
+            (
+                "insert into rowlock.show_prices (show_id, price_version, category, price_type, amount_minor) "
+                "values (%(show)s, 2, 0, 'child', 1)"
+            ),
+            "update rowlock.shows set price_version = 2 where show_id = %(show)s",
+        ),
+        {"PRICE_MISSING": 1},
+        lambda busy: {"show_id": busy.show.show_id},
+    ),
+    Corruption(
+        "a fee is more than its price",
+        (
+            "alter table rowlock.show_prices drop constraint chk_price_fee_within_amount",
+            "update rowlock.show_prices set fee_minor = amount_minor + 1 where show_id = %(show)s",
+        ),
+        {"PRICE_WRONG": 1},
+    ),
+    Corruption(
         "a blocked seat is freed and the log does not say so",
         ("delete from rowlock.show_seats where show_id = %(show)s and seat_id = 20",),
         {"AUDIT_LOG_DISAGREES": 1},

@@ -29,8 +29,8 @@ begin
     if to_regrole('rowlock_app') is not null then
         grant select on
             rowlock.organizations, rowlock.venues, rowlock.seating_plans, rowlock.seats, rowlock.shows,
-            rowlock.show_prices, rowlock.runtime_settings, rowlock.schema_migrations, rowlock.schema_objects,
-            rowlock.schema_old_functions
+            rowlock.show_prices, rowlock.show_price_lists, rowlock.runtime_settings, rowlock.schema_migrations,
+            rowlock.schema_objects, rowlock.schema_old_functions
             to rowlock_app;
         grant select on rowlock.seat_states, rowlock.show_listing to rowlock_app;
         grant execute on function
@@ -51,7 +51,9 @@ begin
             price_version
         ) on rowlock.shows to rowlock_office;
         -- What was published or shown to buyers is never changed; a new version is added.
-        grant select, insert on rowlock.seating_plans, rowlock.seats, rowlock.show_prices to rowlock_office;
+        grant select, insert on
+            rowlock.seating_plans, rowlock.seats, rowlock.show_prices, rowlock.show_price_lists
+            to rowlock_office;
         -- The checksum is computed from the stored seats, after they were added.
         grant update (checksum) on rowlock.seating_plans to rowlock_office;
         grant select on
@@ -80,8 +82,8 @@ begin
     if to_regrole('rowlock_worker') is not null then
         grant select on
             rowlock.organizations, rowlock.venues, rowlock.seating_plans, rowlock.seats, rowlock.shows,
-            rowlock.show_prices, rowlock.runtime_settings, rowlock.schema_migrations, rowlock.schema_objects,
-            rowlock.schema_old_functions
+            rowlock.show_prices, rowlock.show_price_lists, rowlock.runtime_settings, rowlock.schema_migrations,
+            rowlock.schema_objects, rowlock.schema_old_functions
             to rowlock_worker;
         grant select on
             rowlock.lapsed_reservations, rowlock.reservation_cleanup_job_status, rowlock.seat_change_feed

@@ -308,17 +308,38 @@ grant insert, select on seats to rowlock_office;
 grant select on seats to rowlock_v1;
 grant select on seats to rowlock_worker;
 
+create table show_price_lists (
+    show_id uuid not null,
+    price_version integer not null,
+    fee_per_order_minor bigint not null default 0,
+    created_at timestamp with time zone not null default clock_timestamp(),
+    constraint show_price_lists_pkey PRIMARY KEY (show_id, price_version),
+    constraint show_price_lists_show_id_fkey FOREIGN KEY (show_id) REFERENCES shows(show_id),
+    constraint chk_fee_per_order_not_negative CHECK ((fee_per_order_minor >= 0))
+);
+comment on table show_price_lists is 'A version of the prices of a show: what is not of one category. A version without a row has no fee per order.';
+grant select on show_price_lists to rowlock_app;
+grant insert, select on show_price_lists to rowlock_office;
+grant select on show_price_lists to rowlock_worker;
+
 create table show_prices (
     show_id uuid not null,
     category integer not null,
     price_type text not null default 'adult'::text,
     amount_minor bigint not null,
     price_version integer not null default 1,
+    fee_minor bigint not null default 0,
+    tax_basis_points integer not null default 0,
     constraint show_prices_pkey PRIMARY KEY (show_id, price_version, category, price_type),
     constraint show_prices_show_id_fkey FOREIGN KEY (show_id) REFERENCES shows(show_id),
-    constraint chk_price_not_negative CHECK ((amount_minor >= 0))
+    constraint chk_price_fee_within_amount CHECK (((fee_minor >= 0) AND (fee_minor <= amount_minor))),
+    constraint chk_price_not_negative CHECK ((amount_minor >= 0)),
+    constraint chk_price_tax_rate CHECK (((tax_basis_points >= 0) AND (tax_basis_points <= 10000)))
 );
 comment on table show_prices is 'What a seat of a category costs for a price type, in minor units of the show''s currency.';
+comment on column show_prices.amount_minor is 'What the buyer pays for the seat: the fee per ticket and the tax are within it.';
+comment on column show_prices.fee_minor is 'The part of the amount that is the fee per ticket. A free ticket has none.';
+comment on column show_prices.tax_basis_points is 'The rate of the tax that the amount contains, in hundredths of a percent: 700 is 7 %.';
 grant select on show_prices to rowlock_app;
 grant insert, select on show_prices to rowlock_office;
 grant select on show_prices to rowlock_v1;
@@ -613,6 +634,7 @@ grant select on seating_plan_checksums to rowlock_office;
 --     venue_address text
 --     venue_access_notes text
 --     step_free_sections text[]
+--     fee_per_order_minor bigint
 comment on view show_listing is 'What a buyer may know about a show. status: announced (sales open later), on_sale, paused, closed (also a show that has begun), cancelled, draft.';
 grant select on show_listing to rowlock_app;
 grant select on show_listing to rowlock_office;

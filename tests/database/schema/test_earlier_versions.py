@@ -86,6 +86,13 @@ SEEDS = {
             values (gen_random_uuid(), '00000000-0000-0000-0000-00000000000a', 'shop', '{sell}', sha256('key'));
     """,
     13: "",
+    14: f"""
+        insert into show_prices (
+                show_id, price_version, category, price_type, amount_minor, fee_minor, tax_basis_points)
+            values ('{SHOW}', 2, 0, 'child', 1150, 150, 700);
+        insert into show_price_lists (show_id, price_version, fee_per_order_minor) values ('{SHOW}', 2, 200);
+    """,
+    15: "",
 }
 
 VERSIONS = [file.version for file in read_files() if file.kind == "migration"]
