@@ -77,6 +77,10 @@ SEEDS = {
     """,
     9: "",
     10: "",
+    12: f"""
+        insert into integrator_keys (key_id, organization_id, name, scopes, key_hash)
+            values ('{SHOW}', '{SHOW}', 'Shop', '{{sell}}', sha256('key'));
+    """,
 }
 
 VERSIONS = [file.version for file in read_files() if file.kind == "migration"]
