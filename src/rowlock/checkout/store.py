@@ -124,6 +124,19 @@ def _line(row: Mapping[str, Any]) -> OrderLine:
     )
 
 
+async def shows_of_key(connection: Connection, key: int) -> list[UUID]:
+    """The shows whose order ids carry `key` (see base.ids.show_key)."""
+    cursor = await connection.execute(query("checkout.shows_of_key"), (key,))
+    return [show_id for (show_id,) in await cursor.fetchall()]
+
+
+async def organization_of(connection: Connection, show_id: UUID) -> UUID:
+    """The organization that sells a show."""
+    (organization_id,) = await _one(connection, "checkout.organization_of", (show_id,))
+    assert isinstance(organization_id, UUID), "a show has an organization"
+    return organization_id
+
+
 # Payments.
 
 
@@ -196,9 +209,13 @@ async def unsettled_payments(
     return [(show_id, order_id, payment_id) for show_id, order_id, payment_id in await cursor.fetchall()]
 
 
-async def payment_of_reference(
-    connection: Connection, provider: str, reference: str
-) -> tuple[UUID, UUID, UUID] | None:
+async def payments_of_order(connection: Connection, show_id: UUID, order_id: UUID) -> list[UUID]:
+    """The payments of an order that are not captured, and that the provider knows or may know."""
+    cursor = await connection.execute(query("checkout.payments_of_order"), (show_id, order_id))
+    return [payment_id for (payment_id,) in await cursor.fetchall()]
+
+
+async def payment_of_reference(connection: Connection, provider: str, reference: str) -> tuple[UUID, UUID, UUID] | None:
     """The show, order and payment that a provider knows by a reference, or None."""
     cursor = await connection.execute(query("checkout.payment_of_reference"), (provider, reference))
     row = await cursor.fetchone()
@@ -306,9 +323,7 @@ async def finish_webhook_event(
 # The keys of requests for a payment.
 
 
-async def claim_payment_key(
-    connection: Connection, show_id: UUID, key: str, order_id: UUID, wish_hash: bytes
-) -> bool:
+async def claim_payment_key(connection: Connection, show_id: UUID, key: str, order_id: UUID, wish_hash: bytes) -> bool:
     """Take a key for this request. Returns False when it is another's now, or has its answer."""
     given = {"show_id": show_id, "key": key, "order_id": order_id, "wish_hash": wish_hash}
     cursor = await connection.execute(query("checkout.claim_payment_key"), given)

@@ -57,6 +57,7 @@ class Request:
     address     of the end user: what an integrator says, else where the connection comes from.
     network     what the end user's holds count for in the limits; None without limits.
     integrator  of the key that was sent with it, if any.
+    raw         the body as it was sent, for signatures.
     """
 
     scope: Scope
@@ -67,6 +68,7 @@ class Request:
     address: str | None = None
     network: str | None = None
     integrator: Integrator | None = None
+    raw: bytes = b""
     new_cookie: bytes | None = None
 
     def session(self, session_id: str | None) -> Session:
@@ -263,7 +265,7 @@ class FastPath:
             await asyncio.sleep(self._refusal_pause_seconds)
             if endpoint.is_full():
                 raise ProblemError("BUSY")
-        body = None
+        body, raw = None, b""
         if endpoint.takes is not None:
             raw = await read_body(headers, receive)
             if raw or not endpoint.optional_body:
@@ -275,7 +277,7 @@ class FastPath:
                 except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                     raise ProblemError("INVALID_INPUT", f"The body is not what is expected here: {error}.") from error
         address, network = _end_user(scope, body, integrator)
-        return Request(scope, headers, value, body, self._sessions, address, network, integrator)
+        return Request(scope, headers, value, body, self._sessions, address, network, integrator, raw)
 
 
 def _pattern(path: str) -> str:

@@ -196,3 +196,21 @@ class PaymentProvider(Protocol):
     async def close(self) -> None:
         """Close connections."""
         ...
+
+
+class Providers(Protocol):
+    """The accounts of all organizations."""
+
+    def of(self, organization_id: UUID, name: str | None = None) -> PaymentProvider:
+        """The account of an organization, at the provider of this name or at the one it sells with now.
+
+        Raises ProviderRefusedError when it has none of that name any more.
+        """
+        ...
+
+    def parse_webhook(self, name: str, headers: Mapping[str, str], body: bytes, now: datetime) -> ProviderEvent:
+        """The event of a webhook that came for the provider of this name, of whichever account has signed it.
+
+        Raises WebhookRefusedError, and ProviderRefusedError when there is no such provider.
+        """
+        ...

@@ -262,3 +262,22 @@ where show_id = %(show_id)s and idempotency_key = %(key)s
 -- scope: cell
 -- Forgets keys that are older than 30 days.
 delete from rowlock.payment_idempotency_keys where created_at < clock_timestamp() - interval '30 days'
+
+-- name: shows_of_key
+-- scope: catalogue
+-- The shows whose ids of orders, payments and refunds carry this key: one, unless two shows share the 32 bits.
+select show_id from rowlock.shows where show_key = %s
+
+-- name: organization_of
+-- scope: show
+-- The organization that sells a show, whose payment account is used.
+select organization_id from rowlock.shows where show_id = %s
+
+-- name: payments_of_order
+-- scope: show
+-- The payments of an order that are not captured, and that the provider knows or may know.
+select payment_intent_id
+from rowlock.payment_intents
+where show_id = %s and order_id = %s and status <> 'captured'
+    and (provider_reference is not null or status in ('sent', 'in_doubt'))
+order by created_at
