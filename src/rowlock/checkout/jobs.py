@@ -37,7 +37,7 @@ class NeverError(Exception):
 
 def pause_seconds(attempts: int) -> int:
     """How long to wait after so many attempts: 1, 2, 4 … seconds, at most ten minutes."""
-    return min(_LONGEST_PAUSE_SECONDS, 2 ** min(attempts - 1, 10))
+    return min(_LONGEST_PAUSE_SECONDS, 1 << min(attempts - 1, 10))
 
 
 class OutboxLoop:
