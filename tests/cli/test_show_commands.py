@@ -128,6 +128,7 @@ def test_an_update_without_a_change_is_misuse(rowlock: Invoke, show_id: str) -> 
         (("update", "--price", "Loge=1"), "no category 'Loge'"),
         (("update", "--price", "Stalls="), "cannot be taken away"),
         (("update", "--price", "1000000000001"), "from 0 to 1,000,000,000,000 minor units"),
+        (("update", "--fee-per-order", "9" * 40), "The fee per order would be 9,999,"),
         (("update", "--tax", "child=7"), "no price of the type child"),
         (("update", "--tax", "100.01"), "out of bounds"),
     ],
