@@ -51,7 +51,7 @@ ADMISSION = {
     "required": False,
     "description": "Needed where the operator lets a queue admit buyers, and not with a key in X-Rowlock-Key: "
     "`<show_id>:<session>:<expires>:<signature>`, as the queue gives it out.",
-    "schema": {"type": "string", "maxLength": 400},
+    "schema": {"type": "string"},
 }
 SHOW_ID = {"name": "show_id", "in": "query", "required": True, "schema": {"type": "string", "format": "uuid"}}
 

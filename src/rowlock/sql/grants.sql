@@ -37,7 +37,8 @@ begin
             rowlock.reserve_seats_atomic, rowlock.reserve_seats_batch, rowlock.extend_reservation_atomic,
             rowlock.change_seats_atomic, rowlock.change_seats_within_limits, rowlock.release_seats_atomic,
             rowlock.release_seats_batch,
-            rowlock.find_reservation, rowlock.seat_changes_since, rowlock.find_integrator_key
+            rowlock.find_reservation, rowlock.seat_changes_since, rowlock.find_integrator_key,
+            rowlock.create_order_atomic, rowlock.find_order
             to rowlock_app;
     end if;
 
@@ -57,10 +58,19 @@ begin
         -- The checksum is computed from the stored seats, after they were added.
         grant update (checksum) on rowlock.seating_plans to rowlock_office;
         grant select on
-            rowlock.ticket_orders, rowlock.ticket_order_items, rowlock.payment_intents, rowlock.refunds,
-            rowlock.refund_items, rowlock.tickets, rowlock.reservation_cleanup_runs,
+            rowlock.ticket_order_items, rowlock.refunds, rowlock.refund_items, rowlock.tickets, rowlock.disputes,
+            rowlock.ledger_entries, rowlock.reservation_cleanup_runs,
             rowlock.reservation_refusal_counts, rowlock.runtime_settings
             to rowlock_office;
+        -- All but the hash of the order's secret, and the secret of the buyer's page.
+        grant select (
+            show_id, order_id, order_code, idempotency_key, reservation_id, customer_name, customer_email, status,
+            total_minor, fee_minor, currency, created_at, expires_at, confirmed_at, paid_at
+        ) on rowlock.ticket_orders to rowlock_office;
+        grant select (
+            show_id, payment_intent_id, order_id, provider, provider_reference, amount_minor, currency, status,
+            created_at, updated_at, failure
+        ) on rowlock.payment_intents to rowlock_office;
         -- All but the session, which is the key of the holder.
         grant select (
             id, at, xid, show_id, reservation_id, order_id, event, seat_ids, ip_address, user_agent, error_code, metadata,
@@ -68,7 +78,7 @@ begin
         ) on rowlock.seat_reservation_audit_log to rowlock_office;
         grant select on
             rowlock.seat_states, rowlock.show_listing, rowlock.reservation_details, rowlock.reservation_refusals,
-            rowlock.live_holds,
+            rowlock.live_holds, rowlock.order_details,
             rowlock.reservation_cleanup_job_status, rowlock.seat_change_feed, rowlock.lapsed_reservations,
             rowlock.seating_plan_checksums
             to rowlock_office;
@@ -86,11 +96,20 @@ begin
             rowlock.schema_objects, rowlock.schema_old_functions
             to rowlock_worker;
         grant select on
-            rowlock.lapsed_reservations, rowlock.reservation_cleanup_job_status, rowlock.seat_change_feed
+            rowlock.lapsed_reservations, rowlock.reservation_cleanup_job_status, rowlock.seat_change_feed,
+            rowlock.order_details, rowlock.payment_intents, rowlock.refunds, rowlock.refund_items,
+            rowlock.ledger_entries
             to rowlock_worker;
+        -- The inbox of what providers send, and chargebacks: neither changes a seat or an order.
+        grant select, insert, update on rowlock.webhook_events, rowlock.disputes to rowlock_worker;
+        -- The answers to repeated requests for a payment, which are forgotten after a while.
+        grant select, insert, update, delete on rowlock.payment_idempotency_keys to rowlock_worker;
         grant execute on function
             rowlock.begin_payment_atomic, rowlock.complete_order_atomic, rowlock.pay_order_atomic,
             rowlock.void_order_atomic, rowlock.refund_order_atomic, rowlock.cancel_show_atomic,
+            rowlock.record_payment_atomic, rowlock.settle_refund_atomic, rowlock.expire_orders_atomic,
+            rowlock.end_order_atomic,
+            rowlock.take_outbox_messages, rowlock.finish_outbox_message,
             rowlock.cleanup_expired_seat_reservations, rowlock.ensure_audit_log_partitions,
             rowlock.get_reservation_statistics
             to rowlock_worker;

@@ -61,6 +61,9 @@ def _steer_body(body: dict[str, Any], *, tokens: bool) -> None:
             body[name] = _seats([int(seat) for seat in body[name]], most)
     if body.get("remove") and body.get("add"):
         body["remove"] = [seat for seat in body["remove"] if seat not in body["add"]]
+    if body.get("remove") and not body.get("add"):
+        # A hold keeps at least one seat.
+        body["add"] = [body["remove"][0] % SEATS_TOTAL + 1]
     if isinstance(body.get("reservation_token"), str) and tokens and number % 4:
         body["reservation_token"] = _tokens[number % len(_tokens)]
 
@@ -70,6 +73,10 @@ def before_call(_: Any, case: Any, kwargs: dict[str, Any]) -> None:
     """Point a well-formed request at the show and at holds that were made before."""
     if not _is_well_formed(case):
         return
+    # A key that was made up is refused wherever it is sent, and the operator's is there.
+    for headers in (case.headers, kwargs.get("headers")):
+        if headers:
+            headers.pop("X-Rowlock-Key", None)
     tokens = bool(_tokens) and not _follows_a_link(case)
     if "token" in (case.path_parameters or {}) and tokens and next(_numbers) % 8:
         case.path_parameters["token"] = _tokens[next(_numbers) % len(_tokens)]

@@ -93,6 +93,10 @@ SEEDS = {
         insert into show_price_lists (show_id, price_version, fee_per_order_minor) values ('{SHOW}', 2, 200);
     """,
     15: "",
+    16: f"""
+        insert into ledger_entries (show_id, movement_id, account, order_id, amount_minor, currency)
+            select o.show_id, o.order_id, 'provider', o.order_id, 5000, 'EUR' from ticket_orders as o limit 1;
+    """,
 }
 
 VERSIONS = [file.version for file in read_files() if file.kind == "migration"]
