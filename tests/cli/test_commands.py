@@ -81,6 +81,7 @@ def test_an_unknown_plan_is_refused(rowlock: Invoke) -> None:
     [
         (["2500"], {"": 2500}),
         (["Stalls=2500", "Box A=4=100", "0"], {"Stalls": 2500, "Box A=4": 100, "": 0}),
+        (["/child=1", "A=4/child=2", "A/B = 3"], {"/child": 1, "A=4/child": 2, "A/B": 3}),
     ],
 )
 def test_prices_are_read_with_or_without_a_category(texts: list[str], prices: dict[str, int]) -> None:

@@ -46,8 +46,8 @@ Taxes = Annotated[
     ),
 ]
 
-# One more digit than any amount that is possible: what is longer is no amount, and need not be read.
-_AMOUNT = re.compile(r"[0-9]{1,16}")
+# What is too large is refused by the catalogue, which knows the bounds; what is longer than this is no number at all.
+_AMOUNT = re.compile(r"[0-9]{1,40}")
 _PERCENT = re.compile(r"([0-9]{1,3})(?:\.([0-9]{1,2}))?")
 
 
