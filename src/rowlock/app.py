@@ -13,6 +13,8 @@ import rowlock.operations.api as operations_api
 import rowlock.reporting.api as reporting_api
 from rowlock.base.dsns import Dsns
 from rowlock.base.hold_limits import parse_limits
+from rowlock.checkout.api import CheckoutEndpoints
+from rowlock.checkout.providers.protocol import Providers
 from rowlock.database.cells import Cells
 from rowlock.database.pool import PooledDatabase
 from rowlock.reservations import admin_api
@@ -35,6 +37,7 @@ from rowlock.web.sessions import Sessions
 TAGS = [
     {"name": "shows", "description": "Shows, their seat maps, and which seats are available."},
     {"name": "reservations", "description": "Holding seats for the time it takes to pay."},
+    {"name": "orders", "description": "Orders for holds, their payments and refunds."},
     {
         "name": "admin",
         "description": "For the operator and the box office, with the admin key or a key for staff.",
@@ -50,16 +53,24 @@ def create_app(
     secret_key: str,
     admin_api_key_hash: bytes | None = None,
     access_log: AccessLog | None = None,
+    providers: Providers | None = None,
 ) -> ASGIApp:
     """The ASGI application of one process. Its lifespan opens and closes the database pools.
 
     secret_key          signs session cookies and derives the answers to repeated requests.
     admin_api_key_hash  SHA-256 of the admin key; without it /api/admin refuses every request.
     access_log          where requests are logged; by default on standard error.
+    providers           payment accounts; without them there are no endpoints of orders.
     """
     database = PooledDatabase(dsns, pool_size=settings.pool_size)
     cells = Cells(database)
-    services = make_services(cells, parse_limits(settings.hold_limits))
+    services = make_services(
+        cells,
+        parse_limits(settings.hold_limits),
+        providers=providers,
+        secret_key=secret_key,
+        public_url=settings.public_url,
+    )
     keys = KeyGuard(services.integrators)
     admission_key = settings.admission_key
     admissions = None if admission_key is None else Admissions(admission_key.get_secret_value())
@@ -68,6 +79,7 @@ def create_app(
         [
             *ReservationEndpoints(services.reservations, version1, secret_key, keys, admissions).endpoints(),
             *SeatStatusEndpoints(services.reservations.availability).endpoints(),
+            *(CheckoutEndpoints(services.checkout, keys, admin_api_key_hash).endpoints() if providers else ()),
             *operations_api.endpoints(),
         ],
         Sessions(secret_key, secure=settings.secure_cookies),

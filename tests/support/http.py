@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Message
 
 from rowlock.app import create_app
 from rowlock.base.dsns import Dsns
+from rowlock.checkout.providers.protocol import Providers
 from rowlock.cli.processes import serve_http
 from rowlock.settings import Settings
 from rowlock.web.access_log import AccessLog
@@ -103,7 +104,9 @@ class Application:
         return [json.loads(line) for data in self.written for line in data.splitlines()]
 
 
-def make_application(dsns: Dsns, *, admin_key: str | None = ADMIN_KEY, **settings: Any) -> Application:
+def make_application(
+    dsns: Dsns, *, admin_key: str | None = ADMIN_KEY, providers: Providers | None = None, **settings: Any
+) -> Application:
     """An application that does not run yet. `settings` are fields of Settings, such as v2_rollout_percent=0."""
     written: list[bytes] = []
     access_log = AccessLog(written.append)
@@ -113,6 +116,7 @@ def make_application(dsns: Dsns, *, admin_key: str | None = ADMIN_KEY, **setting
         secret_key=SECRET_KEY,
         admin_api_key_hash=sha256(admin_key.encode()).digest() if admin_key is not None else None,
         access_log=access_log,
+        providers=providers,
     )
     return Application(asgi, written, access_log)
 

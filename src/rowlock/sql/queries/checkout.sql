@@ -100,9 +100,12 @@ from rowlock.record_payment_atomic(%s::uuid, %s::uuid, %s::text, %s::text, %s::t
 select
     i.show_id, i.order_id, i.payment_intent_id, i.provider, i.provider_reference as reference, i.client_secret,
     i.amount_minor, i.currency, i.status, i.failure, i.created_at, d.order_code, d.status as order_status,
-    d.customer_email, s.title, s.organization_id
+    d.customer_email, s.title,
+    coalesce(s.organization_id, v.organization_id) as organization_id
 from rowlock.payment_intents as i
 join rowlock.shows as s using (show_id)
+join rowlock.seating_plans as p on p.plan_id = s.plan_id
+join rowlock.venues as v on v.venue_id = p.venue_id
 join lateral (
     select o.order_code, o.status, o.customer_email
     from rowlock.order_details as o
@@ -167,9 +170,11 @@ from rowlock.refund_order_atomic(
 select
     r.show_id, r.order_id, r.refund_id, r.payment_intent_id, r.amount_minor, r.status,
     r.provider_reference as refund_reference, i.provider, i.provider_reference as reference, i.currency,
-    s.organization_id
+    coalesce(s.organization_id, v.organization_id) as organization_id
 from rowlock.refunds as r
 join rowlock.shows as s using (show_id)
+join rowlock.seating_plans as p on p.plan_id = s.plan_id
+join rowlock.venues as v on v.venue_id = p.venue_id
 left join rowlock.payment_intents as i on i.show_id = r.show_id and i.payment_intent_id = r.payment_intent_id
 where r.show_id = %s and r.refund_id = %s
 
@@ -271,7 +276,11 @@ select show_id from rowlock.shows where show_key = %s
 -- name: organization_of
 -- scope: show
 -- The organization that sells a show, whose payment account is used.
-select organization_id from rowlock.shows where show_id = %s
+select coalesce(s.organization_id, v.organization_id)
+from rowlock.shows as s
+join rowlock.seating_plans as p on p.plan_id = s.plan_id
+join rowlock.venues as v on v.venue_id = p.venue_id
+where s.show_id = %s
 
 -- name: payments_of_order
 -- scope: show
