@@ -14,7 +14,7 @@ import rowlock.reporting.api as reporting_api
 from rowlock.base.dsns import Dsns
 from rowlock.base.hold_limits import parse_limits
 from rowlock.checkout.api import CheckoutEndpoints
-from rowlock.checkout.providers.protocol import Providers
+from rowlock.checkout.providers.payment_provider import Providers
 from rowlock.database.cells import Cells
 from rowlock.database.pool import PooledDatabase
 from rowlock.reservations import admin_api

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from rowlock.base.hold_limits import HoldLimits
 from rowlock.catalogue.service import Catalogue
-from rowlock.checkout.providers.protocol import Providers
+from rowlock.checkout.providers.payment_provider import Providers
 from rowlock.checkout.service import Checkout
 from rowlock.database.cells import Cells
 from rowlock.integrators.service import Integrators

@@ -20,6 +20,7 @@ KEYS_WITHOUT_SHOW = {
     "seat_reservation_audit_log_pkey": "a log of one node, in its order; `at` decides the partition",
     "outbox_messages_pkey": "work of one node, taken in its order",
     "webhook_events_pkey": "a provider gives its events ids of its own, before their show is known",
+    "disputes_reference_unique": "a provider tells a chargeback by its own reference",
     "idx_payment_intents_provider_reference": "a provider's event names its own reference before it names a show",
 }
 
@@ -27,6 +28,10 @@ KEYS_WITHOUT_SHOW = {
 FUNCTIONS_WITHOUT_SHOW = {
     "cleanup_expired_seat_reservations": "retires the oldest holds of a node, whichever show they are of",
     "ensure_audit_log_partitions": "the log's partitions are months, not shows",
+    "expire_orders_atomic": "ends the oldest orders of a node, whichever show they are of",
+    "take_outbox_messages": "work of one node, taken in its order",
+    "finish_outbox_message": "work of one node",
+    "find_integrator_key": "a key is of an organization",
 }
 
 # Functions that catch errors, and why: each block is a subtransaction, which a hot path must not pay for.

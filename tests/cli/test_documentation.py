@@ -24,11 +24,10 @@ def commands() -> Iterator[tuple[str, list[str], str]]:
     """Every command by its full name, with its options and the end of its help."""
 
     def walk(command: object, path: list[str]) -> Iterator[tuple[str, list[str], str]]:
-        subcommands = getattr(command, "commands", None)
-        if subcommands:
-            for name, sub in subcommands.items():
-                yield from walk(sub, [*path, name])
-        else:
+        subcommands = getattr(command, "commands", None) or {}
+        for name, sub in subcommands.items():
+            yield from walk(sub, [*path, name])
+        if not subcommands or (path and getattr(command, "invoke_without_command", False)):
             options = [
                 option
                 for parameter in getattr(command, "params", [])

@@ -273,7 +273,7 @@ MISTAKES: dict[str, tuple[tuple[str, str], str, list[Mutant]]] = {
     "change does not wait for a move": (
         ("change", "move"),
         "held",
-        [Mutant("change_seats_atomic", SHARED, "")],
+        [Mutant("change_seats_within_limits", SHARED, "")],
     ),
     "block does not wait for a move": (
         ("block", "move"),

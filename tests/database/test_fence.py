@@ -23,6 +23,8 @@ EXECUTE = {
         "release_seats_batch",
         "find_reservation",
         "seat_changes_since",
+        "create_order_atomic",
+        "find_order",
         "find_integrator_key",
     },
     "rowlock_office": {
@@ -39,6 +41,12 @@ EXECUTE = {
         "void_order_atomic",
         "refund_order_atomic",
         "cancel_show_atomic",
+        "record_payment_atomic",
+        "settle_refund_atomic",
+        "end_order_atomic",
+        "expire_orders_atomic",
+        "take_outbox_messages",
+        "finish_outbox_message",
         "cleanup_expired_seat_reservations",
         "ensure_audit_log_partitions",
         "get_reservation_statistics",
@@ -46,17 +54,20 @@ EXECUTE = {
     "rowlock_v1": set(),
 }
 CATALOGUE = {"organizations", "venues", "seating_plans", "seats", "shows", "show_prices", "show_price_lists"}
+# What a provider sends, and the answers to repeated requests for a payment.
+INBOX = {"webhook_events", "disputes", "payment_idempotency_keys"}
 SCHEMA = {"schema_migrations", "schema_objects", "schema_old_functions", "runtime_settings"}
 READ = {
     "rowlock_app": CATALOGUE | SCHEMA | {"seat_states", "show_listing"},
     "rowlock_office": CATALOGUE
     | {
-        "ticket_orders",
         "ticket_order_items",
-        "payment_intents",
         "refunds",
         "refund_items",
         "tickets",
+        "disputes",
+        "ledger_entries",
+        "order_details",
         "reservation_cleanup_runs",
         "reservation_refusal_counts",
         "runtime_settings",
@@ -72,13 +83,15 @@ READ = {
     },
     "rowlock_worker": CATALOGUE
     | SCHEMA
-    | {"lapsed_reservations", "reservation_cleanup_job_status", "seat_change_feed"},
+    | {"lapsed_reservations", "reservation_cleanup_job_status", "seat_change_feed"}
+    | {"order_details", "payment_intents", "refunds", "refund_items", "ledger_entries"}
+    | INBOX,
     "rowlock_v1": {"shows", "show_prices", "seats", "show_seats", "seat_reservations", "reservation_refusal_counts"},
 }
 INSERT = {
     "rowlock_app": set(),
     "rowlock_office": CATALOGUE,
-    "rowlock_worker": set(),
+    "rowlock_worker": INBOX,
     "rowlock_v1": {
         "show_seats",
         "seat_reservations",
@@ -89,13 +102,13 @@ INSERT = {
 UPDATE = {
     "rowlock_app": set(),
     "rowlock_office": {"organizations", "venues"},
-    "rowlock_worker": set(),
+    "rowlock_worker": INBOX,
     "rowlock_v1": {"show_seats", "seat_reservations", "reservation_refusal_counts"},
 }
 DELETE = {
     "rowlock_app": set(),
     "rowlock_office": set(),
-    "rowlock_worker": set(),
+    "rowlock_worker": {"payment_idempotency_keys"},
     "rowlock_v1": {"show_seats", "seat_reservations"},
 }
 NEVER: dict[str, set[str]] = {role: set() for role in EXECUTE}
@@ -108,6 +121,14 @@ RIGHTS = {
     "references": NEVER,
     "trigger": NEVER,
 }
+ORDERS = """
+    show_id order_id order_code idempotency_key reservation_id customer_name customer_email status total_minor fee_minor
+    currency created_at expires_at confirmed_at paid_at
+"""
+PAYMENTS = """
+    show_id payment_intent_id order_id provider provider_reference amount_minor currency status created_at updated_at
+    failure
+"""
 LOGGED = """
     id at xid show_id reservation_id order_id event seat_ids ip_address user_agent error_code metadata actor
 """
@@ -121,6 +142,8 @@ COLUMNS = {
     "rowlock_worker": set(),
     "rowlock_office": {
         *(f"select seat_reservation_audit_log.{column}" for column in LOGGED.split()),
+        *(f"select ticket_orders.{column}" for column in ORDERS.split()),
+        *(f"select payment_intents.{column}" for column in PAYMENTS.split()),
         "update seating_plans.checksum",
         *(f"update shows.{column}" for column in CHANGEABLE.split()),
     },

@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Message
 
 from rowlock.app import create_app
 from rowlock.base.dsns import Dsns
-from rowlock.checkout.providers.protocol import Providers
+from rowlock.checkout.providers.payment_provider import Providers
 from rowlock.cli.processes import serve_http
 from rowlock.settings import Settings
 from rowlock.web.access_log import AccessLog

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
-from rowlock.checkout.providers.protocol import (
+from rowlock.checkout.providers.payment_provider import (
     PaymentProvider,
     PaymentStatus,
     PaymentWish,

@@ -9,10 +9,7 @@ import msgspec
 from rowlock.base.integrator import Scope
 from rowlock.base.outcomes import Outcome
 from rowlock.checkout.model import Order, OrderMade, OrderToken, OrderWish, Payment, RefundWish
-from rowlock.checkout.providers.protocol import ProviderRefusedError, WebhookRefusedError
-from rowlock.checkout.purchase import PaymentUnavailableError
-from rowlock.checkout.service import KEY_LENGTH, Checkout, KeyConflictError
-from rowlock.checkout.shapes import (
+from rowlock.checkout.order_shapes import (
     IDEMPOTENCY_KEY,
     ORDER_TOKEN,
     ConfirmBody,
@@ -29,6 +26,9 @@ from rowlock.checkout.shapes import (
     RefundView,
     TicketView,
 )
+from rowlock.checkout.providers.payment_provider import ProviderRefusedError, WebhookRefusedError
+from rowlock.checkout.purchase import PaymentUnavailableError
+from rowlock.checkout.service import KEY_LENGTH, Checkout, KeyConflictError
 from rowlock.reservations.model import ReservationToken
 from rowlock.web.admin_key import API_KEY, admit
 from rowlock.web.fast_path import Endpoint, Reply, Request

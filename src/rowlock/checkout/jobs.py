@@ -11,7 +11,7 @@ import structlog
 
 from rowlock.checkout import store
 from rowlock.checkout.model import InboxEvent, Message
-from rowlock.checkout.providers.protocol import ProviderError
+from rowlock.checkout.providers.payment_provider import ProviderError
 from rowlock.checkout.purchase import PaymentUnavailableError, Purchases
 from rowlock.database.calls import BusyError, OutcomeUnknownError
 from rowlock.database.connections import Connection

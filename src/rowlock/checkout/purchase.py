@@ -24,7 +24,7 @@ import structlog
 from rowlock.base.ids import mint_id
 from rowlock.checkout import store
 from rowlock.checkout.model import Order, Payment, PaymentBegun
-from rowlock.checkout.providers.protocol import (
+from rowlock.checkout.providers.payment_provider import (
     PaymentProvider,
     PaymentStatus,
     PaymentWish,

@@ -23,7 +23,7 @@ from rowlock.checkout.model import (
     RefundOpened,
     RefundWish,
 )
-from rowlock.checkout.providers.protocol import Providers
+from rowlock.checkout.providers.payment_provider import Providers
 from rowlock.checkout.purchase import Advanced, Purchases
 from rowlock.database.calls import call
 from rowlock.database.cells import Cells
@@ -104,15 +104,18 @@ class Checkout:
     async def find_for_staff(self, order_id: UUID) -> Order | None:
         """An order by its id, for staff and for what only acts on it; None when there is none."""
         for show_id in await self._shows_of(order_id):
-            found = await call(
-                self._cells.of(show_id).worker,
-                lambda connection, show_id=show_id: store.order_details(connection, show_id, order_id),  # type: ignore[misc]
-                repeatable=True,
-                reads=True,
-            )
+            found = await self._details(show_id, order_id)
             if found is not None:
                 return found
         return None
+
+    async def _details(self, show_id: UUID, order_id: UUID) -> Order | None:
+        return await call(
+            self._cells.of(show_id).worker,
+            lambda connection: store.order_details(connection, show_id, order_id),
+            repeatable=True,
+            reads=True,
+        )
 
     async def _shows_of(self, some_id: UUID) -> Sequence[UUID]:
         """The shows whose ids of orders, payments and refunds carry the key of this one."""
@@ -197,7 +200,7 @@ class Checkout:
     async def receive(self, provider: str, headers: Mapping[str, str], body: bytes, now: datetime) -> bool:
         """Put a webhook into the inbox, once its signature is found right. Returns whether it is new.
 
-        Raises providers.protocol.WebhookRefusedError, and ProviderRefusedError for an unknown provider.
+        Raises providers.payment_provider.WebhookRefusedError, and ProviderRefusedError for an unknown provider.
         """
         assert self._providers is not None, "this process has no payment providers"
         event = self._providers.parse_webhook(provider, headers, body, now)

@@ -1,7 +1,7 @@
 """The SQL of checkout: orders, payments, refunds, the outbox, and the inbox of what providers send."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID
 
 from psycopg.rows import class_row, dict_row
@@ -44,8 +44,8 @@ async def sell_holds(connection: Connection, show_id: UUID, reservation_ids: Seq
     return int(orders)
 
 
-async def _one(connection: Connection, name: str, parameters: Any) -> tuple[Any, ...]:
-    cursor = await connection.execute(query(name), parameters)
+async def _one(connection: Connection, statement: LiteralString, parameters: Any) -> tuple[Any, ...]:
+    cursor = await connection.execute(statement, parameters)
     row = await cursor.fetchone()
     assert row is not None, "the function returns one row"
     return row
@@ -60,7 +60,7 @@ async def create_order(connection: Connection, order: NewOrder, holder: Holder) 
     seats = sorted(wish.price_types)
     outcome, order_id, is_new, status, refused = await _one(
         connection,
-        "checkout.create_order",
+        query("checkout.create_order"),
         {
             "show_id": wish.show_id,
             "reservation_id": wish.reservation_id,
@@ -85,17 +85,17 @@ async def create_order(connection: Connection, order: NewOrder, holder: Holder) 
 async def find_order(connection: Connection, token: OrderToken) -> Order | None:
     """The order that a token belongs to, or None."""
     given = {"show_id": token.show_id, "order_id": token.order_id, "secret": token.secret}
-    return _order(await _dicts(connection, "checkout.find_order", given))
+    return _order(await _dicts(connection, query("checkout.find_order"), given))
 
 
 async def order_details(connection: Connection, show_id: UUID, order_id: UUID) -> Order | None:
     """An order for staff or the worker, or None."""
-    return _order(await _dicts(connection, "checkout.order_details", {"show_id": show_id, "order_id": order_id}))
+    return _order(await _dicts(connection, query("checkout.order_details"), {"show_id": show_id, "order_id": order_id}))
 
 
-async def _dicts(connection: Connection, name: str, parameters: Any) -> list[dict[str, Any]]:
+async def _dicts(connection: Connection, statement: LiteralString, parameters: Any) -> list[dict[str, Any]]:
     async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(query(name), parameters)
+        await cursor.execute(statement, parameters)
         return await cursor.fetchall()
 
 
@@ -132,7 +132,7 @@ async def shows_of_key(connection: Connection, key: int) -> list[UUID]:
 
 async def organization_of(connection: Connection, show_id: UUID) -> UUID:
     """The organization that sells a show."""
-    (organization_id,) = await _one(connection, "checkout.organization_of", (show_id,))
+    (organization_id,) = await _one(connection, query("checkout.organization_of"), (show_id,))
     assert isinstance(organization_id, UUID), "a show has an organization"
     return organization_id
 
@@ -144,7 +144,7 @@ async def begin_payment(
     connection: Connection, show_id: UUID, order_id: UUID, payment_intent_id: UUID, provider: str
 ) -> PaymentBegun:
     """Record that an order is about to be paid, or tell its live payment."""
-    row = await _one(connection, "checkout.begin_payment", (show_id, order_id, payment_intent_id, provider))
+    row = await _one(connection, query("checkout.begin_payment"), (show_id, order_id, payment_intent_id, provider))
     return PaymentBegun(*row)
 
 
@@ -160,7 +160,7 @@ async def record_payment(
 ) -> str | None:
     """Write down what the provider says of a payment; returns the state afterwards, None when there is none."""
     given = (show_id, payment_intent_id, status, reference, client_secret, failure)
-    _, _, now = await _one(connection, "checkout.record_payment", given)
+    _, _, now = await _one(connection, query("checkout.record_payment"), given)
     return None if now is None else str(now)
 
 
@@ -175,7 +175,8 @@ async def complete_order(
     connection: Connection, show_id: UUID, order_id: UUID, payment_intent_id: UUID | None
 ) -> tuple[str, str | None, tuple[int, ...]]:
     """Sell the seats of an order: the outcome, the status of the order, and the seats that are gone."""
-    outcome, status, gone = await _one(connection, "checkout.complete_order", (show_id, order_id, payment_intent_id))
+    given = (show_id, order_id, payment_intent_id)
+    outcome, status, gone = await _one(connection, query("checkout.complete_order"), given)
     return outcome, status, tuple(gone or ())
 
 
@@ -183,19 +184,19 @@ async def pay_order(
     connection: Connection, show_id: UUID, order_id: UUID, payment_intent_id: UUID
 ) -> tuple[str, str | None]:
     """Record that money is captured: the outcome, and the status of the order."""
-    outcome, status, _ = await _one(connection, "checkout.pay_order", (show_id, order_id, payment_intent_id))
+    outcome, status, _ = await _one(connection, query("checkout.pay_order"), (show_id, order_id, payment_intent_id))
     return outcome, status
 
 
 async def end_order(connection: Connection, show_id: UUID, order_id: UUID, reason: str) -> str | None:
     """End a pending order whose seats are gone; returns the status of the order."""
-    _, status = await _one(connection, "checkout.end_order", (show_id, order_id, reason))
+    _, status = await _one(connection, query("checkout.end_order"), (show_id, order_id, reason))
     return None if status is None else str(status)
 
 
 async def void_order(connection: Connection, show_id: UUID, order_id: UUID, reason: str) -> tuple[str, str | None]:
     """Take back a confirmed order whose money could not be captured: the outcome, and the status of the order."""
-    outcome, status = await _one(connection, "checkout.void_order", (show_id, order_id, reason))
+    outcome, status = await _one(connection, query("checkout.void_order"), (show_id, order_id, reason))
     return outcome, status
 
 
@@ -229,7 +230,7 @@ async def open_refund(connection: Connection, wish: RefundWish, refund_id: UUID)
     """Open a refund of a paid order."""
     outcome, status, found_id, amount, seats = await _one(
         connection,
-        "checkout.open_refund",
+        query("checkout.open_refund"),
         {
             "show_id": wish.show_id,
             "order_id": wish.order_id,
@@ -264,7 +265,7 @@ async def settle_refund(
     failure: str | None = None,
 ) -> None:
     """Write down what the provider says of a refund."""
-    await _one(connection, "checkout.settle_refund", (show_id, refund_id, status, reference, failure))
+    await _one(connection, query("checkout.settle_refund"), (show_id, refund_id, status, reference, failure))
 
 
 # The outbox and the inbox.
@@ -272,7 +273,7 @@ async def settle_refund(
 
 async def expire_orders(connection: Connection, limit: int) -> int:
     """End pending orders that cannot be paid any more; returns how many."""
-    (ended,) = await _one(connection, "checkout.expire_orders", (limit,))
+    (ended,) = await _one(connection, query("checkout.expire_orders"), (limit,))
     return int(ended)
 
 
@@ -323,9 +324,9 @@ async def finish_webhook_event(
 # The keys of requests for a payment.
 
 
-async def claim_payment_key(connection: Connection, show_id: UUID, key: str, order_id: UUID, wish_hash: bytes) -> bool:
+async def claim_payment_key(connection: Connection, show_id: UUID, key: str, order_id: UUID, request_hash: bytes) -> bool:
     """Take a key for this request. Returns False when it is another's now, or has its answer."""
-    given = {"show_id": show_id, "key": key, "order_id": order_id, "wish_hash": wish_hash}
+    given = {"show_id": show_id, "key": key, "order_id": order_id, "request_hash": request_hash}
     cursor = await connection.execute(query("checkout.claim_payment_key"), given)
     return await cursor.fetchone() is not None
 

@@ -96,6 +96,13 @@ SEEDS = {
     16: """
         insert into ledger_entries (show_id, movement_id, account, order_id, amount_minor, currency)
             select o.show_id, o.order_id, 'provider', o.order_id, 5000, 'EUR' from ticket_orders as o limit 1;
+        insert into disputes (
+                show_id, dispute_id, payment_intent_id, provider, provider_reference, provider_status, amount_minor,
+                currency, reason)
+            select i.show_id, i.payment_intent_id, i.payment_intent_id, 'test', 'dp_1', 'open', 1, 'EUR', 'fraudulent'
+            from payment_intents as i limit 1;
+        insert into payment_idempotency_keys (show_id, idempotency_key, order_id, request_hash, locked_until)
+            select o.show_id, 'key', o.order_id, sha256('wish'), '2030-01-01' from ticket_orders as o limit 1;
     """,
 }
 

@@ -1,1 +1,1 @@
-"""Payment providers: what one has to do (`protocol`), and those that come with Rowlock."""
+"""Payment providers: what one has to do (`payment_provider`), and those that come with Rowlock."""

@@ -1,7 +1,7 @@
 -- end_order_atomic: end a pending order whose seats are gone, so that its money goes back.
 --
--- A payment that is authorized is then let go, and money that was captured is refunded by pay_order_atomic. Repeating the
--- call is OK and changes nothing, and so is the call for an order that is confirmed or has ended.
+-- A payment that is authorized is then let go, and money that was captured is refunded by pay_order_atomic. A repeated
+-- call changes nothing, nor does one for an order that is confirmed or has ended.
 --
 -- Locks     the order.
 -- Outcomes  in precedence: ORDER_NOT_FOUND, OK (see status).

@@ -241,18 +241,18 @@ where provider = %(provider)s and event_id = %(event_id)s
 -- scope: show
 -- The key of a request for a payment, for this request for some seconds. No row when it is another's now, or has its
 -- answer.
-insert into rowlock.payment_idempotency_keys as k (show_id, idempotency_key, order_id, wish_hash, locked_until)
-values (%(show_id)s, %(key)s, %(order_id)s, %(wish_hash)s, clock_timestamp() + interval '30 seconds')
+insert into rowlock.payment_idempotency_keys as k (show_id, idempotency_key, order_id, request_hash, locked_until)
+values (%(show_id)s, %(key)s, %(order_id)s, %(request_hash)s, clock_timestamp() + interval '30 seconds')
 on conflict (show_id, idempotency_key) do update
 set locked_until = excluded.locked_until
 where k.answer is null and k.locked_until <= clock_timestamp() and k.order_id = excluded.order_id
-    and k.wish_hash = excluded.wish_hash
+    and k.request_hash = excluded.request_hash
 returning true
 
 -- name: payment_key
 -- scope: show
 -- What is known of a key: its order, its wish, and its answer.
-select order_id, wish_hash, answer
+select order_id, request_hash, answer
 from rowlock.payment_idempotency_keys
 where show_id = %s and idempotency_key = %s
 
