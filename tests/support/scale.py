@@ -16,6 +16,7 @@ class Scale:
     storm_operations  its operations, by version of PostgreSQL; a multiple of its 16 connections
     histories         random histories of a show that are compared with the model
     batches           random batches that are compared with their requests one by one
+    mutated_codes     ticket codes that are changed and have to be refused
     greedy_seconds    how long one client takes what it can before others come
     seconds_limit     after which a test that is marked `soak` counts as hanging
     repeatable        whether the histories and batches are the same in each run, or new ones
@@ -25,6 +26,7 @@ class Scale:
     storm_operations: dict[str, int]
     histories: int
     batches: int
+    mutated_codes: int
     greedy_seconds: float
     seconds_limit: int
     repeatable: bool = True
@@ -34,15 +36,39 @@ class Scale:
         kind = "the same" if self.repeatable else "new ones"
         return (
             f"{self.storms} storms of {operations} operations, {self.histories:,} histories and {self.batches:,} "
-            f"batches, {kind} in each run, {self.greedy_seconds:g} s of greed"
+            f"batches, {kind} in each run, {self.mutated_codes:,} mutated ticket codes, "
+            f"{self.greedy_seconds:g} s of greed"
         )
 
 
 # Fewer histories would not come to every outcome, which their test asks for.
-PLAIN = Scale(1, {"pg18": 10_000, "pg15": 4_000}, histories=60, batches=30, greedy_seconds=2, seconds_limit=300)
-SHORT_SOAK = Scale(1, {"pg18": 50_000, "pg15": 20_000}, histories=150, batches=100, greedy_seconds=60, seconds_limit=900)
+PLAIN = Scale(
+    1,
+    {"pg18": 10_000, "pg15": 4_000},
+    histories=60,
+    batches=30,
+    mutated_codes=3_000,
+    greedy_seconds=2,
+    seconds_limit=300,
+)
+SHORT_SOAK = Scale(
+    1,
+    {"pg18": 50_000, "pg15": 20_000},
+    histories=150,
+    batches=100,
+    mutated_codes=20_000,
+    greedy_seconds=60,
+    seconds_limit=900,
+)
 SOAK = Scale(
-    10, {"pg18": 100_000, "pg15": 100_000}, histories=1_000, batches=2_000, greedy_seconds=60, seconds_limit=3_600, repeatable=False
+    10,
+    {"pg18": 100_000, "pg15": 100_000},
+    histories=1_000,
+    batches=2_000,
+    mutated_codes=100_000,
+    greedy_seconds=60,
+    seconds_limit=3_600,
+    repeatable=False,
 )
 
 
