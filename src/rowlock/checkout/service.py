@@ -1,6 +1,7 @@
 """Turns holds into paid orders. Only the demonstration uses it so far; there is no payment provider."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from rowlock.checkout import store
@@ -20,3 +21,8 @@ class Checkout:
         """
         async with self._cells.of(show_id).owner() as connection:
             return await store.sell_holds(connection, show_id, reservation_ids)
+
+    async def ticket_status(self, show_id: UUID, ticket_id: UUID) -> tuple[str, datetime | None] | None:
+        """Whether a ticket is `valid`, `used` or `void`, and when it was used; None when there is no such ticket."""
+        async with self._cells.of(show_id).office() as connection:
+            return await store.ticket_status(connection, show_id, ticket_id)

@@ -1,6 +1,7 @@
 """The SQL of checkout."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from rowlock.database.connections import Connection
@@ -22,3 +23,9 @@ async def sell_holds(connection: Connection, show_id: UUID, reservation_ids: Seq
     if completed != orders or orders != len(reservation_ids):
         raise RuntimeError(f"{completed} of {len(reservation_ids)} demonstration orders were completed in {show_id}")
     return int(orders)
+
+
+async def ticket_status(connection: Connection, show_id: UUID, ticket_id: UUID) -> tuple[str, datetime | None] | None:
+    """The status of a ticket and when it was used; None when there is no such ticket."""
+    cursor = await connection.execute(query("checkout.ticket_status"), {"show_id": show_id, "ticket_id": ticket_id})
+    return await cursor.fetchone()

@@ -57,3 +57,10 @@ from rowlock.ticket_orders as o
 left join rowlock.payment_intents as i using (show_id, order_id)
 cross join lateral rowlock.complete_order_atomic(o.show_id, o.order_id, i.payment_intent_id, 'demo'::text) as c
 where o.show_id = %(show_id)s and o.status = 'pending'
+
+-- name: ticket_status
+-- scope: show
+-- Whether a ticket is valid, used or void, and when it was used.
+select status, used_at
+from rowlock.tickets
+where show_id = %(show_id)s and ticket_id = %(ticket_id)s
