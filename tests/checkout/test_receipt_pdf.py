@@ -52,10 +52,10 @@ MANY = replace(
             amount_minor=100,
             tax_percent=SEVEN,
         )
-        for seat in range(400)
+        for seat in range(120)
     ],
-    taxes=[TaxLine(tax_percent=SEVEN, net_minor=37_383, tax_minor=2_617)],
-    total_minor=40_000,
+    taxes=[TaxLine(tax_percent=SEVEN, net_minor=11_215, tax_minor=785)],
+    total_minor=12_000,
     seller=Party(name="Gesellschaft " * 40, address=("Straße " * 40,) * 20, tax_id="X" * 90),
     note="Note. " * 400,
 )
@@ -143,5 +143,5 @@ def test_the_files_pass_every_rule_of_pdf_ua_on_several_pages_too(tmp_path: Path
             files[-1].write_bytes(render_receipt(receipt, created_at=NOW, paper=paper))
     verdicts = pdf_ua_verdicts(files)
 
-    assert len(page_texts(files[-1].read_bytes())) > 5
+    assert len(page_texts(files[-1].read_bytes())) > 3
     assert {file.name: verdict.failed for file, verdict in verdicts.items() if not verdict.compliant} == {}

@@ -45,6 +45,13 @@ def qr_codes(image: Image.Image) -> list[str]:
     return [found.text for found in zxingcpp.read_barcodes(image, zxingcpp.barcode_formats_from_str("QRCode"))]
 
 
+def qr_box(image: Image.Image) -> tuple[int, int, int, int]:
+    """The left, top, right and bottom pixel of the only QR code of an image, without its quiet zone."""
+    (found,) = zxingcpp.read_barcodes(image, zxingcpp.barcode_formats_from_str("QRCode"))
+    corners = found.position
+    return corners.top_left.x, corners.top_left.y, corners.bottom_right.x, corners.bottom_right.y
+
+
 @dataclass(frozen=True)
 class Tag:
     """An element of the structure tree: its type and alternative text."""

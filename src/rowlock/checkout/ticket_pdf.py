@@ -21,7 +21,8 @@ _GROUP = 6
 
 # Characters that are shown of each text. Longer ones end in an ellipsis, so that a ticket always has one page.
 _TITLE, _NAME, _LABEL, _NOTE, _ADDRESS = 180, 80, 32, 320, 140
-_LABEL_WORD = 10
+# Characters of a label after which it may be broken, as the last resort: so many W fit a column.
+_LABEL_WORD = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -168,7 +168,7 @@ def rotate_key(
     if drop_old:
         text += "Codes of older keys are refused: issue those tickets anew."
     elif older:
-        text += f"Codes of the {len(older)} older ones stay valid."
+        text += f"Codes of the older ones ({len(older)}) stay valid."
     else:
         text += "There was none before."
     text += " Give the devices at the door the new list: `rowlock ticket keys --json`."
