@@ -13,7 +13,7 @@ from bench.cluster import SEATS_PER_RESERVATION, Cluster, Database
 from bench.product import migrate_and_publish, stadium
 
 SHOW_NUMBERS_FROM = 100_000_000_000
-SESSIONS_FROM = 4_000_000_000_000
+SESSIONS_FROM = 400_000_000_000
 SEATS_OF_THE_HALL = 20_000
 SHOWS_OF_THE_HALL = 4_000
 # Numbers of the first show of each kind.
@@ -136,7 +136,7 @@ class Wishes:
         lap, place = divmod(number, self.at_once * self.pairs)
         show = self.first_show + lap * self.at_once + place % self.at_once
         pair = place // self.at_once
-        return show_id(show), (2 * pair + 1, 2 * pair + 2), str(SESSIONS_FROM + number)
+        return show_id(show), (2 * pair + 1, 2 * pair + 2), f"00000000-0000-4000-9000-{SESSIONS_FROM + number}"
 
 
 class Supply:

@@ -1,4 +1,4 @@
-"""Finds or fetches what the database tests need beside Python: PostgreSQL 15's server, plpgsql_check and PgBouncer.
+"""Finds or fetches what tests need beside Python: PostgreSQL 15's server, plpgsql_check, PgBouncer, nginx and Caddy.
 
 PostgreSQL 15 is the oldest version that Rowlock supports; the newest comes with Rowlock's own packages. All
 tools are Debian packages that get unpacked into a folder, never installed: so a test run changes nothing
@@ -7,6 +7,8 @@ outside it and needs no rights. Writes .cache/tools/env, which the Makefile hand
     ROWLOCK_TEST_PG15_BIN          the folder with PostgreSQL 15's initdb and postgres
     ROWLOCK_TEST_PLPGSQL_CHECK     the folder with plpgsql_check.so, its control file and its SQL
     ROWLOCK_TEST_PGBOUNCER         the program pgbouncer
+    ROWLOCK_TEST_NGINX             the program nginx
+    ROWLOCK_TEST_CADDY             the program caddy
 """
 
 import os
@@ -16,19 +18,38 @@ import shutil
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 ENV_FILE = ROOT / ".cache" / "tools" / "env"
 PG15_VARIABLE = "ROWLOCK_TEST_PG15_BIN"
 PLPGSQL_CHECK_VARIABLE = "ROWLOCK_TEST_PLPGSQL_CHECK"
-PGBOUNCER_VARIABLE = "ROWLOCK_TEST_PGBOUNCER"
-SYSTEM_PGBOUNCER = Path("/usr/sbin/pgbouncer")
 SYSTEM_PG15_BIN = Path("/usr/lib/postgresql/15/bin")
 SHARED_TOOLS = Path("/var/cache/rowlock-test-tools")
 PG15_PACKAGE = "postgresql-15"
 PLPGSQL_CHECK_PACKAGE = "postgresql-15-plpgsql-check"
-PGBOUNCER_PACKAGE = "pgbouncer"
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program of a Debian package of its own: how it is called, where it is installed, and what it says of itself."""
+
+    name: str
+    variable: str
+    package: str
+    system: Path
+    ask: str
+    answer: str
+
+
+PROGRAMS = (
+    Program("PgBouncer", "ROWLOCK_TEST_PGBOUNCER", "pgbouncer", Path("/usr/sbin/pgbouncer"), "--version", "PgBouncer "),
+    Program("nginx", "ROWLOCK_TEST_NGINX", "nginx", Path("/usr/sbin/nginx"), "-v", "nginx version: "),
+    Program("Caddy", "ROWLOCK_TEST_CADDY", "caddy", Path("/usr/bin/caddy"), "version", r"v?2\.\d+"),
+)
 
 
 class ToolMissingError(Exception):
@@ -42,11 +63,12 @@ def main() -> None:
     shutil.rmtree(tools / "apt", ignore_errors=True)
     lines: list[str] = []
     missing: list[str] = []
-    for variable, tool, provide in (
+    tools_needed: list[tuple[str, str, Callable[[Path], Path]]] = [
         (PG15_VARIABLE, "PostgreSQL 15's server", provide_pg15),
         (PLPGSQL_CHECK_VARIABLE, "the extension plpgsql_check for PostgreSQL 15", provide_plpgsql_check),
-        (PGBOUNCER_VARIABLE, "the pooler PgBouncer", provide_pgbouncer),
-    ):
+        *((program.variable, program.name, partial(provide_program, program=program)) for program in PROGRAMS),
+    ]
+    for variable, tool, provide in tools_needed:
         try:
             lines.append(f"{variable}={shlex.quote(str(provide(tools)))}\n")
         except ToolMissingError as error:
@@ -157,33 +179,33 @@ def fetch_plpgsql_check(tools: Path) -> Path:
     return folder
 
 
-def provide_pgbouncer(tools: Path) -> Path:
-    """The program pgbouncer: named, installed or unpacked before; else it is fetched."""
-    named = os.environ.get(PGBOUNCER_VARIABLE)
+def provide_program(tools: Path, program: Program) -> Path:
+    """The path of a program: named, installed or unpacked before; else it is fetched."""
+    named = os.environ.get(program.variable)
     if named:
-        if runs_as_pgbouncer(Path(named)):
+        if runs(program, Path(named)):
             return Path(named)
-        raise ToolMissingError(f"{PGBOUNCER_VARIABLE} is {named}, but that is no PgBouncer that runs.")
-    home = tools / "pgbouncer"
-    program = home / "bin" / SYSTEM_PGBOUNCER.name
-    for found in (SYSTEM_PGBOUNCER, program):
-        if runs_as_pgbouncer(found):
+        raise ToolMissingError(f"{program.variable} is {named}, but that is no {program.name} that runs.")
+    home = tools / program.package
+    wrapper = home / "bin" / program.system.name
+    for found in (program.system, wrapper):
+        if runs(program, found):
             return found
-    print("Fetching PgBouncer for the tests …", flush=True)
-    unpack(tools, [PGBOUNCER_PACKAGE, *missing_dependencies(tools, PGBOUNCER_PACKAGE)], home / "root")
-    wrap(home, SYSTEM_PGBOUNCER.parent)
-    if not runs_as_pgbouncer(program):
-        raise ToolMissingError(f"PgBouncer was unpacked to {home}, but {program} does not run.")
-    return program
+    print(f"Fetching {program.name} for the tests …", flush=True)
+    unpack(tools, [program.package, *missing_dependencies(tools, program.package)], home / "root")
+    wrap(home, program.system.parent)
+    if not runs(program, wrapper):
+        raise ToolMissingError(f"{program.name} was unpacked to {home}, but {wrapper} does not run.")
+    return wrapper
 
 
-def runs_as_pgbouncer(program: Path) -> bool:
-    """Whether a program starts and says that it is PgBouncer."""
+def runs(program: Program, path: Path) -> bool:
+    """Whether a program starts and says that it is the one that is meant."""
     try:
-        answer = subprocess.run([str(program), "--version"], capture_output=True, text=True, check=True)
+        answer = subprocess.run([str(path), program.ask], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return False
-    return answer.stdout.startswith("PgBouncer ")
+    return re.match(program.answer, answer.stdout + answer.stderr) is not None
 
 
 def missing_dependencies(tools: Path, package: str) -> list[str]:

@@ -122,5 +122,5 @@ def reserve_request(wishes: Wishes, number: int) -> bytes:
 
 def best_available_request(show: str, quantity: int, session: str) -> bytes:
     """The bytes of a wish for the best seats."""
-    body = f'{{"show_id":"{show}","quantity":{quantity},"session_id":"{session}"}}'
+    body = f'{{"show_id":"{show}","quantity":{quantity},"session_id":"{session.ljust(32, "-")}"}}'
     return post("/api/seat-reservations/best-available", body)

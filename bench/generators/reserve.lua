@@ -36,8 +36,8 @@ function init(arguments)
          if b >= a then b = b + 1 end
       end
       local body = format(
-         '{"show_id":"00000000-0000-4000-8000-%.0f","seat_ids":[%d,%d],"session_id":"%.0f"}',
-         show, a, b, 4000000000000 + number
+         '{"show_id":"00000000-0000-4000-8000-%.0f","seat_ids":[%d,%d],"session_id":"00000000-0000-4000-9000-%.0f"}',
+         show, a, b, 400000000000 + number
       )
       return head .. #body .. "\r\n\r\n" .. body
    end

@@ -6,10 +6,10 @@
 \set pair (:n % :lap) / :at_once
 \set a 2 * :pair + 1
 \set b 2 * :pair + 2
-\set session 4000000000000 + :n
+\set session 400000000000 + :n
 select outcome
 from rowlock.reserve_seats_atomic(
-    ('00000000-0000-4000-8000-' || :show)::uuid, array[:a, :b]::integer[], :session, :session,
-    '127.0.0.1', 'rowlock-bench', uuidv7(),
+    ('00000000-0000-4000-8000-' || :show)::uuid, array[:a, :b]::integer[],
+    '00000000-0000-4000-9000-' || :session, '00000000-0000-4000-9000-' || :session, '127.0.0.1', 'rowlock-bench', uuidv7(),
     '\x000102030405060708090a0b0c0d0e0f000102030405060708090a0b0c0d0e0f'
 );

@@ -13,6 +13,8 @@ import rowlock.operations.api as operations_api
 import rowlock.reporting.api as reporting_api
 from rowlock.base.dsns import Dsns
 from rowlock.base.hold_limits import parse_limits
+from rowlock.checkout.api import CheckoutEndpoints
+from rowlock.checkout.providers.protocol import Providers
 from rowlock.database.cells import Cells
 from rowlock.database.pool import PooledDatabase
 from rowlock.reservations import admin_api
@@ -22,9 +24,11 @@ from rowlock.reservations.version1.service import Version1
 from rowlock.services import make_services
 from rowlock.settings import Settings
 from rowlock.web.access_log import AccessLog
-from rowlock.web.admin_key import admin_guard
+from rowlock.web.admin_key import admin_guards
+from rowlock.web.admission import Admissions
 from rowlock.web.fast_path import FastPath
 from rowlock.web.framework import add_problem_page, answer_with_problems, describe
+from rowlock.web.integrator_key import KeyGuard
 from rowlock.web.middleware import RequestMiddleware
 from rowlock.web.origins import Origins
 from rowlock.web.sessions import Sessions
@@ -33,7 +37,11 @@ from rowlock.web.sessions import Sessions
 TAGS = [
     {"name": "shows", "description": "Shows, their seat maps, and which seats are available."},
     {"name": "reservations", "description": "Holding seats for the time it takes to pay."},
-    {"name": "admin", "description": "For the operator and the box office, with the admin key."},
+    {"name": "orders", "description": "Orders for holds, their payments and refunds."},
+    {
+        "name": "admin",
+        "description": "For the operator and the box office, with the admin key or a key for staff.",
+    },
     {"name": "health", "description": "For probes."},
 ]
 
@@ -45,21 +53,33 @@ def create_app(
     secret_key: str,
     admin_api_key_hash: bytes | None = None,
     access_log: AccessLog | None = None,
+    providers: Providers | None = None,
 ) -> ASGIApp:
     """The ASGI application of one process. Its lifespan opens and closes the database pools.
 
     secret_key          signs session cookies and derives the answers to repeated requests.
     admin_api_key_hash  SHA-256 of the admin key; without it /api/admin refuses every request.
     access_log          where requests are logged; by default on standard error.
+    providers           payment accounts; without them there are no endpoints of orders.
     """
     database = PooledDatabase(dsns, pool_size=settings.pool_size)
     cells = Cells(database)
-    services = make_services(cells, parse_limits(settings.hold_limits))
+    services = make_services(
+        cells,
+        parse_limits(settings.hold_limits),
+        providers=providers,
+        secret_key=secret_key,
+        public_url=settings.public_url,
+    )
+    keys = KeyGuard(services.integrators)
+    admission_key = settings.admission_key
+    admissions = None if admission_key is None else Admissions(admission_key.get_secret_value())
     version1 = Version1(cells, services.reservations, settings.v2_rollout_percent)
     fast_path = FastPath(
         [
-            *ReservationEndpoints(services.reservations, version1, secret_key).endpoints(),
+            *ReservationEndpoints(services.reservations, version1, secret_key, keys, admissions).endpoints(),
             *SeatStatusEndpoints(services.reservations.availability).endpoints(),
+            *(CheckoutEndpoints(services.checkout, keys, admin_api_key_hash).endpoints() if providers else ()),
             *operations_api.endpoints(),
         ],
         Sessions(secret_key, secure=settings.secure_cookies),
@@ -83,14 +103,19 @@ def create_app(
         redoc_url=None,
         openapi_tags=TAGS,
     )
-    guard = admin_guard(admin_api_key_hash)
+    guards = admin_guards(admin_api_key_hash)
     app.include_router(catalogue_api.router(services.catalogue))
-    app.include_router(admin_api.admin_router(services.reservations, guard))
-    app.include_router(reporting_api.admin_router(services.reporting, guard))
+    app.include_router(admin_api.admin_router(services.reservations, guards, keys))
+    app.include_router(reporting_api.admin_router(services.reporting, guards, keys))
     app.include_router(operations_api.router(services.operations))
     add_problem_page(app)
     answer_with_problems(app)
     describe(app, fast_path)
     return RequestMiddleware(
-        fast_path, app, access_log or AccessLog(), admin_key_hash=admin_api_key_hash, origins=Origins(settings.hosts())
+        fast_path,
+        app,
+        access_log or AccessLog(),
+        admin_key_hash=admin_api_key_hash,
+        origins=Origins(settings.hosts()),
+        keys=keys,
     )

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from rowlock.base.holder import Holder
 from rowlock.base.outcomes import Outcome
 from rowlock.catalogue.model import ALL_CATEGORIES, SeatingPlan, ShowInput
+from rowlock.catalogue.price_list import ALL_TYPES
 from rowlock.catalogue.showcase import theatre
 from rowlock.database.access import OneConnection
 from rowlock.database.cells import Cells
@@ -29,6 +30,7 @@ TIME_ZONE = "America/New_York"
 _DEAREST_MINOR = 6500
 _STEP_MINOR = 1500
 _CHEAPEST_MINOR = 1500
+_TAX_BASIS_POINTS = 700
 _GROUP_SIZES = (2, 4, 2, 3, 1, 5, 2, 6)
 _SEATS_LEFT = 12
 
@@ -75,7 +77,14 @@ def _show_inputs(plan_id: UUID, hall: SeatingPlan, now: datetime) -> list[tuple[
     prices = _prices(hall)
 
     def show(title: str, days: int, at: time, sales_start_at: datetime | None = None) -> ShowInput:
-        return ShowInput(plan_id, title, _local(now, days, at), prices, sales_start_at=sales_start_at)
+        return ShowInput(
+            plan_id,
+            title,
+            _local(now, days, at),
+            prices,
+            sales_start_at=sales_start_at,
+            tax_basis_points={ALL_TYPES: _TAX_BASIS_POINTS},
+        )
 
     sales_start = _local(now, 7, time(10))
     return [
@@ -91,10 +100,11 @@ def _local(now: datetime, days: int, at: time) -> datetime:
 
 
 def _prices(hall: SeatingPlan) -> dict[str, int]:
-    """Prices by category: a plan lists its categories from the dearest down."""
+    """Prices by category, for children half of what adults pay: a plan lists its categories from the dearest down."""
     for_sale = [category.name for category in hall.categories if category.for_sale]
     steps = {name: max(_CHEAPEST_MINOR, _DEAREST_MINOR - index * _STEP_MINOR) for index, name in enumerate(for_sale)}
-    return {ALL_CATEGORIES: _CHEAPEST_MINOR, **steps}
+    children = {f"{name}/child": price // 2 for name, price in steps.items()}
+    return {ALL_CATEGORIES: _CHEAPEST_MINOR, **steps, **children}
 
 
 async def _sell_nearly_all(services: Services, show_id: UUID, hall: SeatingPlan) -> None:
@@ -104,7 +114,7 @@ async def _sell_nearly_all(services: Services, show_id: UUID, hall: SeatingPlan)
     seats_left = set(seats[step // 2 :: step][:_SEATS_LEFT])
     groups = _groups([seat_id for seat_id in seats if seat_id not in seats_left])
     intents = [
-        Intent(ReservationToken.mint(show_id), Holder(key=f"demo-{number}", session_id="demo"), group)
+        Intent(ReservationToken.mint(show_id), Holder(key=f"demo-{number}", session_id="demo"), group, accessible=True)
         for number, group in enumerate(groups, 1)
     ]
     results = await asyncio.gather(*(services.reservations.reserve(intent) for intent in intents))

@@ -27,7 +27,7 @@ _SECRET_KEY = "secret_key"  # noqa: S105 - the name of a field, not a secret.
 _ADMIN_HASH = "admin_api_key_sha256"
 SECRET_KEY_LENGTH = 32
 ADMIN_KEY_LENGTH = 16
-"""Characters at least. A program can try shorter texts: the secret key at home, the admin key only by asking us."""
+"""Characters at least. A program can try shorter texts: the admin key by asking us, the others at home."""
 
 
 class InstanceError(Exception):
@@ -63,6 +63,9 @@ def load_instance(settings: Settings) -> Instance:
     else:
         secret_key, origin = settings.secret_key.get_secret_value(), "ROWLOCK_SECRET_KEY"
     _check_length(origin, secret_key, SECRET_KEY_LENGTH)
+    if settings.admission_key is not None:
+        admission_key = settings.admission_key.get_secret_value()
+        _check_length("ROWLOCK_ADMISSION_KEY", admission_key, SECRET_KEY_LENGTH, without="to admit everybody")
     if settings.admin_api_key is not None:
         admin_key = settings.admin_api_key.get_secret_value()
         _check_length("ROWLOCK_ADMIN_API_KEY", admin_key, ADMIN_KEY_LENGTH)
@@ -71,14 +74,14 @@ def load_instance(settings: Settings) -> Instance:
     return Instance(secret_key, bytes.fromhex(stored_hash) if stored_hash else None)
 
 
-def _check_length(origin: str, key: str, least: int) -> None:
+def _check_length(origin: str, key: str, least: int, *, without: str = "to have one made") -> None:
     """Refuse a key that can be guessed. A key of blanks is empty: HTTP takes blanks away from around a header."""
     length = len(key.strip())
     if length < least:
         found = "is empty" if not length else f"has {length} character{'s' if length > 1 else ''}"
         raise InstanceError(
             f"{origin} {found}; it needs at least {least}, so that nobody guesses it. Take the output of "
-            "`openssl rand -base64 32`, or leave it out to have one made."
+            f"`openssl rand -base64 32`, or leave it out {without}."
         )
 
 

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 from rowlock.base.hold_limits import HoldLimits
 from rowlock.catalogue.service import Catalogue
+from rowlock.checkout.providers.protocol import Providers
 from rowlock.checkout.service import Checkout
 from rowlock.database.cells import Cells
+from rowlock.integrators.service import Integrators
 from rowlock.jobs.loops import Loop
 from rowlock.operations.service import Operations
 from rowlock.reporting.service import Reporting
@@ -22,17 +24,32 @@ class Services:
     checkout: Checkout
     reporting: Reporting
     operations: Operations
+    integrators: Integrators
 
 
-def make_services(cells: Cells, limits: HoldLimits | None = None) -> Services:
-    """The services of one process. `limits` are those of clients that reserve; commands have none."""
+def make_services(
+    cells: Cells,
+    limits: HoldLimits | None = None,
+    *,
+    providers: Providers | None = None,
+    secret_key: str = "",
+    public_url: str | None = None,
+) -> Services:
+    """The services of one process.
+
+    limits      of clients that reserve; commands have none.
+    providers   payment accounts; a process without them can look at orders, and neither make nor pay any.
+    secret_key  derives the tokens of orders.
+    public_url  where buyers come back to from a page of a provider.
+    """
     catalogue = Catalogue(cells)
     return Services(
         catalogue=catalogue,
         reservations=Reservations(cells, catalogue, limits),
-        checkout=Checkout(cells),
+        checkout=Checkout(cells, providers, secret_key=secret_key, public_url=public_url),
         reporting=Reporting(cells),
         operations=Operations(cells),
+        integrators=Integrators(cells),
     )
 
 

@@ -28,6 +28,7 @@ class Settings(BaseSettings):
     ticket_keys_file     the file of the keys that sign ticket codes; without it the one in `data_dir`.
     secret_key           signs session cookies and derives the answers to repeated requests; without it the one in
                          `data_dir` is used.
+    admission_key        what a queue in front signs admissions with; without it nobody needs one to reserve.
     v2_rollout_percent   share of version 1 requests, by session, that version 2 code serves.
     pool_size            connections to the database per process. More than two per core make it slower.
     max_connections      connections of clients per process.
@@ -49,6 +50,7 @@ class Settings(BaseSettings):
     data_dir: Path = Path(".rowlock")
     admin_api_key: SecretStr | None = None
     secret_key: SecretStr | None = None
+    admission_key: SecretStr | None = None
     ticket_keys_file: Path | None = None
     v2_rollout_percent: Annotated[int, Field(ge=0, le=100)] = 100
     pool_size: Annotated[int, Field(ge=1, le=100)] = 4

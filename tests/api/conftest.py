@@ -14,10 +14,11 @@ import pytest
 from rowlock.base.dsns import Dsns
 from rowlock.catalogue import service
 from rowlock.catalogue.model import Category, Row, Seat, SeatingPlan, Section, ShowInput
+from rowlock.integrators import service as integrators
 from rowlock.reservations.availability import service as availability
+from tests.support.answers import Show
 from tests.support.halls import services_on
 from tests.support.http import ADMIN_KEY, Api, Application, Served, running, serving
-from tests.support.seatdb import Show
 from tests.support.servers import TestServer
 
 ROWS = (("Stalls", "A"), ("Stalls", "B"), ("Balcony", "A"), ("Balcony", "B"))
@@ -77,9 +78,10 @@ def dsns(server: TestServer) -> Iterator[Dsns]:
 
 @pytest.fixture(autouse=True)
 def nothing_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a test see at once what it has changed in the database: lists and shows are not remembered."""
+    """Let a test see at once what it has changed in the database: lists, shows and keys are not remembered."""
     monkeypatch.setattr(service, "BRIEF_SECONDS", 0.0)
     monkeypatch.setattr(availability, "UNKNOWN_SECONDS", 0.0)
+    monkeypatch.setattr(integrators, "KEY_SECONDS", 0.0)
 
 
 @pytest.fixture

@@ -8,8 +8,9 @@ from starlette.types import Message
 
 from rowlock.base.dsns import Dsns
 from tests.api.conftest import UNKNOWN_ID
-from tests.support.http import ADMIN_KEY, Api, Application, held, make_application, outcome, problem, running
-from tests.support.seatdb import SeatDb, Show
+from tests.support.answers import Show
+from tests.support.http import ADMIN_KEY, Api, Application, held, make_application, outcome, problem, running, session
+from tests.support.seatdb import SeatDb
 from tests.support.servers import TestServer
 
 CALLS = (
@@ -105,7 +106,7 @@ async def test_cleanup_retires_expired_holds_and_lists_them(client: Api, admin: 
     }
     assert second.json() == NOTHING_RETIRED
     assert [run["run_by"] for run in await db.cleanup_runs()] == ["http", "http"]
-    assert await db.claims(show) == {4: "ben"}
+    assert await db.claims(show) == {4: session("ben")}
     problem(await client.extend(lapsed.json()["reservation_token"]), 410, "RESERVATION_EXPIRED")
 
 
@@ -194,7 +195,7 @@ async def test_a_seat_that_a_customer_holds_is_not_blocked(client: Api, admin: A
     answer = await admin.post(f"/api/admin/shows/{show.show_id}/block", json={"seat_ids": [1, 2], "reason": "camera"})
 
     assert problem(answer, 409, "SEATS_UNAVAILABLE")["unavailable_seat_ids"] == [1]
-    assert await db.claims(show) == {1: "anna"}
+    assert await db.claims(show) == {1: session("anna")}
 
 
 async def test_an_invalid_block_or_unblock_is_refused_with_the_place_of_the_error(admin: Api, show: Show) -> None:
@@ -260,4 +261,4 @@ async def test_a_server_without_the_logins_of_staff_says_what_to_set(db: SeatDb,
             assert "ROWLOCK_OFFICE_DATABASE_URL" in told["detail"]
         problem(await client.get("/api/admin/statistics"), 503, "LOGIN_MISSING")
         assert (await client.reserve(show, [1], by="anna")).status_code == 201
-    assert await db.claims(show) == {1: "anna"}
+    assert await db.claims(show) == {1: session("anna")}

@@ -17,9 +17,10 @@ from rowlock.database import pooler
 from rowlock.database.connections import with_role
 from rowlock.jobs.loops import run_loops
 from rowlock.services import standard_loops
-from tests.support.http import ADMIN_KEY, RESERVATIONS, Api, held, outcome, running
+from tests.support.answers import Show
+from tests.support.http import ADMIN_KEY, RESERVATIONS, Api, held, outcome, running, session
 from tests.support.pgbouncer import PgBouncer, pgbouncer
-from tests.support.seatdb import SeatDb, Show
+from tests.support.seatdb import SeatDb
 from tests.support.servers import TestServer
 
 RETIRED_WITHIN_SECONDS = 20.0
@@ -60,7 +61,7 @@ async def test_every_call_does_what_it_does_without_a_pooler(client: Api, show: 
         hold = await client.reserve(show, [1, 2], by="anna")
         token = hold.json()["reservation_token"]
         old = await client.reserve(show, [3], by="ben", version=1)
-        best = await client.best(show, 2, session_id="carl")
+        best = await client.best(show, 2, session_id=session("carl"))
         answers = [
             hold,
             await client.reserve(show, [2], by="dora"),
@@ -84,7 +85,7 @@ async def test_every_call_does_what_it_does_without_a_pooler(client: Api, show: 
         assert await db.check(show) == []
         for ended in (
             await client.release(reservation_token=token),
-            await client.release(version=1, reservation_id=old.json()["reservation_id"], session_id="ben"),
+            await client.release(version=1, reservation_id=old.json()["reservation_id"], session_id=session("ben")),
             await client.release(reservation_token=best.json()["reservation_token"]),
         ):
             assert ended.status_code == 200, ended.text
@@ -107,7 +108,11 @@ async def test_of_many_clients_at_once_one_gets_each_seat(
             *(client.reserve(show, [seat], by=holder, version=version) for seat, holder in asked)
         )
 
-    got = {seat: holder for (seat, holder), answer in zip(asked, answers, strict=True) if answer.status_code == 201}
+    got = {
+        seat: session(holder)
+        for (seat, holder), answer in zip(asked, answers, strict=True)
+        if answer.status_code == 201
+    }
     assert Counter(answer.status_code for answer in answers) == {201: 10, 409: 50}, [a.text for a in answers][:3]
     assert await db.claims(show) == got
     assert await db.check(show) == []
@@ -115,7 +120,7 @@ async def test_of_many_clients_at_once_one_gets_each_seat(
 
 async def test_readers_and_writers_at_once_see_no_error(between: PgBouncer, dsns: Dsns, show: Show, db: SeatDb) -> None:
     async def visit(client: Api, number: int) -> list[httpx.Response]:
-        taken = await client.best(show, 1, session_id=f"buyer-{number}")
+        taken = await client.best(show, 1, session_id=session(f"buyer-{number}"))
         token = taken.json()["reservation_token"]
         return [
             taken,

@@ -8,24 +8,29 @@ import pytest
 
 from rowlock.reservations.best_available import Chooser
 from tests.api.conftest import UNKNOWN_ID
-from tests.support.http import RESERVATIONS, Api, outcome, problem, said
-from tests.support.seatdb import SeatDb, Show
+from tests.support.answers import Show
+from tests.support.http import RESERVATIONS, Api, outcome, problem, said, session
+from tests.support.seatdb import SeatDb
 
 
 async def test_a_group_sits_together_in_the_best_row(client: Api, show: Show, db: SeatDb) -> None:
-    answer = await client.best(show, 4, session_id="anna")
+    answer = await client.best(show, 4, session_id=session("anna"))
 
     assert answer.status_code == 201
     made = answer.json()
-    assert set(made) == set((await client.reserve(show, [40], by="ben")).json())
+    assert set(made) == set((await client.reserve(show, [39], by="ben")).json())
     seats = made["seat_ids"]
     assert seats == list(range(seats[0], seats[0] + 4))
     assert {(seat - 1) // 10 for seat in seats} == {0}
-    assert {seat: by for seat, by in (await db.claims(show)).items() if by == "anna"} == dict.fromkeys(seats, "anna")
+    assert {seat: by for seat, by in (await db.claims(show)).items() if by == session("anna")} == dict.fromkeys(
+        seats, session("anna")
+    )
 
 
 async def test_groups_at_the_same_time_get_different_seats(client: Api, show: Show, db: SeatDb) -> None:
-    answers = await asyncio.gather(*(client.best(show, 3, session_id=f"group-{number}") for number in range(8)))
+    answers = await asyncio.gather(
+        *(client.best(show, 3, session_id=session(f"group-{number}")) for number in range(8))
+    )
 
     assert [answer.status_code for answer in answers] == [201] * 8
     seats = [seat for answer in answers for seat in answer.json()["seat_ids"]]
@@ -34,13 +39,13 @@ async def test_groups_at_the_same_time_get_different_seats(client: Api, show: Sh
 
 
 async def test_a_category_is_respected(client: Api, show: Show) -> None:
-    made = (await client.best(show, 2, category="Balcony", session_id="anna")).json()
+    made = (await client.best(show, 2, category="Balcony", session_id=session("anna"))).json()
 
     assert all(21 <= seat <= 40 for seat in made["seat_ids"])
 
 
 async def test_an_unknown_category_is_refused_with_a_list_of_the_categories(client: Api, show: Show) -> None:
-    told = problem(await client.best(show, 2, category="Moon\0", session_id="anna"), 400, "INVALID_INPUT")
+    told = problem(await client.best(show, 2, category="Moon\0", session_id=session("anna")), 400, "INVALID_INPUT")
 
     assert "Stalls, Balcony" in told["detail"]
 
@@ -48,9 +53,9 @@ async def test_an_unknown_category_is_refused_with_a_list_of_the_categories(clie
 async def test_a_wheelchair_place_is_given_only_on_request(client: Api, show: Show, db: SeatDb) -> None:
     await db.set_show(show, max_seats_per_reservation=40)
 
-    told = problem(await client.best(show, 40, session_id="anna"), 409, "SEATS_UNAVAILABLE")
+    told = problem(await client.best(show, 40, session_id=session("anna")), 409, "SEATS_UNAVAILABLE")
     assert told["detail"].startswith("The hall has 39 seats besides its accessible places, and 40 were asked for.")
-    made = (await client.best(show, 40, accessible=True, session_id="ben")).json()
+    made = (await client.best(show, 40, accessible=True, session_id=session("ben"))).json()
 
     assert made["seat_ids"] == list(range(1, 41))
 
@@ -59,24 +64,24 @@ async def test_a_sold_out_category_is_unavailable(client: Api, show: Show) -> No
     for number in range(2):
         await client.reserve(show, range(number * 10 + 1, number * 10 + 11), by=f"buyer-{number}")
 
-    told = problem(await client.best(show, 1, category="Stalls", session_id="anna"), 409, "SEATS_UNAVAILABLE")
+    told = problem(await client.best(show, 1, category="Stalls", session_id=session("anna")), 409, "SEATS_UNAVAILABLE")
 
     assert "taken by another customer" in told["detail"]
     assert "unavailable_seat_ids" not in told
-    assert outcome(await client.best(show, 1, session_id="anna")) == (201, None)
+    assert outcome(await client.best(show, 1, session_id=session("anna"))) == (201, None)
 
 
 async def test_best_available_has_the_refusals_of_a_reserve(client: Api, show: Show, db: SeatDb) -> None:
-    problem(await client.best(UNKNOWN_ID, 2, session_id="anna"), 404, "SHOW_NOT_FOUND")
-    problem(await client.best(show, 11, session_id="anna"), 400, "TOO_MANY_SEATS")
-    await client.best(show, 2, session_id="anna")
-    problem(await client.best(show, 2, session_id="anna"), 409, "DUPLICATE_RESERVATION")
+    problem(await client.best(UNKNOWN_ID, 2, session_id=session("anna")), 404, "SHOW_NOT_FOUND")
+    problem(await client.best(show, 11, session_id=session("anna")), 400, "TOO_MANY_SEATS")
+    await client.best(show, 2, session_id=session("anna"))
+    problem(await client.best(show, 2, session_id=session("anna")), 409, "DUPLICATE_RESERVATION")
     await db.set_show(show, status="paused")
-    problem(await client.best(show, 2, session_id="ben"), 409, "SHOW_NOT_ON_SALE")
+    problem(await client.best(show, 2, session_id=session("ben")), 409, "SHOW_NOT_ON_SALE")
 
 
 async def test_a_repeated_request_with_its_key_answers_the_same(client: Api, show: Show, db: SeatDb) -> None:
-    body = {"show_id": str(show.show_id), "quantity": 2, "session_id": "anna"}
+    body = {"show_id": str(show.show_id), "quantity": 2, "session_id": session("anna")}
 
     answers = await asyncio.gather(
         *(
@@ -111,7 +116,7 @@ async def test_an_invalid_body_is_refused_with_the_place_of_the_error(client: Ap
 
 
 async def test_a_section_is_respected(client: Api, show: Show) -> None:
-    made = (await client.best(show, 2, section="Balcony", session_id="anna")).json()
+    made = (await client.best(show, 2, section="Balcony", session_id=session("anna"))).json()
 
     assert all(21 <= seat <= 40 for seat in made["seat_ids"])
 
@@ -127,7 +132,9 @@ async def test_a_section_is_respected(client: Api, show: Show) -> None:
 async def test_a_wish_that_is_not_understood_is_refused_and_holds_nothing(
     client: Api, show: Show, db: SeatDb, wish: dict[str, Any], told: str
 ) -> None:
-    assert told in problem(await client.best(show, 2, session_id="anna", **wish), 400, "INVALID_INPUT")["detail"]
+    assert (
+        told in problem(await client.best(show, 2, session_id=session("anna"), **wish), 400, "INVALID_INPUT")["detail"]
+    )
     assert await db.claims(show) == {}
 
 
@@ -155,14 +162,14 @@ async def test_a_refusal_is_true(
     if taken:
         await db.reserve(show, seats=list(taken), holder="ben")
 
-    answer = await client.best(show, session_id="anna", **wish)
+    answer = await client.best(show, session_id=session("anna"), **wish)
 
     assert problem(answer, 409, "SEATS_UNAVAILABLE")["detail"].startswith(told)
 
 
 async def test_the_same_key_with_another_section_is_another_wish(client: Api, show: Show) -> None:
     async def best(**wish: Any) -> int:
-        body = {"show_id": str(show.show_id), "quantity": 2, "session_id": "anna", **wish}
+        body = {"show_id": str(show.show_id), "quantity": 2, "session_id": session("anna"), **wish}
         answer = await client.post(f"{RESERVATIONS}/best-available", json=body, headers={"idempotency-key": "k"})
         return answer.status_code
 
@@ -208,18 +215,18 @@ async def test_a_wish_above_the_limit_is_refused_without_choosing(
 
     monkeypatch.setattr(Chooser, "choose", counted)
     for _ in range(2):  # The first request reads the show, the second finds it in memory.
-        problem(await client.best(show, 1_000, session_id="anna"), 400, "TOO_MANY_SEATS")
+        problem(await client.best(show, 1_000, session_id=session("anna")), 400, "TOO_MANY_SEATS")
     assert chosen == []
     assert await db.claims(show) == {}
 
     await db.set_show(show, max_seats_per_reservation=12)
-    assert (await client.best(show, 12, session_id="anna")).status_code == 201  # A new limit counts at once.
+    assert (await client.best(show, 12, session_id=session("anna"))).status_code == 201  # A new limit counts at once.
 
 
 async def test_a_repeated_wish_is_told_its_hold_also_when_the_limit_is_lower_now(
     client: Api, show: Show, db: SeatDb
 ) -> None:
-    wish = {"show_id": str(show.show_id), "quantity": 5, "session_id": "anna"}
+    wish = {"show_id": str(show.show_id), "quantity": 5, "session_id": session("anna")}
     first = await client.post(f"{RESERVATIONS}/best-available", json=wish, headers={"idempotency-key": "once"})
     await db.set_show(show, max_seats_per_reservation=2)
 

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from rowlock.reservations.model import ReservationToken
-from tests.support.http import Api, held, problem, said
-from tests.support.seatdb import SeatDb, Show
+from tests.support.answers import Show
+from tests.support.http import Api, held, problem, said, session
+from tests.support.seatdb import SeatDb
 
 
 async def test_seats_are_added_and_dropped_in_one_step(client: Api, show: Show, db: SeatDb) -> None:
@@ -20,7 +21,7 @@ async def test_seats_are_added_and_dropped_in_one_step(client: Api, show: Show, 
     assert {name: changed[name] for name in ("reservation_id", "reservation_token", "expires_at")} == {
         name: made[name] for name in ("reservation_id", "reservation_token", "expires_at")
     }
-    assert await db.claims(show) == {2: "anna", 3: "anna", 4: "anna"}
+    assert await db.claims(show) == {2: session("anna"), 3: session("anna"), 4: session("anna")}
     assert (await db.events(show))[-1] == ("changed", [2, 3, 4], None)
     assert await db.check(show) == []
 
@@ -43,7 +44,7 @@ async def test_a_change_to_a_seat_of_another_holder_changes_nothing(client: Api,
 
     assert told["unavailable_seat_ids"] == [5]
     assert told["detail"] == "Seat 5 was taken by another customer. Choose other seats."
-    assert await db.claims(show) == {1: "anna", 2: "anna", 5: "ben"}
+    assert await db.claims(show) == {1: session("anna"), 2: session("anna"), 5: session("ben")}
 
 
 async def test_a_hold_keeps_at_least_one_seat_and_at_most_ten(client: Api, show: Show, db: SeatDb) -> None:
@@ -53,7 +54,7 @@ async def test_a_hold_keeps_at_least_one_seat_and_at_most_ten(client: Api, show:
     assert "Release it" in told["detail"]
     problem(await client.change(token, add=list(range(3, 12))), 400, "TOO_MANY_SEATS")
 
-    assert await db.claims(show) == {1: "anna", 2: "anna"}
+    assert await db.claims(show) == {1: session("anna"), 2: session("anna")}
 
 
 async def test_every_other_refusal_of_a_change(client: Api, show: Show, db: SeatDb) -> None:
@@ -99,7 +100,7 @@ async def test_a_change_needs_no_session_and_starts_none(client: Api, show: Show
     answer = await client.change(token, remove=[2])
 
     assert "set-cookie" not in answer.headers
-    assert (await db.audit(show))[-1].session_id == "anna"
+    assert (await db.audit(show))[-1].session_id == session("anna")
 
 
 @pytest.mark.parametrize("change", [{"add": [3, 3]}, {"remove": [1, 1]}, {"remove": [99, 99]}])

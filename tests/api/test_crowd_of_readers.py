@@ -10,15 +10,20 @@ from typing import Any
 import pytest
 
 from rowlock.base.dsns import Dsns
+from rowlock.base.holder import Holder
 from rowlock.catalogue import service, store
 from rowlock.database import pool
 from rowlock.database.calls import BusyError, call
+from rowlock.database.cells import Cells
 from rowlock.database.connections import Connection
 from rowlock.database.pool import PooledDatabase
 from rowlock.reservations.availability import api
+from rowlock.reservations.model import Intent, ReservationToken
+from rowlock.services import make_services
 from tests.api.conftest import UNKNOWN_ID
+from tests.support.answers import Show
 from tests.support.http import Api, outcome, running
-from tests.support.seatdb import SeatDb, Show
+from tests.support.seatdb import SeatDb
 
 
 async def _one(connection: Connection) -> int:
@@ -46,6 +51,22 @@ async def test_readers_wait_for_connections_of_their_own_and_only_so_many(
         assert await asyncio.gather(*waiting) == [1] * 5
     finally:
         await database.close()
+
+
+async def test_who_looks_at_a_hold_takes_no_connection_of_a_buyer(dsns: Dsns, show: Show) -> None:
+    database = PooledDatabase(dsns, pool_size=1)
+    await database.open()
+    reservations = make_services(Cells(database)).reservations
+    token, holder = ReservationToken.mint(show.show_id), Holder("anna")
+    try:
+        await reservations.reserve(Intent(token, holder, (3,)))
+        async with database.app():
+            found = [await reservations.find(token), await reservations.find_live(show.show_id, holder)]
+    finally:
+        await reservations.close()
+        await database.close()
+
+    assert [hold and hold.reservation_id for hold in found] == [token.reservation_id] * 2
 
 
 @pytest.fixture

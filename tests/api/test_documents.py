@@ -110,8 +110,11 @@ async def test_every_outcome_of_reserve_is_documented(document: dict[str, Any]) 
 
 async def test_only_the_operators_endpoints_ask_for_the_key(document: dict[str, Any]) -> None:
     for method, path, operation in operations(document):
-        assert ("security" in operation) == path.startswith("/api/admin"), (method, path)
-        assert ("401" in operation["responses"]) == path.startswith("/api/admin"), (method, path)
+        security = operation.get("security", [{}])
+        assert ({} not in security) == path.startswith("/api/admin"), (method, path)
+        assert ({"APIKeyHeader": []} in security) == path.startswith("/api/admin"), (method, path)
+        # An integrator's key that is wrong is refused wherever it is sent, but for probes.
+        assert ("401" in operation["responses"]) != path.startswith("/health"), (method, path)
 
 
 async def test_every_schema_that_is_referred_to_exists(document: dict[str, Any]) -> None:

@@ -7,8 +7,9 @@ import httpx
 import pytest
 
 from rowlock.base.dsns import Dsns
-from tests.support.http import RESERVATIONS, Api, problem, running
-from tests.support.seatdb import SeatDb, Show
+from tests.support.answers import Show
+from tests.support.http import RESERVATIONS, Api, problem, running, session
+from tests.support.seatdb import SeatDb
 
 CALLS: dict[str, Callable[[Api, Show], Awaitable[httpx.Response]]] = {
     "/api/shows/{show_id}": lambda client, show: client.get(f"/api/shows/{show.show_id}"),
@@ -19,7 +20,7 @@ CALLS: dict[str, Callable[[Api, Show], Awaitable[httpx.Response]]] = {
     ),
     f"{RESERVATIONS}/reserve-v2": lambda client, show: client.reserve(show, [1], by="anna"),
     f"{RESERVATIONS}/reserve": lambda client, show: client.reserve(show, [1], by="anna", version=1),
-    f"{RESERVATIONS}/best-available": lambda client, show: client.best(show, 2, session_id="anna"),
+    f"{RESERVATIONS}/best-available": lambda client, show: client.best(show, 2, session_id=session("anna")),
 }
 
 

@@ -4,8 +4,9 @@ import asyncio
 from datetime import datetime, timedelta
 
 from rowlock.reservations.model import ReservationToken
-from tests.support.http import RESERVATIONS, Api, held, problem, said
-from tests.support.seatdb import SeatDb, Show
+from tests.support.answers import Show
+from tests.support.http import RESERVATIONS, Api, held, problem, said, session
+from tests.support.seatdb import SeatDb
 
 
 def _instant(text: str) -> datetime:
@@ -110,4 +111,4 @@ async def test_an_extension_needs_no_session_and_starts_none(client: Api, show: 
     answer = await client.extend(token)
 
     assert "set-cookie" not in answer.headers
-    assert (await db.audit(show))[-1].session_id == "anna"
+    assert (await db.audit(show))[-1].session_id == session("anna")

@@ -4,8 +4,9 @@ from datetime import datetime, timedelta
 
 from rowlock.reservations.model import ReservationToken
 from tests.api.conftest import UNKNOWN_ID
+from tests.support.answers import Show
 from tests.support.http import Api, held, problem, said
-from tests.support.seatdb import SeatDb, Show
+from tests.support.seatdb import SeatDb
 
 
 async def test_a_hold_shows_its_seats_with_prices_and_its_deadline(client: Api, show: Show) -> None:

@@ -16,8 +16,9 @@ from rowlock.reservations.availability import show as availability_show
 from rowlock.reservations.coalescer import Coalescer
 from rowlock.reservations.model import SeatChanges
 from rowlock.web.fast_path import Request
-from tests.support.http import RESERVATIONS, Api, outcome, problem, running, said
-from tests.support.seatdb import SeatDb, Show
+from tests.support.answers import Show
+from tests.support.http import RESERVATIONS, Api, outcome, problem, running, said, session
+from tests.support.seatdb import SeatDb
 
 VIEWERS = 1_000
 
@@ -90,7 +91,7 @@ async def test_past_the_limit_a_reserve_is_refused_at_once_and_those_that_wait_a
 
         served = await asyncio.gather(in_flight, *waiting)
         assert [outcome(each) for each in served] == [(201, None)] * 5
-        assert outcome(await client.reserve(show, [30], by="late")) == (201, None)
+        assert outcome(await client.reserve(show, [30], by="after")) == (201, None)
     asked = [row for row in await db.audit(show) if row.session_id and row.session_id.startswith("late-")]
     assert asked == []
     assert await db.check(show) == []
@@ -148,7 +149,7 @@ async def test_two_processes_show_the_same_version(client: Api, show: Show, dsns
 async def test_a_request_that_succeeded_can_be_repeated_with_its_key_when_no_seat_is_left(
     client: Api, show: Show, db: SeatDb
 ) -> None:
-    body = {"show_id": str(show.show_id), "quantity": 2, "session_id": "anna"}
+    body = {"show_id": str(show.show_id), "quantity": 2, "session_id": session("anna")}
     key = {"idempotency-key": "request-1"}
     first = await client.post(f"{RESERVATIONS}/best-available", json=body, headers=key)
     await db.set_show(show, max_seats_per_reservation=40)
@@ -156,7 +157,9 @@ async def test_a_request_that_succeeded_can_be_repeated_with_its_key_when_no_sea
     assert (await db.reserve(show, seats=left, holder="elsewhere")).outcome == "OK"
 
     again = await client.post(f"{RESERVATIONS}/best-available", json=body, headers=key)
-    another = await client.post(f"{RESERVATIONS}/best-available", json=body | {"session_id": "ben"}, headers=key)
+    another = await client.post(
+        f"{RESERVATIONS}/best-available", json=body | {"session_id": session("ben")}, headers=key
+    )
 
     assert (again.status_code, said(again)) == (201, said(first))
     problem(another, 409, "SEATS_UNAVAILABLE")

@@ -10,11 +10,14 @@ import pytest
 import structlog
 
 from rowlock.base.dsns import Dsns
+from rowlock.base.integrator import Scope
+from rowlock.integrators.model import hash_of
 from rowlock.operations.logs import configure_logging
 from rowlock.web.sessions import COOKIE
 from tests.api.conftest import UNKNOWN_ID, put_on_sale
-from tests.support.http import ADMIN_KEY, RESERVATIONS, SECRET_KEY, Api, Application, problem, serving
-from tests.support.seatdb import Show
+from tests.support.answers import Show
+from tests.support.halls import services_on
+from tests.support.http import ADMIN_KEY, RESERVATIONS, SECRET_KEY, Api, Application, problem, serving, session
 from tests.support.servers import TestServer
 
 CANARY = "canary"  # Part of everything that a client of these tests sends.
@@ -87,12 +90,17 @@ async def test_nothing_that_a_client_sends_is_logged_even_when_everything_fails(
                 "user-agent": f"{CANARY}-agent",
                 "referer": f"http://x/{CANARY}",
                 "x-forwarded-for": "192.0.2.77",
+                "x-admission": f"{CANARY}-admission",
             }
             client.headers.update(headers)
             made = await client.reserve(show, [1], by=f"{CANARY}-holder", key=f"{CANARY}-key")
             browser = await client.reserve(show, [2])
+            made_key = await services_on(owner).integrators.create("moonlight", [Scope.SELL], "Shop")
+            with_key = {"x-rowlock-key": made_key.key}
             secrets = [
                 CANARY,
+                made_key.key,
+                str(hash_of(made_key.key.encode())),
                 made.json()["reservation_token"][:40],
                 ADMIN_KEY,
                 SECRET_KEY,
@@ -111,15 +119,21 @@ async def test_nothing_that_a_client_sends_is_logged_even_when_everything_fails(
                     await client.reserve(show, [1], by=f"{CANARY}-other", key=f"{CANARY}-key"),
                     await client.reserve(show, [3], by=f"{CANARY}-another"),
                     await client.reserve(show, [4], by=f"{CANARY}-old", version=1),
-                    await client.best(show, 2, session_id=f"{CANARY}-best"),
+                    await client.best(show, 2, session_id=session(f"{CANARY}-best")),
                     await client.hold(token),
                     await client.extend(token),
                     await client.change(token, add=[5]),
                     await client.release(reservation_token=token),
                     await client.release(reservation_token=token, version=1),
-                    await client.release(reservation_id=str(UNKNOWN_ID), session_id=f"{CANARY}-x"),
+                    await client.release(reservation_id=str(UNKNOWN_ID), session_id=session(f"{CANARY}-x")),
                     await client.post(f"{RESERVATIONS}/reserve-v2", json={"show_id": CANARY}, headers=cookie),
-                    await client.get(f"/api/shows?{CANARY}"),
+                    await client.post(
+                        f"{RESERVATIONS}/reserve-v2",
+                        json={"show_id": str(show.show_id), "seat_ids": [1], "session_id": CANARY},
+                        headers=with_key,
+                    ),
+                    await client.get(f"/api/shows?{CANARY}", headers=with_key),
+                    await client.get("/api/shows", headers={"x-rowlock-key": f"{CANARY}-key"}),
                     await client.get(f"/api/shows/{show.show_id}"),
                     await client.get(f"/{CANARY}"),
                     await client.post("/api/admin/cleanup", headers=admin),

@@ -15,9 +15,10 @@ from psycopg.conninfo import conninfo_to_dict
 
 from rowlock.base.dsns import Dsns
 from rowlock.database import connections, pool
-from tests.support.http import ADMIN_KEY, outcome, problem, running, said
+from tests.support.answers import Show
+from tests.support.http import ADMIN_KEY, outcome, problem, running, said, session
 from tests.support.lossy_proxy import LossyProxy, lossy_proxy
-from tests.support.seatdb import SeatDb, Show
+from tests.support.seatdb import SeatDb
 from tests.support.servers import TestServer
 
 COMES_WITHIN_SECONDS = 20.0
@@ -117,7 +118,7 @@ async def test_a_reserve_whose_connection_is_lost_before_its_commit_is_repeated(
         )
 
     assert outcome(answer) == (201, None)
-    assert await db.claims(show) == {1: "anna", 2: "anna"}
+    assert await db.claims(show) == {1: session("anna"), 2: session("anna")}
     assert await db.events(show) == [("created", [1, 2], None)]
 
 
@@ -138,7 +139,7 @@ async def test_changes_and_releases_whose_connection_is_lost_before_their_commit
 
     assert changed.json()["seat_ids"] == [11, 13]
     assert released.json()["released_seat_ids"] == [12]
-    assert await db.claims(show) == {11: "buyer-11", 13: "buyer-11"}
+    assert await db.claims(show) == {11: session("buyer-11"), 13: session("buyer-11")}
     assert [event for event, _, _ in await db.events(show)].count("changed") == 1
     assert await db.check(show) == []
 
@@ -177,7 +178,7 @@ async def test_a_reserve_whose_answer_is_lost_after_its_commit_is_answered_corre
         application.client() as client,
     ):
         # The first call prepares its statement in a round trip of its own, which must not be the one that is lost.
-        await client.reserve(show, [40], by="warm-up")
+        await client.reserve(show, [39], by="warm-up")
 
         answer = await _losing(proxy, client.reserve(show, [1, 2], by="anna"))
         again = await client.reserve(show, [1, 2], by="anna")
@@ -197,7 +198,7 @@ async def test_a_batch_whose_answer_is_lost_after_its_commit_answers_each_reques
         running(proxy.dsns, pool_size=1) as application,
         application.client() as client,
     ):
-        await client.reserve(show, [40], by="warm-up")
+        await client.reserve(show, [39], by="warm-up")
 
         answers = await _losing(
             proxy,
@@ -207,7 +208,7 @@ async def test_a_batch_whose_answer_is_lost_after_its_commit_answers_each_reques
     assert sorted(answer.status_code for answer in answers) == [201] * 6 + [409] * 6
     claims = await db.claims(show)
     for number, answer in enumerate(answers):
-        assert (claims[1 + number // 2] == f"b-{number}") == (answer.status_code == 201)
+        assert (claims[1 + number // 2] == session(f"b-{number}")) == (answer.status_code == 201)
     assert [event for event, _, _ in await db.events(show)].count("created") == 7
     assert await db.check(show) == []
 
@@ -264,7 +265,7 @@ async def test_other_calls_whose_answer_is_lost_after_their_commit(dsns: Dsns, s
         assert released.json()["released_seat_ids"] == [9]
         assert said(await client.release(reservation_token=token)) == said(released)
 
-    assert await db.claims(show) == {1: "anna", 3: "ben", 6: "carl", 7: "carl"}
+    assert await db.claims(show) == {1: session("anna"), 3: session("ben"), 6: session("carl"), 7: session("carl")}
     events = [(row.event, row.seat_ids) for row in await db.audit(show)]
     for event in (("extended", [1]), ("extended", [3]), ("changed", [6, 7]), ("released", [9])):
         assert events.count(event) == 1, event
@@ -318,7 +319,7 @@ async def test_while_the_database_is_down_requests_are_refused_as_busy_and_later
             return [
                 client.reserve(show, [3], by="carl"),
                 client.reserve(show, [4], by="dora", version=1),
-                client.best(show, 2, session_id="emil"),
+                client.best(show, 2, session_id=session("emil")),
                 client.change(token, add=[5]),
                 client.release(reservation_token=token),
                 client.release(reservation_token=token, version=1),
@@ -353,7 +354,7 @@ async def test_while_the_database_is_down_requests_are_refused_as_busy_and_later
         await _until(lambda: served(1))
         assert (await client.get("/health/ready")).status_code == 200
 
-    assert await db.claims(show) == {1: "anna", 2: "ben", 7: "late-1", 8: "late-2"}
+    assert await db.claims(show) == {1: session("anna"), 2: session("ben"), 7: session("late-1"), 8: session("late-2")}
     assert await db.check(show) == []
 
 

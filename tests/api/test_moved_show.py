@@ -11,9 +11,10 @@ from rowlock.base.dsns import Dsns
 from rowlock.catalogue.service import PLAN_SECONDS
 from rowlock.reservations.availability.service import KNOWN_SECONDS
 from tests.api.conftest import hall
+from tests.support.answers import Show
 from tests.support.halls import services_on
-from tests.support.http import Api, problem, running
-from tests.support.seatdb import SeatDb, Show
+from tests.support.http import Api, problem, running, session
+from tests.support.seatdb import SeatDb
 
 
 async def turned_round(owner: psycopg.AsyncConnection) -> UUID:
@@ -34,7 +35,7 @@ async def test_every_process_notices_that_a_show_was_moved(
         for each in clients:
             assert (await each.get(f"/api/shows/{show.show_id}/seats")).json()["seats_total"] == 40
             assert (await each.get(f"/api/shows/{show.show_id}/seat-map")).json()["plan_version"] == 1
-            made = (await each.best(show, 1, session_id=f"before-{id(each)}")).json()
+            made = (await each.best(show, 1, session_id=session(f"before-{id(each)}"))).json()
             assert made["seat_ids"][0] <= 10
             await each.release(reservation_token=made["reservation_token"])
         plan_id = await turned_round(owner)
@@ -48,8 +49,8 @@ async def test_every_process_notices_that_a_show_was_moved(
             assert (await each.get(f"/api/shows/{show.show_id}")).json()["plan_id"] == str(plan_id)
             seat_map = (await each.get(f"/api/shows/{show.show_id}/seat-map")).json()
             assert (seat_map["plan_id"], seat_map["seats_total"]) == (str(plan_id), 39)
-            assert (await each.best(show, 1, session_id=f"after-{id(each)}")).json()["seat_ids"][0] > 30
-            wish = await each.best(show, 2, accessible=True, session_id=f"wish-{id(each)}")
+            assert (await each.best(show, 1, session_id=session(f"after-{id(each)}"))).json()["seat_ids"][0] > 30
+            wish = await each.best(show, 2, accessible=True, session_id=session(f"wish-{id(each)}"))
             assert "no wheelchair place" in problem(wish, 409, "SEATS_UNAVAILABLE")["detail"]
 
 
@@ -73,7 +74,7 @@ async def test_a_larger_plan_does_not_surprise_a_process_that_knows_the_smaller_
     )
     await db.move(show, imported.plan.plan_id)
 
-    assert (await client.reserve(show, [40], by="anna")).status_code == 201
+    assert (await client.reserve(show, [40], by="anna", accessible=True)).status_code == 201
     assert (await client.get(f"/api/shows/{show.show_id}/seats")).json()["seats"][39]["status"] == "reserved"
 
 

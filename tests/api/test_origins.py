@@ -6,8 +6,9 @@ from pydantic import ValidationError
 from rowlock.base.dsns import Dsns
 from rowlock.settings import Settings
 from rowlock.web.sessions import COOKIE, MAX_AGE_SECONDS, SECURE_COOKIE, Sessions
-from tests.support.http import RESERVATIONS, Api, outcome, problem, running
-from tests.support.seatdb import SeatDb, Show
+from tests.support.answers import Show
+from tests.support.http import RESERVATIONS, Api, outcome, problem, running, session
+from tests.support.seatdb import SeatDb
 
 HOSTS = {"public_url": "https://tickets.example.org", "allowed_hosts": "Box.Example.org:8443, [::1]"}
 
@@ -59,7 +60,7 @@ async def test_another_site_cannot_use_the_session_of_a_browser(browser: Api, sh
 
 
 async def test_a_program_without_the_cookie_may_call_from_anywhere(client: Api, show: Show) -> None:
-    body = {"show_id": str(show.show_id), "seat_ids": [1], "session_id": "anna"}
+    body = {"show_id": str(show.show_id), "seat_ids": [1], "session_id": session("anna")}
 
     answer = await client.post(f"{RESERVATIONS}/reserve-v2", json=body, headers={"sec-fetch-site": "cross-site"})
 

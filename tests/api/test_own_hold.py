@@ -3,8 +3,9 @@
 import httpx
 import pytest
 
+from tests.support.answers import Show
 from tests.support.http import RESERVATIONS, Api, Application, held, problem
-from tests.support.seatdb import SeatDb, Show
+from tests.support.seatdb import SeatDb
 
 
 async def mine(client: Api, show: Show) -> httpx.Response:

@@ -6,8 +6,9 @@ from uuid import UUID
 from rowlock.base.ids import mint_id
 from rowlock.reservations.model import ReservationToken
 from tests.api.conftest import UNKNOWN_ID
-from tests.support.http import RESERVATIONS, Api, held, outcome, problem, said
-from tests.support.seatdb import SeatDb, Show
+from tests.support.answers import Show
+from tests.support.http import RESERVATIONS, Api, held, outcome, problem, said, session
+from tests.support.seatdb import SeatDb
 
 
 async def test_a_release_by_token_gives_every_seat_back(client: Api, show: Show, db: SeatDb) -> None:
@@ -20,21 +21,21 @@ async def test_a_release_by_token_gives_every_seat_back(client: Api, show: Show,
     assert "set-cookie" not in answer.headers
     assert await db.claims(show) == {}
     assert (await db.events(show))[-1] == ("released", [1, 2], None)
-    assert (await db.audit(show))[-1].session_id == "anna"
+    assert (await db.audit(show))[-1].session_id == session("anna")
     assert outcome(await client.reserve(show, [1, 2], by="ben")) == (201, None)
 
 
 async def test_a_release_by_id_needs_the_session_of_the_holder(client: Api, show: Show, db: SeatDb) -> None:
     reservation_id = (await client.reserve(show, [1], by="anna")).json()["reservation_id"]
 
-    foreign = await client.release(reservation_id=reservation_id, session_id="ben")
-    missing = await client.release(reservation_id=str(mint_id(show.show_id)), session_id="ben")
-    unknown_show = await client.release(reservation_id=str(UNKNOWN_ID), session_id="ben")
+    foreign = await client.release(reservation_id=reservation_id, session_id=session("ben"))
+    missing = await client.release(reservation_id=str(mint_id(show.show_id)), session_id=session("ben"))
+    unknown_show = await client.release(reservation_id=str(UNKNOWN_ID), session_id=session("ben"))
 
     problem(foreign, 404, "RESERVATION_NOT_FOUND")
     assert said(foreign) == said(missing) == said(unknown_show)
-    assert await db.claims(show) == {1: "anna"}
-    own = await client.release(reservation_id=reservation_id, session_id="anna")
+    assert await db.claims(show) == {1: session("anna")}
+    own = await client.release(reservation_id=reservation_id, session_id=session("anna"))
     assert own.json() == {"success": True, "released_seat_ids": [1]}
     assert await db.claims(show) == {}
 
@@ -50,7 +51,7 @@ async def test_a_foreign_token_releases_nothing(client: Api, show: Show, db: Sea
 
     problem(foreign, 404, "RESERVATION_NOT_FOUND")
     assert said(foreign) == said(missing) == said(await client.release(reservation_token="x"))
-    assert await db.claims(show) == {1: "anna"}
+    assert await db.claims(show) == {1: session("anna")}
 
 
 async def test_a_release_can_be_repeated(client: Api, show: Show, db: SeatDb) -> None:
@@ -73,7 +74,7 @@ async def test_releasing_a_lapsed_hold_frees_the_seats_that_were_not_taken_since
     answer = await client.release(reservation_token=made.json()["reservation_token"])
 
     assert answer.json()["released_seat_ids"] == [1]
-    assert await db.claims(show) == {2: "ben"}
+    assert await db.claims(show) == {2: session("ben")}
 
 
 async def test_a_hold_that_was_retired_or_paid_is_not_released(client: Api, show: Show, db: SeatDb) -> None:
@@ -86,14 +87,14 @@ async def test_a_hold_that_was_retired_or_paid_is_not_released(client: Api, show
     problem(await client.release(reservation_token=retired.json()["reservation_token"]), 410, "RESERVATION_EXPIRED")
     problem(await client.release(reservation_token=paid.json()["reservation_token"]), 410, "RESERVATION_NOT_ACTIVE")
 
-    assert await db.claims(show) == {2: "sold", 3: "anna"}
+    assert await db.claims(show) == {2: "sold", 3: session("anna")}
 
 
 async def test_a_malformed_release_is_refused_with_the_place_of_the_error(client: Api) -> None:
     some_id = str(UUID(int=7))
     malformed: list[tuple[dict[str, Any], str]] = [
         ({}, "reservation_token"),
-        ({"session_id": "anna"}, "reservation_token"),
+        ({"session_id": session("anna")}, "reservation_token"),
         ({"reservation_token": None}, "reservation_token"),
         ({"reservation_token": "x", "reservation_id": some_id}, "either"),
         ({"reservation_token": 7}, "$.reservation_token"),

@@ -2,6 +2,7 @@
 the fast path."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from http.client import HTTPConnection
 from typing import Any
@@ -10,8 +11,9 @@ import httpx
 from starlette.types import Message
 
 from tests.api.conftest import UNKNOWN_ID
-from tests.support.http import ADMIN_KEY, RESERVATIONS, Api, Application, Served, problem
-from tests.support.seatdb import SeatDb, Show
+from tests.support.answers import Show
+from tests.support.http import ADMIN_KEY, RESERVATIONS, Api, Application, Served, problem, session
+from tests.support.seatdb import SeatDb
 
 JSON = {"content-type": "application/json"}
 TOKEN = "x" * 64
@@ -58,7 +60,11 @@ async def test_a_malformed_body_is_a_problem_and_never_a_failure(admin: Api) -> 
 
 
 async def test_malformed_json_is_refused_with_the_place_of_the_error(client: Api) -> None:
-    for body, place in ((b'{"show_id": }', "byte 12"), (b"{", "truncated"), (b'{"session_id": "\xff"}', "position")):
+    for body, place in (
+        (b'{"show_id": }', "byte 12"),
+        (b"{", "truncated"),
+        (b'{"session_id": "\xff"}', "position"),
+    ):
         answer = await client.post(f"{RESERVATIONS}/reserve-v2", content=body, headers=JSON)
         assert place in problem(answer, 400, "INVALID_INPUT")["detail"], answer.text
 
@@ -112,7 +118,7 @@ async def test_a_request_whose_body_is_incomplete_does_nothing(
     """The first part of a body, or an empty one, may be valid by itself."""
     async with application.client() as client:
         token = (await client.reserve(show, [1], by="anna")).json()["reservation_token"]
-    whole = f'{{"show_id": "{show.show_id}", "seat_ids": [2], "session_id": "ben"}}'.encode()
+    whole = json.dumps({"show_id": str(show.show_id), "seat_ids": [2], "session_id": session("ben")}).encode()
     for path, began in (
         (f"{RESERVATIONS}/{token}/extend", b""),
         (f"{RESERVATIONS}/{token}/extend", b"{}"),
@@ -131,7 +137,7 @@ async def test_a_request_whose_body_is_incomplete_does_nothing(
 
         await application.asgi(_scope(path, [(b"content-type", b"application/json")]), receive, send)
 
-    assert await db.claims(show) == {1: "anna"}
+    assert await db.claims(show) == {1: session("anna")}
     assert len(await db.events(show)) == 1
 
 
@@ -257,7 +263,7 @@ async def test_the_audit_log_keeps_the_address_and_agent_of_a_client_if_it_has_a
         async with Api(transport=transport, base_url="http://rowlock.test") as client:
             answer = await client.post(
                 f"{RESERVATIONS}/reserve-v2",
-                json={"show_id": str(show.show_id), "seat_ids": [seat], "session_id": f"buyer-{seat}"},
+                json={"show_id": str(show.show_id), "seat_ids": [seat], "session_id": session(f"buyer-{seat}")},
                 headers={b"user-agent": b"Browser \xff" + b"x" * 1000},
             )
             assert answer.status_code == 201, host
@@ -294,7 +300,7 @@ async def test_a_client_that_disconnects_in_the_middle_of_its_body_reserves_noth
     served: Served, show: Show, db: SeatDb
 ) -> None:
     def half_a_request() -> None:
-        body = f'{{"show_id": "{show.show_id}", "seat_ids": [3], "session_id": "carl"}}'.encode()
+        body = json.dumps({"show_id": str(show.show_id), "seat_ids": [3], "session_id": session("carl")}).encode()
         connection = HTTPConnection("127.0.0.1", served.port)
         connection.connect()
         assert connection.sock is not None
@@ -312,7 +318,7 @@ async def test_a_client_that_disconnects_in_the_middle_of_its_body_reserves_noth
     lines = await _until(lambda: [line for line in served.application.access_lines() if line["status"] == 400])
 
     assert len(lines) == 1
-    assert await db.claims(show) == {4: "anna"}
+    assert await db.claims(show) == {4: session("anna")}
 
 
 async def _until(look: Callable[[], Any]) -> Any:

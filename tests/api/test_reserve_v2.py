@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.api.conftest import UNKNOWN_ID
-from tests.support.http import RESERVATIONS, Api, held, outcome, problem, said
-from tests.support.seatdb import SeatDb, Show
+from tests.support.answers import Show
+from tests.support.http import RESERVATIONS, Api, held, outcome, problem, said, session
+from tests.support.seatdb import SeatDb
 
 SOME = str(UNKNOWN_ID)
 
@@ -35,7 +36,7 @@ async def test_a_reservation_holds_its_seats_for_ten_minutes(client: Api, show: 
     assert (made["extension_count"], made["extensions_remaining"]) == (0, 3)
     until, now = datetime.fromisoformat(made["expires_at"]), datetime.fromisoformat(made["server_time"])
     assert timedelta(minutes=9, seconds=55) < until - now <= timedelta(minutes=10)
-    assert await db.claims(show) == {1: "anna", 2: "anna", 3: "anna"}
+    assert await db.claims(show) == {1: session("anna"), 2: session("anna"), 3: session("anna")}
     assert await db.events(show) == [("created", [1, 2, 3], None)]
 
 
@@ -58,7 +59,7 @@ async def test_a_request_for_seats_of_another_holder_is_refused_with_their_ids(
     told = problem(answer, 409, "SEATS_UNAVAILABLE")
     assert told["detail"] == "Seats 4 and 6 were taken by another customer. Choose other seats."
     assert told["unavailable_seat_ids"] == [4, 6]
-    assert await db.claims(show) == {4: "anna", 5: "anna", 6: "anna"}
+    assert await db.claims(show) == {4: session("anna"), 5: session("anna"), 6: session("anna")}
     assert (await db.events(show))[-1] == ("failed", [3, 4, 6], "SEATS_UNAVAILABLE")
 
 
@@ -75,7 +76,7 @@ async def test_of_ten_requests_for_one_seat_at_once_one_succeeds(client: Api, sh
 
     assert sorted(answer.status_code for answer in answers) == [201] + [409] * 9
     winner = next(number for number, answer in enumerate(answers) if answer.status_code == 201)
-    assert await db.claims(show) == {7: f"buyer-{winner}"}
+    assert await db.claims(show) == {7: session(f"buyer-{winner}")}
     for answer in answers:
         if answer.status_code == 409:
             assert problem(answer, 409, "SEATS_UNAVAILABLE")["unavailable_seat_ids"] == [7]
@@ -87,7 +88,7 @@ async def test_a_holder_with_a_hold_cannot_reserve_again_in_the_same_show(client
 
     problem(await client.reserve(show, [2], by="anna"), 409, "DUPLICATE_RESERVATION")
 
-    assert await db.claims(show) == {1: "anna"}
+    assert await db.claims(show) == {1: session("anna")}
 
 
 async def test_a_lapsed_hold_can_be_taken_by_others_and_replaced_by_its_holder(
@@ -99,7 +100,7 @@ async def test_a_lapsed_hold_can_be_taken_by_others_and_replaced_by_its_holder(
     assert outcome(await client.reserve(show, [2, 3], by="ben")) == (201, None)
     assert outcome(await client.reserve(show, [4], by="anna")) == (201, None)
 
-    assert await db.claims(show) == {2: "ben", 3: "ben", 4: "anna"}
+    assert await db.claims(show) == {2: session("ben"), 3: session("ben"), 4: session("anna")}
     assert await db.check(show) == []
 
 
@@ -207,7 +208,7 @@ async def test_a_malformed_key_is_refused(client: Api, show: Show, db: SeatDb) -
     for key in (b" ", b"a b", b"x" * 256, b"\xff"):
         answer = await client.post(
             f"{RESERVATIONS}/reserve-v2",
-            json={"show_id": str(show.show_id), "seat_ids": [1], "session_id": "anna"},
+            json={"show_id": str(show.show_id), "seat_ids": [1], "session_id": session("anna")},
             headers={b"idempotency-key": key},
         )
         assert "Idempotency-Key" in problem(answer, 400, "INVALID_INPUT")["detail"]

@@ -9,8 +9,9 @@ import httpx
 import pytest
 
 from rowlock.reservations.coalescer import Coalescer
-from tests.support.http import RESERVATIONS, Served, outcome, problem, said
-from tests.support.seatdb import SeatDb, Show
+from tests.support.answers import Show
+from tests.support.http import RESERVATIONS, Served, outcome, problem, said, session
+from tests.support.seatdb import SeatDb
 
 
 @pytest.fixture
@@ -36,8 +37,8 @@ async def test_requests_for_seats_are_refused_and_all_others_served(served: Serv
         hold = await client.reserve(show, [1], by="anna", version=1)
     show_id = str(show.show_id)
     requests: list[tuple[str, dict[str, object]]] = [
-        (f"{RESERVATIONS}/reserve-v2", {"show_id": show_id, "seat_ids": [2], "session_id": "ben"}),
-        (f"{RESERVATIONS}/best-available", {"show_id": show_id, "quantity": 2, "session_id": "carl"}),
+        (f"{RESERVATIONS}/reserve-v2", {"show_id": show_id, "seat_ids": [2], "session_id": session("ben")}),
+        (f"{RESERVATIONS}/best-available", {"show_id": show_id, "quantity": 2, "session_id": session("carl")}),
     ]
 
     refused = [await asyncio.to_thread(_in_one_packet, served, *request) for request in requests]
@@ -52,7 +53,7 @@ async def test_requests_for_seats_are_refused_and_all_others_served(served: Serv
     assert logged == [path for path, _ in requests]
     async with served.client() as client:
         assert (await client.get(f"/api/shows/{show_id}/seats")).status_code == 200
-        released = await client.release(reservation_id=hold.json()["reservation_id"], session_id="anna")
+        released = await client.release(reservation_id=hold.json()["reservation_id"], session_id=session("anna"))
         assert outcome(released) == (200, None)
         assert (await client.get("/health/live")).status_code == 200
     assert await db.claims(show) == {}
@@ -60,7 +61,7 @@ async def test_requests_for_seats_are_refused_and_all_others_served(served: Serv
 
 @pytest.mark.usefixtures("full")
 async def test_requests_that_come_together_or_in_pieces_are_answered_in_order(served: Served, show: Show) -> None:
-    body = f'{{"show_id": "{show.show_id}", "seat_ids": [3], "session_id": "dora"}}'.encode()
+    body = json.dumps({"show_id": str(show.show_id), "seat_ids": [3], "session_id": session("dora")}).encode()
     head = f"POST {RESERVATIONS}/reserve-v2 HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
     reserve = f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
     look = f"GET /api/shows/{show.show_id}/seats HTTP/1.1\r\nHost: x\r\n\r\n".encode()
@@ -85,4 +86,4 @@ async def test_requests_that_come_together_or_in_pieces_are_answered_in_order(se
 async def test_while_more_requests_may_wait_the_same_requests_are_served(served: Served, show: Show) -> None:
     async with served.client() as client:
         assert outcome(await client.reserve(show, [2], by="ben")) == (201, None)
-        assert outcome(await client.best(show, 2, session_id="carl")) == (201, None)
+        assert outcome(await client.best(show, 2, session_id=session("carl"))) == (201, None)

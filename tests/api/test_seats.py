@@ -2,8 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 
+from tests.support.answers import Show
 from tests.support.http import ADMIN_KEY, Api, held
-from tests.support.seatdb import SeatDb, Show
+from tests.support.seatdb import SeatDb
 
 OCTETS = {"accept": "application/octet-stream"}
 STATUSES = ("available", "reserved", "sold", "blocked")

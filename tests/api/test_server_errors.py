@@ -11,9 +11,10 @@ from rowlock.base.dsns import Dsns
 from rowlock.database import calls, pool
 from rowlock.database.connections import Connection
 from rowlock.database.refusals import resource_refusals
+from tests.support.answers import Show
 from tests.support.failing import failing_writes, forbid_writing
-from tests.support.http import Api, outcome, problem, running
-from tests.support.seatdb import SeatDb, Show
+from tests.support.http import Api, outcome, problem, running, session
+from tests.support.seatdb import SeatDb
 from tests.support.servers import TestServer
 
 
@@ -41,7 +42,7 @@ def writes(client: Api, show: Show, token: str) -> dict[str, Awaitable[httpx.Res
     return {
         "reserve-v2": client.reserve(show, [3], by="carl"),
         "reserve": client.reserve(show, [4], by="dora", version=1),
-        "best-available": client.best(show, 2, session_id="emil"),
+        "best-available": client.best(show, 2, session_id=session("emil")),
         "change": client.change(token, add=[5]),
         "extend": client.extend(token),
         "release-v2": client.release(reservation_token=token),
@@ -60,7 +61,7 @@ async def test_without_disk_or_memory_every_write_is_busy_and_changes_nothing(
             answers = {name: outcome(await call) for name, call in writes(client, show, token).items()}
 
         assert answers == dict.fromkeys(answers, (503, "BUSY"))
-        assert await db.claims(show) == {1: "anna"}
+        assert await db.claims(show) == {1: session("anna")}
         told = problem(await client.get("/health/ready"), 503, "NOT_READY")
         assert told["detail"] == "The database refuses to write: planted."
         assert outcome(await client.reserve(show, [3], by="carl")) == (201, None)
@@ -107,7 +108,7 @@ async def test_after_a_failover_the_connections_to_the_old_primary_are_replaced(
 
             assert answer.status_code == status, (name, answer.text)
 
-    assert await db.claims(show) == {3: "carl", 4: "dora"}
+    assert await db.claims(show) == {3: session("carl"), 4: session("dora")}
     assert await db.check(show) == []
 
 
@@ -122,7 +123,7 @@ async def test_where_no_server_can_write_every_write_is_busy_and_the_server_not_
 
         assert answers == dict.fromkeys(answers, (503, "BUSY"))
         assert "read-only" in problem(await client.get("/health/ready"), 503, "NOT_READY")["detail"]
-        assert await db.claims(show) == {1: "anna"}
+        assert await db.claims(show) == {1: session("anna")}
 
         # No request writes while it is not ready, so the probe itself has to get it new connections.
         failover.standby = False
@@ -164,4 +165,4 @@ async def test_defaults_of_roles_and_of_the_database_do_not_change_how_seats_are
         for each in targets:
             for name in defaults:
                 await superuser.execute(f"alter {each} reset default_transaction_{name}".encode())
-    assert await db.claims(show) == {1: "anna", 2: "ben"}
+    assert await db.claims(show) == {1: session("anna"), 2: session("ben")}

@@ -5,8 +5,9 @@ import asyncio
 from itsdangerous import Signer
 
 from rowlock.web.sessions import BROWSER_PREFIX, COOKIE, Sessions
-from tests.support.http import RESERVATIONS, SECRET_KEY, Api, Application, outcome, problem, running, said
-from tests.support.seatdb import SeatDb, Show
+from tests.support.answers import Show
+from tests.support.http import RESERVATIONS, SECRET_KEY, Api, Application, outcome, problem, running, said, session
+from tests.support.seatdb import SeatDb
 
 
 def _cookie(answer: object) -> str | None:
@@ -107,7 +108,7 @@ async def test_the_session_in_the_body_wins_over_the_cookie(browser: Api, show: 
 
     assert outcome(answer) == (201, None)
     assert _cookie(answer) is None
-    assert (await db.claims(show))[2] == "anna"
+    assert (await db.claims(show))[2] == session("anna")
 
 
 async def test_the_session_of_a_browser_cannot_be_named_in_a_body(

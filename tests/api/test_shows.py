@@ -8,9 +8,12 @@ import psycopg
 import pytest
 
 from rowlock.base.dsns import Dsns
+from rowlock.catalogue.price_list import ALL_TYPES, PriceChanges
 from tests.api.conftest import UNKNOWN_ID, hall, put_on_sale
+from tests.support.answers import Show
+from tests.support.halls import services_on
 from tests.support.http import Api, held, problem
-from tests.support.seatdb import SeatDb, Show
+from tests.support.seatdb import SeatDb
 from tests.support.servers import TestServer
 
 NO_SHOWS = (UNKNOWN_ID, "x", "%00", "x" * 90, "{}", "1" * 31)
@@ -63,10 +66,43 @@ async def test_one_show_is_returned_with_its_prices(client: Api, show: Show) -> 
     (listed,) = (await client.get("/api/shows")).json()["shows"]
 
     assert one.pop("prices") == [
-        {"category": "Stalls", "price_type": "adult", "amount_minor": 5000},
-        {"category": "Balcony", "price_type": "adult", "amount_minor": 3000},
+        {
+            "category": category,
+            "price_type": "adult",
+            "amount_minor": amount,
+            "fee_minor": 0,
+            "tax_basis_points": 0,
+            "tax_minor": 0,
+        }
+        for category, amount in (("Stalls", 5000), ("Balcony", 3000))
     ]
+    assert one.pop("price_types") == ["adult"]
     assert one == listed
+
+
+async def test_prices_are_told_with_types_fees_and_taxes_within_them_and_a_hold_keeps_its_own(
+    client: Api, show: Show, owner: psycopg.AsyncConnection
+) -> None:
+    token = (await client.reserve(show, [1, 21], by="anna")).json()["reservation_token"]
+
+    changes = PriceChanges({"/child": 2000, "Balcony/child": 0}, 150, 200, {ALL_TYPES: 700, "child": 0})
+    await services_on(owner).catalogue.update_show(show.show_id, {}, changes)
+    one = (await client.get(f"/api/shows/{show.show_id}")).json()
+    (listed,) = (await client.get("/api/shows")).json()["shows"]
+
+    assert [tuple(price.values()) for price in one["prices"]] == [
+        ("Stalls", "adult", 5150, 150, 700, 337),
+        ("Stalls", "child", 2150, 150, 0, 0),
+        ("Balcony", "adult", 3150, 150, 700, 206),
+        ("Balcony", "child", 0, 0, 0, 0),
+    ]
+    assert one["price_types"] == ["adult", "child"]
+    for told in (one, listed):
+        assert (told["price_from_minor"], told["fee_per_order_minor"]) == (0, 200)
+    hold = (await client.hold(token)).json()
+    assert [seat["price_minor"] for seat in hold["seats"]] == [5000, 3000]
+    later = (await client.hold((await client.reserve(show, [2], by="ben")).json()["reservation_token"])).json()
+    assert later["total_minor"] == 5150
 
 
 async def test_the_sales_status_follows_the_clock(client: Api, show: Show, db: SeatDb) -> None:

@@ -19,8 +19,9 @@ from rowlock.database.schema import rollback
 from rowlock.reservations.model import ReservationToken
 from tests.api.conftest import UNKNOWN_ID
 from tests.api.writer_logins import record_writer_logins, writer_logins
-from tests.support.http import Api, Application, held, outcome, problem, running, said
-from tests.support.seatdb import SeatDb, Show
+from tests.support.answers import Show
+from tests.support.http import Api, Application, held, outcome, problem, running, said, session
+from tests.support.seatdb import SeatDb
 from tests.support.servers import TestServer, run_in_thread
 
 
@@ -109,7 +110,7 @@ async def _retire(db: SeatDb, show: Show, answer: httpx.Response, by: str) -> No
         insert into rowlock.seat_reservation_audit_log (show_id, reservation_id, event, seat_ids)
         select %(show)s, reservation_id, 'expired', array(select seat_id from freed order by 1) from retired
         """,
-        {"show": show.show_id, "by": by},
+        {"show": show.show_id, "by": session(by)},
     )
 
 
@@ -128,14 +129,14 @@ async def test_a_reservation_and_what_is_kept_of_it(buyer: Buyer, show: Show, db
     }
     (row,) = await db.reservations(show)
     assert (row["reserved_by"], row["session_id"], row["seat_ids"], row["status"]) == (
-        "anna",
-        "anna",
+        session("anna"),
+        session("anna"),
         [1, 2, 3],
         "active",
     )
     assert row["expires_at"] == until
     (logged,) = await db.audit(show)
-    assert (logged.event, logged.seat_ids, logged.session_id) == ("created", [1, 2, 3], "anna")
+    assert (logged.event, logged.seat_ids, logged.session_id) == ("created", [1, 2, 3], session("anna"))
     assert (logged.ip_address, logged.error_code, logged.metadata) == ("127.0.0.1", None, {})
     assert logged.user_agent is not None
     assert (await buyer.client.hold(made["reservation_token"])).json()["status"] == "active"
@@ -147,18 +148,19 @@ REFUSALS: tuple[tuple[str, Callable[[Show], Sequence[int]], tuple[int, str], lis
     ("eleven seats that are not there", lambda show: range(41, 52), (400, "TOO_MANY_SEATS"), None),
     ("taken and too far", lambda show: [1, 41], (404, "SEATS_NOT_FOUND"), None),
     ("a taken one", lambda show: [1, 5], (409, "SEATS_UNAVAILABLE"), [1]),
-    ("a sold and a blocked one", lambda show: [38, 39, 40], (409, "SEATS_UNAVAILABLE"), [39, 40]),
+    ("a sold and a blocked one", lambda show: [37, 38, 39], (409, "SEATS_UNAVAILABLE"), [38, 39]),
+    ("a wheelchair place", lambda show: [39, 40], (400, "ACCESSIBLE_SEATS"), None),
 )
 
 
 async def test_refusals_and_their_precedence(buyer: Buyer, show: Show, db: SeatDb) -> None:
     await buyer.reserve(show, [1], by="ben")
     await db.owner.execute(
-        "insert into rowlock.show_seats (show_id, seat_id, status, order_id) values (%s, 39, 'sold', %s)",
+        "insert into rowlock.show_seats (show_id, seat_id, status, order_id) values (%s, 38, 'sold', %s)",
         [show.show_id, UNKNOWN_ID],
     )
     await db.owner.execute(
-        "insert into rowlock.show_seats (show_id, seat_id, status, block_reason) values (%s, 40, 'blocked', 'camera')",
+        "insert into rowlock.show_seats (show_id, seat_id, status, block_reason) values (%s, 39, 'blocked', 'camera')",
         [show.show_id],
     )
 
@@ -168,7 +170,11 @@ async def test_refusals_and_their_precedence(buyer: Buyer, show: Show, db: SeatD
         assert told.get("unavailable_seat_ids") == unavailable, name
         if refusal[1] == "SEATS_UNAVAILABLE":
             assert (await db.events(show))[-1] == ("failed", sorted(seats(show)), refusal[1]), name
-    assert await db.counted_refusals(show) == {"SEATS_NOT_FOUND": 2, "TOO_MANY_SEATS": 2}
+    assert await db.counted_refusals(show) == {
+        "SEATS_NOT_FOUND": 2,
+        "TOO_MANY_SEATS": 2,
+        "ACCESSIBLE_SEATS": 1,
+    }
     assert outcome(await buyer.reserve(UNKNOWN_ID, [1], by="anna")) == (404, "SHOW_NOT_FOUND")
     # A holder is told of the hold there is before anything of the seats, but not before sales are open.
     assert outcome(await buyer.reserve(show, [41], by="ben")) == (409, "DUPLICATE_RESERVATION")
@@ -178,7 +184,7 @@ async def test_refusals_and_their_precedence(buyer: Buyer, show: Show, db: SeatD
     assert outcome(await buyer.reserve(show, [2], by="anna")) == (409, "SHOW_NOT_ON_SALE")
     await db.set_show(show, sales_start_at=None, sales_end_at=datetime.now(UTC))
     assert outcome(await buyer.reserve(show, [2], by="anna")) == (409, "SHOW_NOT_ON_SALE")
-    await db.owner.execute("delete from rowlock.show_seats where show_id = %s and seat_id >= 39", [show.show_id])
+    await db.owner.execute("delete from rowlock.show_seats where show_id = %s and seat_id >= 38", [show.show_id])
 
 
 async def test_a_lapsed_hold_loses_its_seats_to_others(buyer: Buyer, show: Show, db: SeatDb) -> None:
@@ -188,7 +194,7 @@ async def test_a_lapsed_hold_loses_its_seats_to_others(buyer: Buyer, show: Show,
     second = await buyer.reserve(show, [2, 3, 4], by="ben")
 
     assert outcome(second) == (201, None)
-    assert await db.claims(show) == {2: "ben", 3: "ben", 4: "ben"}
+    assert await db.claims(show) == {2: session("ben"), 3: session("ben"), 4: session("ben")}
     assert (await buyer.release(reservation_token=first.json()["reservation_token"])).json()["released_seat_ids"] == [1]
     assert await db.events(show) == [
         ("created", [1, 2, 3], None),
@@ -204,7 +210,7 @@ async def test_a_lapsed_hold_is_replaced_by_its_holders_next(buyer: Buyer, show:
     second = await buyer.reserve(show, [3, 4], by="anna")
 
     assert outcome(second) == (201, None)
-    assert await db.claims(show) == {3: "anna", 4: "anna"}
+    assert await db.claims(show) == {3: session("anna"), 4: session("anna")}
     assert [(row["status"], row["seat_ids"]) for row in await db.reservations(show)] == [
         ("expired", [1, 2, 3]),
         ("active", [3, 4]),
@@ -223,7 +229,7 @@ async def test_a_lapsed_hold_stays_when_its_holders_next_fails(buyer: Buyer, sho
 
     problem(await buyer.reserve(show, [1, 9], by="anna"), 409, "SEATS_UNAVAILABLE")
 
-    assert await db.claims(show) == {9: "ben"}
+    assert await db.claims(show) == {9: session("ben")}
 
 
 async def test_a_holder_has_one_hold_a_show_and_one_in_each(buyer: Buyer, show: Show, db: SeatDb) -> None:
@@ -293,7 +299,7 @@ async def test_a_request_repeated_after_its_hold_lapsed_is_told_so(buyer: Buyer,
     own = problem(again, 410, "RESERVATION_EXPIRED")
     assert (own["reservation_id"], own["reservation_status"]) == (first.json()["reservation_id"], "expired")
     assert own["expires_at"] < own["server_time"]
-    assert await db.claims(show) == {1: "ben"}
+    assert await db.claims(show) == {1: session("ben")}
 
 
 async def test_a_late_repetition_leaves_the_holders_next_hold_alone(buyer: Buyer, show: Show, db: SeatDb) -> None:
@@ -320,21 +326,25 @@ async def test_releases(buyer: Buyer, show: Show, db: SeatDb) -> None:
         await buyer.release(reservation_token=foreign),
         await buyer.release(reservation_token="x"),
         await buyer.release(reservation_token=str(ReservationToken.mint(UNKNOWN_ID))),
-        await buyer.release(reservation_id=first["reservation_id"], session_id="ben"),
-        await buyer.release(reservation_id=str(UNKNOWN_ID), session_id="anna"),
+        await buyer.release(reservation_id=first["reservation_id"], session_id=session("ben")),
+        await buyer.release(reservation_id=str(UNKNOWN_ID), session_id=session("anna")),
     ]
     assert all(said(answer) == said(answers[0]) for answer in answers)
     assert outcome(answers[0]) == (404, "RESERVATION_NOT_FOUND")
-    assert await db.claims(show) == {1: "anna", 2: "anna"}
+    assert await db.claims(show) == {1: session("anna"), 2: session("anna")}
 
-    by_id = await buyer.release(reservation_id=first["reservation_id"], session_id="anna")
+    by_id = await buyer.release(reservation_id=first["reservation_id"], session_id=session("anna"))
     repeated = await buyer.release(reservation_token=first["reservation_token"])
 
     assert by_id.json() == repeated.json() == {"success": True, "released_seat_ids": [1, 2]}
     assert await db.claims(show) == {}
     events = await db.audit(show)
     assert [event.event for event in events] == ["created", "released"]
-    assert (events[1].seat_ids, events[1].session_id, list(events[1].metadata)) == ([1, 2], "anna", ["held_seconds"])
+    assert (events[1].seat_ids, events[1].session_id, list(events[1].metadata)) == (
+        [1, 2],
+        session("anna"),
+        ["held_seconds"],
+    )
 
 
 async def test_releases_of_what_has_ended(buyer: Buyer, show: Show, db: SeatDb) -> None:
@@ -346,7 +356,7 @@ async def test_releases_of_what_has_ended(buyer: Buyer, show: Show, db: SeatDb) 
     last = (await db.audit(show))[-1]
     assert (last.event, last.error_code) == ("failed", "RESERVATION_EXPIRED")
     assert last.metadata == {"operation": "release", "seats": 1}
-    assert (last.session_id, last.seat_ids) == ("anna", [1])
+    assert (last.session_id, last.seat_ids) == (session("anna"), [1])
 
 
 async def test_a_release_of_a_paid_hold(buyer: Buyer, show: Show, db: SeatDb) -> None:
@@ -358,7 +368,7 @@ async def test_a_release_of_a_paid_hold(buyer: Buyer, show: Show, db: SeatDb) ->
 
     problem(await buyer.release(reservation_token=paid.json()["reservation_token"]), 410, "RESERVATION_NOT_ACTIVE")
 
-    assert await db.claims(show) == {1: "anna"}
+    assert await db.claims(show) == {1: session("anna")}
     # There is no paid order: the row is put back, so that the invariants hold after the test.
     await db.owner.execute(
         "update rowlock.seat_reservations set status = 'active', ended_at = null where show_id = %s", [show.show_id]

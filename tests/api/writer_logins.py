@@ -8,7 +8,7 @@ from typing import LiteralString
 
 import psycopg
 
-from tests.support.seatdb import Show
+from tests.support.answers import Show
 
 _TRIGGER: LiteralString = """
 create schema rowlock_test_logins;

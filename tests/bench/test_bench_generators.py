@@ -76,8 +76,9 @@ def test_wrk_without_our_line_is_an_error() -> None:
 def test_the_generators_agree_on_sessions_and_shows() -> None:
     for name in ("reserve.sql", "reserve.lua"):
         text = (GENERATORS / name).read_text(encoding="utf-8")
-        assert "4000000000000 + " in text
+        assert "400000000000 + " in text
         assert "00000000-0000-4000-8000-" in text
+        assert "00000000-0000-4000-9000-" in text
 
 
 class Answers(socketserver.ThreadingTCPServer):

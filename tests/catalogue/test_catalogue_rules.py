@@ -13,7 +13,7 @@ import pytest
 Connection = psycopg.AsyncConnection
 
 # Tables of which every node may hold a copy. All other tables with a show_id belong to one show.
-CATALOGUE = ("organizations", "venues", "seating_plans", "seats", "shows", "show_prices")
+CATALOGUE = ("organizations", "venues", "seating_plans", "seats", "shows", "show_prices", "show_price_lists")
 
 # Keys that are not by show, and why.
 KEYS_WITHOUT_SHOW = {

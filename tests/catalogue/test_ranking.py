@@ -32,6 +32,13 @@ def test_in_front_of_a_stage_a_row_is_as_good_as_its_nearest_seat() -> None:
     assert runs(hall) == [1, 0, 3, 2]
 
 
+def test_in_a_fan_the_middle_comes_before_the_sides_that_are_as_near() -> None:
+    # A block on either side, a little nearer by the drawing; the middle, and the row behind it.
+    hall = plan((0, 20, 29), (1, 49.5, 42), (2, 79, 29), (3, 49.5, 46), sections=4)
+
+    assert runs(hall) == [1, 0, 2, 3]
+
+
 def test_in_the_round_each_bench_is_as_good_as_it_is_near() -> None:
     hall = plan((0, 0, 10), (0, 50, 10), (1, 0, 12), (1, 50, 12))
 

@@ -9,8 +9,9 @@ from rowlock.catalogue.model import ALL_CATEGORIES, CatalogueError, DetailInput,
 from rowlock.catalogue.service import Catalogue
 from rowlock.database.connections import Connection
 from rowlock.operations.store import find_violations
+from tests.support.answers import Request, Show
 from tests.support.halls import hall, services_on
-from tests.support.seatdb import Request, SeatDb, Show
+from tests.support.seatdb import SeatDb
 
 STARTS_AT = datetime(2100, 6, 12, 19, 30, tzinfo=UTC)
 

@@ -1,4 +1,4 @@
-"""Putting shows on sale: prices, times, seats that are not for sale, and what is refused before anything is written."""
+"""Putting shows on sale: times, seats that are not for sale, and what is refused before anything is written."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from uuid import uuid4
@@ -8,44 +8,16 @@ import pytest
 from rowlock.base.currencies import DECIMALS, amount
 from rowlock.catalogue import store
 from rowlock.catalogue.instants import check_time_zone, read_instant, time_zones
-from rowlock.catalogue.model import ALL_CATEGORIES, CatalogueError, Category, ShowInput
-from rowlock.catalogue.prices import resolve_prices
+from rowlock.catalogue.model import ALL_CATEGORIES, CatalogueError, ShowInput
 from rowlock.catalogue.show_rules import check_currency
 from rowlock.catalogue.slugs import slugs
 from rowlock.database.connections import Connection
 from rowlock.operations.store import find_violations
+from tests.support.answers import Show
 from tests.support.halls import hall, services_on
-from tests.support.seatdb import SeatDb, Show
+from tests.support.seatdb import SeatDb
 
-CATEGORIES = (Category("Stalls"), Category("Balcony"), Category("Crew", for_sale=False))
 STARTS_AT = datetime(2027, 6, 12, 19, 30, tzinfo=UTC)
-
-
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [
-        ({ALL_CATEGORIES: 2500}, {0: 2500, 1: 2500}),
-        ({"Stalls": 4500, "Balcony": 0}, {0: 4500, 1: 0}),
-        ({"Stalls": 4500, ALL_CATEGORIES: 2000}, {0: 4500, 1: 2000}),
-    ],
-)
-def test_every_category_for_sale_gets_its_price(given: dict[str, int], expected: dict[int, int]) -> None:
-    assert resolve_prices(CATEGORIES, given) == expected
-
-
-@pytest.mark.parametrize(
-    ("given", "told"),
-    [
-        ({}, "No price was given for: Stalls, Balcony"),
-        ({"Stalls": 1}, "No price was given for: Balcony"),
-        ({"Stall": 1}, "no category 'Stall'. It has: Stalls, Balcony"),
-        ({"Crew": 1, ALL_CATEGORIES: 1}, "Crew is not for sale"),
-        ({ALL_CATEGORIES: -1}, "-1 is negative"),
-    ],
-)
-def test_a_wrong_price_is_refused_with_the_name_of_its_category(given: dict[str, int], told: str) -> None:
-    with pytest.raises(CatalogueError, match=told):
-        resolve_prices(CATEGORIES, given)
 
 
 @pytest.mark.parametrize(

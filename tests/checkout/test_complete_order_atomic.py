@@ -5,7 +5,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from tests.support.seatdb import SeatDb, Show, said
+from tests.support.answers import Show, said
+from tests.support.seatdb import SeatDb
 
 
 async def rows(db: SeatDb, table: str, order_id: UUID) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from PIL import ImageFilter
 
 from rowlock.checkout import typesetting
 from rowlock.checkout.ticket_codes import TicketCode, key_id_of, sign, verify
-from rowlock.checkout.ticket_pdf import QUIET_ZONE, Ticket, render_tickets
+from rowlock.checkout.ticket_pdf import QUIET_ZONE, TicketPage, render_tickets
 from rowlock.checkout.typesetting import Paper, printable
 from tests.support.pdf import page_images, page_texts, pdf_ua_verdicts, qr_box, qr_codes, tags
 
@@ -24,7 +24,7 @@ PUBLIC = {key_id_of(KEY.public_key()): KEY.public_key()}
 NOW = datetime(2026, 12, 1, 9, 30, tzinfo=UTC)
 START = datetime(2026, 12, 20, 0, 30, tzinfo=UTC)
 
-PLAIN = Ticket(
+PLAIN = TicketPage(
     organization="Moonlight Dance Studio",
     title="An Evening of Dance",
     starts_at=START,
@@ -134,13 +134,13 @@ each_case = pytest.mark.parametrize("ticket", CASES.values(), ids=CASES.keys())
 each_paper = pytest.mark.parametrize("paper", Paper)
 
 
-def render(tickets: Sequence[Ticket], paper: Paper = Paper.A4) -> bytes:
+def render(tickets: Sequence[TicketPage], paper: Paper = Paper.A4) -> bytes:
     return render_tickets(tickets, created_at=NOW, paper=paper)
 
 
 @each_paper
 @each_case
-def test_each_ticket_has_one_page_whose_code_verifies_offline(ticket: Ticket, paper: Paper) -> None:
+def test_each_ticket_has_one_page_whose_code_verifies_offline(ticket: TicketPage, paper: Paper) -> None:
     (page,) = page_images(render([ticket], paper))
 
     (read,) = qr_codes(page)

@@ -9,7 +9,7 @@ import pytest
 
 from rowlock.base.dsns import Dsns
 from rowlock.cli.exits import CommandError, ExitCode
-from rowlock.cli.shows import parse_prices
+from rowlock.cli.show_prices import parse_prices
 from tests.cli.conftest import Invoke, Result, plan_file, run_process
 
 STARTS_AT = "2027-06-12T19:30"
@@ -81,6 +81,7 @@ def test_an_unknown_plan_is_refused(rowlock: Invoke) -> None:
     [
         (["2500"], {"": 2500}),
         (["Stalls=2500", "Box A=4=100", "0"], {"Stalls": 2500, "Box A=4": 100, "": 0}),
+        (["/child=1", "A=4/child=2", "A/B = 3"], {"/child": 1, "A=4/child": 2, "A/B": 3}),
     ],
 )
 def test_prices_are_read_with_or_without_a_category(texts: list[str], prices: dict[str, int]) -> None:

@@ -9,7 +9,8 @@ from rowlock.base.dsns import Dsns
 from rowlock.base.hold_limits import HoldLimits
 from rowlock.cli.exits import ExitCode
 from tests.cli.conftest import Invoke
-from tests.support.seatdb import Request, Reserved, SeatDb, Show
+from tests.support.answers import Request, Reserved, Show
+from tests.support.seatdb import SeatDb
 
 GREEDY, OTHER, NETWORK = "203.0.113.9", "198.51.100.7", "2001:db8:0:1::/64"
 Held = Sequence[Reserved]

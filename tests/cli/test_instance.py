@@ -89,6 +89,8 @@ def test_with_everything_from_the_environment_no_file_is_made(tmp_path: Path) ->
     [
         ({"secret_key": ""}, "ROWLOCK_SECRET_KEY is empty; it needs at least 32,"),
         ({"secret_key": "x" * 31}, "ROWLOCK_SECRET_KEY has 31 characters; it needs at least 32,"),
+        ({"admission_key": ""}, "ROWLOCK_ADMISSION_KEY is empty; it needs at least 32,"),
+        ({"admission_key": "x" * 31}, "ROWLOCK_ADMISSION_KEY has 31 characters; it needs at least 32,"),
         ({"admin_api_key": ""}, "ROWLOCK_ADMIN_API_KEY is empty; it needs at least 16,"),
         ({"admin_api_key": " " * 16}, "ROWLOCK_ADMIN_API_KEY is empty; it needs at least 16,"),
         ({"admin_api_key": "x"}, "ROWLOCK_ADMIN_API_KEY has 1 character; it needs at least 16,"),

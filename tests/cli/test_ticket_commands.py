@@ -10,7 +10,8 @@ import pytest
 
 from rowlock.checkout.ticket_keys import KeyRing, ensure_keys
 from tests.cli.conftest import Invoke
-from tests.support.seatdb import SeatDb, Show
+from tests.support.answers import Show
+from tests.support.seatdb import SeatDb
 
 NOW = datetime(2026, 12, 1, 9, 30, tzinfo=UTC)
 
@@ -44,6 +45,7 @@ def test_json_says_the_same(invoke: Invoke, ring: KeyRing) -> None:
         "revision": 3,
         "key_id": ring.keys[0].key_id,
         "status": None,
+        "present_revision": None,
         "used_at": None,
         "database_not_asked": "--offline was given",
     }
@@ -148,16 +150,29 @@ def test_the_setting_names_another_file(
     assert invoke("ticket", "rotate-key").code == 1
 
 
-@pytest.mark.parametrize("status", ["valid", "used", "void", "missing"])
+@pytest.mark.parametrize(
+    ("status", "revision", "reason"),
+    [
+        ("valid", 2, None),
+        ("valid", 1, "TICKET_REPLACED"),
+        ("valid", 3, "TICKET_MISSING"),
+        ("used", 2, "TICKET_USED"),
+        ("used", 1, "TICKET_REPLACED"),
+        ("void", 2, "TICKET_VOID"),
+        ("void", 1, "TICKET_VOID"),
+        ("missing", 2, "TICKET_MISSING"),
+    ],
+)
 async def test_the_database_says_whether_the_ticket_is_still_valid(
-    rowlock: Invoke, ring: KeyRing, db: SeatDb, show: Show, status: str
+    rowlock: Invoke, ring: KeyRing, db: SeatDb, show: Show, status: str, revision: int, reason: str | None
 ) -> None:
     order_id = await db.order(await db.reserve(show, seats=[1], holder="anna"))
     await db.complete(show, order_id)
     cursor = await db.owner.execute(
         """
         update rowlock.tickets
-        set status = coalesce(nullif(%s, 'missing'), 'valid'), used_at = case when %s = 'used' then now() end
+        set revision = 2, status = coalesce(nullif(%s, 'missing'), 'valid'),
+            used_at = case when %s = 'used' then now() end
         where show_id = %s
         returning ticket_id
         """,
@@ -167,13 +182,14 @@ async def test_the_database_says_whether_the_ticket_is_still_valid(
     assert row is not None
     ticket_id = uuid4() if status == "missing" else row[0]
 
-    done = await to_thread(rowlock, "ticket", "verify", "--json", ring.sign(show.show_id, ticket_id, 1))
+    done = await to_thread(rowlock, "ticket", "verify", "--json", ring.sign(show.show_id, ticket_id, revision))
 
-    assert done.document["status"] == status
-    assert done.document["valid"] == (status == "valid")
+    assert done.document["reason"] == reason
+    assert done.document["status"] == (None if status == "missing" else status)
+    assert done.document["present_revision"] == (None if status == "missing" else 2)
     assert (done.document["used_at"] is not None) == (status == "used")
     assert done.document["database_not_asked"] is None
-    assert done.code == (0 if status == "valid" else 1)
+    assert done.code == (0 if reason is None else 1)
 
 
 def test_a_database_that_does_not_answer_leaves_the_signature(

@@ -107,7 +107,7 @@ def test_a_postgres_that_is_killed_is_started_again(data_dir: Path) -> None:
         url = ready(started)
         shows = get(f"{url}/api/shows")["shows"]
         show_id = next(show["show_id"] for show in shows if show["seats_available"] == 600)
-        body = json.dumps({"show_id": show_id, "seat_ids": [1], "session_id": "anna"}).encode()
+        body = json.dumps({"show_id": show_id, "seat_ids": [10], "session_id": "anna" * 8}).encode()
         reserve = urllib.request.Request(
             f"{url}/api/seat-reservations/reserve-v2", body, {"Content-Type": "application/json"}
         )

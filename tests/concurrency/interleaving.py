@@ -13,8 +13,10 @@ from typing import Any, LiteralString
 from uuid import UUID, uuid4
 
 from rowlock.database.queries import queries
-from tests.support.seatdb import Cleaned, Reserved, SeatDb, Show, said
+from tests.support.answers import Cleaned, Reserved, Show, said
+from tests.support.seatdb import SeatDb
 from tests.support.steps import Call, Schedule, Steps, explore
+from tests.support.tables import make_plan
 
 SEATS = 8
 
@@ -32,6 +34,8 @@ class World:
     paid: UUID = field(default_factory=uuid4)
     confirmed: UUID = field(default_factory=uuid4)
     authorized: UUID = field(default_factory=uuid4)
+    # Another plan of the venue, for the show to move to.
+    other_plan: UUID = field(default_factory=uuid4)
 
 
 async def _anna_elsewhere(db: SeatDb, world: World) -> None:
@@ -94,6 +98,10 @@ OPERATIONS: dict[str, tuple[Operation, Operation]] = {
         lambda db, w: db.block(w.show, seats=[2, 3]),
         lambda db, w: db.block(w.show, seats=[3, 1], reason="chair"),
     ),
+    "move": (
+        lambda db, w: db.move(w.show, w.other_plan),
+        lambda db, w: db.move(w.show, w.other_plan),
+    ),
 }
 PAIRS = [(one, two) for i, one in enumerate(OPERATIONS) for two in list(OPERATIONS)[i:]]
 
@@ -145,6 +153,26 @@ async def _sell_for_money(db: SeatDb, world: World) -> None:
             world.confirmed, world.authorized = order_id, intent
 
 
+# The plan that a show moves to has the first two seats alone. Where Gina and Hans have theirs, it has all, and only
+# those that the other operation of the pair sells or gives back are other seats.
+OTHER_SEATS = {
+    "complete_paid": {2, 6},
+    "void": {8},
+    "refund": {7},
+    "reserve_sold": {3},
+    "unblock": {4},
+    "cancel_show": {7, 8},
+}
+
+
+async def _make_other_plan(db: SeatDb, world: World, pair: tuple[str, str]) -> None:
+    if "move" in pair:
+        total = SEATS if set(pair) & set(MONEY_OPERATIONS) else 2
+        others = OTHER_SEATS.get(pair[1], set())
+        labels = [f"other {seat}" if seat in others else str(seat) for seat in range(1, total + 1)]
+        world.other_plan = await make_plan(db.owner, world.show, labels=labels)
+
+
 # A show of its own for each schedule, like the pattern. Holds of earlier schedules are deleted, because a cleanup
 # would find them.
 _BEGIN: LiteralString = """
@@ -155,6 +183,7 @@ select %(show)s, plan_id, %(show)s::text, title, starts_at, seats_total from row
 
 _VISIBLE: LiteralString = """
 select json_build_object(
+    'plan', (select concat_ws(' ', plan_id, seats_total, price_version) from rowlock.shows where show_id = %(show)s),
     'claims', (
         select json_object_agg(seat_id, concat_ws(' ', status, reserved_by, block_reason) order by seat_id)
         from rowlock.show_seats
@@ -217,6 +246,7 @@ async def explore_pair(
     one, two = ALL_OPERATIONS[pair[0]][0], ALL_OPERATIONS[pair[1]][1]
     pattern = await db.make_show(seats=SEATS)
     world = World(pattern)
+    await _make_other_plan(db, world, pair)
 
     async def begin() -> None:
         world.show, world.holds = Show(uuid4(), SEATS), {}
@@ -261,7 +291,7 @@ async def visible(db: SeatDb, world: World, results: Sequence[Any]) -> str:
     cursor = await db.owner.execute(_VISIBLE, {"show": world.show.show_id})
     row = await cursor.fetchone()
     assert row is not None
-    return json.dumps({"state": json.loads(row[0]), "answers": [_answer(one) for one in results]})
+    return json.dumps({"state": json.loads(row[0]), "answers": [_answer(one) for one in results]}, default=str)
 
 
 async def _left_after_cancelling_again(db: SeatDb, world: World) -> list[str]:

@@ -12,7 +12,8 @@ from typing import Any, LiteralString
 
 import pytest
 
-from tests.support.seatdb import Reserved, SeatDb, Show
+from tests.support.answers import Reserved, Show
+from tests.support.seatdb import SeatDb
 from tests.support.steps import Call, Mutant, explore, load_test_build, stepping, wait_until_blocked
 
 _NAIVE: LiteralString = """

@@ -5,7 +5,8 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from tests.support.seatdb import Reserved, SeatDb, Show, token
+from tests.support.answers import Reserved, Show, token
+from tests.support.seatdb import SeatDb
 from tests.support.servers import TestServer
 from tests.support.steps import load_test_build, stepping
 

@@ -10,10 +10,12 @@ import psycopg
 import pytest
 
 from rowlock.operations.store import find_violations
+from tests.support.answers import Show
 from tests.support.scale import Scale, scale_of
-from tests.support.seatdb import SeatDb, Show
+from tests.support.seatdb import SeatDb
 from tests.support.servers import TestServer
 from tests.support.steps import Mutant, load_test_build, wait_until_blocked
+from tests.support.tables import make_plan
 
 CONNECTIONS = 16
 
@@ -41,8 +43,8 @@ begin
         v_kind := (array[
             'reserve', 'reserve', 'reserve', 'reserve', 'reserve', 'reserve', 'batch', 'batch', 'extend', 'extend',
             'change', 'change', 'change', 'age', 'age', 'release', 'cleanup', 'block', 'unblock', 'unblock',
-            'order', 'order', 'complete', 'complete', 'complete', 'pay', 'void', 'refund', 'refund'
-        ])[1 + floor(random() * 29)];
+            'order', 'order', 'complete', 'complete', 'complete', 'pay', 'void', 'refund', 'refund', 'move'
+        ])[1 + floor(random() * 30)];
         v_seats := array(select s from generate_series(1, 60) as s order by random() limit 2 + floor(random() * 4));
         v_holder := 'holder ' || floor(random() * 32);
         v_outcome := null;
@@ -71,8 +73,9 @@ begin
                 ) as w,
                 rowlock.reserve_seats_batch(
                     p_show, r.ids, array_fill(null::bytea, array[4]), null, w.seats, w.requests, r.holders,
-                    array_fill(null::text, array[4]), array_fill(null::inet, array[4]), array_fill(null::text, array[4]),
-                    null, array_fill(inet '192.0.2.1', array[4]), array[40, 25, 1000000, 1000000, 25]
+                    array_fill(null::text, array[4]), array_fill(null::inet, array[4]),
+                    array_fill(null::text, array[4]), null,
+                    array_fill(inet '192.0.2.1', array[4]), array[40, 25, 1000000, 1000000, 25]
                 ) as b;
             when 'extend' then
                 select outcome into v_outcome
@@ -120,6 +123,10 @@ begin
                 select outcome into v_outcome from rowlock.block_seats_atomic(p_show, v_seats[1:2], 'broken');
             when 'unblock' then
                 select outcome into v_outcome from rowlock.unblock_seats_atomic(p_show, v_seats);
+            when 'move' then
+                select m.outcome into v_outcome
+                from (select plan_id from rowlock.seating_plans order by random() limit 1) as p,
+                    rowlock.move_show_atomic(p_show, p.plan_id) as m;
             when 'order' then
                 -- For a hold that is live, has lapsed or was taken over: an order for all of its seats, with an
                 -- authorized payment. A hold has one live order.
@@ -209,6 +216,9 @@ async def test_random_operations_on_shuffled_seats_never_deadlock(
     await load_test_build(db.owner)
     await db.owner.execute(_STORM)
     show = await db.make_show(seats=60)
+    # Two plans to move to, and back from. In one of them the last seat is another seat.
+    await make_plan(db.owner, show, labels=[str(seat) for seat in range(1, 61)])
+    await make_plan(db.owner, show, labels=[*(str(seat) for seat in range(1, 60)), "other"])
 
     async def storm(number: int) -> dict[str, int]:
         async with await psycopg.AsyncConnection.connect(db.dsns.owner, autocommit=True) as connection:
@@ -235,7 +245,7 @@ async def test_random_operations_on_shuffled_seats_never_deadlock(
         "reserve OK", "reserve SEATS_UNAVAILABLE", "reserve DUPLICATE_RESERVATION", "extend OK",
         "extend RESERVATION_EXPIRED", "change OK", "change SEATS_UNAVAILABLE", "change RESERVATION_EXPIRED",
         "release OK", "cleanup some", "block OK", "block SEATS_UNAVAILABLE", "unblock OK", "complete OK",
-        "complete SEATS_UNAVAILABLE", "pay OK", "void OK", "refund OK",
+        "complete SEATS_UNAVAILABLE", "pay OK", "void OK", "refund OK", "move OK", "move SEATS_IN_THE_WAY",
     } <= told.keys()  # fmt: skip
 
 

@@ -9,7 +9,8 @@ import asyncio
 
 import pytest
 
-from tests.support.seatdb import Reserved, SeatDb, Show
+from tests.support.answers import Reserved, Show
+from tests.support.seatdb import SeatDb
 from tests.support.steps import Mutant, load_test_build, stepping, wait_until_blocked
 
 
@@ -46,7 +47,7 @@ async def change(db: SeatDb, hold: Reserved) -> str:
 
 
 # What a holder may do too late, and the function that has to refuse it.
-LATE = {"extend": ("extend_reservation_atomic", extend), "change": ("change_seats_atomic", change)}
+LATE = {"extend": ("extend_reservation_atomic", extend), "change": ("change_seats_within_limits", change)}
 
 
 @pytest.mark.parametrize("operation", LATE)

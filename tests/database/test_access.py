@@ -17,8 +17,9 @@ from rowlock.database.access import CannotConnectError, DirectDatabase
 from rowlock.database.calls import BusyError, call
 from rowlock.database.connections import Connection
 from rowlock.reservations.model import Intent, ReservationToken
+from tests.support.answers import Show
 from tests.support.halls import hall, services_on
-from tests.support.seatdb import SeatDb, Show
+from tests.support.seatdb import SeatDb
 
 UNREACHABLE = "postgresql://rowlock:secret@127.0.0.1:1/rowlock"
 

@@ -7,7 +7,8 @@ import pytest
 from psycopg import errors
 
 from rowlock.base.dsns import Dsns
-from tests.support.seatdb import SeatDb, Show, token
+from tests.support.answers import Show, token
+from tests.support.seatdb import SeatDb
 
 Connection = psycopg.AsyncConnection
 
@@ -22,6 +23,7 @@ EXECUTE = {
         "release_seats_batch",
         "find_reservation",
         "seat_changes_since",
+        "find_integrator_key",
     },
     "rowlock_office": {
         "block_seats_atomic",
@@ -43,7 +45,7 @@ EXECUTE = {
     },
     "rowlock_v1": set(),
 }
-CATALOGUE = {"organizations", "venues", "seating_plans", "seats", "shows", "show_prices"}
+CATALOGUE = {"organizations", "venues", "seating_plans", "seats", "shows", "show_prices", "show_price_lists"}
 SCHEMA = {"schema_migrations", "schema_objects", "schema_old_functions", "runtime_settings"}
 READ = {
     "rowlock_app": CATALOGUE | SCHEMA | {"seat_states", "show_listing"},
@@ -131,7 +133,7 @@ COLUMNS = {
     },
 }
 # What proves a holder, and what is made of it.
-SECRETS = {"token_hash", "wish_hash", "reserved_by", "session_id"}
+SECRETS = {"token_hash", "wish_hash", "reserved_by", "session_id", "key_hash"}
 
 roles = pytest.mark.parametrize("role", EXECUTE)
 

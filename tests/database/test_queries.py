@@ -103,6 +103,7 @@ def test_the_names_of_the_files_are_these() -> None:
         "catalogue",
         "checkout",
         "database",
+        "integrators",
         "invariants",
         "money_invariants",
         "operations",

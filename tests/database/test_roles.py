@@ -7,7 +7,8 @@ import pytest
 from psycopg import errors
 
 from rowlock.base.dsns import Dsns
-from tests.support.seatdb import SeatDb, Show
+from tests.support.answers import Show
+from tests.support.seatdb import SeatDb
 from tests.support.servers import TestServer
 
 Connection = psycopg.AsyncConnection
@@ -138,7 +139,10 @@ async def test_temporary_tables_and_foreign_functions_are_never_used_in_place_of
         "gen_random_uuid() returns uuid",
         "cardinality(anyarray) returns integer",
         "unnest(anyarray) returns setof anyelement",
-        "reserve_seats_batch(uuid,uuid[],bytea[],bytea[],int[],int[],text[],text[],inet[],text[],bool[],inet[],int[]) returns text",
+        (
+            "reserve_seats_batch(uuid,uuid[],bytea[],bytea[],int[],int[],text[],text[],inet[],text[],bool[],inet[],int[])"
+            " returns text"
+        ),
     ):
         body = "language plpgsql as $$ begin raise exception 'hijacked'; end $$"
         await attacker.execute(f"create function attack.{signature} {body}".encode())

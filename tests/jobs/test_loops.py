@@ -17,8 +17,9 @@ from rowlock.embedded import EmbeddedServer
 from rowlock.jobs.loops import Loop, run_loops
 from rowlock.reservations.jobs import DAY_SECONDS, CleanupLoop, ensure_partitions
 from rowlock.services import standard_loops
+from tests.support.answers import Show
 from tests.support.failing import forbid_writing
-from tests.support.seatdb import SeatDb, Show
+from tests.support.seatdb import SeatDb
 
 FOR_EVER = 3600.0
 PATIENCE_SECONDS = 30

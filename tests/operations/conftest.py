@@ -9,8 +9,9 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from rowlock.base.dsns import Dsns
+from tests.support.answers import Reserved, Show
 from tests.support.halls import put_on_sale
-from tests.support.seatdb import Reserved, SeatDb, Show
+from tests.support.seatdb import SeatDb
 from tests.support.servers import TestServer
 
 

@@ -40,7 +40,8 @@ async def test_what_was_sold_has_orders_at_the_shows_prices_and_tickets(owner: C
                 from rowlock.show_seats as c
                 join rowlock.shows as s using (show_id)
                 join rowlock.seats as t on t.plan_id = s.plan_id and t.seat_id = c.seat_id
-                join rowlock.show_prices as p on p.show_id = c.show_id and p.category = t.category
+                join rowlock.show_prices as p
+                    on p.show_id = c.show_id and p.category = t.category and p.price_type = 'adult'
                 where c.show_id = %(show)s and c.status = 'sold'
             )
         """,

@@ -18,7 +18,8 @@ from rowlock.operations.doctor import examine_machine
 from rowlock.operations.facts import ServerFacts
 from rowlock.operations.model import Diagnosis, diagnoses_as_json, diagnoses_as_text, worst
 from rowlock.operations.service import Operations
-from tests.support.seatdb import SeatDb, Show
+from tests.support.answers import Show
+from tests.support.seatdb import SeatDb
 from tests.support.servers import TestServer
 
 Alter = Callable[[str, str], None]

@@ -16,7 +16,19 @@ NOUNS = {
     *("organization", "venue", "seating plan", "section", "row", "seat", "show", "price category", "price type"),
     *("claim", "hold", "reservation", "holder", "house seat", "ticket order", "payment intent", "refund", "ticket"),
     *("outcome", "problem", "audit log", "change feed", "seat availability", "snapshot", "coalescer", "batch"),
-    *("in flight", "fast path", "middleware", "cell", "invariant", "cleanup", "migration", "worker", "loop"),
+    *(
+        "in flight",
+        "fast path",
+        "middleware",
+        "cell",
+        "invariant",
+        "cleanup",
+        "migration",
+        "worker",
+        "loop",
+        "integrator",
+        "scope",
+    ),
 }
 
 

@@ -41,6 +41,7 @@ VIOLATIONS = {
         ("checkout/store.py", "import rowlock.checkout.service"),
         ("checkout/ticket_codes.py", "import rowlock.checkout.ticket_keys"),
     ],
+    "inside-integrators": [("integrators/model.py", "import rowlock.integrators.service")],
     "inside-reporting": [("reporting/model.py", "import rowlock.reporting.store")],
     "inside-operations": [("operations/doctor.py", "import rowlock.operations.store")],
     "inside-web": [("web/problems.py", "import rowlock.web.fast_path")],
@@ -107,7 +108,7 @@ def test_each_contract_sees_each_violation(contract: str, copy: Path) -> None:
 def test_the_contracts_leave_no_noun_out() -> None:
     by_id = {contract["id"]: contract for contract in CONTRACTS}
 
-    assert NOUNS == ["catalogue", "checkout", "operations", "reporting", "reservations"]
+    assert NOUNS == ["catalogue", "checkout", "integrators", "operations", "reporting", "reservations"]
     assert sorted(by_id["service-and-model-only"]["protected_modules"]) == [f"rowlock.{noun}" for noun in NOUNS]
     assert {f"inside-{noun}" for noun in NOUNS} <= set(by_id)
     layered = [contract for contract in CONTRACTS if contract["type"] == "layers"]

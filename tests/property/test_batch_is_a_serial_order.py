@@ -16,8 +16,9 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from rowlock.base.dsns import Dsns
+from tests.support.answers import Request, Reserved, Show, said
 from tests.support.scale import Scale
-from tests.support.seatdb import Request, Reserved, SeatDb, Show, said
+from tests.support.seatdb import SeatDb
 from tests.support.steps import Mutant, load_test_build
 
 SEATS = 8

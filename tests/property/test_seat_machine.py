@@ -33,8 +33,9 @@ from tests.property.model import (
     Order,
     Wish,
 )
+from tests.support.answers import Request, Reserved, Show
 from tests.support.scale import Scale
-from tests.support.seatdb import Request, Reserved, SeatDb, Show
+from tests.support.seatdb import SeatDb
 from tests.support.steps import Mutant, load_test_build
 
 T = TypeVar("T")
@@ -321,8 +322,9 @@ MISTAKES = {
         "release_seats_batch", "and c.reservation_id = any(v_releasing) and c.status = 'reserved'", ""
     ),
     "a change without an end": Mutant(
-        "change_seats_within_limits", "cardinality(v_add) > 0 and cardinality(v_after) > v_show.max_seats_per_reservation",
-        "false"
+        "change_seats_within_limits",
+        "cardinality(v_add) > 0 and cardinality(v_after) > v_show.max_seats_per_reservation",
+        "false",
     ),
     "an audit row that forgets a seat": Mutant(
         "block_seats_atomic", "p_show_id, 'blocked', v_seats,", "p_show_id, 'blocked', v_seats[2:],"

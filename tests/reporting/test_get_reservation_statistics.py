@@ -2,7 +2,8 @@
 
 from decimal import Decimal
 
-from tests.support.seatdb import SeatDb, Show, Statistics
+from tests.support.answers import Show, Statistics
+from tests.support.seatdb import SeatDb
 
 
 async def make_holds_that_end_in_every_way(db: SeatDb, show: Show) -> None:

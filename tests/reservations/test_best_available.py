@@ -1,5 +1,6 @@
 """Choosing the best seats, compared with a simple reference that tries every place in turn."""
 
+import math
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -14,6 +15,7 @@ from rowlock.catalogue.model import Category, Row, Seat, SeatingPlan, SeatKind, 
 from rowlock.catalogue.showcase import stadium, theatre
 from rowlock.reservations.best_available import Chooser
 from rowlock.reservations.hall import Bench, Hall
+from tests.reservations.best_available_reference import Reference, check
 from tests.support.halls import GROUP_SIZES
 
 KINDS: dict[str, SeatKind] = {"s": "standard", "w": "wheelchair", "c": "companion"}
@@ -23,13 +25,16 @@ CATEGORIES = (Category("Stalls"), Category("Balcony"), Category("Crew", for_sale
 def plan(*rows: str, categories: Sequence[int] | None = None) -> SeatingPlan:
     """A plan of rows from the stage backwards: s a seat, w a wheelchair place, c a companion place, _ an aisle.
 
-    Seats are numbered in reading order from 1. All rows are centred.
+    Seats are numbered in reading order from 1. All rows are centred. A row that begins with @ is a round table.
     """
     seats: list[Seat] = []
     run = 0
     for row, text in enumerate(rows):
         position = 0
+        is_table = text.startswith("@")
+        text = text.removeprefix("@")
         for column, letter in enumerate(text):
+            turn = 2 * math.pi * column / len(text)
             if letter == "_":
                 run += 1
                 continue
@@ -41,8 +46,8 @@ def plan(*rows: str, categories: Sequence[int] | None = None) -> SeatingPlan:
                     position=position,
                     number=str(position + 1),
                     label=f"{row}-{position}",
-                    x=column - (len(text) - 1) / 2,
-                    y=row + 1.0,
+                    x=math.sin(turn) if is_table else column - (len(text) - 1) / 2,
+                    y=10.0 * row + 5.0 - math.cos(turn) if is_table else 10.0 * row + 1.0,
                     category=categories[row] if categories else 0,
                     source_id=f"{row}-{position}",
                     kind=KINDS[letter],
@@ -202,94 +207,57 @@ def test_accessible_places_of_another_category_are_not_chosen() -> None:
     assert hall.choose(2, accessible=True, category=0) == (1, 2)
 
 
+# Tables.
+
+
+def test_at_a_round_table_the_last_seat_is_beside_the_first() -> None:
+    for pair in ((6, 1), (5, 6), (1, 2)):
+        # The pair in the row behind would be together, so two single seats at the table would lose.
+        made = chooser("@ssssss", "ss", taken={1, 2, 3, 4, 5, 6} - set(pair))
+        assert made.choose(2) == tuple(sorted(pair))
+
+
+def test_a_group_as_large_as_the_table_gets_the_table() -> None:
+    assert chooser("@ssssss", "ssss").choose(6) == (1, 2, 3, 4, 5, 6)
+
+
+def test_no_seat_of_a_table_is_left_single_while_that_can_be_avoided_elsewhere() -> None:
+    # Five would leave one seat, which has the group on both sides; four leave the two that are beside each other.
+    assert chooser("@ssssss", "sssss").choose(5) == (7, 8, 9, 10, 11)
+    assert len(set(chooser("@ssssss", "ssss").choose(4) or ()) & {1, 2, 3, 4, 5, 6}) == 4
+    # Of three free seats around the end of the numbers, two would leave one.
+    assert chooser("@ssssss", "ss", taken=[3, 4, 5]).choose(2) == (7, 8)
+
+
+def test_the_seat_beside_a_wheelchair_place_may_be_on_the_other_side_of_the_end_of_the_numbers() -> None:
+    assert chooser("@wsssss", "ws", taken=[2, 3]).choose(2, accessible=True) == (1, 6)
+
+
+def test_a_table_with_an_open_side_has_two_ends() -> None:
+    assert chooser("@ssss__", "ss", taken=[2, 3]).choose(2) == (5, 6)
+
+
+def test_a_price_that_changes_at_a_table_ends_a_group_there_and_the_end_of_the_numbers_does_not() -> None:
+    table = plan("@ssssss", "ss")
+    seats = tuple(
+        replace(seat, category=1) if seat.seat_id in {3, 4} else replace(seat, category=0) for seat in table.seats
+    )
+    made = Chooser(Hall(replace(table, seats=seats)))
+    assert made.choose(4, category=0) == (1, 2, 5, 6)
+    assert [len(bench.seats) for bench in Hall(replace(table, seats=seats)).benches] == [4, 2, 2]
+    assert made.choose(2, category=1) == (3, 4)
+
+
 # Compared with the reference.
 
 
-class Reference:
-    """The same rules without any optimization. It finds the seats of a group that need not be split."""
-
-    def __init__(self, hall: Hall) -> None:
-        self.hall = hall
-        self.free = set(hall.place)
-
-    def eligible(self, category: int | None, *, accessible: bool) -> set[int]:
-        return {
-            seat
-            for number, bench in enumerate(self.hall.benches)
-            if category in (None, bench.category)
-            for bit, seat in enumerate(bench.seats)
-            if seat in self.free and (accessible or self.is_standard(number, bit))
-        }
-
-    def is_standard(self, number: int, bit: int) -> bool:
-        return bool(self.hall.benches[number].standard >> bit & 1)
-
-    def is_wheelchair(self, seat: int) -> bool:
-        number, bit = self.hall.place[seat]
-        return bool(self.hall.benches[number].wheelchair >> bit & 1)
-
-    def windows(self, quantity: int, seats: set[int]) -> list[tuple[int, int]]:
-        """Every bench and place on it where so many of `seats` are together."""
-        return [
-            (number, start)
-            for number, bench in enumerate(self.hall.benches)
-            for start in range(len(bench.seats) - quantity + 1)
-            if seats.issuperset(bench.seats[start : start + quantity])
-        ]
-
-    def is_clean(self, number: int, start: int, quantity: int, seats: set[int]) -> bool:
-        bench = self.hall.benches[number].seats
-
-        def has(place: int) -> bool:
-            return 0 <= place < len(bench) and bench[place] in seats
-
-        end = start + quantity
-        return not (has(start - 1) and not has(start - 2)) and not (has(end) and not has(end + 1))
-
-    def standard(self, quantity: int, category: int | None) -> tuple[int, ...] | None:
-        """Where a standard group sits together, or None."""
-        seats = self.eligible(category, accessible=False)
-
-        def merit(window: tuple[int, int]) -> tuple[bool, int, float, int]:
-            number, start = window
-            away = abs(start + (quantity - 1) / 2 - self.hall.benches[number].middle)
-            return not self.is_clean(number, start, quantity, seats), number, away, start
-
-        best = min(self.windows(quantity, seats), key=merit, default=None)
-        return None if best is None else self.hall.benches[best[0]].seats[best[1] : best[1] + quantity]
-
-
-def check(reference: Reference, made: Chooser, quantity: int, category: int | None, *, accessible: bool) -> None:
-    """One choice follows the rules."""
-    seats = reference.eligible(category, accessible=accessible)
-    chosen = made.choose(quantity, category=category, accessible=accessible)
-    wheelchairs = {seat for seat in seats if reference.is_wheelchair(seat)}
-    if len(seats) < quantity or (accessible and not wheelchairs):
-        assert chosen is None
-        return
-    assert chosen is not None, "refused while enough seats are free"
-    assert len(chosen) == quantity
-    assert list(chosen) == sorted(set(chosen))
-    assert seats.issuperset(chosen)
-    if not accessible:
-        together = reference.standard(quantity, category)
-        assert together is None or chosen == tuple(sorted(together))
-        return
-    assert wheelchairs.intersection(chosen)
-    together_with_one = [
-        set(reference.hall.benches[number].seats[start : start + quantity])
-        for number, start in reference.windows(quantity, seats)
-        if wheelchairs.intersection(reference.hall.benches[number].seats[start : start + quantity])
-    ]
-    if together_with_one:
-        assert set(chosen) in together_with_one
-        assert len(wheelchairs.intersection(chosen)) == min(len(wheelchairs & seats) for seats in together_with_one)
-
-
 ROWS = st.text(alphabet="ssssss_wc", min_size=1, max_size=12).filter(lambda text: text.strip("_"))
-PLANS = st.lists(st.tuples(ROWS, st.sampled_from([0, 0, 1, 2])), min_size=1, max_size=5).map(
-    lambda rows: plan(*(text for text, _ in rows), categories=[category for _, category in rows])
-)
+TABLES = st.text(alphabet="ssssss_wc", min_size=3, max_size=10).map("@{}".format)
+PLANS = st.lists(
+    st.tuples(ROWS | TABLES.filter(lambda text: text.strip("@_")), st.sampled_from([0, 0, 1, 2])),
+    min_size=1,
+    max_size=5,
+).map(lambda rows: plan(*(text for text, _ in rows), categories=[category for _, category in rows]))
 
 
 @settings(max_examples=400, deadline=None)

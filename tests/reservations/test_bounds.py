@@ -23,9 +23,9 @@ from rowlock.reservations.model import BestSeats, Intent, ReservationToken, Seat
 from rowlock.services import Services, make_services
 from rowlock.web.fast_path import _address, client_address
 from rowlock.web.sessions import COOKIE, Sessions
+from tests.support.answers import Show
 from tests.support.halls import hall, put_on_sale
 from tests.support.http import running
-from tests.support.seatdb import Show
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ from psycopg import AsyncConnection
 from structlog.testing import capture_logs
 
 from rowlock.reservations.jobs import CleanupLoop
-from tests.support.seatdb import Reserved, SeatDb, Show
+from tests.support.answers import Reserved, Show
+from tests.support.seatdb import SeatDb
 
 
 class Clock:

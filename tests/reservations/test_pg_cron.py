@@ -9,7 +9,8 @@ import pytest
 from psycopg.rows import dict_row
 
 from rowlock.database.schema.definitions import SQL_DIR
-from tests.support.seatdb import SeatDb, Show
+from tests.support.answers import Show
+from tests.support.seatdb import SeatDb
 
 FILE = SQL_DIR / "optional" / "pg_cron.sql"
 NAME = "cleanup-expired-reservations"

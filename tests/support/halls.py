@@ -7,7 +7,7 @@ from rowlock.database.access import OneConnection
 from rowlock.database.cells import Cells
 from rowlock.database.connections import Connection
 from rowlock.services import Services, make_services
-from tests.support.seatdb import Show
+from tests.support.answers import Show
 
 
 def services_on(connection: Connection) -> Services:

@@ -22,11 +22,12 @@ from starlette.types import ASGIApp, Message
 
 from rowlock.app import create_app
 from rowlock.base.dsns import Dsns
+from rowlock.checkout.providers.protocol import Providers
 from rowlock.cli.processes import serve_http
 from rowlock.settings import Settings
 from rowlock.web.access_log import AccessLog
 from rowlock.web.protocol import ConnectionLimits
-from tests.support.seatdb import Reserved, Show
+from tests.support.answers import Reserved, Show
 
 SECRET_KEY = "secret-key-of-the-tests-canary"
 ADMIN_KEY = "admin-key-of-the-tests-canary"
@@ -37,8 +38,16 @@ STARTS_WITHIN_SECONDS = 20.0
 VOLATILE = ("server_time", "request_id")
 
 
+def session(name: str) -> str:
+    """The session id of a holder in a test: a name that can be read, as long as one that nobody can guess."""
+    return f"{name}-{'0123456789abcdef' * 2}"
+
+
 class Api(httpx.AsyncClient):
-    """A client with the calls of a hold as methods. It forgets cookies unless it is a browser."""
+    """A client with the calls of a hold as methods. It forgets cookies unless it is a browser.
+
+    `by` is the name of a holder, whose `session` is sent.
+    """
 
     async def reserve(
         self,
@@ -51,7 +60,7 @@ class Api(httpx.AsyncClient):
         **more: Any,
     ) -> httpx.Response:
         """`more` are further members of the body, such as accessible=True."""
-        body = {"show_id": _id(show), "seat_ids": list(seats), **more} | ({"session_id": by} if by else {})
+        body = {"show_id": _id(show), "seat_ids": list(seats), **more} | ({"session_id": session(by)} if by else {})
         path = "reserve-v2" if version == 2 else "reserve"
         return await self.post(f"{RESERVATIONS}/{path}", json=body, headers={"idempotency-key": key} if key else None)
 
@@ -95,7 +104,9 @@ class Application:
         return [json.loads(line) for data in self.written for line in data.splitlines()]
 
 
-def make_application(dsns: Dsns, *, admin_key: str | None = ADMIN_KEY, **settings: Any) -> Application:
+def make_application(
+    dsns: Dsns, *, admin_key: str | None = ADMIN_KEY, providers: Providers | None = None, **settings: Any
+) -> Application:
     """An application that does not run yet. `settings` are fields of Settings, such as v2_rollout_percent=0."""
     written: list[bytes] = []
     access_log = AccessLog(written.append)
@@ -105,6 +116,7 @@ def make_application(dsns: Dsns, *, admin_key: str | None = ADMIN_KEY, **setting
         secret_key=SECRET_KEY,
         admin_api_key_hash=sha256(admin_key.encode()).digest() if admin_key is not None else None,
         access_log=access_log,
+        providers=providers,
     )
     return Application(asgi, written, access_log)
 
@@ -205,7 +217,7 @@ def held(show: Show, answer: httpx.Response, by: str) -> Reserved:
     assert answer.status_code == 201, answer.text
     return Reserved(
         show,
-        by,
+        session(by),
         "OK",
         UUID(made["reservation_id"]),
         made["status"],

@@ -18,8 +18,9 @@ from rowlock.database.cells import Cells
 from rowlock.database.pool import PooledDatabase
 from rowlock.reservations.model import Intent, ReservationToken
 from rowlock.services import make_services
+from tests.support.answers import Show
 from tests.support.pgbouncer import pgbouncer
-from tests.support.seatdb import SeatDb, Show
+from tests.support.seatdb import SeatDb
 from tests.support.servers import TestServers
 
 BUYERS = 64

@@ -18,6 +18,8 @@ class Scale:
     batches           random batches that are compared with their requests one by one
     mutated_codes     ticket codes that are changed and have to be refused
     greedy_seconds    how long one client takes what it can before others come
+    purchases         of a buyer, alone and in a crowd
+    crowd_factor      how many times as long as alone one in a hundred of them may take in a crowd
     seconds_limit     after which a test that is marked `soak` counts as hanging
     repeatable        whether the histories and batches are the same in each run, or new ones
     """
@@ -28,6 +30,8 @@ class Scale:
     batches: int
     mutated_codes: int
     greedy_seconds: float
+    purchases: int
+    crowd_factor: float
     seconds_limit: int
     repeatable: bool = True
 
@@ -37,7 +41,7 @@ class Scale:
         return (
             f"{self.storms} storms of {operations} operations, {self.histories:,} histories and {self.batches:,} "
             f"batches, {kind} in each run, {self.mutated_codes:,} mutated ticket codes, "
-            f"{self.greedy_seconds:g} s of greed"
+            f"{self.greedy_seconds:g} s of greed and {self.purchases} purchases in a crowd"
         )
 
 
@@ -49,6 +53,8 @@ PLAIN = Scale(
     batches=30,
     mutated_codes=3_000,
     greedy_seconds=2,
+    purchases=100,
+    crowd_factor=8,
     seconds_limit=300,
 )
 SHORT_SOAK = Scale(
@@ -58,6 +64,8 @@ SHORT_SOAK = Scale(
     batches=100,
     mutated_codes=20_000,
     greedy_seconds=60,
+    purchases=200,
+    crowd_factor=5,
     seconds_limit=900,
 )
 SOAK = Scale(
@@ -67,6 +75,8 @@ SOAK = Scale(
     batches=2_000,
     mutated_codes=100_000,
     greedy_seconds=60,
+    purchases=500,
+    crowd_factor=5,
     seconds_limit=3_600,
     repeatable=False,
 )

@@ -101,7 +101,8 @@ begin
             select s.place, s.pid, l.objid::integer as gate,
                 case
                     when a.pid is null or (a.state = 'idle' and a.state_change > s.since) then 'ended'
-                    when l.locktype = 'advisory' then 'at gate'
+                    -- A gate has two keys; the advisory lock of a show, for which a function may wait, has one.
+                    when l.locktype = 'advisory' and l.objsubid = 2 then 'at gate'
                     when l.pid is not null then 'blocked'
                     else 'running'
                 end as state

@@ -56,5 +56,7 @@ def parse_limits(text: str) -> HoldLimits | None:
         given[match[1]] = int(match[2])
     limits = HoldLimits(**given)
     if limits.share > 100 or not all(1 <= getattr(limits, name) <= _LARGEST for name in names if name != "share"):
-        raise ValueError(f"share is at most 100, and each other limit from 1 to {_LARGEST:,}. To limit nothing, write off")
+        raise ValueError(
+            f"share is at most 100, and each other limit from 1 to {_LARGEST:,}. To limit nothing, write off"
+        )
     return limits

@@ -12,7 +12,8 @@ from pydantic import BaseModel
 from rowlock.base.lru import Lru
 from rowlock.base.outcomes import Outcome
 from rowlock.catalogue.list_parameters import ShowParameters, write_cursor
-from rowlock.catalogue.model import Price, PublishedPlan, ShowListing
+from rowlock.catalogue.model import PublishedPlan, ShowListing
+from rowlock.catalogue.price_list import Price, PriceList
 from rowlock.catalogue.service import PLANS_LIMIT, Catalogue
 from rowlock.web.openapi import problems
 from rowlock.web.parameters import ShowId, parse_show_id
@@ -44,6 +45,7 @@ class Show(BaseModel):
     status: str
     currency: str
     price_from_minor: int | None
+    fee_per_order_minor: int
     seats_total: int
     seats_available: int
     plan_id: UUID
@@ -54,17 +56,22 @@ class Show(BaseModel):
 
 
 class ShowPrice(BaseModel):
-    """The price of a category for one price type."""
+    """The price of a category for one price type: `amount_minor` is what is paid, and the fee per ticket and the tax
+    are within it. 700 basis points are 7 %."""
 
     category: str
     price_type: str
     amount_minor: int
+    fee_minor: int
+    tax_basis_points: int
+    tax_minor: int
 
 
 class ShowWithPrices(Show):
-    """One show with its prices."""
+    """One show with its prices, and the price types that they are for."""
 
     prices: list[ShowPrice]
+    price_types: list[str]
 
 
 class Shows(BaseModel):
@@ -152,7 +159,7 @@ def router(catalogue: Catalogue) -> APIRouter:
     routes = APIRouter(prefix="/api/shows", tags=["shows"])
     maps = _SeatMaps()
 
-    @routes.get("", summary="List shows", responses=problems("INVALID_INPUT"))
+    @routes.get("", summary="List shows", responses=problems("INVALID_INPUT", "UNAUTHORIZED"))
     async def list_shows(wanted: Annotated[ShowParameters, Query()]) -> Shows:
         """The shows to come, the next one first: page by page, and filtered. With `from` or `to`, also those that are
         over."""
@@ -162,20 +169,25 @@ def router(catalogue: Catalogue) -> APIRouter:
             next_cursor=None if page.next is None else write_cursor(page.next),
         )
 
-    @routes.get("/{show_id}", summary="One show", responses=problems(Outcome.SHOW_NOT_FOUND))
+    @routes.get("/{show_id}", summary="One show", responses=problems(Outcome.SHOW_NOT_FOUND, "UNAUTHORIZED"))
     async def one_show(show_id: ShowId) -> ShowWithPrices:
         """One show with its prices by category."""
         found = await catalogue.find_show(parse_show_id(show_id))
         if found is None:
             raise ProblemError(Outcome.SHOW_NOT_FOUND)
         listing, prices = found
-        return ShowWithPrices(**_show(listing), prices=[_price(price) for price in prices])
+        return ShowWithPrices(
+            **_show(listing),
+            prices=[_price(price) for price in prices],
+            price_types=PriceList(tuple(prices)).price_types,
+        )
 
     @routes.get(
         "/{show_id}/seat-map",
         summary="Seat map",
         response_model=SeatMap,
-        responses=problems(Outcome.SHOW_NOT_FOUND) | {304: {"description": "You have this plan version already."}},
+        responses=problems(Outcome.SHOW_NOT_FOUND, "UNAUTHORIZED")
+        | {304: {"description": "You have this plan version already."}},
     )
     async def seat_map(
         show_id: ShowId,
@@ -211,7 +223,7 @@ def _show(listing: ShowListing) -> dict[str, Any]:
 
 
 def _price(price: Price) -> ShowPrice:
-    return ShowPrice(category=price.category, price_type=price.price_type, amount_minor=price.amount_minor)
+    return ShowPrice(**{name: getattr(price, name) for name in ShowPrice.model_fields})
 
 
 class _SeatMaps:

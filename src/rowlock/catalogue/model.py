@@ -1,4 +1,4 @@
-"""The types of the catalogue: seating plans, venues, shows and prices.
+"""The types of the catalogue: seating plans, venues and shows. `price_list` has those of prices.
 
 A published plan version never changes. Coordinates are plan units with x to the right and y downwards. Neighbours and
 aisles follow from the coordinates, never from the numbering (`plan_files.geometry` derives them).
@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
+
+from rowlock.catalogue.price_list import PriceList
 
 DEFAULT_CURRENCY = "USD"
 ALL_CATEGORIES = ""
@@ -227,6 +229,11 @@ class PlanOfShow:
     seats_total: int
     categories: tuple[Category, ...]
 
+    @property
+    def category_numbers(self) -> dict[str, int]:
+        """The number of each category by its name: names are unique in a plan."""
+        return {category.name: index for index, category in enumerate(self.categories)}
+
 
 @dataclass(frozen=True, slots=True)
 class ShowListing:
@@ -253,6 +260,7 @@ class ShowListing:
     status: str
     currency: str
     price_from_minor: int | None
+    fee_per_order_minor: int
     seats_total: int
     seats_available: int
     max_seats_per_reservation: int
@@ -312,15 +320,6 @@ class ShowSummary:
 
 
 @dataclass(frozen=True, slots=True)
-class Price:
-    """The price of a category, which is named, for one price type."""
-
-    category: str
-    price_type: str
-    amount_minor: int
-
-
-@dataclass(frozen=True, slots=True)
 class ShowDetails:
     """What is told of a show. Instants have a zone; `show_rules` says which are possible together."""
 
@@ -336,12 +335,12 @@ class ShowDetails:
 
 @dataclass(frozen=True, slots=True)
 class NewShow:
-    """A show to be created. `prices_minor` has an amount in minor units of `currency` for each category."""
+    """A show to be created."""
 
     plan_id: UUID
     details: ShowDetails
     currency: str
-    prices_minor: Mapping[int, int]
+    price_list: PriceList
 
 
 Instant = datetime | str
@@ -355,7 +354,7 @@ DetailInput = Instant | None
 class ShowInput:
     """An organizer's input for a new show.
 
-    prices_minor  category name → amount in minor units of `currency`; ALL_CATEGORIES is the key for the rest.
+    prices_minor, fee_per_ticket_minor, fee_per_order_minor and tax_basis_points are as in PriceChanges.
     """
 
     plan_id: UUID
@@ -369,6 +368,9 @@ class ShowInput:
     ends_at: Instant | None = None
     sales_start_at: Instant | None = None
     sales_end_at: Instant | None = None
+    fee_per_ticket_minor: int = 0
+    fee_per_order_minor: int = 0
+    tax_basis_points: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -380,19 +382,22 @@ class ShowCreated:
     details: ShowDetails
     currency: str
     plan: PlanOfShow
-    prices_minor: Mapping[str, int]
+    price_list: PriceList
     blocked: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class ShowState:
-    """A show as its organizer changes it: its details and its status, as stored, with the time zone of its venue."""
+    """A show as its organizer changes it: its details, status and prices, as stored, with its venue's time zone."""
 
     show_id: UUID
+    plan_id: UUID
     details: ShowDetails
     status: str
     sales_close_at: datetime
     time_zone: str
+    currency: str
+    price_list: PriceList
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,6 @@ from rowlock.catalogue.model import (
     PlanImported,
     PlanListing,
     PlanOfShow,
-    Price,
     PublishedPlan,
     SeatingPlan,
     ShowCancelled,
@@ -40,7 +39,8 @@ from rowlock.catalogue.model import (
     VenueChanges,
     VenueListing,
 )
-from rowlock.catalogue.prices import resolve_prices
+from rowlock.catalogue.price_list import Price, PriceChanges
+from rowlock.catalogue.prices import resolve_adult_prices, resolve_prices
 from rowlock.catalogue.show_rules import cannot_move, check_currency, no_show, read_details
 from rowlock.catalogue.slugs import slugs
 from rowlock.catalogue.venue_rules import change_venue
@@ -203,6 +203,7 @@ class Catalogue:
                 )
             show = _new_show(given, plan)
             show_id, slug = await _add_show(connection, show)
+            await store.add_price_list(connection, show_id, 1, show.price_list, plan.category_numbers)
             blocked = await _block_not_for_sale(connection, plan, show_id)
         return ShowCreated(
             show_id=show_id,
@@ -210,19 +211,23 @@ class Catalogue:
             details=show.details,
             currency=show.currency,
             plan=plan,
-            prices_minor={plan.categories[index].name: amount for index, amount in show.prices_minor.items()},
+            price_list=show.price_list,
             blocked=blocked,
         )
 
-    async def update_show(self, show_id: UUID, changes: Mapping[str, DetailInput]) -> ShowState:
-        """Change what is told of a show: names of ShowDetails with their new values, None for nothing.
+    async def update_show(
+        self, show_id: UUID, changes: Mapping[str, DetailInput], prices: PriceChanges | None = None
+    ) -> ShowState:
+        """Change what is told of a show: names of ShowDetails with their new values, None for nothing; and its prices.
 
-        Raises CatalogueError; then nothing was written.
+        Holds and orders keep the prices that they were made under. Raises CatalogueError; then nothing was written.
         """
         async with self._transaction() as connection:
             show = await _lock_show(connection, show_id)
             details = read_details(changes, show.time_zone, datetime.now(UTC), before=show.details)
             sales_close_at = await store.update_show(connection, show_id, details)
+            if prices is not None:
+                show = await _change_prices(connection, show, prices)
         return replace(show, details=details, sales_close_at=sales_close_at)
 
     async def pause_show(self, show_id: UUID) -> ShowState:
@@ -267,6 +272,8 @@ class Catalogue:
         seats in the way; then nothing was changed.
         """
         async with self._cells.of(show_id).office() as connection:
+            if prices_minor and (plan := await store.find_plan(connection, plan_id)) is not None:
+                prices_minor = resolve_adult_prices(plan.categories, prices_minor)
             outcome, moved, told = await store.move_show(connection, show_id, plan_id, prices_minor, "box office")
         if moved is None:
             raise cannot_move(show_id, plan_id, outcome, told)
@@ -323,13 +330,16 @@ async def _ensure_organization(connection: Connection, name: str | None, *, fall
 
 def _new_show(given: ShowInput, plan: PlanOfShow) -> NewShow:
     """The new show without its slug. Raises CatalogueError."""
+    prices = PriceChanges(
+        given.prices_minor, given.fee_per_ticket_minor, given.fee_per_order_minor, given.tax_basis_points
+    )
     return NewShow(
         plan_id=given.plan_id,
         details=read_details(
             {field.name: getattr(given, field.name) for field in fields(ShowDetails)}, plan.time_zone, datetime.now(UTC)
         ),
         currency=check_currency(given.currency),
-        prices_minor=resolve_prices(plan.categories, given.prices_minor),
+        price_list=resolve_prices(plan.categories, prices),
     )
 
 
@@ -338,6 +348,18 @@ async def _lock_show(connection: Connection, show_id: UUID) -> ShowState:
     if show is None:
         raise no_show(show_id)
     return show
+
+
+async def _change_prices(connection: Connection, show: ShowState, changes: PriceChanges) -> ShowState:
+    """Give a locked show a new version of its prices, unless it has these already."""
+    plan = await store.find_plan(connection, show.plan_id)
+    assert plan is not None, "the show refers to it"
+    price_list = resolve_prices(plan.categories, changes, show.price_list)
+    if price_list == show.price_list:
+        return show
+    version = await store.raise_price_version(connection, show.show_id)
+    await store.add_price_list(connection, show.show_id, version, price_list, plan.category_numbers)
+    return replace(show, price_list=price_list)
 
 
 async def _add_show(connection: Connection, show: NewShow) -> tuple[UUID, str]:

@@ -20,7 +20,6 @@ from rowlock.catalogue.model import (
     PlanListing,
     PlanOfShow,
     PlanVersion,
-    Price,
     PublishedPlan,
     Row,
     Seat,
@@ -39,6 +38,7 @@ from rowlock.catalogue.model import (
     VenueListing,
     Zone,
 )
+from rowlock.catalogue.price_list import Price, PriceList
 from rowlock.database.connections import Connection
 from rowlock.database.queries import query
 
@@ -277,7 +277,7 @@ async def block_category(
 
 
 async def add_show(connection: Connection, show: NewShow, slug: str) -> UUID | None:
-    """A new show with its prices, or None when the slug is taken. Call it in a transaction."""
+    """A new show without its prices, or None when the slug is taken."""
     cursor = await connection.execute(
         query("catalogue.add_show"),
         {
@@ -289,29 +289,47 @@ async def add_show(connection: Connection, show: NewShow, slug: str) -> UUID | N
         },
     )
     row = await cursor.fetchone()
-    if row is None:
-        return None
-    show_id: UUID = row[0]
-    await connection.execute(
-        query("catalogue.add_prices"),
-        {
-            "show_id": show_id,
-            "categories": list(show.prices_minor),
-            "amounts_minor": list(show.prices_minor.values()),
-        },
-    )
-    return show_id
+    return None if row is None else row[0]
+
+
+async def raise_price_version(connection: Connection, show_id: UUID) -> int:
+    """Make new holds of a locked show be made under a new version of prices, which is returned for add_price_list."""
+    cursor = await connection.execute(query("catalogue.raise_price_version"), (show_id,))
+    row = await cursor.fetchone()
+    assert row is not None, "the show was locked before"
+    version: int = row[0]
+    return version
+
+
+async def add_price_list(
+    connection: Connection, show_id: UUID, version: int, price_list: PriceList, numbers: Mapping[str, int]
+) -> None:
+    """Store a version of the prices of a show. `numbers` has the number of each category in the plan by its name."""
+    prices = price_list.prices
+    given = {
+        "show_id": show_id,
+        "price_version": version,
+        "fee_per_order_minor": price_list.fee_per_order_minor,
+        "categories": [numbers[price.category] for price in prices],
+        "price_types": [price.price_type for price in prices],
+        "amounts_minor": [price.amount_minor for price in prices],
+        "fees_minor": [price.fee_minor for price in prices],
+        "tax_basis_points": [price.tax_basis_points for price in prices],
+    }
+    await connection.execute(query("catalogue.add_price_list"), given)
 
 
 async def lock_show(connection: Connection, show_id: UUID) -> ShowState | None:
     """A show as its organizer changes it, locked until the transaction ends; None when there is none."""
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(query("catalogue.lock_show"), (show_id,))
+        await cursor.execute(query("catalogue.show_state"), (show_id,))
         row = await cursor.fetchone()
     if row is None:
         return None
     details = ShowDetails(**{field.name: row.pop(field.name) for field in fields(ShowDetails)})
-    return ShowState(details=details, **row)
+    price_list = PriceList(tuple(await prices(connection, show_id)), row.pop("fee_per_order_minor"))
+    return ShowState(details=details, price_list=price_list, **row)
 
 
 async def update_show(connection: Connection, show_id: UUID, details: ShowDetails) -> datetime:

@@ -26,7 +26,7 @@ _LABEL_WORD = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ticket:
+class TicketPage:
     """What is printed on one ticket.
 
     starts_at, doors_at  aware instants, shown in `time_zone`, the venue's.
@@ -61,7 +61,7 @@ class Ticket:
     good_to_know: str | None = None
 
 
-def render_tickets(tickets: Sequence[Ticket], *, created_at: datetime, paper: Paper = Paper.A4) -> bytes:
+def render_tickets(tickets: Sequence[TicketPage], *, created_at: datetime, paper: Paper = Paper.A4) -> bytes:
     """A PDF file with a page for each ticket; the same arguments make the same bytes."""
     assert 1 <= len(tickets) <= MAX_TICKETS, "an order has tickets, and not so many"
     first = tickets[0]
@@ -74,7 +74,7 @@ def render_tickets(tickets: Sequence[Ticket], *, created_at: datetime, paper: Pa
     return typeset("ticket.typ", values, created_at=created_at)
 
 
-def _values(ticket: Ticket, paper: Paper) -> dict[str, object]:
+def _values(ticket: TicketPage, paper: Paper) -> dict[str, object]:
     return {
         "organization": directed(ticket.organization, _NAME),
         "title": directed(ticket.title, _TITLE),
@@ -103,7 +103,7 @@ def _values(ticket: Ticket, paper: Paper) -> dict[str, object]:
     }
 
 
-def _doors(ticket: Ticket, paper: Paper) -> str:
+def _doors(ticket: TicketPage, paper: Paper) -> str:
     """The time alone, or with its day where doors open on another one."""
     assert ticket.doors_at is not None
     zone = ZoneInfo(ticket.time_zone)

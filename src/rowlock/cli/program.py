@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from rowlock.catalogue.model import CatalogueError
 from rowlock.checkout.ticket_keys import TicketKeysError
-from rowlock.cli import health, holds, plans, running, schema, shows, tickets, upkeep, venues
+from rowlock.cli import health, holds, keys, plans, running, schema, shows, tickets, upkeep, venues
 from rowlock.cli.common import say, warn
 from rowlock.cli.exits import CommandError, ExitCode
 from rowlock.database.calls import BusyError, FunctionsMissingError, LoginMissingError, OutcomeUnknownError
@@ -20,6 +20,7 @@ from rowlock.database.schema.definitions import DefinitionError
 from rowlock.database.schema.migrate import MigrationError
 from rowlock.embedded import EmbeddedError
 from rowlock.instance import InstanceError, NoDatabaseError
+from rowlock.integrators.model import KeyRefusedError
 
 app = typer.Typer(
     name="rowlock",
@@ -47,7 +48,7 @@ def _options(
     """Sells reserved seats, and cannot sell one twice. `rowlock up` starts a demonstration."""
 
 
-for module in (running, schema, plans, venues, shows, holds, tickets, upkeep, health):
+for module in (running, schema, plans, venues, shows, holds, tickets, keys, upkeep, health):
     module.register(app)
 
 
@@ -83,7 +84,7 @@ def explain(error: Exception) -> tuple[ExitCode, str | None]:
             return error.code, str(error)
         case CatalogueError() | EmbeddedError() | InstanceError() | MigrationError() | DefinitionError():
             return ExitCode.REFUSED, str(error)
-        case TransactionPoolerError() | TicketKeysError():
+        case TransactionPoolerError() | KeyRefusedError() | TicketKeysError():
             return ExitCode.REFUSED, str(error)
         case NoDatabaseError():
             return ExitCode.NO_DATABASE, str(error)

@@ -1,6 +1,5 @@
 """Commands about shows: create, list and change them; pause, resume and cancel their sales."""
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated, Any
 from uuid import UUID
@@ -8,8 +7,21 @@ from uuid import UUID
 import typer
 
 from rowlock.catalogue.model import ALL_CATEGORIES, DEFAULT_CURRENCY, ShowCreated, ShowInput, ShowState
-from rowlock.cli.common import DataDir, Json, fields, local, money, print_result, table, with_services
+from rowlock.catalogue.price_list import DEFAULT_TYPE, PriceChanges
+from rowlock.cli.common import DataDir, Json, fields, local, print_result, table, with_services
 from rowlock.cli.exits import CommandError, ExitCode
+from rowlock.cli.show_prices import (
+    FeePerOrder,
+    FeePerTicket,
+    Prices,
+    Taxes,
+    parse_fee,
+    parse_price_changes,
+    parse_prices,
+    parse_taxes,
+    prices_as_json,
+    prices_as_text,
+)
 
 DoorsAt = Annotated[str | None, typer.Option("--doors-at", help="When the doors open.", show_default=False)]
 EndsAt = Annotated[
@@ -32,10 +44,12 @@ def register(app: typer.Typer) -> None:
     group.command(
         "create",
         epilog='Example: rowlock show create --plan PLAN_ID --title "Swan Lake" --starts-at 2027-06-12T19:30 '
-        "--price Stalls=4500 --price Balcony=2500 --currency EUR",
+        "--price Stalls=4500 --price Balcony=2500 --price /child=1500 --currency EUR",
     )(create)
     group.command("list", epilog="Example: rowlock show list")(list_)
-    group.command("update", epilog="Example: rowlock show update SHOW_ID --starts-at 2027-06-13T19:30")(update)
+    group.command(
+        "update", epilog="Example: rowlock show update SHOW_ID --starts-at 2027-06-13T19:30 --price Stalls=4000"
+    )(update)
     group.command("pause", epilog="Example: rowlock show pause SHOW_ID")(pause)
     group.command("resume", epilog="Example: rowlock show resume SHOW_ID")(resume)
     group.command("move", epilog="Example: rowlock show move SHOW_ID --plan PLAN_ID")(move)
@@ -52,14 +66,10 @@ def create(
             "--starts-at", help="ISO 8601, such as 2027-06-12T19:30; in the venue's time zone if it has none."
         ),
     ],
-    price: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--price",
-            help="In minor units: 2500 for every category, CATEGORY=2500 for one. May be given again.",
-            show_default=False,
-        ),
-    ] = None,
+    price: Prices = None,
+    fee_per_ticket: FeePerTicket = None,
+    fee_per_order: FeePerOrder = None,
+    tax: Taxes = None,
     currency: Annotated[str, typer.Option("--currency", help="ISO 4217 code.")] = DEFAULT_CURRENCY,
     sales_start_at: Annotated[
         str | None, typer.Option("--sales-start-at", help="When sales open. [default: at once]", show_default=False)
@@ -75,13 +85,14 @@ def create(
     json: Json = False,
 ) -> None:
     """Put a show on sale. Seats of categories that the plan does not sell are blocked."""
-    prices = parse_prices(price or [])
-
     given = ShowInput(
         plan_id=plan,
         title=title,
         starts_at=starts_at,
-        prices_minor=prices,
+        prices_minor=parse_prices(price or []),
+        fee_per_ticket_minor=parse_fee("--fee-per-ticket", fee_per_ticket) or 0,
+        fee_per_order_minor=parse_fee("--fee-per-order", fee_per_order) or 0,
+        tax_basis_points=parse_taxes(tax or []),
         currency=currency.upper(),
         sales_start_at=sales_start_at,
         sales_end_at=sales_end_at,
@@ -92,31 +103,6 @@ def create(
     )
     created = with_services(data_dir, lambda services: services.catalogue.create_show(given))
     print_result(_as_json(created), _as_text(created), as_json=json)
-
-
-def parse_prices(texts: Sequence[str]) -> dict[str, int]:
-    """The prices given with --price: category name → minor units, ALL_CATEGORIES for an amount alone.
-
-    Raises CommandError for text that is not a price, and for two prices of one category.
-    """
-    prices: dict[str, int] = {}
-    for text in texts:
-        name, equals, amount = text.rpartition("=")  # A category's name may contain an equals sign.
-        category = name.strip() if equals else ALL_CATEGORIES
-        if equals and not name.strip():
-            raise CommandError(
-                ExitCode.USAGE, f"--price {text} names no category. Write CATEGORY=2500, or 2500 for all."
-            )
-        if not amount.strip().isascii() or not amount.strip().isdigit():
-            raise CommandError(
-                ExitCode.USAGE,
-                f"--price {text} is not an amount in minor units. Write 2500 for 25.00, or CATEGORY=2500.",
-            )
-        if category in prices:
-            what = "every category" if category == ALL_CATEGORIES else category
-            raise CommandError(ExitCode.USAGE, f"--price {text}: {what} has a price already.")
-        prices[category] = int(amount)
-    return prices
 
 
 def _as_json(created: ShowCreated) -> dict[str, Any]:
@@ -135,7 +121,12 @@ def _as_json(created: ShowCreated) -> dict[str, Any]:
         "sales_start_at": created.details.sales_start_at,
         "sales_end_at": created.details.sales_end_at,
         "currency": created.currency,
-        "prices_minor": dict(created.prices_minor),
+        "prices_minor": {
+            price.category: price.amount_minor
+            for price in created.price_list.prices
+            if price.price_type == DEFAULT_TYPE
+        },
+        **prices_as_json(created.price_list),
         "seats_total": created.plan.seats_total,
         "seats_blocked": dict(created.blocked),
     }
@@ -150,9 +141,7 @@ def _as_text(created: ShowCreated) -> str:
         "starts": local(details.starts_at, zone),
         "sales open": "now" if details.sales_start_at is None else local(details.sales_start_at, zone),
         "sales close": local(details.sales_end_at or details.starts_at, zone),
-        "prices": ", ".join(
-            f"{name} {money(amount, created.currency)}" for name, amount in created.prices_minor.items()
-        ),
+        **prices_as_text(created.price_list, created.currency),
         "seats": f"{created.plan.seats_total:,}",
     }
     if created.blocked:
@@ -195,10 +184,15 @@ def update(
     ends_at: EndsAt = None,
     description: Description = None,
     image_url: ImageUrl = None,
+    price: Prices = None,
+    fee_per_ticket: FeePerTicket = None,
+    fee_per_order: FeePerOrder = None,
+    tax: Taxes = None,
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
-    """Change what is told of a show. An empty value ("") takes away what was there. Nobody is told of the change."""
+    """Change what is told of a show, or its prices. An empty value ("") takes away what was there. Nobody is told of
+    the change, and who holds or has bought seats keeps the prices of then."""
     given = {
         "title": title,
         "starts_at": starts_at,
@@ -210,9 +204,17 @@ def update(
         "image_url": image_url,
     }
     changes = {name: value or None for name, value in given.items() if value is not None}
-    if not changes:
+    prices = PriceChanges(
+        parse_price_changes(price or []),
+        parse_fee("--fee-per-ticket", fee_per_ticket),
+        parse_fee("--fee-per-order", fee_per_order),
+        parse_taxes(tax or []),
+    )
+    priced = prices if prices != PriceChanges() else None
+    if not changes and priced is None:
         raise CommandError(ExitCode.USAGE, "Nothing is to be changed. Give at least one option, such as --title.")
-    _print_state(with_services(data_dir, lambda services: services.catalogue.update_show(show, changes)), as_json=json)
+    state = with_services(data_dir, lambda services: services.catalogue.update_show(show, changes, priced))
+    _print_state(state, as_json=json)
 
 
 def pause(show: ShowId, data_dir: DataDir = None, json: Json = False) -> None:
@@ -266,11 +268,14 @@ def cancel(
 def _print_state(show: ShowState, *, as_json: bool) -> None:
     document: dict[str, Any] = asdict(show)
     document |= document.pop("details")
+    del document["price_list"]
+    document |= prices_as_json(show.price_list)
     values: dict[str, object] = {
         "show": show.show_id,
         "title": show.details.title,
         "starts": local(show.details.starts_at, show.time_zone),
         "sales close": local(show.sales_close_at, show.time_zone),
         "status": show.status,
+        **prices_as_text(show.price_list, show.currency),
     }
     print_result(document, fields(values), as_json=as_json)

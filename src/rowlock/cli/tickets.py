@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from rowlock.checkout.model import TicketState
 from rowlock.checkout.ticket_codes import CodeRefused, PublicKeys, Refusal, TicketCode, tidy, verify
 from rowlock.checkout.ticket_keys import FILE_NAME, TicketKeysError, public_keys_of, read_keys, rotate_keys
 from rowlock.cli.common import DataDir, Json, fields, load_settings, print_result, refuse, table, with_services
@@ -48,11 +49,11 @@ def _keys_file(data_dir: Path | None) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What the database says of a ticket: `status` is None when it was not asked, `missing` when it has none such."""
+    """What the database says of a ticket: `verdict` is None when it could not be asked, and `why_not` says why."""
 
-    status: str | None
-    used_at: datetime | None
-    why_not_asked: str | None = None
+    verdict: str | None
+    state: TicketState | None = None
+    why_not: str | None = None
 
 
 def verify_(
@@ -76,27 +77,29 @@ def verify_(
     if isinstance(found, CodeRefused):
         print_result({"valid": False, "reason": found.reason, "key_id": found.key_id}, "Not valid.", as_json=json)
         raise refuse(_WHY[found.reason] + (f" The key is {found.key_id}." if found.key_id else ""))
-    known = _Known(None, None, "--offline was given") if offline else _ask_database(found, data_dir)
-    valid = known.status in (None, "valid")
+    known = _Known(None, why_not="--offline was given") if offline else _ask_database(found, data_dir)
+    valid = known.verdict in (None, "valid")
     document = {
         "valid": valid,
-        "reason": None if valid else f"TICKET_{str(known.status).upper()}",
+        "reason": None if valid else f"TICKET_{str(known.verdict).upper()}",
         "show_id": found.show_id,
         "ticket_id": found.ticket_id,
         "revision": found.revision,
         "key_id": found.key_id,
-        "status": known.status,
-        "used_at": known.used_at,
-        "database_not_asked": known.why_not_asked,
+        "status": None if known.state is None else known.state.status,
+        "present_revision": None if known.state is None else known.state.revision,
+        "used_at": None if known.state is None else known.state.used_at,
+        "database_not_asked": known.why_not,
     }
     print_result(document, _describe(found, known), as_json=json)
     if not valid:
-        raise refuse(_STATUS[str(known.status)])
+        raise refuse(_NOT_VALID[str(known.verdict)])
 
 
-_STATUS = {
+_NOT_VALID = {
     "used": "This ticket was used already.",
-    "void": "This ticket is void: it was returned, exchanged or issued anew.",
+    "void": "This ticket is void: it was returned or exchanged.",
+    "replaced": "This code was replaced: the ticket was issued anew, and only its newest code counts.",
     "missing": "The code is genuine, and this database has no such ticket: it belongs to another one, or to a backup.",
 }
 
@@ -113,25 +116,31 @@ def _public_keys(file: Path | None, data_dir: Path | None) -> PublicKeys:
 def _ask_database(code: TicketCode, data_dir: Path | None) -> _Known:
     """What the database says; a door without one has the signature alone."""
     try:
-        found = with_services(data_dir, lambda services: services.checkout.ticket_status(code.show_id, code.ticket_id))
+        state = with_services(data_dir, lambda services: services.checkout.ticket_state(code.show_id, code.ticket_id))
     except _DATABASE_FAILED as error:
-        return _Known(None, None, str(error).strip() or type(error).__name__)
-    return _Known("missing", None) if found is None else _Known(*found)
+        return _Known(None, why_not=str(error).strip() or type(error).__name__)
+    # A higher revision than the database knows is one that a backup has lost.
+    if state is None or code.revision > state.revision:
+        return _Known("missing", state)
+    # Void comes first: of a ticket that was given back, no code counts.
+    if state.status != "void" and code.revision < state.revision:
+        return _Known("replaced", state)
+    return _Known(state.status, state)
 
 
 def _describe(code: TicketCode, known: _Known) -> str:
-    described = {
+    described: dict[str, object] = {
         "signature": f"genuine, key {code.key_id}",
         "show": code.show_id,
         "ticket": code.ticket_id,
         "revision": code.revision,
-        "status": known.status or "unknown",
+        "ticket is": known.verdict or "not known",
     }
-    if known.used_at is not None:
-        described["used at"] = known.used_at.isoformat(timespec="seconds")
+    if known.state is not None and known.state.used_at is not None:
+        described["used at"] = known.state.used_at.isoformat(timespec="seconds")
     text = fields(described)
-    if known.why_not_asked is not None:
-        text += f"\nWhether it was used or is void is not known: {known.why_not_asked}"
+    if known.why_not is not None:
+        text += f"\nWhether it was used or is void is not known: {known.why_not}"
     return text
 
 

@@ -69,6 +69,12 @@ INVARIANTS: tuple[Invariant, ...] = (
     Invariant(
         "REFUNDED_SEAT_SOLD", "A seat that a refund gave back must not be sold to its order.", "money_invariants"
     ),
+    Invariant(
+        "PRICE_MISSING",
+        "Every category that is for sale must have a price for adults, and so must every seat that is held.",
+        "money_invariants",
+    ),
+    Invariant("PRICE_WRONG", "Every price must contain its fee, and a tax rate from 0 to 100 %.", "money_invariants"),
     Invariant("AUDIT_LOG_DISAGREES", "The audit log, read from its beginning, must result in the current claims."),
     Invariant(
         "RESERVATION_EVENT_MISSING",

@@ -1,4 +1,4 @@
-"""Endpoints for the operator and the box office, behind X-API-Key: cleanup, and blocking seats."""
+"""Endpoints for the operator and the box office: cleanup, and blocking seats."""
 
 from typing import Annotated
 from uuid import UUID
@@ -6,10 +6,12 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from rowlock.base.integrator import Scope
 from rowlock.base.outcomes import Outcome
 from rowlock.reservations.service import Reservations
-from rowlock.web.admin_key import AdminGuard
+from rowlock.web.admin_key import AdminGuards, integrator_of
 from rowlock.web.fast_path import client_address
+from rowlock.web.integrator_key import KeyGuard
 from rowlock.web.openapi import problems
 from rowlock.web.parameters import ShowId, parse_show_id
 from rowlock.web.problems import ProblemError
@@ -50,14 +52,22 @@ class BlockedSeats(BaseModel):
     seat_ids: list[int]
 
 
-def admin_router(reservations: Reservations, guard: AdminGuard) -> APIRouter:
+def admin_router(reservations: Reservations, guards: AdminGuards, keys: KeyGuard) -> APIRouter:
     """The routes of the operator and the box office."""
-    routes = APIRouter(prefix="/api/admin", tags=["admin"], dependencies=[Depends(guard)])
+    routes = APIRouter(prefix="/api/admin", tags=["admin"])
+    for_staff = [Depends(guards.staff)]
+
+    async def actor(request: Request, show_id: UUID) -> str:
+        """Who blocks or unblocks seats of a show, for the audit log. Raises ProblemError for a key of others."""
+        integrator = integrator_of(request)
+        await keys.check(integrator, Scope.STAFF, show_id)
+        return "box office" if integrator is None else f"key: {integrator.name}"
 
     @routes.post(
         "/cleanup",
         summary="Retire expired holds",
-        responses=problems("UNAUTHORIZED", "FUNCTIONS_MISSING", "LOGIN_MISSING"),
+        dependencies=[Depends(guards.operator)],
+        responses=problems("UNAUTHORIZED", "FORBIDDEN", "FUNCTIONS_MISSING", "LOGIN_MISSING"),
     )
     async def cleanup(limit: Annotated[int, Query(ge=1, le=100_000)] = 1000) -> CleanupResult:
         """Run cleanup_expired_seat_reservations() once. Safe while other cleanups run.
@@ -72,14 +82,22 @@ def admin_router(reservations: Reservations, guard: AdminGuard) -> APIRouter:
             paused=done.paused,
         )
 
-    codes = (Outcome.SHOW_NOT_FOUND, Outcome.SEATS_NOT_FOUND, "UNAUTHORIZED", "FUNCTIONS_MISSING", "LOGIN_MISSING")
+    codes = (
+        *(Outcome.SHOW_NOT_FOUND, Outcome.SEATS_NOT_FOUND),
+        *("UNAUTHORIZED", "FORBIDDEN", "FUNCTIONS_MISSING", "LOGIN_MISSING"),
+    )
 
-    @routes.post("/shows/{show_id}/block", summary="Block seats", responses=problems(*codes, Outcome.SEATS_UNAVAILABLE))
+    @routes.post(
+        "/shows/{show_id}/block",
+        summary="Block seats",
+        dependencies=for_staff,
+        responses=problems(*codes, Outcome.SEATS_UNAVAILABLE),
+    )
     async def block(show_id: ShowId, body: SeatsToBlock, request: Request) -> BlockedSeats:
         """Keep seats from sale, all or nothing. A live hold or a sale is never replaced."""
-        result = await reservations.block(
-            parse_show_id(show_id), body.seat_ids, body.reason, client_address(request.scope)
-        )
+        show = parse_show_id(show_id)
+        by = await actor(request, show)
+        result = await reservations.block(show, body.seat_ids, body.reason, client_address(request.scope), by)
         if result.outcome == Outcome.SEATS_UNAVAILABLE:
             raise ProblemError(
                 Outcome.SEATS_UNAVAILABLE,
@@ -90,10 +108,14 @@ def admin_router(reservations: Reservations, guard: AdminGuard) -> APIRouter:
             raise ProblemError(result.outcome)
         return BlockedSeats(seat_ids=list(result.seat_ids))
 
-    @routes.post("/shows/{show_id}/unblock", summary="Unblock seats", responses=problems(*codes))
+    @routes.post(
+        "/shows/{show_id}/unblock", summary="Unblock seats", dependencies=for_staff, responses=problems(*codes)
+    )
     async def unblock(show_id: ShowId, body: SeatsToUnblock, request: Request) -> BlockedSeats:
         """Put blocked seats back on sale. Seats that are not blocked are not changed."""
-        result = await reservations.unblock(parse_show_id(show_id), body.seat_ids, client_address(request.scope))
+        show = parse_show_id(show_id)
+        by = await actor(request, show)
+        result = await reservations.unblock(show, body.seat_ids, client_address(request.scope), by)
         if result.outcome != Outcome.OK:
             raise ProblemError(result.outcome)
         return BlockedSeats(seat_ids=list(result.seat_ids))

@@ -1,12 +1,12 @@
 """The endpoints of a hold: reserve, best available, read, extend, change and release; version 2 and version 1."""
 
 import hmac
-from collections.abc import Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 
+from rowlock.base.integrator import Scope
 from rowlock.base.outcomes import Outcome
 from rowlock.reservations.model import (
     BestSeats,
@@ -16,12 +16,15 @@ from rowlock.reservations.model import (
     ReservationResult,
     ReservationToken,
     SeatIds,
-    SeatsLeft,
     Wish,
 )
+from rowlock.reservations.refusal_texts import refuse, seats_text, too_few
 from rowlock.reservations.service import Reservations, UnknownAreaError
 from rowlock.reservations.shapes import (
+    ADMISSION,
+    IDEMPOTENCY_KEY,
     ONE_NAME,
+    SHOW_ID,
     SOME_SEAT,
     BestAvailableBody,
     ChangeBody,
@@ -36,7 +39,10 @@ from rowlock.reservations.shapes import (
     ReserveBody,
 )
 from rowlock.reservations.version1.service import Version1
+from rowlock.web import admission
+from rowlock.web.admission import Admissions
 from rowlock.web.fast_path import Endpoint, Reply, Request
+from rowlock.web.integrator_key import KeyGuard, require
 from rowlock.web.problems import ProblemError
 from rowlock.web.sessions import Session
 
@@ -54,6 +60,7 @@ _RESERVE_PROBLEMS = (
     Outcome.IDEMPOTENCY_KEY_REUSED,
     Outcome.RESERVATION_EXPIRED,
     Outcome.RESERVATION_NOT_ACTIVE,
+    "ADMISSION_REQUIRED",
     "FUNCTIONS_MISSING",
 )
 _TOKEN_PROBLEMS = (
@@ -62,26 +69,24 @@ _TOKEN_PROBLEMS = (
     Outcome.RESERVATION_EXPIRED,
     "FUNCTIONS_MISSING",
 )
-_IDEMPOTENCY_KEY = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "required": False,
-    "description": "Made once for each wish. Sent again with the same wish, it gets the same hold, as it is by then; "
-    "with another wish it is refused.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
-}
-
-
-_SHOW_ID = {"name": "show_id", "in": "query", "required": True, "schema": {"type": "string", "format": "uuid"}}
 
 
 class ReservationEndpoints:
     """The handlers of the endpoints."""
 
-    def __init__(self, reservations: Reservations, version1: Version1, secret_key: str) -> None:
+    def __init__(
+        self,
+        reservations: Reservations,
+        version1: Version1,
+        secret_key: str,
+        keys: KeyGuard,
+        admissions: Admissions | None = None,
+    ) -> None:
         self._reservations = reservations
         self._version1 = version1
         self._secret_key = secret_key.encode()
+        self._keys = keys
+        self._admissions = admissions
 
     def endpoints(self) -> list[Endpoint]:
         """All endpoints of reservations, for the fast path."""
@@ -91,12 +96,14 @@ class ReservationEndpoints:
             "gives": Reservation,
             "status": 201,
             "problems": _RESERVE_PROBLEMS,
-            "parameters": (_IDEMPOTENCY_KEY,),
+            "parameters": (IDEMPOTENCY_KEY, ADMISSION),
+            "keys": True,
         }
         release_facts: dict[str, Any] = {
             "takes": Annotated[ReleaseBody, ONE_NAME],
             "gives": Released,
             "problems": (*_TOKEN_PROBLEMS, Outcome.ORDER_BEING_PAID),
+            "keys": True,
         }
         return [
             Endpoint(
@@ -133,7 +140,8 @@ class ReservationEndpoints:
                 "The live hold of this browser's session in a show, with its token: for a second tab or a reload.",
                 gives=OwnHoldView,
                 problems=("INVALID_INPUT", Outcome.RESERVATION_NOT_FOUND),
-                parameters=(_SHOW_ID,),
+                parameters=(SHOW_ID,),
+                keys=True,
             ),
             Endpoint(
                 "GET",
@@ -143,6 +151,7 @@ class ReservationEndpoints:
                 "The seats, prices and deadline of a hold.",
                 gives=HoldView,
                 problems=(Outcome.RESERVATION_NOT_FOUND,),
+                keys=True,
             ),
             Endpoint(
                 "POST",
@@ -154,6 +163,7 @@ class ReservationEndpoints:
                 optional_body=True,
                 gives=Extended,
                 problems=(*_TOKEN_PROBLEMS, Outcome.MAX_EXTENSIONS_REACHED, "OUTCOME_UNKNOWN"),
+                keys=True,
             ),
             Endpoint(
                 "POST",
@@ -173,6 +183,7 @@ class ReservationEndpoints:
                     Outcome.SEATS_UNAVAILABLE,
                     Outcome.TOO_MANY_HOLDS,
                 ),
+                keys=True,
             ),
             Endpoint(
                 "POST",
@@ -204,7 +215,8 @@ class ReservationEndpoints:
         body: ReserveBody = request.body
         if len(set(body.seat_ids)) < len(body.seat_ids):
             raise ProblemError("INVALID_INPUT", "A seat is listed twice in seat_ids. List each seat once.")
-        session = request.session(body.session_id)
+        await self._keys.check(request.integrator, Scope.SELL, body.show_id)
+        session = self._admitted(request, body.show_id, body.session_id)
         intent: Intent[SeatIds] = self._intent(
             request, session, body.show_id, tuple(body.seat_ids), accessible=body.accessible
         )
@@ -213,8 +225,9 @@ class ReservationEndpoints:
     async def best_available(self, request: Request) -> Reply:
         """POST best-available."""
         body: BestAvailableBody = request.body
+        await self._keys.check(request.integrator, Scope.SELL, body.show_id)
         wish = BestSeats(body.quantity, body.category, body.accessible, body.section)
-        session = request.session(body.session_id)
+        session = self._admitted(request, body.show_id, body.session_id)
         intent: Intent[BestSeats] = self._intent(request, session, body.show_id, wish)
         try:
             result = await self._reservations.reserve_best(intent)
@@ -223,7 +236,7 @@ class ReservationEndpoints:
         if result is None:
             raise ProblemError(Outcome.SHOW_NOT_FOUND)
         if result.left is not None:
-            raise ProblemError(Outcome.SEATS_UNAVAILABLE, _too_few(wish, result.left))
+            raise ProblemError(Outcome.SEATS_UNAVAILABLE, too_few(wish, result.left))
         return await self._reserved(session, intent, result)
 
     async def _reserved(self, session: Session, intent: Intent[Wish], result: ReservationResult) -> Reply:
@@ -249,6 +262,12 @@ class ReservationEndpoints:
             show_id = UUID(request.query("show_id") or "")
         except ValueError as error:
             raise ProblemError("INVALID_INPUT", "Give the id of a show: ?show_id=….") from error
+        if request.integrator is not None:
+            raise ProblemError(
+                "INVALID_INPUT",
+                "This is for browsers, which are known by their cookie. Leave out X-Rowlock-Key; a reserve that is "
+                "repeated with its Idempotency-Key tells an integrator the hold.",
+            )
         session = request.find_session()
         hold = None if session is None else await self._reservations.find_live(show_id, request.holder_of(session))
         if session is None or session.token_key is None or hold is None:
@@ -259,7 +278,7 @@ class ReservationEndpoints:
 
     async def show(self, request: Request) -> Reply:
         """GET a hold by its token."""
-        hold = await self._reservations.find(_parse(request.value))
+        hold = await self._reservations.find(await self._token(request, request.value))
         if hold is None:
             raise ProblemError(Outcome.RESERVATION_NOT_FOUND)
         return Reply(200, _encoder.encode(_hold_view(hold)))
@@ -268,8 +287,8 @@ class ReservationEndpoints:
         """POST extend."""
         body: ExtendBody | None = request.body
         seen = body.extension_count if body is not None else None
-        result = await self._reservations.extend(_parse(request.value), request.bearer(), seen)
-        _refuse(result)
+        result = await self._reservations.extend(await self._token(request, request.value), request.bearer(), seen)
+        refuse(result)
         assert result.expires_at is not None
         assert result.extension_count is not None
         assert result.extensions_remaining is not None
@@ -290,9 +309,10 @@ class ReservationEndpoints:
             raise ProblemError("INVALID_INPUT", "A seat is listed twice in add or in remove. List each seat once.")
         if both := set(body.add) & set(body.remove):
             raise ProblemError(
-                "INVALID_INPUT", f"{_seats(sorted(both))} cannot be added and removed at once. Choose one of the two."
+                "INVALID_INPUT",
+                f"{seats_text(sorted(both))} cannot be added and removed at once. Choose one of the two.",
             )
-        token = _parse(request.value)
+        token = await self._token(request, request.value)
         result = await self._reservations.change(
             token, body.add, body.remove, request.bearer(), accessible=body.accessible
         )
@@ -316,13 +336,39 @@ class ReservationEndpoints:
             )
         result: ReleaseResult
         if body.reservation_token is not None:
-            result = await service.release(_parse(body.reservation_token), request.bearer(body.session_id))
+            token = await self._token(request, body.reservation_token)
+            result = await service.release(token, request.bearer(body.session_id))
         else:
             assert body.reservation_id is not None
+            if request.integrator is not None:
+                # Whose show it is need not be asked: a holder of this key has holds in no other.
+                require(request.integrator, Scope.SELL)
             result = await service.release_by_id(body.reservation_id, request.holder(body.session_id))
         if result.outcome != Outcome.OK:
             raise ProblemError(result.outcome)
         return Reply(200, _encoder.encode(Released(released_seat_ids=result.released_seat_ids)))
+
+    def _admitted(self, request: Request, show_id: UUID, session_id: str | None) -> Session:
+        """The session of a request to reserve. Raises ProblemError when it needs an admission and has none.
+
+        A new browser gets its cookie with the refusal, so that it can be admitted. An integrator has a queue of its
+        own.
+        """
+        session = request.session(session_id)
+        if self._admissions is None or request.integrator is not None:
+            return session
+        if (why := self._admissions.why_not(request.headers.get(admission.HEADER), show_id, session.name)) is not None:
+            cookie = () if request.new_cookie is None else ((b"set-cookie", request.new_cookie),)
+            raise ProblemError("ADMISSION_REQUIRED", why, headers=cookie)
+        return session
+
+    async def _token(self, request: Request, text: str) -> ReservationToken:
+        """The token in `text`. Raises ProblemError when it is none, or a key was sent that is not for its show."""
+        token = ReservationToken.parse(text)
+        if token is None:
+            raise ProblemError(Outcome.RESERVATION_NOT_FOUND)
+        await self._keys.check(request.integrator, Scope.SELL, token.show_id, unknown=Outcome.RESERVATION_NOT_FOUND)
+        return token
 
     def _intent(
         self, request: Request, session: Session, show_id: UUID, wish: Wish, *, accessible: bool = False
@@ -354,69 +400,8 @@ def _own(session: Session, hold: Hold) -> dict[str, Any]:
     return told
 
 
-def _parse(text: str) -> ReservationToken:
-    token = ReservationToken.parse(text)
-    if token is None:
-        raise ProblemError(Outcome.RESERVATION_NOT_FOUND)
-    return token
-
-
-def _too_few(wish: BestSeats, left: SeatsLeft) -> str:
-    """Why there are no seats for a wish, and what to ask for instead."""
-    parts = [wish.section and f"the section {wish.section}", wish.category and f"the category {wish.category}"]
-    where = " of ".join(part for part in reversed(parts) if part) or "the hall"
-    elsewhere = "another part of the hall" if any(parts) else "another show"
-    seats = f"{left.in_plan:,} seat{'' if left.in_plan == 1 else 's'}"
-    if wish.accessible and not left.wheelchair_in_plan:
-        place = f"In {where} there" if any(parts) else "In this plan there"
-        return f"{place} is no wheelchair place. Ask for {elsewhere}, or without `accessible`."
-    if left.in_plan < wish.quantity:
-        others = "" if wish.accessible or not left.wheelchair_in_plan else " besides its accessible places"
-        told = f"{where[0].upper()}{where[1:]} has {seats}{others}, and {wish.quantity:,} were asked for."
-        return f"{told} Ask for fewer, or for {elsewhere}."
-    if wish.accessible and not left.wheelchair_free:
-        return (
-            f"No wheelchair place is left in {where}: each was taken by another customer, or is not on sale. "
-            f"Ask for {elsewhere}, or again later."
-        )
-    free = f"Only {left.free:,} of the {seats} in {where} {'is' if left.free == 1 else 'are'} left"
-    if not left.free:
-        free = f"None of the {seats} in {where} is left"
-    return f"{free}: the others were taken by another customer, or are not on sale. Ask for fewer, or for {elsewhere}."
-
-
-def _seats(seat_ids: Sequence[int]) -> str:
-    if len(seat_ids) == 1:
-        return f"Seat {seat_ids[0]}"
-    return f"Seats {', '.join(map(str, seat_ids[:-1]))} and {seat_ids[-1]}"
-
-
-def _refuse(result: ReservationResult) -> None:
-    """Raise the problem for an outcome that is not OK."""
-    if result.outcome == Outcome.OK:
-        return
-    if result.outcome == Outcome.SEATS_UNAVAILABLE and result.unavailable_seat_ids:
-        seats = list(result.unavailable_seat_ids)
-        verb = "was" if len(seats) == 1 else "were"
-        raise ProblemError(
-            Outcome.SEATS_UNAVAILABLE,
-            f"{_seats(seats)} {verb} taken by another customer. Choose other seats.",
-            {"unavailable_seat_ids": seats},
-        )
-    if result.outcome == Outcome.ACCESSIBLE_SEATS and result.unavailable_seat_ids:
-        seats = list(result.unavailable_seat_ids)
-        are = "is a wheelchair or companion place" if len(seats) == 1 else "are wheelchair or companion places"
-        need = "it" if len(seats) == 1 else "them"
-        raise ProblemError(
-            Outcome.ACCESSIBLE_SEATS,
-            f"{_seats(seats)} {are}. If you need {need}, ask with `accessible`: true; else choose other seats.",
-            {"accessible_seat_ids": seats},
-        )
-    raise ProblemError(result.outcome)
-
-
 def _reservation(status: int, token: ReservationToken, result: ReservationResult) -> Reply:
-    _refuse(result)
+    refuse(result)
     assert result.expires_at is not None
     assert result.extension_count is not None
     assert result.extensions_remaining is not None

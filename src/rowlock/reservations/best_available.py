@@ -56,7 +56,10 @@ class _Search:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """Seats of one bench for a group or a part of it: those of the bits from `start`."""
+    """Seats of one bench for a group or a part of it: those of the bits from `start`.
+
+    Around a table they may go on from the last seat to the first: start + length is then more than the table has.
+    """
 
     number: int
     start: int
@@ -125,7 +128,7 @@ class Chooser:
         else:
             parts = self._together(quantity, area) or self._split(quantity, area)
         benches = self._hall.benches
-        return tuple(sorted(s for p in parts for s in benches[p.number].seats[p.start : p.start + p.length])) or None
+        return tuple(sorted(seat for p in parts for seat in benches[p.number].part(p.start, p.length))) or None
 
     def _left(self, area: Area, accessible: bool) -> int:
         counts = (self._standard_left, self._special_left) if accessible else (self._standard_left,)
@@ -157,7 +160,8 @@ class Chooser:
         if search is None:
             search = searches[length, clean] = _Search(self._hall.order(area))
         find = _clean_starts if clean else _starts
-        return search.first(lambda number: find(self._standard(number), length))
+        benches = self._hall.benches
+        return search.first(lambda number: find(self._standard(number), length, benches[number].around))
 
     def _split(self, quantity: int, area: Area) -> list[_Part]:
         """Split a group: an anchor in one of the best benches with the longest free run, the rest nearby."""
@@ -168,7 +172,7 @@ class Chooser:
         first = bisect_left(order, found[0])
         anchors = []
         for number in order[first : first + SPLIT_BENCHES]:
-            if starts := _starts(self._standard(number), length):
+            if starts := _starts(self._standard(number), length, self._hall.benches[number].around):
                 anchors.append((number, _nearest_bit(starts, self._hall.benches[number].middle - (length - 1) / 2)))
                 if len(anchors) == SPLIT_ANCHORS:
                     break
@@ -187,8 +191,9 @@ class Chooser:
             bench, free = self._hall.benches[number], self._any(number)
             if area not in bench.areas:
                 continue
-            for start in _bits(_starts(free, quantity) & _begins(bench.wheelchair, quantity)):
-                window = (1 << quantity) - 1 << start
+            starts = _starts(free, quantity, bench.around) & _begins(bench.wheelchair, quantity, bench.around)
+            for start in _bits(starts):
+                window = self._bits_of(_Part(number, start, quantity))
                 away = abs(start + (quantity - 1) / 2 - bench.middle)
                 score = (*_accessible_cost(bench, free, window), number, away)
                 if best is None or score < best[0]:
@@ -205,7 +210,9 @@ class Chooser:
             windows = [
                 _Part(number, start, length)
                 for length in range(1, min(quantity, len(bench.seats)) + 1)
-                for start in _bits(_starts(free, length) & _begins(bench.wheelchair, length))
+                for start in _bits(
+                    _starts(free, length, bench.around) & _begins(bench.wheelchair, length, bench.around)
+                )
             ]
             anchor = min(windows, key=lambda part: (self._wheelchairs([part]), -part.length))
             rest = quantity - anchor.length
@@ -215,7 +222,10 @@ class Chooser:
 
     def _wheelchairs(self, group: Sequence[_Part]) -> int:
         benches = self._hall.benches
-        return sum((((1 << p.length) - 1 << p.start) & benches[p.number].wheelchair).bit_count() for p in group)
+        return sum((self._bits_of(part) & benches[part.number].wheelchair).bit_count() for part in group)
+
+    def _bits_of(self, part: _Part) -> int:
+        return _up((1 << part.length) - 1, part.start, self._hall.benches[part.number].around)
 
     # Splitting.
 
@@ -248,8 +258,8 @@ class Chooser:
             if area in self._hall.benches[number].areas:
                 free = free_of(number)
                 if number == anchor.number:
-                    free &= ~((1 << anchor.length) - 1 << anchor.start)
-                yield from _runs(number, free)
+                    free &= ~self._bits_of(anchor)
+                yield from _runs(number, free, self._hall.benches[number].around)
 
     def _centre(self, part: _Part) -> Point:
         return self._hall.benches[part.number].centre(part.start, part.length)
@@ -258,7 +268,8 @@ class Chooser:
         points = self._hall.benches[piece.number].points
 
         def away(offset: int, length: int) -> float:
-            first, last = points[piece.start + offset], points[piece.start + offset + length - 1]
+            first = points[(piece.start + offset) % len(points)]
+            last = points[(piece.start + offset + length - 1) % len(points)]
             return distance(home, ((first[0] + last[0]) / 2, (first[1] + last[1]) / 2))
 
         return away
@@ -280,49 +291,70 @@ def _accessible_cost(bench: Bench, free: int, window: int) -> tuple[float, ...]:
     Wheelchair places used; wheelchair places that lose their last free companion place; standard seats left single;
     less the companion places that the group gets.
     """
+    around = bench.around
     after = free & ~window
-    before_pairs = _beside(free & bench.wheelchair, free & bench.companion)
-    after_pairs = _beside(after & bench.wheelchair, after & bench.companion)
+    before_pairs = _beside(free & bench.wheelchair, free & bench.companion, around)
+    after_pairs = _beside(after & bench.wheelchair, after & bench.companion, around)
     stranded = (before_pairs & after & ~after_pairs).bit_count()
-    singles = (_single(after) & ~_single(free) & bench.standard).bit_count()
+    singles = (_single(after, around) & ~_single(free, around) & bench.standard).bit_count()
     return (window & bench.wheelchair).bit_count(), stranded, singles, -(window & bench.companion).bit_count()
 
 
-def _beside(bits: int, others: int) -> int:
+# Bits moved along a bench. `around` is that of the bench: what leaves at one end of a table comes in at the other.
+
+
+def _down(bits: int, by: int, around: int) -> int:
+    """Bit i is the bit i + by of `bits`."""
+    if not around:
+        return bits >> by
+    by %= around
+    return (bits >> by | bits << around - by) & (1 << around) - 1
+
+
+def _up(bits: int, by: int, around: int) -> int:
+    """Bit i is the bit i - by of `bits`."""
+    return _down(bits, -by, around) if around else bits << by
+
+
+def _beside(bits: int, others: int, around: int) -> int:
     """Those of `bits` that have one of `others` next to them."""
-    return bits & (others << 1 | others >> 1)
+    return bits & (_up(others, 1, around) | _down(others, 1, around))
 
 
-def _single(free: int) -> int:
+def _single(free: int, around: int) -> int:
     """The free seats without a free neighbour."""
-    return free & ~(free << 1) & ~(free >> 1)
+    return free & ~_up(free, 1, around) & ~_down(free, 1, around)
 
 
-def _starts(mask: int, quantity: int) -> int:
+def _starts(mask: int, quantity: int, around: int) -> int:
     """Bits where `quantity` free seats begin: bit i is set when bits i to i + quantity - 1 of `mask` are."""
+    if around and quantity > around:
+        return 0
     length = 1
     while length < quantity and mask:
         step = min(length, quantity - length)
-        mask &= mask >> step
+        mask &= _down(mask, step, around)
         length += step
     return mask
 
 
-def _begins(bits: int, quantity: int) -> int:
+def _begins(bits: int, quantity: int, around: int) -> int:
     """The bits where `quantity` seats can begin so that one of `bits` is among them."""
     begins = 0
     for back in range(quantity):
-        begins |= bits >> back
+        begins |= _down(bits, back, around)
     return begins
 
 
-def _clean_starts(mask: int, quantity: int) -> int:
+def _clean_starts(mask: int, quantity: int, around: int) -> int:
     """As `_starts`, without those that leave a single free seat alone on either side."""
-    starts = _starts(mask, quantity)
+    starts = _starts(mask, quantity, around)
     if not starts:
         return 0
-    left_alone = mask << 1 & ~(mask << 2)
-    right_alone = mask >> quantity & ~(mask >> quantity + 1)
+    if quantity == around - 1 and mask.bit_count() == around:
+        return 0  # The one seat that is left is beside the group on both sides.
+    left_alone = _up(mask, 1, around) & ~_up(mask, 2, around)
+    right_alone = _down(mask, quantity, around) & ~_down(mask, quantity + 1, around)
     return starts & ~left_alone & ~right_alone
 
 
@@ -345,9 +377,12 @@ def _bits(mask: int) -> Iterator[int]:
         mask ^= lowest
 
 
-def _runs(number: int, mask: int) -> Iterator[_Part]:
-    """The runs of set bits, in order."""
+def _runs(number: int, mask: int, around: int) -> Iterator[_Part]:
+    """The runs of set bits, in order; around a table from after a seat that is taken."""
     start = 0
+    if around and mask.bit_count() < around:
+        start = (~mask & mask + 1).bit_length() - 1
+        mask = _down(mask, start, around)
     while mask:
         gap = (mask & -mask).bit_length() - 1
         mask >>= gap

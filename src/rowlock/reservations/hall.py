@@ -3,11 +3,12 @@
 Computed once for each plan version. `best_available` keeps track of which seats are free.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from heapq import nsmallest
 
 from rowlock.catalogue.model import Seat, SeatingPlan
-from rowlock.catalogue.ranking import Point, best_first, distance, focal_point_of_sections, middle_of
+from rowlock.catalogue.ranking import Point, best_first, distance, focal_point_of_sections, goes_round, middle_of
 
 # The number of benches around an anchor that are searched first for the rest of a split group.
 NEIGHBOURHOOD = 48
@@ -23,11 +24,14 @@ EVERYWHERE: Area = (None, None)
 class Bench:
     """Adjacent seats of one category without an aisle between them, left to right. Bit i stands for seats[i].
 
+    Around a table the last seat is beside the first, and some of its seats may go from the one to the other.
+
     areas       the four areas that it belongs to: of its category, its section, both, and everywhere.
     standard    the bits of seats that are neither wheelchair nor companion places.
     wheelchair  the bits of wheelchair places; what is in neither is a companion place.
     middle      the index, possibly between two seats, that is nearest to the middle of the hall.
     points      where each seat is, in plan units.
+    around      the number of seats if they go around a table; 0 in a row with two ends.
     """
 
     seats: tuple[int, ...]
@@ -37,15 +41,23 @@ class Bench:
     wheelchair: int
     middle: float
     points: tuple[Point, ...]
+    around: int = 0
 
     @property
     def companion(self) -> int:
         """The bits of companion places."""
         return (1 << len(self.seats)) - 1 & ~self.standard & ~self.wheelchair
 
+    def part(self, start: int, length: int) -> tuple[int, ...]:
+        """The ids of `length` seats beside each other, from bit `start` on."""
+        return (self.seats + self.seats)[start : start + length] if self.around else self.seats[start : start + length]
+
     def centre(self, start: int = 0, length: int | None = None) -> Point:
         """The point in the middle of some of its seats, or of all."""
-        points = self.points if length is None else self.points[start : start + length]
+        if length is None:
+            points = self.points
+        else:
+            points = (self.points + self.points if self.around else self.points)[start : start + length]
         return sum(x for x, _ in points) / len(points), sum(y for _, y in points) / len(points)
 
 
@@ -58,8 +70,14 @@ class Hall:
         self._sections: dict[str, int] = {}
         section_of_row = [self._sections.setdefault(plan.sections[row.section].name, row.section) for row in plan.rows]
         focal_points = focal_point_of_sections(plan)
+        size = Counter(seat.row for seat in plan.seats)
         self.benches = [
-            _bench(seats, section_of_row[seats[0].row], focal_points[plan.rows[seats[0].row].section])
+            _bench(
+                seats,
+                section_of_row[seats[0].row],
+                focal_points[plan.rows[seats[0].row].section],
+                around=len(seats) == size[seats[0].row] and goes_round(seats),
+            )
             for seats in best_first(plan)
         ]
         self.place = {
@@ -109,7 +127,7 @@ class Hall:
         return self._near[number]
 
 
-def _bench(seats: list[Seat], section: int, focal_point: Point) -> Bench:
+def _bench(seats: list[Seat], section: int, focal_point: Point, *, around: bool) -> Bench:
     category = seats[0].category
     return Bench(
         tuple(seat.seat_id for seat in seats),
@@ -119,4 +137,5 @@ def _bench(seats: list[Seat], section: int, focal_point: Point) -> Bench:
         sum(1 << bit for bit, seat in enumerate(seats) if seat.kind == "wheelchair"),
         middle_of(seats, focal_point),
         tuple((seat.x, seat.y) for seat in seats),
+        len(seats) if around else 0,
     )

@@ -270,7 +270,7 @@ class Reservations:
     async def find(self, token: ReservationToken) -> Hold | None:
         """The hold of a token, or None."""
         return await call(
-            self._cells.of(token.show_id).app,
+            self._cells.of(token.show_id).reads,
             lambda connection: store.find_hold(connection, token),
             repeatable=True,
             reads=True,
@@ -279,27 +279,31 @@ class Reservations:
     async def find_live(self, show_id: UUID, holder: Holder) -> Hold | None:
         """The live hold of a holder in a show, or None."""
         return await call(
-            self._cells.of(show_id).app,
+            self._cells.of(show_id).reads,
             lambda connection: store.find_live_hold(connection, show_id, holder.key),
             repeatable=True,
             reads=True,
         )
 
-    async def block(self, show_id: UUID, seat_ids: Sequence[int], reason: str, ip_address: str | None) -> BlockResult:
-        """Keep seats from sale (house seats), all or nothing."""
+    async def block(
+        self, show_id: UUID, seat_ids: Sequence[int], reason: str, ip_address: str | None, actor: str = "box office"
+    ) -> BlockResult:
+        """Keep seats from sale (house seats), all or nothing. The audit log names the actor."""
         result = await call(
             self._cells.of(show_id).office,
-            lambda connection: store.block(connection, show_id, seat_ids, reason, ip_address),
+            lambda connection: store.block(connection, show_id, seat_ids, reason, ip_address, actor),
             repeatable=True,
         )
         self.availability.changed(show_id)
         return result
 
-    async def unblock(self, show_id: UUID, seat_ids: Sequence[int], ip_address: str | None) -> BlockResult:
+    async def unblock(
+        self, show_id: UUID, seat_ids: Sequence[int], ip_address: str | None, actor: str = "box office"
+    ) -> BlockResult:
         """Put blocked seats back on sale."""
         result = await call(
             self._cells.of(show_id).office,
-            lambda connection: store.unblock(connection, show_id, seat_ids, ip_address),
+            lambda connection: store.unblock(connection, show_id, seat_ids, ip_address, actor),
             repeatable=True,
         )
         self.availability.changed(show_id)

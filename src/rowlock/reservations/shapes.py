@@ -1,4 +1,5 @@
-"""The JSON types of reservations: request and response bodies, from which their OpenAPI schemas are made too.
+"""The JSON types of reservations: request and response bodies, from which their OpenAPI schemas are made too, and the
+OpenAPI entries of headers and query parameters.
 
 Members that a request body does not have are refused: a wish that is ignored looks like one that was granted.
 """
@@ -18,11 +19,41 @@ SessionId = Annotated[
         min_length=1,
         max_length=128,
         pattern=r"^[!-~]+(?!\n)$",  # Python's $ alone would let a line break pass behind the last character.
-        description="The holder, as an id of your system. Without it the session cookie identifies the holder.",
-        extra_json_schema={"not": {"pattern": "^web_"}},
+        description="The holder. With a key in X-Rowlock-Key it is needed, and any id of your system will do. Without "
+        "a key it must be one that nobody can guess, a random UUID or 32 random characters and more, and begin neither "
+        "with web_ nor with org_; without it the session cookie identifies the holder.",
+        examples=["7d2f0d3c-5a6f-4c59-9d0b-5f1c1f0a9b52"],
+    ),
+]
+ClientAddress = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=45,
+        description="With a key in X-Rowlock-Key only: the IP address of the end user. Without it that of the "
+        "connection counts.",
+        examples=["192.0.2.7", "2001:db8::7"],
     ),
 ]
 TokenText = Annotated[str, Meta(min_length=1, max_length=200)]
+
+IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Made once for each wish. Sent again with the same wish, it gets the same hold, as it is by then; "
+    "with another wish it is refused.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+}
+ADMISSION = {
+    "name": "X-Admission",
+    "in": "header",
+    "required": False,
+    "description": "Needed where the operator lets a queue admit buyers, and not with a key in X-Rowlock-Key: "
+    "`<show_id>:<session>:<expires>:<signature>`, as the queue gives it out.",
+    "schema": {"type": "string"},
+}
+SHOW_ID = {"name": "show_id", "in": "query", "required": True, "schema": {"type": "string", "format": "uuid"}}
 
 
 class ReserveBody(Struct, forbid_unknown_fields=True):
@@ -32,6 +63,7 @@ class ReserveBody(Struct, forbid_unknown_fields=True):
     seat_ids: Annotated[list[SeatId], Meta(min_length=1, max_length=1000, extra_json_schema={"uniqueItems": True})]
     accessible: bool = False
     session_id: SessionId | None = None
+    client_address: ClientAddress | None = None
 
 
 class BestAvailableBody(Struct, forbid_unknown_fields=True):
@@ -46,20 +78,23 @@ class BestAvailableBody(Struct, forbid_unknown_fields=True):
     section: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
     accessible: bool = False
     session_id: SessionId | None = None
+    client_address: ClientAddress | None = None
 
 
 class ExtendBody(Struct, forbid_unknown_fields=True):
     """With the extension count you have seen, an extend whose answer was lost may be repeated."""
 
     extension_count: Annotated[int, Meta(ge=0, le=1000)] | None = None
+    client_address: ClientAddress | None = None
 
 
 class ChangeBody(Struct, forbid_unknown_fields=True):
-    """Seats to add and seats to give back, in one step. To add wheelchair and companion places needs `accessible: true`."""
+    """Seats to add and seats to give back, in one step. To add wheelchair and companion places needs `accessible`."""
 
     add: SeatIds = []
     remove: SeatIds = []
     accessible: bool = False
+    client_address: ClientAddress | None = None
 
 
 # Rules that the types cannot express: at least one seat in all; exactly one of two ways to name the hold.
@@ -87,6 +122,7 @@ class ReleaseBody(Struct, forbid_unknown_fields=True):
     reservation_token: TokenText | None = None
     reservation_id: UUID | None = None
     session_id: SessionId | None = None
+    client_address: ClientAddress | None = None
 
 
 class Reservation(Struct, kw_only=True):

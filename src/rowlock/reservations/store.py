@@ -34,8 +34,7 @@ Answer = TypeVar("Answer")
 
 # A look-up in a dict costs a fifth of making the enum from its value, and this happens for every request.
 _OUTCOMES = {str(outcome): outcome for outcome in Outcome}
-# Who blocks seats, for the audit log: whoever has the admin key.
-_ACTOR = "box office"
+# Who gives back holds for their holders, for the audit log.
 _OPERATOR = "operator"
 
 
@@ -257,9 +256,7 @@ async def holds_to_release(
 
 async def release_holds(connection: Connection, show_id: UUID, reservation_ids: Sequence[UUID]) -> HoldsReleased:
     """Give back the seats of holds of one show for their holders, in one transaction."""
-    cursor = await connection.execute(
-        query("reservations.release_holds"), (show_id, list(reservation_ids), _OPERATOR)
-    )
+    cursor = await connection.execute(query("reservations.release_holds"), (show_id, list(reservation_ids), _OPERATOR))
     rows = await cursor.fetchall()
     released = [seats for outcome, seats in rows if outcome == Outcome.OK]
     being_paid = sum(outcome == Outcome.ORDER_BEING_PAID for outcome, _ in rows)
@@ -267,11 +264,11 @@ async def release_holds(connection: Connection, show_id: UUID, reservation_ids: 
 
 
 async def block(
-    connection: Connection, show_id: UUID, seat_ids: Sequence[int], reason: str, ip_address: str | None
+    connection: Connection, show_id: UUID, seat_ids: Sequence[int], reason: str, ip_address: str | None, actor: str
 ) -> BlockResult:
     """Keep seats from sale, all or nothing."""
     cursor = await connection.execute(
-        query("reservations.block_seats"), (show_id, list(seat_ids), reason, ip_address, _ACTOR)
+        query("reservations.block_seats"), (show_id, list(seat_ids), reason, ip_address, actor)
     )
     row = await cursor.fetchone()
     assert row is not None, "the function returns one row"
@@ -279,12 +276,10 @@ async def block(
 
 
 async def unblock(
-    connection: Connection, show_id: UUID, seat_ids: Sequence[int], ip_address: str | None
+    connection: Connection, show_id: UUID, seat_ids: Sequence[int], ip_address: str | None, actor: str
 ) -> BlockResult:
     """Put blocked seats back on sale."""
-    cursor = await connection.execute(
-        query("reservations.unblock_seats"), (show_id, list(seat_ids), ip_address, _ACTOR)
-    )
+    cursor = await connection.execute(query("reservations.unblock_seats"), (show_id, list(seat_ids), ip_address, actor))
     row = await cursor.fetchone()
     assert row is not None, "the function returns one row"
     return BlockResult(Outcome(row[0]), tuple(row[1]))

@@ -6,7 +6,8 @@
 -- rowlock_worker: money, jobs and cleanup, through functions.
 -- rowlock_v1:     the version 1 fallback writes the seat tables directly, and nothing else.
 --
--- No role but the owner reads a hash of a secret or the key of a holder, except rowlock_v1, which writes both.
+-- No role but the owner reads a hash of a secret or the key of a holder, except rowlock_v1, which writes both. Only the
+-- owner makes, lists and revokes the keys of integrators; rowlock_app asks about one by its hash.
 
 -- No role may change or delete rows of the audit log, not even the owner.
 revoke update, delete, truncate on rowlock.seat_reservation_audit_log from current_user;
@@ -28,15 +29,16 @@ begin
     if to_regrole('rowlock_app') is not null then
         grant select on
             rowlock.organizations, rowlock.venues, rowlock.seating_plans, rowlock.seats, rowlock.shows,
-            rowlock.show_prices, rowlock.runtime_settings, rowlock.schema_migrations, rowlock.schema_objects,
-            rowlock.schema_old_functions
+            rowlock.show_prices, rowlock.show_price_lists, rowlock.runtime_settings, rowlock.schema_migrations,
+            rowlock.schema_objects, rowlock.schema_old_functions
             to rowlock_app;
         grant select on rowlock.seat_states, rowlock.show_listing to rowlock_app;
         grant execute on function
             rowlock.reserve_seats_atomic, rowlock.reserve_seats_batch, rowlock.extend_reservation_atomic,
             rowlock.change_seats_atomic, rowlock.change_seats_within_limits, rowlock.release_seats_atomic,
             rowlock.release_seats_batch,
-            rowlock.find_reservation, rowlock.seat_changes_since
+            rowlock.find_reservation, rowlock.seat_changes_since, rowlock.find_integrator_key,
+            rowlock.create_order_atomic, rowlock.find_order
             to rowlock_app;
     end if;
 
@@ -50,14 +52,25 @@ begin
             price_version
         ) on rowlock.shows to rowlock_office;
         -- What was published or shown to buyers is never changed; a new version is added.
-        grant select, insert on rowlock.seating_plans, rowlock.seats, rowlock.show_prices to rowlock_office;
+        grant select, insert on
+            rowlock.seating_plans, rowlock.seats, rowlock.show_prices, rowlock.show_price_lists
+            to rowlock_office;
         -- The checksum is computed from the stored seats, after they were added.
         grant update (checksum) on rowlock.seating_plans to rowlock_office;
         grant select on
-            rowlock.ticket_orders, rowlock.ticket_order_items, rowlock.payment_intents, rowlock.refunds,
-            rowlock.refund_items, rowlock.tickets, rowlock.reservation_cleanup_runs,
+            rowlock.ticket_order_items, rowlock.refunds, rowlock.refund_items, rowlock.tickets, rowlock.disputes,
+            rowlock.ledger_entries, rowlock.reservation_cleanup_runs,
             rowlock.reservation_refusal_counts, rowlock.runtime_settings
             to rowlock_office;
+        -- All but the hash of the order's secret, and the secret of the buyer's page.
+        grant select (
+            show_id, order_id, order_code, idempotency_key, reservation_id, customer_name, customer_email, status,
+            total_minor, fee_minor, currency, created_at, expires_at, confirmed_at, paid_at
+        ) on rowlock.ticket_orders to rowlock_office;
+        grant select (
+            show_id, payment_intent_id, order_id, provider, provider_reference, amount_minor, currency, status,
+            created_at, updated_at, failure
+        ) on rowlock.payment_intents to rowlock_office;
         -- All but the session, which is the key of the holder.
         grant select (
             id, at, xid, show_id, reservation_id, order_id, event, seat_ids, ip_address, user_agent, error_code, metadata,
@@ -65,7 +78,7 @@ begin
         ) on rowlock.seat_reservation_audit_log to rowlock_office;
         grant select on
             rowlock.seat_states, rowlock.show_listing, rowlock.reservation_details, rowlock.reservation_refusals,
-            rowlock.live_holds,
+            rowlock.live_holds, rowlock.order_details,
             rowlock.reservation_cleanup_job_status, rowlock.seat_change_feed, rowlock.lapsed_reservations,
             rowlock.seating_plan_checksums
             to rowlock_office;
@@ -79,15 +92,24 @@ begin
     if to_regrole('rowlock_worker') is not null then
         grant select on
             rowlock.organizations, rowlock.venues, rowlock.seating_plans, rowlock.seats, rowlock.shows,
-            rowlock.show_prices, rowlock.runtime_settings, rowlock.schema_migrations, rowlock.schema_objects,
-            rowlock.schema_old_functions
+            rowlock.show_prices, rowlock.show_price_lists, rowlock.runtime_settings, rowlock.schema_migrations,
+            rowlock.schema_objects, rowlock.schema_old_functions
             to rowlock_worker;
         grant select on
-            rowlock.lapsed_reservations, rowlock.reservation_cleanup_job_status, rowlock.seat_change_feed
+            rowlock.lapsed_reservations, rowlock.reservation_cleanup_job_status, rowlock.seat_change_feed,
+            rowlock.order_details, rowlock.payment_intents, rowlock.refunds, rowlock.refund_items,
+            rowlock.ledger_entries
             to rowlock_worker;
+        -- The inbox of what providers send, and chargebacks: neither changes a seat or an order.
+        grant select, insert, update on rowlock.webhook_events, rowlock.disputes to rowlock_worker;
+        -- The answers to repeated requests for a payment, which are forgotten after a while.
+        grant select, insert, update, delete on rowlock.payment_idempotency_keys to rowlock_worker;
         grant execute on function
             rowlock.begin_payment_atomic, rowlock.complete_order_atomic, rowlock.pay_order_atomic,
             rowlock.void_order_atomic, rowlock.refund_order_atomic, rowlock.cancel_show_atomic,
+            rowlock.record_payment_atomic, rowlock.settle_refund_atomic, rowlock.expire_orders_atomic,
+            rowlock.end_order_atomic,
+            rowlock.take_outbox_messages, rowlock.finish_outbox_message,
             rowlock.cleanup_expired_seat_reservations, rowlock.ensure_audit_log_partitions,
             rowlock.get_reservation_statistics
             to rowlock_worker;

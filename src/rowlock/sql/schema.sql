@@ -1,5 +1,66 @@
 -- The schema that all migrations, functions, views and grants make together. Written by `make schema`: do not edit.
 
+create table disputes (
+    show_id uuid not null,
+    dispute_id uuid not null,
+    payment_intent_id uuid not null,
+    provider text not null,
+    provider_reference text not null,
+    status text not null,
+    amount_minor bigint not null,
+    currency text not null,
+    reason text not null,
+    created_at timestamp with time zone not null default clock_timestamp(),
+    updated_at timestamp with time zone not null default clock_timestamp(),
+    constraint disputes_pkey PRIMARY KEY (show_id, dispute_id),
+    constraint disputes_reference_unique UNIQUE (provider, provider_reference),
+    constraint disputes_payment_intent FOREIGN KEY (show_id, payment_intent_id) REFERENCES payment_intents(show_id, payment_intent_id),
+    constraint chk_dispute_amount_positive CHECK ((amount_minor > 0))
+);
+CREATE INDEX idx_disputes_of_payment ON rowlock.disputes USING btree (show_id, payment_intent_id);
+comment on table disputes is 'Chargebacks: a buyer''s bank takes the money back. The tickets stay as they are until staff decide.';
+grant select on disputes to rowlock_office;
+grant insert, select, update on disputes to rowlock_worker;
+
+create table integrator_keys (
+    key_id uuid not null,
+    organization_id uuid not null,
+    name text not null,
+    scopes text[] not null,
+    key_hash bytea not null,
+    created_at timestamp with time zone not null default clock_timestamp(),
+    revoked_at timestamp with time zone,
+    constraint integrator_keys_pkey PRIMARY KEY (key_id),
+    constraint integrator_keys_hash_unique UNIQUE (key_hash),
+    constraint integrator_keys_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id),
+    constraint chk_key_hash CHECK ((octet_length(key_hash) = 32)),
+    constraint chk_key_name CHECK (((name <> ''::text) AND (length(name) <= 100))),
+    constraint chk_key_scopes CHECK (((cardinality(scopes) >= 1) AND (scopes <@ ARRAY['sell'::text, 'staff'::text])))
+);
+CREATE INDEX idx_integrator_keys_organization ON rowlock.integrator_keys USING btree (organization_id);
+comment on table integrator_keys is 'Keys of programs that sell for an organization or work for its staff. The key itself is shown once, and not stored.';
+comment on column integrator_keys.scopes is 'What it may do for the shows of its organization: sell (holds of end users), staff (what /api/admin does for a show).';
+comment on column integrator_keys.key_hash is 'SHA-256 of the key. No role but the owner reads it.';
+comment on column integrator_keys.revoked_at is 'From when on it is good for nothing. Rows stay: they say whose a key was.';
+
+create table ledger_entries (
+    show_id uuid not null,
+    movement_id uuid not null,
+    account text not null,
+    order_id uuid not null,
+    amount_minor bigint not null,
+    currency text not null,
+    at timestamp with time zone not null default clock_timestamp(),
+    constraint ledger_entries_pkey PRIMARY KEY (show_id, movement_id, account),
+    constraint ledger_entries_order FOREIGN KEY (show_id, order_id) REFERENCES ticket_orders(show_id, order_id),
+    constraint chk_ledger_account CHECK ((account = ANY (ARRAY['provider'::text, 'sales'::text, 'owed'::text]))),
+    constraint chk_ledger_amount_not_zero CHECK ((amount_minor <> 0))
+);
+CREATE INDEX idx_ledger_entries_of_order ON rowlock.ledger_entries USING btree (show_id, order_id);
+comment on table ledger_entries is 'Every movement of money, twice, with a sum of zero: what is with the provider, and whose it is. movement_id is the payment intent or the refund. sales: for tickets. owed: to be given back, because the order had ended.';
+grant select on ledger_entries to rowlock_office;
+grant select on ledger_entries to rowlock_worker;
+
 create table order_idempotency_keys (
     show_id uuid not null,
     idempotency_key text not null,
@@ -33,9 +94,31 @@ create table outbox_messages (
     payload jsonb not null default '{}'::jsonb,
     created_at timestamp with time zone not null default clock_timestamp(),
     xid xid8 not null default pg_current_xact_id(),
+    done_at timestamp with time zone,
+    attempts integer not null default 0,
+    next_attempt_at timestamp with time zone not null default '-infinity'::timestamp with time zone,
+    last_error text,
     constraint outbox_messages_pkey PRIMARY KEY (message_id)
 );
+CREATE INDEX idx_outbox_messages_to_do ON rowlock.outbox_messages USING btree (next_attempt_at, message_id) WHERE (done_at IS NULL);
 comment on table outbox_messages is 'Work to do after a commit, such as mailing tickets; written in the same transaction.';
+comment on column outbox_messages.next_attempt_at is 'Not before then it is tried again. A worker that takes a message moves this to the end of its time for it.';
+
+create table payment_idempotency_keys (
+    show_id uuid not null,
+    idempotency_key text not null,
+    order_id uuid not null,
+    wish_hash bytea not null,
+    answer text,
+    locked_until timestamp with time zone not null,
+    created_at timestamp with time zone not null default clock_timestamp(),
+    constraint payment_idempotency_keys_pkey PRIMARY KEY (show_id, idempotency_key),
+    constraint payment_idempotency_keys_order FOREIGN KEY (show_id, order_id) REFERENCES ticket_orders(show_id, order_id),
+    constraint chk_payment_key_length CHECK (((length(idempotency_key) >= 1) AND (length(idempotency_key) <= 255)))
+);
+CREATE INDEX idx_payment_idempotency_keys_age ON rowlock.payment_idempotency_keys USING btree (created_at);
+comment on table payment_idempotency_keys is 'The answers to requests for a payment, by the key that the client sent; kept for 30 days. Without an answer the request is being worked on until locked_until, or failed for a while and may be sent again.';
+grant delete, insert, select, update on payment_idempotency_keys to rowlock_worker;
 
 create table payment_intents (
     show_id uuid not null,
@@ -48,6 +131,8 @@ create table payment_intents (
     status text not null,
     created_at timestamp with time zone not null default clock_timestamp(),
     updated_at timestamp with time zone not null default clock_timestamp(),
+    client_secret text,
+    failure text,
     constraint payment_intents_pkey PRIMARY KEY (show_id, payment_intent_id),
     constraint payment_intents_order FOREIGN KEY (show_id, order_id) REFERENCES ticket_orders(show_id, order_id),
     constraint chk_payment_amount_not_negative CHECK ((amount_minor >= 0)),
@@ -58,7 +143,9 @@ CREATE UNIQUE INDEX idx_one_live_payment_intent_per_order ON rowlock.payment_int
 CREATE UNIQUE INDEX idx_payment_intents_provider_reference ON rowlock.payment_intents USING btree (provider, provider_reference) WHERE (provider_reference IS NOT NULL);
 CREATE INDEX payment_intents_order ON rowlock.payment_intents USING btree (show_id, order_id);
 comment on table payment_intents is 'Attempts to pay an order. Seats are sold between authorized and captured, so nobody pays for a seat that is gone.';
-grant select on payment_intents to rowlock_office;
+comment on column payment_intents.client_secret is 'With which the buyer''s page acts on the payment at the provider. Only the worker reads it.';
+comment on column payment_intents.failure is 'Why the last attempt to pay failed, as the provider says it.';
+grant select on payment_intents to rowlock_worker;
 
 create table refund_items (
     show_id uuid not null,
@@ -74,6 +161,7 @@ create table refund_items (
 );
 comment on table refund_items is 'A seat that a refund gives back, and its part of the money. A seat of an order is given back once.';
 grant select on refund_items to rowlock_office;
+grant select on refund_items to rowlock_worker;
 
 create table refunds (
     show_id uuid not null,
@@ -89,6 +177,7 @@ create table refunds (
     give_back text not null default 'nothing'::text,
     wish_hash bytea,
     updated_at timestamp with time zone not null default clock_timestamp(),
+    failure text,
     constraint refunds_pkey PRIMARY KEY (show_id, refund_id),
     constraint refunds_idempotency_key_unique UNIQUE (show_id, idempotency_key),
     constraint refunds_order FOREIGN KEY (show_id, order_id) REFERENCES ticket_orders(show_id, order_id),
@@ -102,7 +191,9 @@ CREATE INDEX refunds_order ON rowlock.refunds USING btree (show_id, order_id);
 CREATE INDEX refunds_payment_intent ON rowlock.refunds USING btree (show_id, payment_intent_id);
 comment on table refunds is 'Money given back, in minor units of the payment''s currency. Each has its own idempotency key.';
 comment on column refunds.give_back is 'What became of the seats: on_sale (free again), house (blocked), nothing (a refund of money alone).';
+comment on column refunds.failure is 'Why the provider did not give the money back.';
 grant select on refunds to rowlock_office;
+grant select on refunds to rowlock_worker;
 
 create table reservation_cleanup_runs (
     run_id bigint not null generated always as identity,
@@ -221,9 +312,10 @@ create table seat_reservations (
     wish_hash bytea,
     client inet,
     weight smallint,
+    has_grace boolean not null default false,
     constraint seat_reservations_pkey PRIMARY KEY (show_id, reservation_id),
     constraint chk_extension_count_not_negative CHECK ((extension_count >= 0)),
-    constraint chk_hold_weight CHECK ((((client IS NULL) = (weight IS NULL)) AND (weight >= 1))) NOT VALID,
+    constraint chk_hold_weight CHECK ((((client IS NULL) = (weight IS NULL)) AND (weight >= 1))),
     constraint chk_reservation_ended CHECK (((status = 'active'::text) = (ended_at IS NULL))),
     constraint chk_reservation_has_seats CHECK ((cardinality(seat_ids) >= 1)),
     constraint chk_reservation_status CHECK ((status = ANY (ARRAY['active'::text, 'completed'::text, 'released'::text, 'expired'::text])))
@@ -236,6 +328,7 @@ comment on column seat_reservations.price_version is 'The prices that the holder
 comment on column seat_reservations.wish_hash is 'SHA-256 of what was asked for: of the seats, or of quantity, category and accessible. A repeated request with another wish is refused.';
 comment on column seat_reservations.client is 'The network address that the hold counts for: of IPv6 the first 64 bits. Null for a client that has no limits.';
 comment on column seat_reservations.weight is 'What the hold counts in the limit of new holds a minute: 2, of seats just let go 10, after a purchase 1.';
+comment on column seat_reservations.has_grace is 'Whether the deadline was moved for a payment that began shortly before it: once, by at most five minutes.';
 grant delete, insert, select, update on seat_reservations to rowlock_v1;
 
 create table seating_plans (
@@ -287,17 +380,38 @@ grant insert, select on seats to rowlock_office;
 grant select on seats to rowlock_v1;
 grant select on seats to rowlock_worker;
 
+create table show_price_lists (
+    show_id uuid not null,
+    price_version integer not null,
+    fee_per_order_minor bigint not null default 0,
+    created_at timestamp with time zone not null default clock_timestamp(),
+    constraint show_price_lists_pkey PRIMARY KEY (show_id, price_version),
+    constraint show_price_lists_show_id_fkey FOREIGN KEY (show_id) REFERENCES shows(show_id),
+    constraint chk_fee_per_order_not_negative CHECK ((fee_per_order_minor >= 0))
+);
+comment on table show_price_lists is 'A version of the prices of a show: what is not of one category. A version without a row has no fee per order.';
+grant select on show_price_lists to rowlock_app;
+grant insert, select on show_price_lists to rowlock_office;
+grant select on show_price_lists to rowlock_worker;
+
 create table show_prices (
     show_id uuid not null,
     category integer not null,
     price_type text not null default 'adult'::text,
     amount_minor bigint not null,
     price_version integer not null default 1,
+    fee_minor bigint not null default 0,
+    tax_basis_points integer not null default 0,
     constraint show_prices_pkey PRIMARY KEY (show_id, price_version, category, price_type),
     constraint show_prices_show_id_fkey FOREIGN KEY (show_id) REFERENCES shows(show_id),
-    constraint chk_price_not_negative CHECK ((amount_minor >= 0))
+    constraint chk_price_fee_within_amount CHECK (((fee_minor >= 0) AND (fee_minor <= amount_minor))),
+    constraint chk_price_not_negative CHECK ((amount_minor >= 0)),
+    constraint chk_price_tax_rate CHECK (((tax_basis_points >= 0) AND (tax_basis_points <= 10000)))
 );
 comment on table show_prices is 'What a seat of a category costs for a price type, in minor units of the show''s currency.';
+comment on column show_prices.amount_minor is 'What the buyer pays for the seat: the fee per ticket and the tax are within it.';
+comment on column show_prices.fee_minor is 'The part of the amount that is the fee per ticket. A free ticket has none.';
+comment on column show_prices.tax_basis_points is 'The rate of the tax that the amount contains, in hundredths of a percent: 700 is 7 %.';
 grant select on show_prices to rowlock_app;
 grant insert, select on show_prices to rowlock_office;
 grant select on show_prices to rowlock_v1;
@@ -382,11 +496,19 @@ create table ticket_order_items (
     seat_id integer not null,
     price_type text not null,
     amount_minor bigint not null,
+    category integer,
+    fee_minor bigint not null default 0,
+    tax_basis_points integer not null default 0,
     constraint ticket_order_items_pkey PRIMARY KEY (show_id, order_id, seat_id),
     constraint ticket_order_items_order FOREIGN KEY (show_id, order_id) REFERENCES ticket_orders(show_id, order_id),
-    constraint chk_item_amount_not_negative CHECK ((amount_minor >= 0))
+    constraint chk_item_amount_not_negative CHECK ((amount_minor >= 0)),
+    constraint chk_item_fee_within_amount CHECK (((fee_minor >= 0) AND (fee_minor <= amount_minor))),
+    constraint chk_item_tax_rate CHECK (((tax_basis_points >= 0) AND (tax_basis_points <= 10000)))
 );
 comment on table ticket_order_items is 'One seat of an order at its price, in minor units of the order''s currency.';
+comment on column ticket_order_items.category is 'The price category that the seat was sold in.';
+comment on column ticket_order_items.fee_minor is 'The part of the amount that is the fee per ticket.';
+comment on column ticket_order_items.tax_basis_points is 'The rate of the tax that the amount contains, in hundredths of a percent.';
 grant select on ticket_order_items to rowlock_office;
 
 create table ticket_orders (
@@ -405,6 +527,7 @@ create table ticket_orders (
     fee_minor bigint not null default 0,
     expires_at timestamp with time zone,
     confirmed_at timestamp with time zone,
+    token_hash bytea,
     constraint ticket_orders_pkey PRIMARY KEY (show_id, order_id),
     constraint ticket_orders_code_unique UNIQUE (show_id, order_code),
     constraint ticket_orders_idempotency_key_unique UNIQUE (show_id, idempotency_key),
@@ -413,6 +536,7 @@ create table ticket_orders (
     constraint chk_order_fee_within_total CHECK (((fee_minor >= 0) AND (fee_minor <= total_minor))),
     constraint chk_order_paid_at CHECK (((status = ANY (ARRAY['paid'::text, 'partially_refunded'::text, 'refunded'::text])) = (paid_at IS NOT NULL))),
     constraint chk_order_status CHECK ((status = ANY (ARRAY['pending'::text, 'confirmed'::text, 'paid'::text, 'partially_refunded'::text, 'refunded'::text, 'voided'::text, 'expired'::text, 'cancelled'::text]))),
+    constraint chk_order_token_hash CHECK ((octet_length(token_hash) = 32)),
     constraint chk_order_total_not_negative CHECK ((total_minor >= 0))
 );
 CREATE UNIQUE INDEX idx_one_live_order_per_reservation ON rowlock.ticket_orders USING btree (show_id, reservation_id) WHERE (status <> ALL (ARRAY['voided'::text, 'expired'::text, 'cancelled'::text]));
@@ -420,7 +544,7 @@ comment on table ticket_orders is 'What somebody buys for one reservation. total
 comment on column ticket_orders.fee_minor is 'The fee per order. total_minor is the sum of the items and this fee.';
 comment on column ticket_orders.expires_at is 'Until when a pending order may be paid.';
 comment on column ticket_orders.confirmed_at is 'When its seats became sold and its tickets were issued.';
-grant select on ticket_orders to rowlock_office;
+comment on column ticket_orders.token_hash is 'SHA-256 of the secret that the order is read and paid with. It is told once, and not stored.';
 
 create table tickets (
     show_id uuid not null,
@@ -430,14 +554,17 @@ create table tickets (
     status text not null default 'valid'::text,
     issued_at timestamp with time zone not null default clock_timestamp(),
     used_at timestamp with time zone,
+    revision integer not null default 1,
     constraint tickets_pkey PRIMARY KEY (show_id, ticket_id),
     constraint tickets_item FOREIGN KEY (show_id, order_id, seat_id) REFERENCES ticket_order_items(show_id, order_id, seat_id),
+    constraint chk_ticket_revision CHECK (((revision >= 1) AND (revision <= 255))),
     constraint chk_ticket_status CHECK ((status = ANY (ARRAY['valid'::text, 'used'::text, 'void'::text]))),
     constraint chk_ticket_used_at CHECK (((status = 'used'::text) <= (used_at IS NOT NULL)))
 );
 CREATE UNIQUE INDEX idx_one_live_ticket_per_seat ON rowlock.tickets USING btree (show_id, seat_id) WHERE (status <> 'void'::text);
 CREATE INDEX tickets_order ON rowlock.tickets USING btree (show_id, order_id);
 comment on table tickets is 'Admission for one sold seat. A void ticket stays here; its seat may have another one.';
+comment on column tickets.revision is 'Counts from 1. A ticket that is issued again has the next one, and codes of earlier ones are void.';
 grant select on tickets to rowlock_office;
 
 create table venues (
@@ -470,10 +597,18 @@ create table webhook_events (
     payload jsonb not null,
     error text,
     show_id uuid,
+    attempts integer not null default 0,
+    next_attempt_at timestamp with time zone not null default '-infinity'::timestamp with time zone,
     constraint webhook_events_pkey PRIMARY KEY (provider, event_id)
 );
+CREATE INDEX idx_webhook_events_to_do ON rowlock.webhook_events USING btree (next_attempt_at) WHERE (processed_at IS NULL);
 comment on table webhook_events is 'The inbox: a provider is answered 2xx only after its event is committed here.';
 comment on column webhook_events.show_id is 'The show that the event is about, once that is known.';
+grant insert, select, update on webhook_events to rowlock_worker;
+
+-- view audit_log_start:
+--     begins_at timestamp with time zone
+comment on view audit_log_start is 'Since when the audit log has every event: the start of its oldest partition that is not archived.';
 
 -- view lapsed_reservations:
 --     reservations integer
@@ -492,6 +627,33 @@ grant select on lapsed_reservations to rowlock_worker;
 --     extension_count integer
 comment on view live_holds is 'Holds whose deadline has not passed, with the network address that they count for in the limits.';
 grant select on live_holds to rowlock_office;
+
+-- view order_details:
+--     show_id uuid
+--     order_id uuid
+--     order_code text
+--     reservation_id uuid
+--     status text
+--     customer_name text
+--     customer_email text
+--     total_minor bigint
+--     fee_minor bigint
+--     currency text
+--     created_at timestamp with time zone
+--     expires_at timestamp with time zone
+--     seat_id integer
+--     label text
+--     category text
+--     price_type text
+--     amount_minor bigint
+--     item_fee_minor bigint
+--     tax_basis_points integer
+--     ticket_id uuid
+--     ticket_status text
+--     ticket_revision integer
+comment on view order_details is 'Orders with their lines and tickets, for staff, mail and reports.';
+grant select on order_details to rowlock_office;
+grant select on order_details to rowlock_worker;
 
 -- view reservation_cleanup_job_status:
 --     run_id bigint
@@ -588,6 +750,7 @@ grant select on seating_plan_checksums to rowlock_office;
 --     venue_address text
 --     venue_access_notes text
 --     step_free_sections text[]
+--     fee_per_order_minor bigint
 comment on view show_listing is 'What a buyer may know about a show. status: announced (sales open later), on_sale, paused, closed (also a show that has begun), cancelled, draft.';
 grant select on show_listing to rowlock_app;
 grant select on show_listing to rowlock_office;
@@ -675,6 +838,25 @@ create function complete_order_atomic(p_show_id uuid, p_order_id uuid, p_payment
 comment on function complete_order_atomic is 'Turn the seats of an order with an authorized payment into sold seats with tickets, all or nothing. Repeatable.';
 grant execute on function complete_order_atomic to rowlock_worker;
 
+create function create_order_atomic(p_show_id uuid, p_reservation_id uuid, p_secret bytea, p_order_id uuid, p_order_code text, p_order_secret bytea, p_customer_name text, p_customer_email text, p_seat_ids integer[], p_price_types text[], p_idempotency_key text, p_wish_hash bytea, p_session_id text, p_ip_address inet, p_user_agent text)
+    returns TABLE(outcome text, order_id uuid, is_new boolean, status text, refused_seat_ids integer[], server_time timestamp with time zone)
+    language plpgsql security definer
+    set enable_seqscan=off
+    set plan_cache_mode=force_generic_plan
+    set search_path=rowlock, pg_temp
+    as 'see functions/create_order_atomic.sql';
+comment on function create_order_atomic is 'Order the seats of a hold at the prices that its holder was shown. Repeatable.';
+grant execute on function create_order_atomic to rowlock_app;
+
+create function end_order_atomic(p_show_id uuid, p_order_id uuid, p_reason text)
+    returns TABLE(outcome text, order_id uuid, status text, server_time timestamp with time zone)
+    language plpgsql security definer
+    set plan_cache_mode=force_generic_plan
+    set search_path=rowlock, pg_temp
+    as 'see functions/end_order_atomic.sql';
+comment on function end_order_atomic is 'End a pending order whose seats are gone, so that its money goes back. Repeatable.';
+grant execute on function end_order_atomic to rowlock_worker;
+
 create function end_order_of_cancelled_show(p_show_id uuid, p_order_id uuid, p_reason text, p_session_id text, p_ip_address inet, p_actor text)
     returns text
     language plpgsql security definer
@@ -690,6 +872,15 @@ create function ensure_audit_log_partitions(p_months_ahead integer DEFAULT 2)
 comment on function ensure_audit_log_partitions is 'Make the audit log partitions of this month and the next ones; returns the names of those made.';
 grant execute on function ensure_audit_log_partitions to rowlock_worker;
 
+create function expire_orders_atomic(p_limit integer DEFAULT 100)
+    returns integer
+    language plpgsql security definer
+    set plan_cache_mode=force_generic_plan
+    set search_path=rowlock, pg_temp
+    as 'see functions/expire_orders_atomic.sql';
+comment on function expire_orders_atomic is 'End pending orders that cannot be paid any more.';
+grant execute on function expire_orders_atomic to rowlock_worker;
+
 create function extend_reservation_atomic(p_show_id uuid, p_reservation_id uuid, p_secret bytea DEFAULT NULL::bytea, p_reserved_by text DEFAULT NULL::text, p_session_id text DEFAULT NULL::text, p_ip_address inet DEFAULT NULL::inet, p_user_agent text DEFAULT NULL::text, p_seen_extension_count integer DEFAULT NULL::integer)
     returns TABLE(outcome text, reservation_id uuid, expires_at timestamp with time zone, extension_count integer, extensions_remaining integer, server_time timestamp with time zone)
     language plpgsql security definer
@@ -701,6 +892,24 @@ create function extend_reservation_atomic(p_show_id uuid, p_reservation_id uuid,
 comment on function extend_reservation_atomic is 'Extend a live hold and its claims, for its owner, at most max_extensions times and never once it has expired.';
 grant execute on function extend_reservation_atomic to rowlock_app;
 
+create function find_integrator_key(p_key_hash bytea)
+    returns TABLE(key_id uuid, organization_id uuid, name text, scopes text[])
+    language plpgsql stable security definer
+    set search_path=rowlock, pg_temp
+    as 'see functions/find_integrator_key.sql';
+comment on function find_integrator_key is 'What an integrator''s key may do, and for whom, by its SHA-256.';
+grant execute on function find_integrator_key to rowlock_app;
+
+create function find_order(p_show_id uuid, p_order_id uuid, p_secret bytea)
+    returns TABLE(show_id uuid, order_id uuid, order_code text, reservation_id uuid, status text, customer_name text, customer_email text, total_minor bigint, fee_minor bigint, currency text, created_at timestamp with time zone, expires_at timestamp with time zone, seat_id integer, label text, category text, price_type text, amount_minor bigint, item_fee_minor bigint, tax_basis_points integer, ticket_id uuid, ticket_status text, ticket_revision integer, server_time timestamp with time zone)
+    language plpgsql stable security definer
+    set enable_seqscan=off
+    set plan_cache_mode=force_generic_plan
+    set search_path=rowlock, pg_temp
+    as 'see functions/find_order.sql';
+comment on function find_order is 'An order with its lines and tickets, for the owner of its secret.';
+grant execute on function find_order to rowlock_app;
+
 create function find_reservation(p_show_id uuid, p_reservation_id uuid DEFAULT NULL::uuid, p_secret bytea DEFAULT NULL::bytea, p_reserved_by text DEFAULT NULL::text)
     returns TABLE(show_id uuid, reservation_id uuid, status text, seat_ids integer[], wish_hash bytea, created_at timestamp with time zone, expires_at timestamp with time zone, extension_count integer, extensions_remaining integer, plan_id uuid, currency text, price_version integer, server_time timestamp with time zone)
     language plpgsql stable security definer
@@ -711,6 +920,14 @@ create function find_reservation(p_show_id uuid, p_reservation_id uuid DEFAULT N
     as 'see functions/find_reservation.sql';
 comment on function find_reservation is 'One hold, for the owner of its token or its holder.';
 grant execute on function find_reservation to rowlock_app;
+
+create function finish_outbox_message(p_message_id bigint, p_error text, p_retry_seconds integer)
+    returns void
+    language plpgsql security definer
+    set search_path=rowlock, pg_temp
+    as 'see functions/finish_outbox_message.sql';
+comment on function finish_outbox_message is 'A message of the outbox is done, or is to be tried again.';
+grant execute on function finish_outbox_message to rowlock_worker;
 
 create function free_seats_of_orders(p_show_id uuid, p_order_ids uuid[], p_seat_ids integer[], p_house_reason text)
     returns integer[]
@@ -785,6 +1002,15 @@ create function pay_order_atomic(p_show_id uuid, p_order_id uuid, p_payment_inte
 comment on function pay_order_atomic is 'Record that the money of an order is captured: it is paid, or a refund is opened when it has ended. Repeatable.';
 grant execute on function pay_order_atomic to rowlock_worker;
 
+create function record_payment_atomic(p_show_id uuid, p_payment_intent_id uuid, p_status text, p_reference text, p_client_secret text, p_failure text)
+    returns TABLE(outcome text, order_id uuid, status text, server_time timestamp with time zone)
+    language plpgsql security definer
+    set plan_cache_mode=force_generic_plan
+    set search_path=rowlock, pg_temp
+    as 'see functions/record_payment_atomic.sql';
+comment on function record_payment_atomic is 'Write down what the provider says of a payment that is not captured yet. Repeatable.';
+grant execute on function record_payment_atomic to rowlock_worker;
+
 create function refund_order_atomic(p_show_id uuid, p_order_id uuid, p_refund_id uuid, p_idempotency_key text, p_seat_ids integer[] DEFAULT NULL::integer[], p_amount_minor bigint DEFAULT NULL::bigint, p_give_back text DEFAULT 'on_sale'::text, p_keep_fees boolean DEFAULT false, p_reason text DEFAULT ''::text, p_session_id text DEFAULT NULL::text, p_ip_address inet DEFAULT NULL::inet, p_actor text DEFAULT NULL::text)
     returns TABLE(outcome text, order_id uuid, status text, refund_id uuid, amount_minor bigint, seat_ids integer[], server_time timestamp with time zone)
     language plpgsql security definer
@@ -852,6 +1078,24 @@ create function seat_changes_since(p_show_id uuid, p_after_id bigint DEFAULT NUL
     as 'see functions/seat_changes_since.sql';
 comment on function seat_changes_since is 'The state of the seats of a show that changed after a position in the audit log; of all claims without one.';
 grant execute on function seat_changes_since to rowlock_app;
+
+create function settle_refund_atomic(p_show_id uuid, p_refund_id uuid, p_status text, p_reference text, p_failure text)
+    returns TABLE(outcome text, order_id uuid, status text, server_time timestamp with time zone)
+    language plpgsql security definer
+    set plan_cache_mode=force_generic_plan
+    set search_path=rowlock, pg_temp
+    as 'see functions/settle_refund_atomic.sql';
+comment on function settle_refund_atomic is 'Write down what the provider says of a refund. Repeatable.';
+grant execute on function settle_refund_atomic to rowlock_worker;
+
+create function take_outbox_messages(p_limit integer, p_seconds integer)
+    returns TABLE(message_id bigint, show_id uuid, order_id uuid, kind text, payload jsonb, attempts integer, created_at timestamp with time zone)
+    language plpgsql security definer
+    set plan_cache_mode=force_generic_plan
+    set search_path=rowlock, pg_temp
+    as 'see functions/take_outbox_messages.sql';
+comment on function take_outbox_messages is 'Messages that are due, for one worker for a while.';
+grant execute on function take_outbox_messages to rowlock_worker;
 
 create function tell_repeated_requests(p_show_id uuid, p_outcomes text[], p_reservation_ids uuid[], p_secrets bytea[], p_wish_hashes bytea[], p_reserved_by text[], p_seat_lists text[], p_unavailable text[], p_max_extensions integer)
     returns TABLE(request integer, outcome text, reservation_id uuid, status text, seat_ids integer[], unavailable_seat_ids integer[], expires_at timestamp with time zone, extension_count integer, extensions_remaining integer, server_time timestamp with time zone)

@@ -18,9 +18,10 @@ import msgspec
 from starlette.types import Receive, Scope
 
 from rowlock.base.holder import Holder
+from rowlock.base.integrator import Integrator
 from rowlock.base.networks import ADDRESS_LENGTH, client_network
 from rowlock.web.problems import ProblemError, method_not_allowed
-from rowlock.web.sessions import BROWSER_PREFIX, Session, Sessions
+from rowlock.web.sessions import Session, Sessions, named_session
 
 MAX_BODY_BYTES = 64 * 1024
 USER_AGENT_LENGTH = 400
@@ -51,18 +52,32 @@ class Reply:
 
 @dataclass(slots=True)
 class Request:
-    """A request on the fast path. `body` is decoded to the endpoint's type; `value` is the path's variable part."""
+    """A request on the fast path. `body` is decoded to the endpoint's type; `value` is the path's variable part.
+
+    address     of the end user: what an integrator says, else where the connection comes from.
+    network     what the end user's holds count for in the limits; None without limits.
+    integrator  of the key that was sent with it, if any.
+    raw         the body as it was sent, for signatures.
+    """
 
     scope: Scope
     headers: Headers
     value: str
     body: Any
     sessions: Sessions
+    address: str | None = None
+    network: str | None = None
+    integrator: Integrator | None = None
+    raw: bytes = b""
     new_cookie: bytes | None = None
 
     def session(self, session_id: str | None) -> Session:
         """The session: of the session id in the body, else of the cookie, else a new one."""
         found = self.find_session(session_id)
+        if found is None and self.integrator is not None:
+            raise ProblemError(
+                "INVALID_INPUT", "With X-Rowlock-Key session_id is needed: any id of your system for the end user."
+            )
         if found is None:
             found, self.new_cookie = self.sessions.start()
         return found
@@ -78,13 +93,10 @@ class Request:
     def find_session(self, session_id: str | None = None) -> Session | None:
         """As `session`, but None where there is none."""
         if session_id is not None:
-            if session_id.startswith(BROWSER_PREFIX):
-                raise ProblemError(
-                    "INVALID_INPUT", f"session_id must not begin with {BROWSER_PREFIX!r}. Use another one."
-                )
-            return Session(session_id)
+            return named_session(session_id, self.integrator)
         cookie = self.headers.get(b"cookie")
-        return None if cookie is None else self.sessions.find(cookie.decode("latin-1"))
+        # An integrator is no browser, whatever its client keeps.
+        return None if cookie is None or self.integrator is not None else self.sessions.find(cookie.decode("latin-1"))
 
     def holder_of(self, session: Session | None) -> Holder:
         """The holder of a session, with what the audit log keeps of the request."""
@@ -92,9 +104,9 @@ class Request:
         return Holder(
             key="" if session is None else session.key,
             session_id=None if session is None else session.key,
-            ip_address=client_address(self.scope),
+            ip_address=self.address,
             user_agent=_UNPRINTABLE.sub("?", agent.decode("latin-1"))[:USER_AGENT_LENGTH] if agent else None,
-            network=_network(self.scope),
+            network=self.network,
         )
 
     def query(self, name: str) -> str | None:
@@ -108,6 +120,30 @@ class Request:
         if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
             raise ProblemError("INVALID_INPUT", "Idempotency-Key must be 1 to 255 visible ASCII characters.")
         return key
+
+
+def _end_user(scope: Scope, body: Any, integrator: Integrator | None) -> tuple[str | None, str | None]:
+    """Address and network of the end user: by `client_address` with an integrator's key, else the connection's.
+
+    Raises ProblemError for a `client_address` without a key, or that is none.
+    """
+    told = getattr(body, "client_address", None)
+    if told is None:
+        return client_address(scope), _network(scope)
+    if integrator is None:
+        raise ProblemError(
+            "INVALID_INPUT",
+            "client_address is taken with an integrator's key in X-Rowlock-Key only. Leave it out: the address that "
+            "the request comes from counts.",
+        )
+    address = _address(told)
+    if address is None:
+        raise ProblemError(
+            "INVALID_INPUT",
+            "client_address is no IP address. Send that of the end user, such as 192.0.2.7 or 2001:db8::7, or leave "
+            "it out.",
+        )
+    return address, client_network(told)
 
 
 def client_address(scope: Scope) -> str | None:
@@ -145,6 +181,7 @@ class Endpoint:
     gives     msgspec type of the JSON answer, sent with `status`.
     problems  codes it may refuse with, in addition to those of every endpoint.
     is_full   whether requests are refused now; called after the headers and before the body is read.
+    keys      whether the key of an integrator counts here, for the OpenAPI entry.
     """
 
     method: str
@@ -161,6 +198,7 @@ class Endpoint:
     other_responses: Mapping[str, Any] = field(default_factory=dict)
     tag: str = "reservations"
     is_full: Callable[[], bool] | None = None
+    keys: bool = False
 
 
 class FastPath:
@@ -210,7 +248,13 @@ class FastPath:
         return endpoint
 
     async def request(
-        self, endpoint: Endpoint, value: str, scope: Scope, headers: Headers, receive: Receive
+        self,
+        endpoint: Endpoint,
+        value: str,
+        scope: Scope,
+        headers: Headers,
+        receive: Receive,
+        integrator: Integrator | None = None,
     ) -> Request:
         """The request as the endpoint's handler takes it.
 
@@ -221,7 +265,7 @@ class FastPath:
             await asyncio.sleep(self._refusal_pause_seconds)
             if endpoint.is_full():
                 raise ProblemError("BUSY")
-        body = None
+        body, raw = None, b""
         if endpoint.takes is not None:
             raw = await read_body(headers, receive)
             if raw or not endpoint.optional_body:
@@ -232,7 +276,8 @@ class FastPath:
                     body = self._decoders[endpoint.method + endpoint.path].decode(raw)
                 except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                     raise ProblemError("INVALID_INPUT", f"The body is not what is expected here: {error}.") from error
-        return Request(scope, headers, value, body, self._sessions)
+        address, network = _end_user(scope, body, integrator)
+        return Request(scope, headers, value, body, self._sessions, address, network, integrator, raw)
 
 
 def _pattern(path: str) -> str:

@@ -12,11 +12,14 @@ import structlog
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from rowlock.base.integrator import Integrator
 from rowlock.web.access_log import AccessLine, AccessLog
-from rowlock.web.admin_key import ADMIN_PATHS, opens
+from rowlock.web.admin_key import ADMIN_PATHS, API_KEY, admit, opens
 from rowlock.web.fast_path import NO_STORE, FastPath, Headers, Reply
-from rowlock.web.origins import Origins
+from rowlock.web.integrator_key import HEADER, KeyGuard
+from rowlock.web.origins import PROBES, Origins
 from rowlock.web.problems import MEDIA_TYPE, ProblemError, as_problem, problem_body
+from rowlock.web.turns import RecentlyRefused, Turns
 
 log = structlog.get_logger(__name__)
 
@@ -24,6 +27,11 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _SECURITY_HEADERS = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"same-origin")]
 # The box office may block every seat of a large part of a hall at once.
 MAX_ADMIN_BODY_BYTES = 256 * 1024
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
+READS_AT_ONCE = 1
+REFUSED_AT_ONCE = 1
+"""Of reads, and of what clients ask for that were refused a moment ago, so many are started in one iteration of the
+event loop. More would make a buyer wait longer: docs/adr/0026-reads-take-turns.md has the figures."""
 
 
 class RequestMiddleware:
@@ -37,12 +45,17 @@ class RequestMiddleware:
         *,
         admin_key_hash: bytes | None = None,
         origins: Origins | None = None,
+        keys: KeyGuard | None = None,
     ) -> None:
+        self._keys = keys
         self._origins = origins or Origins()
         self._fast_path = fast_path
         self._admin_key_hash = admin_key_hash
         self._app = app
         self._access_log = access_log
+        self._reads = Turns(READS_AT_ONCE)
+        self._turns_of_refused = Turns(REFUSED_AT_ONCE)
+        self._refused = RecentlyRefused()
         self._prefix = token_hex(6)
         self._numbers = count(1)
 
@@ -95,6 +108,8 @@ class RequestMiddleware:
             finally:
                 route = getattr(scope.get("route"), "path", "unmatched")
         finally:
+            if 400 <= status < 500 and method not in _READING:
+                self._refused.add(scope.get("client"))
             if self._access_log is not None:
                 elapsed = round((perf_counter() - started) * 1000, 3)
                 self._access_log.add(
@@ -106,14 +121,20 @@ class RequestMiddleware:
     ) -> tuple[Reply | None, str]:
         route = "unmatched"
         try:
+            turns = self._turns_of(scope, headers)
+            if turns is not None and not turns.take():
+                await turns.wait()
             self._origins.check(scope["method"], scope["path"], headers)
+            integrator = await self._integrator(scope, headers) if HEADER in headers else None
             found = self._fast_path.find(scope["method"], scope["path"])
             if found is None:
-                self._ask_for_key(scope, headers)
+                if scope["path"].startswith(ADMIN_PATHS):
+                    # Before FastAPI reads the body.
+                    admit(self._admin_key_hash, headers.get(API_KEY), integrator)
                 return None, route
             endpoint, value = found
             route = endpoint.path
-            request = await self._fast_path.request(endpoint, value, scope, headers, receive)
+            request = await self._fast_path.request(endpoint, value, scope, headers, receive, integrator)
             reply = await endpoint.handler(request)
         except Exception as error:  # noqa: BLE001 - the client gets a response to every error.
             # The problem is not bound to a name here: error → traceback → frame → problem → error would be a cycle of
@@ -124,10 +145,26 @@ class RequestMiddleware:
             reply.headers.append((b"set-cookie", request.new_cookie))
         return reply, route
 
-    def _ask_for_key(self, scope: Scope, headers: Headers) -> None:
-        """Refuse an operator's request without the key, before FastAPI reads its body."""
-        if scope["path"].startswith(ADMIN_PATHS) and not opens(self._admin_key_hash, headers.get(b"x-api-key")):
-            raise ProblemError("UNAUTHORIZED")
+    async def _integrator(self, scope: Scope, headers: Headers) -> Integrator | None:
+        """The integrator whose key was sent. A wrong one is refused wherever it is sent, but for probes."""
+        if self._keys is None or scope["path"].startswith(PROBES):
+            return None
+        integrator = await self._keys.identify(headers[HEADER])
+        scope["state"]["integrator"] = integrator
+        return integrator
+
+    def _turns_of(self, scope: Scope, headers: Headers) -> Turns | None:
+        """The turns that a request has to take; None for a buyer's, a probe and the operator's, which never wait."""
+        path = scope["path"]
+        if path.startswith(PROBES) or (path.startswith(ADMIN_PATHS) and self._has_key(headers)):
+            return None
+        if scope["method"] in _READING:
+            return self._reads
+        # Who asks at full speed and is refused each time waits behind those who do not.
+        return self._turns_of_refused if scope.get("client") in self._refused else None
+
+    def _has_key(self, headers: Headers) -> bool:
+        return opens(self._admin_key_hash, headers.get(API_KEY))
 
     def _request_id(self, headers: Headers) -> str:
         given = headers.get(b"x-request-id")

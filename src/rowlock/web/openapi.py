@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from rowlock.web.fast_path import Endpoint
+from rowlock.web.integrator_key import SCHEME
 from rowlock.web.problems import MEDIA_TYPE, PROBLEM_TYPES, Problem
 
 # Every endpoint may refuse with these: after a bug, or when the database does not answer.
@@ -46,6 +47,9 @@ def add_fast_endpoints(document: dict[str, Any], endpoints: Iterable[Endpoint]) 
             operation["responses"][str(endpoint.status)]["links"] = _links_of_a_hold(endpoints)
         if parameters := [*_path_parameters(endpoint.path), *endpoint.parameters]:
             operation["parameters"] = parameters
+        if endpoint.keys:
+            # One of the two: no key, or an integrator's.
+            operation["security"] = [{}, {SCHEME: []}]
         if endpoint.takes is not None:
             operation["requestBody"] = {
                 "required": not endpoint.optional_body,
@@ -69,7 +73,7 @@ def _responses(endpoint: Endpoint, schema_of: dict[int, Any]) -> dict[str, Any]:
     content = {"application/json": {"schema": schema_of[id(endpoint.gives)]}}
     if endpoint.path.endswith("/seats") and endpoint.method == "GET":
         content["application/octet-stream"] = {"schema": {"type": "string", "format": "binary"}}
-    codes = list(endpoint.problems)
+    codes = [*endpoint.problems, *(("UNAUTHORIZED", "FORBIDDEN") if endpoint.keys else ())]
     if endpoint.takes is not None:
         codes = ["INVALID_INPUT", *codes, "PAYLOAD_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE"]
     answers: dict[str, Any] = {str(endpoint.status): {"description": "Done.", "content": content}}

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from rowlock.web.problems import ProblemError
 from rowlock.web.sessions import COOKIE
 
-_PROBES = "/health/"
+PROBES = "/health/"
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _COOKIE = COOKIE.encode()
 
@@ -21,7 +21,7 @@ class Origins:
 
     def check(self, method: str, path: str, headers: dict[bytes, bytes]) -> None:
         """Raise ProblemError WRONG_HOST or CROSS_SITE for a request that is refused."""
-        if self._hosts and not self._is_ours(headers.get(b"host", b"")) and not path.startswith(_PROBES):
+        if self._hosts and not self._is_ours(headers.get(b"host", b"")) and not path.startswith(PROBES):
             raise ProblemError("WRONG_HOST")
         if (
             headers.get(b"sec-fetch-site") == b"cross-site"

@@ -70,7 +70,8 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
             Outcome.ACCESSIBLE_SEATS,
             400,
             "Accessible seats",
-            "These are wheelchair or companion places. If you need them, ask with `accessible`: true; else choose others.",
+            "These are wheelchair or companion places. If you need them, ask with `accessible`: true; else choose "
+            "others.",
         ),
         ProblemType(
             Outcome.TOO_MANY_HOLDS,
@@ -124,7 +125,78 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
             "These seats are being paid for, so they can be neither changed nor given back now. Finish or cancel the "
             "payment first.",
         ),
-        ProblemType("UNAUTHORIZED", 401, "Not authorized", "Send the admin key in the X-API-Key header."),
+        ProblemType(
+            "PRICE_TYPE_NOT_FOUND",
+            400,
+            "Price type not found",
+            "A seat has no price of this type. GET /api/shows/{show_id} lists the types of each category.",
+        ),
+        ProblemType(
+            "ORDER_NOT_FOUND",
+            404,
+            "Order not found",
+            "There is no such order, or it is not yours. Send its token in the Authorization header.",
+        ),
+        ProblemType("PAYMENT_NOT_FOUND", 404, "Payment not found", "The order has no such payment. Ask for one first."),
+        ProblemType(
+            "ORDER_NOT_PAYABLE",
+            409,
+            "Order not payable",
+            "This order has ended, costs nothing, or is paid. Read it to see; order the seats anew if you hold them.",
+        ),
+        ProblemType(
+            "PAYMENT_FAILED",
+            402,
+            "Payment failed",
+            "The money could not be had, so nothing was sold and you are not charged. Pay in another way.",
+        ),
+        ProblemType(
+            "ORDER_NOT_REFUNDABLE", 409, "Order not refundable", "This order is not paid, or nothing is left of it."
+        ),
+        ProblemType(
+            "REFUND_EXCEEDS_PAYMENT",
+            409,
+            "Refund exceeds payment",
+            "That is more than what was paid, less what other refunds give back. Refund less.",
+        ),
+        ProblemType(
+            "IDEMPOTENCY_KEY_CONFLICT",
+            409,
+            "Idempotency key in use",
+            "This Idempotency-Key was sent before for another order, or its first request is still being worked on. "
+            "In the second case send it again in a moment; else make a new key.",
+            _RETRY_SOON,
+        ),
+        ProblemType(
+            "PAYMENT_UNAVAILABLE",
+            503,
+            "Payment provider unavailable",
+            "The payment provider does not answer now. Nothing is lost and nothing was charged twice: send the same "
+            "request again.",
+            ((b"retry-after", b"5"),),
+        ),
+        ProblemType(
+            "WEBHOOK_REFUSED", 400, "Webhook refused", "This is not a webhook of the provider: its signature is wrong."
+        ),
+        ProblemType(
+            "UNAUTHORIZED",
+            401,
+            "Not authorized",
+            "Send the admin key in X-API-Key or, for one show, a key of its organization with the scope staff in "
+            "X-Rowlock-Key.",
+        ),
+        ProblemType(
+            "FORBIDDEN",
+            403,
+            "Not allowed",
+            "The key in X-Rowlock-Key may not do this. Send one with the right scope, of the organization of the show.",
+        ),
+        ProblemType(
+            "ADMISSION_REQUIRED",
+            403,
+            "Admission required",
+            "Reserving takes an admission here. Get one from the page or the queue in front of this server.",
+        ),
         ProblemType(
             "CROSS_SITE",
             403,

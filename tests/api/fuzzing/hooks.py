@@ -1,8 +1,8 @@
 """Puts ids of the show, its seats and its holds into the requests of schemathesis: random ones get nothing but 404.
 
 Only requests that are meant to be well formed are changed, and they stay well formed; malformed ones are sent as they
-were generated. What a schema cannot say is kept here: the seats of the hall, its categories and sections, and how
-many seats a hold may have.
+were generated. What a schema cannot say is kept here: the seats of the hall, its categories and sections, how
+many seats a hold may have, and that without a key a session id is long, and no other address is named.
 """
 
 import json
@@ -42,6 +42,9 @@ def _seats(wanted: list[int], most: int) -> list[int]:
 
 def _steer_body(body: dict[str, Any], *, tokens: bool) -> None:
     number = next(_numbers)
+    if isinstance(body.get("session_id"), str):
+        body["session_id"] = f"id-{number % 50}-0123456789abcdef0123456789abcdef"
+    body.pop("client_address", None)
     if "show_id" in body and number % 8:
         body["show_id"] = SHOW_ID
     if isinstance(body.get("quantity"), (int, float)):
@@ -58,6 +61,9 @@ def _steer_body(body: dict[str, Any], *, tokens: bool) -> None:
             body[name] = _seats([int(seat) for seat in body[name]], most)
     if body.get("remove") and body.get("add"):
         body["remove"] = [seat for seat in body["remove"] if seat not in body["add"]]
+    if body.get("remove") and not body.get("add"):
+        # A hold keeps at least one seat.
+        body["add"] = [body["remove"][0] % SEATS_TOTAL + 1]
     if isinstance(body.get("reservation_token"), str) and tokens and number % 4:
         body["reservation_token"] = _tokens[number % len(_tokens)]
 
@@ -67,6 +73,10 @@ def before_call(_: Any, case: Any, kwargs: dict[str, Any]) -> None:
     """Point a well-formed request at the show and at holds that were made before."""
     if not _is_well_formed(case):
         return
+    # A key that was made up is refused wherever it is sent, and the operator's is there.
+    for headers in (case.headers, kwargs.get("headers")):
+        if headers:
+            headers.pop("X-Rowlock-Key", None)
     tokens = bool(_tokens) and not _follows_a_link(case)
     if "token" in (case.path_parameters or {}) and tokens and next(_numbers) % 8:
         case.path_parameters["token"] = _tokens[next(_numbers) % len(_tokens)]

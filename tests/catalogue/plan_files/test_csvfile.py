@@ -132,7 +132,7 @@ def test_a_list_is_laid_out_by_its_order() -> None:
     assert plan.sections == (Section("Stalls"), Section("Balcony"))
     assert [seat.kind for seat in plan.seats] == ["wheelchair", "companion", "standard", "standard"]
     assert [seat.source_id for seat in plan.seats] == ["s1", "s2", "s3", "s4"]
-    assert [(seat.x, seat.y) for seat in plan.seats] == [(25, 30), (50, 30), (25, 60), (25, 120)]
+    assert [(seat.x, seat.y) for seat in plan.seats] == [(25, 30), (50, 30), (37.5, 60), (37.5, 120)]
     assert (reading.report.repairs, reading.report.warnings) == (0, 0)
 
 
@@ -166,7 +166,7 @@ def test_the_centre_is_in_the_middle_also_when_one_side_is_missing() -> None:
 def test_sections_of_other_names_stand_behind_each_other() -> None:
     plan = read_csv("section,row,seat\nStalls left,A,1\nBalcony right,A,1\nStalls right,A,1\n").plan
 
-    assert [(seat.x, seat.y) for seat in plan.seats] == [(25, 30), (25, 90), (100, 30)]
+    assert [(seat.x, seat.y) for seat in plan.seats] == [(25, 30), (62.5, 90), (100, 30)]
 
 
 def test_a_line_without_a_seat_leaves_an_aisle() -> None:
@@ -291,6 +291,12 @@ def test_ranges_are_a_seat_for_each_number() -> None:
     assert only(reading.report, "SEAT_RANGE").found.startswith("9 seats")
 
 
+def test_among_ranges_a_row_may_count_down() -> None:
+    reading = read_csv("row,seat\n1,1-3\n2,6-4\n12,12-1\n")
+
+    assert runs(reading.plan) == [["1", "2", "3"], ["6", "5", "4"], ["12-1"]]
+
+
 @pytest.mark.parametrize("rows", ["A,1-1\nA,1-2\nA,1-3\n", "A,1-4\nA,3\n", "A,4-1\n"])
 def test_numbers_with_hyphens_that_cannot_be_ranges_stay_as_they_are(rows: str) -> None:
     reading = read_csv("row,seat\n" + rows)
@@ -313,6 +319,118 @@ def test_rows_whose_numbers_jump_are_warned_of() -> None:
     assert "ORDER_DOUBTFUL" not in read_csv("row,seat\nA,5\nA,3\nA,1\nA,2\nA,\nA,20\n").report.counts
 
 
+def test_no_group_is_seated_together_across_a_jump_of_the_numbers() -> None:
+    reading = read_csv("row,seat\nA,3\nA,4\nA,5\nA,23\nA,24\nB,10\nB,20\nB,30\n")
+
+    assert runs(reading.plan) == [["3", "4", "5"], ["23", "24"], ["10", "20", "30"]]
+    assert only(reading.report, "ORDER_DOUBTFUL").found.startswith("5 seats in 1 row")
+
+
+def test_rows_and_seats_that_were_sorted_as_text_are_put_in_order() -> None:
+    numbers = sorted(map(str, range(1, 12)))
+    reading = read_csv("row,seat\n" + "".join(f"{row},{seat}\n" for row in numbers for seat in numbers))
+
+    assert [row.label for row in reading.plan.rows] == [str(row) for row in range(1, 12)]
+    assert runs(reading.plan) == [[str(seat) for seat in range(1, 12)]] * 11
+    assert reading.report.counts == {"SORTED_AS_TEXT": 2, "FOCAL_POINT_GUESSED": 1}
+
+
+@pytest.mark.parametrize(
+    ("labels", "order"),
+    [("A AA B BB T", "A B T AA BB"), ("A AA B C", "A AA B C"), ("01 02 10", "01 02 10"), ("1 2 10", "1 2 10")],
+)
+def test_rows_are_only_put_in_order_where_the_order_is_plain(labels: str, order: str) -> None:
+    plan = read_csv("row,seat\n" + "".join(f"{row},1\n" for row in labels.split())).plan
+
+    assert [row.label for row in plan.rows] == order.split()
+
+
+def test_a_list_that_begins_too_far_below_is_refused_and_not_read_as_a_grid() -> None:
+    error = refusal("Our hall\n" * 30 + "row,seat\nA,1\n")
+
+    assert (error.code, error.place) == ("NOT_CSV", "line 31")
+
+
+def test_a_third_coordinate_is_named_with_what_it_may_mean() -> None:
+    finding = only(read_csv("row,seat,x,y,z\nA,1,0,2,30\nA,2,25,2,30\n").report, "UNKNOWN_KEY")
+
+    assert "exchange the names" in finding.done
+
+
+def test_a_range_of_too_many_seats_is_one_seat_and_named() -> None:
+    reading = read_csv("row,seat\nA,1-99999\n")
+
+    assert len(reading.plan.seats) == 1
+    assert only(reading.report, "SEAT_RANGE").severity == "warning"
+
+
+def test_the_seats_that_a_guess_would_sell_first_are_no_wheelchair_places() -> None:
+    reading = read_csv("row,seat,kind\nA,1,wheelchair\nA,2,companion\nB,1,\nB,2,\n")
+
+    assert "around Row B, seat" in only(reading.report, "FOCAL_POINT_GUESSED").done
+
+
+def test_a_short_row_stands_in_the_middle_of_the_long_ones() -> None:
+    plan = read_csv("row,seat\n" + "A,1\nA,2\n" + "".join(f"B,{number}\n" for number in range(1, 7))).plan
+
+    assert [seat.x for seat in plan.seats] == [75, 100, 25, 50, 75, 100, 125, 150]
+
+
+def test_numbers_that_fit_into_the_longest_row_say_where_a_short_row_stands() -> None:
+    rows = [f"A,{number}" for number in (3, 4)] + [f"B,{number}" for number in (1, 2, 3, 4)]
+    assert [seat.x for seat in read_csv("row,seat\n" + "\n".join(rows)).plan.seats] == [75, 100, 25, 50, 75, 100]
+
+    # Numbers that run on from row to row say nothing of it.
+    rows = [f"A,{number}" for number in (1, 2)] + [f"B,{number}" for number in (3, 4, 5, 6)]
+    assert [seat.x for seat in read_csv("row,seat\n" + "\n".join(rows)).plan.seats] == [50, 75, 25, 50, 75, 100]
+
+
+def test_blocks_beside_each_other_are_straight_towards_the_middle() -> None:
+    short = [f"{section},A,1" for section in ("Left", "Centre", "Right")]
+    long = [f"{section},B,{seat}" for section in ("Left", "Centre", "Right") for seat in (1, 2, 3)]
+    plan = read_csv("section,row,seat\n" + "\n".join(short + long)).plan
+
+    at = {seat.label: seat.x for seat in plan.seats}
+    assert at["Left, row A, seat 1"] == at["Left, row B, seat 3"]
+    assert at["Centre, row A, seat 1"] == at["Centre, row B, seat 2"]
+    assert at["Right, row A, seat 1"] == at["Right, row B, seat 1"]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "seat_row,seat_number,Sector",
+        "Reihe;Platz;Bereich",
+        "Fila,Butaca,Sección",
+        "Row No.,Seat-No,block",
+        "列,座位,AREA",
+    ],
+)
+def test_a_list_may_name_its_columns_in_another_way(header: str) -> None:
+    mark = ";" if ";" in header else ","
+    reading = read_csv(f"{header}\nA,1,Stalls\nA,2,Stalls\nB,1,Balcony\n".replace(",", mark))
+
+    assert [seat.label for seat in reading.plan.seats][::2] == ["Stalls, row A, seat 1", "Balcony, row B, seat 1"]
+    assert reading.report.counts["COLUMN_RENAMED"] == 3
+    assert "UNKNOWN_KEY" not in reading.report.counts
+
+
+def test_a_column_with_the_right_name_counts_more_than_another_name_of_it() -> None:
+    reading = read_csv("number,Reihe,row,seat\n9,i,A,1\n")
+
+    assert reading.plan.seats[0].label == "Row A, seat 1"
+    assert reading.report.counts["UNKNOWN_KEY"] == 2
+
+
+def test_a_list_without_a_column_of_rows_is_not_read_as_a_grid() -> None:
+    error = refusal("seat_id,status\nA1,free\nA2,free\n")
+
+    assert error.code == "FIELD_MISSING"
+    assert "columns row and seat" in error.message
+    # A grid may have a word in its first line all the same.
+    assert runs(read_csv("Number one hall\nA1,A2\n").plan) == [["1", "2"]]
+
+
 def test_left_centre_and_right_stand_beside_each_other() -> None:
     rows = [f"{section},{row},{seat}" for section in ("Stalls right", "Stalls left") for row in "AB" for seat in (1, 2)]
     reading = read_csv("section,row,seat\n" + "\n".join(rows) + "\nBalcony,A,1\n")
@@ -321,7 +439,7 @@ def test_left_centre_and_right_stand_beside_each_other() -> None:
     assert at["Stalls left, row A, seat 1"] == (25, 30)
     assert at["Stalls left, row B, seat 1"] == (25, 60)
     assert at["Stalls right, row A, seat 1"] == (125, 30)
-    assert at["Balcony, row A, seat 1"] == (25, 120)
+    assert at["Balcony, row A, seat 1"] == (87.5, 120)
     assert only(reading.report, "SECTIONS_BESIDE").found.startswith("8 seats")
 
 
@@ -335,7 +453,8 @@ def test_left_centre_and_right_stand_beside_each_other() -> None:
         ("row,seat,x,y\nA,1,1e300,2\n", "OUT_OF_RANGE", "line 2, column 3"),
         ("row,seat,kind\nA,1,throne\n", "WRONG_TYPE", "line 2, column 3"),
         ("row,seat,x\nA,1,5\n", "FIELD_MISSING", "line 1"),
-        ("row,place\nA,1\n", "FIELD_MISSING", "line 1"),
+        ("row,stool\nA,1\n", "FIELD_MISSING", "line 1"),
+        ("seat_id,stool,status\nA1,1,free\n", "FIELD_MISSING", "line 1"),
         ("row,seat,row\nA,1,A\n", "NOT_CSV", "line 1, column 3"),
         ('row,seat\nA,"1\n', "TRUNCATED", "line 2"),
         ('row,seat\nA,"1"x\n', "NOT_CSV", "line 2"),

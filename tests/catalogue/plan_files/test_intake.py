@@ -118,6 +118,21 @@ def test_the_error_about_a_file_that_is_not_utf8_names_the_line_and_what_to_do()
     assert "CSV UTF-8" in error.message
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_utf16_is_refused_with_and_without_its_mark(encoding: str) -> None:
+    error = refusal("row,seat\nA,1\n".encode(encoding))
+
+    assert error.code == "NOT_UTF8"
+    assert "CSV UTF-8" in error.message
+
+
+def test_a_member_that_is_twice_in_one_object_is_refused_because_only_one_would_be_read() -> None:
+    error = refusal('{"zones": [{"rows": []}], "zones": []}')
+
+    assert error.code == "NOT_JSON"
+    assert '"zones" more than once' in error.message
+
+
 def test_a_byte_order_mark_is_ignored() -> None:
     data = b"\xef\xbb\xbf" + json.dumps(pretix_plan()).encode()
 
@@ -128,6 +143,7 @@ def test_a_byte_order_mark_is_ignored() -> None:
     ("content", "word"),
     [
         (b"PK\x03\x04rest", "Excel"),
+        (b"PK\x05\x06rest", "Excel"),
         (b"%PDF-1.7", "PDF"),
         (b"\x1f\x8b\x08", "gzip"),
         (b"<svg></svg>", "XML"),

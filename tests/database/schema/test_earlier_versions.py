@@ -81,6 +81,22 @@ SEEDS = {
         insert into seat_reservations (show_id, reservation_id, reserved_by, seat_ids, expires_at, client, weight)
             values ('{SHOW}', '00000000-0000-0000-0000-0000000000ee', 'zoe', '{{9}}', '2030-01-01', '203.0.113.9', 2);
     """,
+    12: """
+        insert into integrator_keys (key_id, organization_id, name, scopes, key_hash)
+            values (gen_random_uuid(), '00000000-0000-0000-0000-00000000000a', 'shop', '{sell}', sha256('key'));
+    """,
+    13: "",
+    14: f"""
+        insert into show_prices (
+                show_id, price_version, category, price_type, amount_minor, fee_minor, tax_basis_points)
+            values ('{SHOW}', 2, 0, 'child', 1150, 150, 700);
+        insert into show_price_lists (show_id, price_version, fee_per_order_minor) values ('{SHOW}', 2, 200);
+    """,
+    15: "",
+    16: """
+        insert into ledger_entries (show_id, movement_id, account, order_id, amount_minor, currency)
+            select o.show_id, o.order_id, 'provider', o.order_id, 5000, 'EUR' from ticket_orders as o limit 1;
+    """,
 }
 
 VERSIONS = [file.version for file in read_files() if file.kind == "migration"]

@@ -9,7 +9,8 @@ from rowlock.database.schema.migrate import migrate
 from rowlock.reservations.version1.store import rollout_override
 from tests.database.schema.conftest import Connect
 from tests.database.schema.test_earlier_versions import contents
-from tests.support.seatdb import SeatDb, Show
+from tests.support.answers import Show
+from tests.support.seatdb import SeatDb
 from tests.support.steps import functions
 
 Connection = psycopg.AsyncConnection

@@ -23,7 +23,8 @@ from rowlock.database.schema.description import describe
 from rowlock.database.schema.migrate import MigrationError, migrate
 from rowlock.reservations import store
 from rowlock.reservations.model import Intent, ReservationToken
-from tests.support.seatdb import SeatDb, Show
+from tests.support.answers import Show
+from tests.support.seatdb import SeatDb
 from tests.support.servers import TestServer
 
 Connection = psycopg.AsyncConnection
@@ -33,7 +34,10 @@ CALLERS = 4
 CALLS_EACH = 25
 OLD_EXTEND = "extend_reservation_atomic(uuid,uuid,bytea,text,text,inet,text,integer)"
 NEW_EXTEND = "extend_reservation_atomic(uuid,uuid,text,bytea,text,text,inet,text,integer)"
-OLD_RESERVE = "reserve_seats_batch(uuid,uuid[],bytea[],bytea[],integer[],integer[],text[],text[],inet[],text[],boolean[],inet[],integer[])"
+OLD_RESERVE = (
+    "reserve_seats_batch(uuid,uuid[],bytea[],bytea[],integer[],integer[],text[],text[],inet[],text[],"
+    "boolean[],inet[],integer[])"
+)
 ANSWERS = (Outcome.OK, Outcome.SEATS_UNAVAILABLE, Outcome.MAX_EXTENSIONS_REACHED)
 
 

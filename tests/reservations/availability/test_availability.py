@@ -6,9 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
-from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -18,32 +16,18 @@ from rowlock.base.holder import Holder
 from rowlock.database.calls import BusyError
 from rowlock.database.cells import Cells
 from rowlock.database.pool import PooledDatabase
-from rowlock.reservations import store
 from rowlock.reservations.availability import service
 from rowlock.reservations.availability.service import Availability
-from rowlock.reservations.availability.status_array import AVAILABLE, STATUSES
-from rowlock.reservations.model import Intent, ReservationToken, SeatChanges, SeatIds
+from rowlock.reservations.availability.status_array import AVAILABLE
+from rowlock.reservations.model import Intent, SeatIds
 from rowlock.reservations.service import Reservations
 from tests.reservations.availability.conftest import Clock, Readings
-from tests.support.seatdb import Reserved, SeatDb, Show
+from tests.reservations.availability.looking import HeldUp, in_the_tables, intent_for, taken
+from tests.support.answers import Reserved, Show
+from tests.support.seatdb import SeatDb
 from tests.support.servers import TestServer
 
 RECOVERS_WITHIN_SECONDS = 30.0
-
-
-async def taken(availability: Availability, show: Show, **options: bool) -> dict[int, str]:
-    """The seats that are not available according to the snapshot, with their status."""
-    known = await availability.get(show.show_id, **options)
-    assert known is not None
-    statuses = known.current()
-    assert statuses.seats_available == show.seats_total - len(statuses.taken())
-    return {seat: STATUSES[statuses.status(seat)] for seat in statuses.taken()}
-
-
-async def in_the_tables(db: SeatDb, show: Show) -> dict[int, str]:
-    """The same, from the tables."""
-    states = {"sold": "sold", "blocked": "blocked"}
-    return {seat: states.get(claim, "reserved") for seat, claim in (await db.claims(show)).items()}
 
 
 @asynccontextmanager
@@ -170,182 +154,6 @@ async def test_seats_of_a_hold_that_has_run_out_are_available_in_the_first_snaps
 ) -> None:
     await db.age(await db.reserve(show, seats=[1, 2], holder="anna"), minutes=11)
     assert await taken(availability, show) == {}
-
-
-# Changes by this process.
-
-
-def _request(show: Show, *seats: int) -> Intent[SeatIds]:
-    return Intent(ReservationToken.mint(show.show_id), Holder(uuid4().hex), seats)
-
-
-async def test_own_reserves_are_seen_at_once_and_cost_no_query(
-    show: Show, availability: Availability, reservations: Reservations, readings: Readings
-) -> None:
-    assert await taken(availability, show) == {}
-    request = _request(show, 1, 2)
-
-    await reservations.reserve(request)
-    assert await taken(availability, show) == {1: "reserved", 2: "reserved"}
-    assert readings.count == 1
-
-
-async def test_an_own_reserve_during_the_first_reading_is_seen_in_its_result(
-    show: Show, availability: Availability, reservations: Reservations, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    held_up = HeldUp(monkeypatch)
-    looking = asyncio.create_task(taken(availability, show))
-    await held_up.answered.wait()
-    await reservations.reserve(_request(show, 1))
-    held_up.go_on.set()
-    assert await looking == {1: "reserved"}
-
-
-async def test_own_releases_extensions_and_changes_are_read_for_the_next_answer(
-    show: Show, availability: Availability, reservations: Reservations, readings: Readings
-) -> None:
-    request = _request(show, 1, 2)
-    await reservations.reserve(request)
-    await taken(availability, show)
-
-    await reservations.change(request.token, [3], [1], request.holder)
-    assert await taken(availability, show) == {2: "reserved", 3: "reserved"}
-    await reservations.extend(request.token, request.holder)
-    known = await availability.get(show.show_id)
-    assert known is not None
-    assert readings.count == 3
-    assert [until - datetime.now(UTC).timestamp() > 700 for until in known.statuses._until.values()] == [True, True]
-    await reservations.release(request.token, request.holder)
-    assert await taken(availability, show) == {}
-
-
-async def test_a_snapshot_that_is_read_from_memory_only_is_refreshed_in_the_background(
-    db: SeatDb, show: Show, availability: Availability, clock: Clock, readings: Readings
-) -> None:
-    assert availability.known(show.show_id) is None
-    await taken(availability, show)
-    await db.block(show, seats=[3])
-    known = availability.known(show.show_id)
-    assert (known is not None, readings.count) == (True, 1)
-
-    clock.pass_refresh()
-    assert availability.known(show.show_id) is known
-    assert availability.known(show.show_id) is known
-    assert await taken(availability, show) == {3: "blocked"}
-    assert readings.count == 2
-
-
-async def test_a_change_of_any_show_is_read_in_every_show(
-    db: SeatDb, show: Show, availability: Availability, readings: Readings
-) -> None:
-    other = await db.make_show()
-    await taken(availability, show)
-    await taken(availability, other)
-    await db.block(show, seats=[1])
-    await db.block(other, seats=[2])
-
-    availability.changed(None)
-
-    assert await taken(availability, show) == {1: "blocked"}
-    assert await taken(availability, other) == {2: "blocked"}
-
-
-class HeldUp:
-    """Readings that have their answer from the database, and return it only when the test lets them."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.answered = asyncio.Event()
-        self.go_on = asyncio.Event()
-        read = vars(store)["seat_changes"]  # It may be the counting one.
-
-        async def held_up(connection: Any, show_id: UUID, after_id: int | None = None) -> SeatChanges | None:
-            changes: SeatChanges | None = await read(connection, show_id, after_id)
-            self.answered.set()
-            await self.go_on.wait()
-            return changes
-
-        monkeypatch.setattr(store, "seat_changes", held_up)
-
-
-async def test_a_reading_in_progress_does_not_undo_what_this_process_wrote_meanwhile(
-    db: SeatDb,
-    show: Show,
-    availability: Availability,
-    clock: Clock,
-    reservations: Reservations,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    first, second = _request(show, 1), _request(show, 2)
-    await taken(availability, show)
-    await reservations.reserve(first)
-    clock.now += 100  # A whole new snapshot is due.
-    held_up = HeldUp(monkeypatch)
-    looking = asyncio.create_task(taken(availability, show))
-    await held_up.answered.wait()
-
-    clock.now += 0.01
-    await reservations.release(first.token, first.holder)
-    await reservations.reserve(second)
-    held_up.go_on.set()
-
-    assert await looking == {2: "reserved"}
-    clock.pass_refresh()
-    assert await taken(availability, show) == {2: "reserved"} == await in_the_tables(db, show)
-
-
-async def test_a_request_after_a_change_does_not_get_a_reading_from_before_it(
-    db: SeatDb, show: Show, availability: Availability, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await taken(availability, show)
-    clock.pass_refresh()
-    held_up = HeldUp(monkeypatch)
-    early = asyncio.create_task(taken(availability, show))
-    await held_up.answered.wait()
-
-    await db.block(show, seats=[7])
-    availability.changed(show.show_id)
-    late = asyncio.create_task(taken(availability, show))
-    fresh = asyncio.create_task(taken(availability, show, fresh=True))
-    await asyncio.sleep(0)
-    held_up.go_on.set()
-
-    assert await late == await fresh == {7: "blocked"}
-    assert await early in ({}, {7: "blocked"})
-
-
-async def test_a_fresh_snapshot_is_read_from_the_database(
-    db: SeatDb, show: Show, availability: Availability, readings: Readings
-) -> None:
-    await taken(availability, show)
-    await db.block(show, seats=[7])
-    assert await taken(availability, show) == {}
-    looks = await asyncio.gather(*(taken(availability, show, fresh=True) for _ in range(50)))
-    assert looks == [{7: "blocked"}] * 50
-    assert readings.count == 2, "One reading for all requests at the same time."
-
-
-async def test_a_whole_new_snapshot_corrects_what_is_not_in_the_change_feed_also_during_own_reserves(
-    db: SeatDb,
-    show: Show,
-    availability: Availability,
-    clock: Clock,
-    reservations: Reservations,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    lost = await db.reserve(show, seats=[1], holder="anna")
-    for _ in range(3):
-        assert await taken(availability, show) == {1: "reserved"}
-        clock.pass_refresh()
-    await db.age(lost, minutes=11)  # A deadline that moves without any event.
-    clock.now += 100
-    held_up = HeldUp(monkeypatch)
-    looking = asyncio.create_task(taken(availability, show))
-    await held_up.answered.wait()
-    clock.now += 0.01
-    await reservations.reserve(_request(show, 2))
-    held_up.go_on.set()
-
-    assert await looking == {2: "reserved"}
 
 
 # Commits that come late.
@@ -479,7 +287,7 @@ async def test_the_same_state_has_the_same_version_in_two_processes(
     try:
         elsewhere = Availability(Cells(there))
         empty = await versions()
-        request = _request(show, 3, 4)
+        request = intent_for(show, 3, 4)
         await reservations.reserve(request)
         await db.block(show, seats=[9])
         clock.pass_refresh()
@@ -537,7 +345,7 @@ async def test_after_random_changes_the_snapshot_is_what_the_tables_say_after_ea
                 hold = await db.reserve(show, seats=seats, holder=f"buyer-{len(holds)}")
                 holds.extend([hold] if hold.outcome == "OK" else [])
             case 2 | 3:
-                request = _request(show, *rng.sample(range(1, 41), rng.randint(1, 4)))
+                request = intent_for(show, *rng.sample(range(1, 41), rng.randint(1, 4)))
                 own.extend([request] if (await reservations.reserve(request)).outcome == "OK" else [])
             case 4 if holds:
                 await db.release(holds.pop(rng.randrange(len(holds))))

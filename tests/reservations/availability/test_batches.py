@@ -25,7 +25,8 @@ from rowlock.reservations import store
 from rowlock.reservations.model import Intent, ReservationResult, ReservationToken, SeatIds
 from rowlock.reservations.service import Reservations
 from tests.reservations.availability.conftest import processes, reservations_on, until_a_service_waits
-from tests.support.seatdb import SeatDb, Show
+from tests.support.answers import Show
+from tests.support.seatdb import SeatDb
 from tests.support.servers import TestServer
 
 
@@ -252,9 +253,9 @@ async def test_a_batch_whose_answer_is_lost_after_the_commit_is_repeated(
     reserve_batch = store.reserve_batch
 
     async def loses_the_first_answer(
-        connection: psycopg.AsyncConnection, show_id: UUID, requests: Sequence[Intent[SeatIds]]
+        connection: psycopg.AsyncConnection, show_id: UUID, requests: Sequence[Intent[SeatIds]], **more: Any
     ) -> list[ReservationResult]:
-        answers = await reserve_batch(connection, show_id, requests)
+        answers = await reserve_batch(connection, show_id, requests, **more)
         batches.append([one.token.reservation_id for one in requests])
         if len(batches) == 1:
             await connection.close()
@@ -286,9 +287,9 @@ async def test_a_batch_that_is_lost_after_its_commit_for_good_is_not_said_to_hav
         yield
 
     async def commits_and_is_lost(
-        connection: psycopg.AsyncConnection, show_id: UUID, requests: Sequence[Intent[SeatIds]]
+        connection: psycopg.AsyncConnection, show_id: UUID, requests: Sequence[Intent[SeatIds]], **more: Any
     ) -> list[ReservationResult]:
-        await reserve_batch(connection, show_id, requests)
+        await reserve_batch(connection, show_id, requests, **more)
         monkeypatch.setattr(database, "app", no_connection)
         await connection.close()
         raise OperationalError("the connection is lost")

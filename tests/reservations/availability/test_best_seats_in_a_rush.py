@@ -18,8 +18,9 @@ from rowlock.reservations.hall import Hall
 from rowlock.reservations.model import BestSeats, Intent, ReservationResult, ReservationToken
 from rowlock.reservations.service import Reservations, UnknownAreaError
 from tests.reservations.availability.conftest import Clock, processes, until_a_service_waits
+from tests.support.answers import Show
 from tests.support.halls import GROUP_SIZES, put_on_sale
-from tests.support.seatdb import SeatDb, Show
+from tests.support.seatdb import SeatDb
 
 BURST = 160
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.support.seatdb import Request, SeatDb, Show
+from tests.support.answers import Request, Show
+from tests.support.seatdb import SeatDb
 
 
 @pytest.fixture

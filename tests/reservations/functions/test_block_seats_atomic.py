@@ -5,7 +5,8 @@ from uuid import uuid4
 
 import pytest
 
-from tests.support.seatdb import SeatDb, Show, said
+from tests.support.answers import Show, said
+from tests.support.seatdb import SeatDb
 
 
 async def reasons(db: SeatDb, show: Show) -> dict[int, str]:

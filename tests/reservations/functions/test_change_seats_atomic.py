@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.support.seatdb import SeatDb, Show, missing_hold, said, token
+from tests.support.answers import Show, missing_hold, said, token
+from tests.support.seatdb import SeatDb
 
 
 async def test_seats_are_swapped_while_the_rest_stays_held(db: SeatDb, show: Show) -> None:

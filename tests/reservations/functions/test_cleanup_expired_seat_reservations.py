@@ -12,7 +12,8 @@ from rowlock.database.cells import Cells
 from rowlock.reservations import store
 from rowlock.reservations.model import CleanupResult
 from rowlock.services import make_services
-from tests.support.seatdb import Reserved, SeatDb, Show
+from tests.support.answers import Reserved, Show
+from tests.support.seatdb import SeatDb
 from tests.support.steps import Mutant, load_test_build, stepping, wait_until_blocked
 
 

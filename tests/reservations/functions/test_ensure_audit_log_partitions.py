@@ -7,7 +7,8 @@ import psycopg
 import pytest
 
 from rowlock.database.connections import WORKER_ROLE
-from tests.support.seatdb import SeatDb, Show
+from tests.support.answers import Show
+from tests.support.seatdb import SeatDb
 from tests.support.steps import wait_until_blocked
 
 

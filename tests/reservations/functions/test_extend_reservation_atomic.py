@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from tests.support.seatdb import SeatDb, Show, missing_hold, said, token
+from tests.support.answers import Show, missing_hold, said, token
+from tests.support.seatdb import SeatDb
 
 
 async def test_an_extension_moves_the_deadline_of_the_hold_and_its_seats_by_five_minutes(

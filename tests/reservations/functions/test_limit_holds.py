@@ -7,7 +7,8 @@ from uuid import uuid4
 import pytest
 
 from rowlock.base.hold_limits import HoldLimits
-from tests.support.seatdb import Request, Reserved, SeatDb, Show
+from tests.support.answers import Request, Reserved, Show
+from tests.support.seatdb import SeatDb
 from tests.support.steps import Mutant, load_test_build, wait_until_blocked
 
 ADDRESS = "203.0.113.9"

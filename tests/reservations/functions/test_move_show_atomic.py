@@ -10,10 +10,12 @@ import pytest
 
 from rowlock.base.dsns import Dsns
 from rowlock.catalogue.model import Category, SeatingPlan, ShowInput
+from rowlock.catalogue.price_list import Price, PriceList
 from rowlock.database.connections import connect
 from rowlock.operations.store import find_violations
+from tests.support.answers import Show
 from tests.support.halls import hall, put_on_sale, services_on
-from tests.support.seatdb import SeatDb, Show
+from tests.support.seatdb import SeatDb
 
 Connection = psycopg.AsyncConnection
 
@@ -160,6 +162,32 @@ async def test_prices_follow_the_names_of_categories(owner: Connection, db: Seat
     found = await services_on(owner).catalogue.find_show(show.show_id)
     assert found is not None
     assert {price.category: price.amount_minor for price in found[1]} == {"Stalls": 1000, "Box": 9000, "Loge": 500}
+
+
+async def test_types_fees_and_taxes_go_along_and_a_new_category_gets_the_fee(owner: Connection, db: SeatDb) -> None:
+    catalogue = services_on(owner).catalogue
+    imported = await catalogue.import_plan(hall(4), source_format="test", venue="Playhouse")
+    given = ShowInput(
+        imported.plan.plan_id, "Gala", "2100-01-01T20:00", {"Stalls": 1000, "Stalls/child": 0},
+        fee_per_ticket_minor=150, fee_per_order_minor=200, tax_basis_points={"adult": 1900, "child": 700},
+    )  # fmt: skip
+    show_id = (await catalogue.create_show(given)).show_id
+    plan = replace(hall(4), categories=(Category("Loge"), Category("Stalls"), Category("Standing")))
+
+    moved = await db.move(Show(show_id, 4), await publish(owner, plan), {"Loge": 500, "Standing": 0})
+
+    assert moved.outcome == "OK"
+    assert (await catalogue.pause_show(show_id)).price_list == PriceList(
+        (
+            Price("Loge", "adult", 650, 150, 1900),
+            Price("Stalls", "adult", 1150, 150, 1900),
+            Price("Stalls", "child", 0, 0, 700),
+            Price("Standing", "adult", 0, 0, 1900),
+        ),
+        200,
+    )
+    cursor = await owner.execute("select price_version, fee_per_order_minor from rowlock.show_price_lists order by 1")
+    assert await cursor.fetchall() == [(1, 200), (2, 200)]
 
 
 async def test_only_plans_of_the_venue_and_shows_that_exist(owner: Connection, db: SeatDb, show: Show) -> None:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.support.seatdb import SeatDb, Show, missing_hold, said, token
+from tests.support.answers import Show, missing_hold, said, token
+from tests.support.seatdb import SeatDb
 
 
 async def test_a_released_hold_frees_its_seats_for_others_at_once(db: SeatDb, show: Show) -> None:

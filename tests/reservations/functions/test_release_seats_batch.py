@@ -1,6 +1,7 @@
 """release_seats_batch: giving back many holds of one show, each for its holder."""
 
-from tests.support.seatdb import SeatDb, Show, missing_hold
+from tests.support.answers import Show, missing_hold
+from tests.support.seatdb import SeatDb
 
 
 async def test_every_request_gets_its_own_answer(db: SeatDb, show: Show) -> None:

@@ -7,7 +7,8 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from tests.support.seatdb import SeatDb, Show, said, token
+from tests.support.answers import Show, said, token
+from tests.support.seatdb import SeatDb
 
 
 async def test_a_reservation_claims_its_seats_for_ten_minutes(db: SeatDb, show: Show) -> None:

@@ -3,7 +3,8 @@
 from dataclasses import replace
 from uuid import uuid4
 
-from tests.support.seatdb import Request, SeatDb, Show, said, token
+from tests.support.answers import Request, Show, said, token
+from tests.support.seatdb import SeatDb
 
 
 async def outcomes(db: SeatDb, show: Show, *requests: Request) -> list[str]:

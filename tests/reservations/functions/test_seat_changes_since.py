@@ -3,7 +3,8 @@
 from typing import Any
 from uuid import uuid4
 
-from tests.support.seatdb import SeatDb, Show
+from tests.support.answers import Show
+from tests.support.seatdb import SeatDb
 from tests.support.steps import load_test_build, stepping
 
 

@@ -5,7 +5,8 @@ from uuid import uuid4
 
 import pytest
 
-from tests.support.seatdb import SeatDb, Show, said
+from tests.support.answers import Show, said
+from tests.support.seatdb import SeatDb
 
 
 async def test_an_unblocked_seat_can_be_sold(db: SeatDb, show: Show) -> None:

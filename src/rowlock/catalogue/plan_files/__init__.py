@@ -5,7 +5,6 @@ what can be repaired is repaired and listed in the report. `catalogue.store` pub
 """
 
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -134,9 +133,12 @@ def _finish(
 def _what_sells_first(plan: SeatingPlan) -> str:
     """Name the first seats that best available would sell, so that a person sees at once whether the guess is right."""
     focal_points = focal_point_of_sections(plan)
+    benches = best_first(plan)
+    # Wheelchair and companion places are sold only to those who ask for them.
+    for_all = [bench for bench in benches if any(seat.kind == "standard" for seat in bench)]
     seats = [
         bench[int(middle_of(bench, focal_points[plan.rows[bench[0].row].section]))]
-        for bench in islice(best_first(plan), _SEATS_NAMED)
+        for bench in (for_all or benches)[:_SEATS_NAMED]
     ]
     names = "; then ".join(seat.label for seat in seats)
     return f"So the best seats would be around {names}." if names else "No seat of the plan is for sale."

@@ -12,8 +12,9 @@ from rowlock.catalogue.plan_files import geometry
 from rowlock.catalogue.plan_files.draft import Draft, DraftRow, DraftSeat, DraftSection
 from rowlock.catalogue.plan_files.findings import Findings
 from rowlock.catalogue.plan_files.labels import count_of
+from rowlock.catalogue.ranking import AISLE_FACTOR
 
-_NEAR = geometry.AISLE_FACTOR * geometry.WIDE_SEAT_FACTOR
+_NEAR = AISLE_FACTOR * geometry.WIDE_SEAT_FACTOR
 """A bay is beside a row when one of its places is at most so many pitches from one of the row's seats."""
 
 _LISTED_PER_CELL = 8

@@ -6,11 +6,11 @@ docs/reference/plan-formats.md describes both.
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 
-from rowlock.catalogue.plan_files import csvgrid, csvlist, limits
+from rowlock.catalogue.plan_files import csvcolumns, csvgrid, csvlist, limits
 from rowlock.catalogue.plan_files.csvlines import Line
 from rowlock.catalogue.plan_files.draft import Draft
 from rowlock.catalogue.plan_files.errors import PlanError
@@ -46,7 +46,7 @@ def read(text: str, name: str, findings: Findings) -> Draft:
         return Draft(name, format_has_size=False)
     header = _header(start)
     if header is None:
-        return csvgrid.read(chain(start, lines), name, findings)
+        return csvgrid.read(_without_header(chain(start, lines)), name, findings)
     if header.above:
         titles = " / ".join(clean(" ".join(line.cells))[:40] for line in header.above[:3])
         found = f'{len(header.above)} line{"" if len(header.above) == 1 else "s"} above the header: "{titles}"'
@@ -58,10 +58,22 @@ def read(text: str, name: str, findings: Findings) -> Draft:
 def _header(start: list[Line]) -> _Header | None:
     """Return the header, the first line or the first with every required column; None for a grid."""
     for index, line in enumerate(start):
-        titles = set(csvlist.titles(line))
-        if titles >= csvlist.REQUIRED or (index == 0 and csvlist.REQUIRED & titles):
+        titles = csvlist.titles(line)
+        if csvcolumns.is_header(titles) or (index == 0 and csvcolumns.looks_like_header(titles)):
             return _Header(line, start[:index])
     return None
+
+
+def _without_header(lines: Iterable[Line]) -> Iterator[Line]:
+    """Yield the lines of a grid; refuse a list that begins too far below for its header to be found."""
+    for line in lines:
+        if csvcolumns.is_header(csvlist.titles(line)):
+            raise PlanError(
+                "NOT_CSV",
+                f"line {line.number}",
+                f"here a list begins, but only {_TITLE_LINES} lines may be above its header. Delete the lines above",
+            )
+        yield line
 
 
 def _delimiter(text: str) -> str:
@@ -70,7 +82,7 @@ def _delimiter(text: str) -> str:
     lines = list(islice((line for line in matches if line.strip()), _TITLE_LINES))
     for line in lines:
         for delimiter in _DELIMITERS:
-            if set(csvlist.titles(Line(0, line.split(delimiter)))) >= csvlist.REQUIRED:
+            if csvcolumns.is_header(csvlist.titles(Line(0, line.split(delimiter)))):
                 return delimiter
     first_line = next((line for line in lines if any(mark in line for mark in _DELIMITERS)), "")
     return max(_DELIMITERS, key=first_line.count)

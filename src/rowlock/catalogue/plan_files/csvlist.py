@@ -1,14 +1,15 @@
 """Reads a seating plan from a list: a header line, then one line per seat.
 
-The columns are Rowlock's own: section, row, seat, category, x, y, kind, id. Columns that mark seats (`marks`) are read
-too, every other column is named. `csvlayout` places seats when the file has no coordinates.
+The columns are Rowlock's own: section, row, seat, category, x, y, kind, id; `csvcolumns` knows other names of them.
+Columns that mark seats (`marks`) are read too, every other column is named. `csvlayout` places seats when the file has
+no coordinates.
 """
 
 from collections.abc import Iterable
 from dataclasses import replace
 
 from rowlock.catalogue.model import SeatKind
-from rowlock.catalogue.plan_files import csvlayout, marks
+from rowlock.catalogue.plan_files import csvcolumns, csvlayout, marks
 from rowlock.catalogue.plan_files.csvlines import STANDARD, Line
 from rowlock.catalogue.plan_files.draft import (
     Draft,
@@ -24,8 +25,6 @@ from rowlock.catalogue.plan_files.fields import clean_text, in_range, parse_numb
 from rowlock.catalogue.plan_files.findings import Findings
 from rowlock.catalogue.plan_files.labels import count_of, range_of, spelling, whole_number
 
-REQUIRED = frozenset({"row", "seat"})
-_COLUMNS = frozenset({"section", "row", "seat", "category", "x", "y", "kind", "id"})
 _KINDS: dict[str, SeatKind] = {
     "": "standard",
     "standard": "standard",
@@ -47,6 +46,10 @@ _OTHER_KINDS: dict[str, SeatKind] = {
     "begleitperson": "companion",
 }
 _VALUES_NAMED = 4
+_Z_IS_NOT_READ = (
+    "Not read: a plan is seen from above. If y is the height of the seats and z the distance from the stage, exchange "
+    "the names of these columns."
+)
 
 
 def titles(line: Line) -> list[str]:
@@ -63,8 +66,15 @@ class _ListReader:
     def __init__(self, first: Line, delimiter: str, findings: Findings) -> None:
         self._first = first
         self._header = titles(first)
-        self._columns = {title: column for column, title in reversed(list(enumerate(self._header)))}
-        self._others = [title for title in self._columns if title and title not in _COLUMNS]
+        known = csvcolumns.columns_of(self._header)
+        others = {
+            title: column
+            for column, title in reversed(list(enumerate(self._header)))
+            if title and column not in known.values() and title not in known
+        }
+        self._columns = known | others
+        self._marks = [title for title in reversed(others) if marks.knows(title)]
+        self._unknown = [(title, column) for title, column in reversed(others.items()) if not marks.knows(title)]
         self._delimiter = delimiter
         self._findings = findings
         self._counter = SeatCounter()
@@ -86,7 +96,8 @@ class _ListReader:
         if not positioned:
             if "id" not in self._columns:
                 self._expand_ranges()
-            csvlayout.report_order(sections, self._findings)
+            csvlayout.undo_text_order(sections, self._findings)
+            csvlayout.part_at_jumps(sections, self._findings)
             csvlayout.place(sections, self._findings)
         draft = Draft(name, format_has_size=False, sections=sections)
         keys = dict.fromkeys(seat.category for seat in draft.seats())
@@ -97,8 +108,12 @@ class _ListReader:
         line = self._first
         for column, title in enumerate(self._header):
             clean_text(title, line.place(column), self._findings)
-            if title and self._columns[title] != column:
+            if title and self._header.index(title) != column:
                 raise PlanError("NOT_CSV", line.place(column), f'the column "{title}" occurs twice')
+        for title, column in self._columns.items():
+            if title in csvcolumns.COLUMNS and self._header[column] != title:
+                found = f'the column "{self._header[column][:40]}"'
+                self._findings.info("COLUMN_RENAMED", line.place(column), found, f"Read as the column {title}.")
         missing_columns = [title for title in ("row", "seat") if title not in self._columns]
         if ("x" in self._columns) != ("y" in self._columns):
             missing_columns.append("y" if "x" in self._columns else "x")
@@ -107,7 +122,7 @@ class _ListReader:
                 "FIELD_MISSING",
                 f"line {line.number}",
                 f'there is no column "{missing_columns[0]}". A list needs the columns row and seat; it may have '
-                "section, category, kind, id, and x together with y",
+                "section, category, kind, id, and x together with y. Name them so in the first line",
             )
 
     def _read_line(self, line: Line, positioned: bool) -> None:
@@ -162,14 +177,16 @@ class _ListReader:
         return True
 
     def _read_marks(self, line: Line, seat: DraftSeat) -> None:
-        for title in self._others:
-            value = self._cell(line, title).strip()
-            if not value or marks.use(title, value, [seat], self._place(line, title), self._findings):
-                continue
-            count, values = self._unread.get(title, (0, {}))
-            if len(values) <= _VALUES_NAMED:
-                values[value[:40]] = None
-            self._unread[title] = (count + 1, values)
+        for title in self._marks:
+            if value := self._cell(line, title).strip():
+                marks.use(title, value, [seat], self._place(line, title), self._findings)
+        for title, column in self._unknown:
+            value = line.cells[column].strip() if column < len(line.cells) else ""
+            if value:
+                count, values = self._unread.get(title, (0, {}))
+                if len(values) <= _VALUES_NAMED:
+                    values[value[:40]] = None
+                self._unread[title] = (count + 1, values)
 
     def _report_unread(self) -> None:
         for title, (count, values) in self._unread.items():
@@ -179,7 +196,7 @@ class _ListReader:
                 "UNKNOWN_KEY",
                 self._first.place(self._columns[title]),
                 f'{count_of(count)} with a value in the column "{title[:40]}", which is not known: {named}{more}',
-                "Not read.",
+                _Z_IS_NOT_READ if title == "z" and "y" in self._columns else "Not read.",
             )
 
     def _source_id(self, line: Line, section: str, row: str, number: str) -> str:
@@ -249,8 +266,11 @@ class _ListReader:
 
     def _expand_ranges(self) -> None:
         """Make seats of "1-10", in rows where no number is there twice then; other ranges are names of one seat."""
+        spans_of = {key: [_span(key[1], seat.number) for seat in row.seats] for key, row in self._rows.items()}
+        # "10-1" alone may be a name; among "1-10" and "11-20" it is a row that counts down.
+        has_ranges = any(span.step > 0 and len(span) > 0 for spans in spans_of.values() for span in spans)
         for (section, label), row in self._rows.items():
-            spans = [range_of(seat.number) or range(0) for seat in row.seats]
+            spans = [span if span.step > 0 or has_ranges else range(0) for span in spans_of[section, label]]
             numbers = [number for span in spans for number in span]
             numbers += [int(seat.number) for seat in row.seats if len(seat.number) < 9 and seat.number.isdecimal()]
             if not any(spans) or len(set(numbers)) < len(numbers):
@@ -271,6 +291,12 @@ class _ListReader:
                 found, done = "listed as ranges, as in 1-10", "Each number of a range is a seat of its own."
                 self._findings.of_seats("SEAT_RANGE", "repaired", seat.place, found, done, seats=len(span))
             row.seats = seats
+
+
+def _span(row: str, number: str) -> range:
+    """Return the numbers of a range; "12-1" in row 12 is the name of one seat."""
+    span = range_of(number) or range(0)
+    return span if span.step > 0 or str(span.start) != row else range(0)
 
 
 def _made_id(section: str, row: str, number: str) -> str:

@@ -8,10 +8,9 @@ import math
 from collections.abc import Iterable, Sequence
 from itertools import groupby, pairwise
 
-Point = tuple[float, float]
+from rowlock.catalogue.ranking import AISLE_FACTOR
 
-AISLE_FACTOR = 1.6
-"""A gap wider than this many seat pitches is an aisle. One omitted seat makes a gap of 2 pitches."""
+Point = tuple[float, float]
 
 WIDE_SEAT_FACTOR = 1.2
 """A row's own pitch is used up to this many pitches of its section: wheelchair places are wider than other seats, but

@@ -5,6 +5,7 @@ Malformed and malicious files are refused here. Only the outermost keys of each 
 
 import json
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
@@ -18,13 +19,20 @@ _FORMATS_ALLOWED = (
     "or a CSV file with a header line or with cells such as res:A1"
 )
 _MAGIC: tuple[tuple[bytes, str], ...] = (
-    (b"PK\x03\x04", "an Excel workbook or a ZIP archive. In Excel, save it as CSV UTF-8"),
+    *(
+        (magic, "an Excel workbook or a ZIP archive. In Excel, save it as CSV UTF-8")
+        for magic in (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
+    ),
     (b"\xd0\xcf\x11\xe0", "an old Excel workbook. In Excel, save it as CSV UTF-8"),
     (b"%PDF", "a PDF"),
     (b"\x1f\x8b", "a gzip archive. Unpack it first"),
     (b"\x89PNG", "a PNG image"),
     (b"\xff\xd8\xff", "a JPEG image"),
 )
+_HEAD_BYTES = 1_000
+_ZEROS_OF_TEXT = 0.1
+"""A text may have a stray zero byte, but UTF-16 has one for each letter of the Latin alphabet, and other files more."""
+
 _STRING_OR_BRACKET = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
 _STRING_OR_CONSTANT = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|(-?Infinity|NaN)', re.DOTALL)
 _LONG_DIGITS = re.compile(r"[0-9]{4000,}")
@@ -62,6 +70,14 @@ def decode(data: bytes) -> str:
     for magic, what in _MAGIC:
         if data.startswith(magic):
             raise PlanError("UNKNOWN_FORMAT", "", f"the file is {what}. {_FORMATS_ALLOWED}")
+    head = data[:_HEAD_BYTES]
+    if head.count(0) > len(head) * _ZEROS_OF_TEXT:
+        raise PlanError(
+            "NOT_UTF8",
+            f"byte {head.index(0) + 1}",
+            "the file has zero bytes, as UTF-16 and files that are no text have. Save it as UTF-8 "
+            '(in Excel: "CSV UTF-8") and try again',
+        )
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -93,7 +109,7 @@ def parse_json(text: str) -> dict[str, Any]:
             f"{limits.MAX_SEATS:,} seats needs. Split the venue into several plans",
         )
     try:
-        tree = json.loads(text, parse_constant=lambda _: _refuse_constant(text))
+        tree = json.loads(text, parse_constant=lambda _: _refuse_constant(text), object_pairs_hook=_without_repeats)
     except json.JSONDecodeError as error:
         raise _syntax_error(text, error) from None
     except RecursionError:
@@ -144,6 +160,17 @@ def wrong_format(chosen: PlanFormat, found: PlanFormat) -> PlanError:
         f'the file was to be read as {names[chosen]}, but it looks like {names[found]}. Choose "{found}", '
         "or choose no format and let it be detected",
     )
+
+
+def _without_repeats(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object; refuse one that has a member twice, because only the last would be read."""
+    tree = dict(members)
+    if len(tree) < len(members):
+        names = Counter(name for name, _ in members)
+        repeated = json.dumps(next(name for name, times in names.items() if times > 1)[:40])
+        found = f"an object has the member {repeated} more than once, and only one can count"
+        raise PlanError("NOT_JSON", "", f"{found}. Remove the others")
+    return tree
 
 
 def _depth(tree: object) -> int:

@@ -59,12 +59,21 @@ def whole_number(text: str) -> str:
 
 
 def range_of(number: str) -> range | None:
-    """Return the numbers of "1-10"; None for a text that is no range of two to some hundred numbers."""
+    """Return the numbers of "1-10" or "10-1", in this order; None for what is no range of up to some hundred."""
     match = _RANGE.fullmatch(number)
     if match is None:
         return None
     first, last = int(match.group(1)), int(match.group(2))
-    return range(first, last + 1) if first < last < first + _LONGEST_RANGE else None
+    if first == last or abs(first - last) >= _LONGEST_RANGE:
+        return None
+    step = 1 if first < last else -1
+    return range(first, last + step, step)
+
+
+def looks_like_range(number: str) -> bool:
+    """Say whether a text is two numbers with a hyphen or the like, however far apart."""
+    match = _RANGE.fullmatch(number)
+    return match is not None and match.group(1) != match.group(2)
 
 
 def count_of(seats: int) -> str:

@@ -38,7 +38,7 @@ def use(name: str, value: object, seats: Sequence[DraftSeat], place: str, findin
 
     value  of JSON, or the text of a cell. None and empty text are no mark.
     """
-    title = " ".join(name.replace("_", " ").replace("-", " ").casefold().split())
+    title = _title(name)
     if title not in _KNOWN:
         return False
     text = _as_text(value)
@@ -57,6 +57,15 @@ def use(name: str, value: object, seats: Sequence[DraftSeat], place: str, findin
     elif text in _YES:
         marks.yes(title)
     return True
+
+
+def knows(name: str) -> bool:
+    """Say whether a key or a column is a mark."""
+    return _title(name) in _KNOWN
+
+
+def _title(name: str) -> str:
+    return " ".join(name.replace("_", " ").replace("-", " ").casefold().split())
 
 
 _KNOWN = _STATUS | _OFF_SALE_IF | _OFF_SALE_UNLESS | _TAKEN_IF | _WHEELCHAIR_IF | _COMPANION_IF | _PRICE

@@ -5,7 +5,7 @@ from collections import Counter
 
 from rowlock.catalogue.plan_files.draft import Draft, DraftRow
 from rowlock.catalogue.plan_files.findings import Findings
-from rowlock.catalogue.plan_files.labels import range_of, whole_number
+from rowlock.catalogue.plan_files.labels import looks_like_range, whole_number
 
 _OTHER_TEMPLATE = re.compile(r"%(?:\([^)]*\)[a-z]|[a-rt-z](?![a-z]))|\{[^}]*\}|\$\{?\w+|<[^>]+>")
 
@@ -36,7 +36,7 @@ def _make_whole(row: DraftRow, findings: Findings) -> None:
 
 def _report_ranges(row: DraftRow, findings: Findings) -> None:
     """Warn of seats called 1-10, unless the row's other seats show that 1-10 is a name: 1-1, 1-2, 1-3."""
-    spans = [(seat, range_of(seat.number)) for seat in row.seats if "-" in seat.number or not seat.number.isalnum()]
+    spans = [(seat, looks_like_range(seat.number)) for seat in row.seats if not seat.number.isalnum()]
     starts = Counter(seat.number.split("-")[0].strip() for seat in row.seats)
     for seat, span in spans:
         if span and starts[seat.number.split("-")[0].strip()] == 1:

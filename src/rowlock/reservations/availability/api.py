@@ -60,7 +60,7 @@ class SeatStatusEndpoints:
                 "JSON, or with `Accept: application/octet-stream` 2 bits per seat by seat_id (0 available, 1 reserved, "
                 "2 sold, 3 blocked; seat 1 in the lowest bits of the first byte). Send the ETag back in If-None-Match.",
                 gives=SeatStatuses,
-                problems=(Outcome.SHOW_NOT_FOUND,),
+                problems=(Outcome.SHOW_NOT_FOUND, "UNAUTHORIZED"),
                 other_responses={
                     "304": {"description": "Nothing has changed since the version in If-None-Match."},
                 },

@@ -59,7 +59,8 @@ async def _log(
     )
 
 
-# Refusals that need the catalogue alone are counted, and those by the limits; those that say nothing about a known show leave no trace.
+# Refusals that need the catalogue alone are counted, and so are those by the limits; those that say nothing about a
+# known show leave no trace.
 _COUNTED = (
     Outcome.TOO_MANY_SEATS,
     Outcome.SHOW_NOT_ON_SALE,

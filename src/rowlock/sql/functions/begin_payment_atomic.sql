@@ -4,11 +4,16 @@
 -- the provider's idempotency key is derived, so a repeated call and a repeated request to the provider do no harm.
 -- An order has one live intent: a call with another id answers the one there is.
 --
--- Locks     the show (shared), the order's hold, then the order, then its live payment intent.
+-- A hold that has less than five minutes left when its payment begins gets five from now on, once, so that no cleanup and
+-- no rival comes between a buyer and the provider. This grace is beyond the longest time of a hold.
+--
+-- Locks     the show (shared), the order's hold, then the order, then its live payment intent; with a grace the claims of
+--           the hold, by seat id.
 -- Outcomes  in precedence: ORDER_NOT_FOUND, SHOW_NOT_ON_SALE (cancelled or a draft), ORDER_NOT_PAYABLE (ended, free, past
 --           its deadline, or confirmed before), RESERVATION_EXPIRED, OK. An order with a live intent is refused only
 --           when it has ended: for the rest the answer is that intent.
--- Writes    one payment intent (sent), unless there is one that was sent.
+-- Writes    one payment intent (sent), unless there is one that was sent; with a grace seat_reservations, show_seats and one
+--           audit row (extended).
 create or replace function rowlock.begin_payment_atomic(
     p_show_id uuid,
     p_order_id uuid,
@@ -77,6 +82,31 @@ begin
             p_show_id, p_payment_intent_id, p_order_id, p_provider, v_order.total_minor, v_order.currency, 'sent'
         )
         returning i.* into v_intent;
+        if v_hold.expires_at < v_now + interval '5 minutes' and not v_hold.has_grace then
+            perform from (
+                select from show_seats as c
+                where c.show_id = p_show_id and c.reservation_id = v_hold.reservation_id and c.seat_id = any(v_hold.seat_ids)
+                order by c.seat_id
+                for update
+            ) as l;
+            -- step: seats_locked
+            v_now := clock_timestamp();
+        end if;
+        if v_hold.expires_at between v_now and v_now + interval '5 minutes' and not v_hold.has_grace then
+            update show_seats as c
+            set reserved_until = v_now + interval '5 minutes'
+            where c.show_id = p_show_id and c.reservation_id = v_hold.reservation_id and c.seat_id = any(v_hold.seat_ids)
+                and c.status = 'reserved';
+            update seat_reservations as a
+            set expires_at = v_now + interval '5 minutes', has_grace = true
+            where a.show_id = p_show_id and a.reservation_id = v_hold.reservation_id;
+            insert into seat_reservation_audit_log
+                (show_id, reservation_id, order_id, event, seat_ids, session_id, metadata)
+            values (
+                p_show_id, v_hold.reservation_id, p_order_id, 'extended', v_hold.seat_ids, v_hold.session_id,
+                jsonb_build_object('operation', 'pay', 'expires_at', v_now + interval '5 minutes')
+            );
+        end if;
     elsif v_outcome = 'OK' and v_intent.status = 'requires_payment' then
         update payment_intents as i
         set status = 'sent', updated_at = v_now

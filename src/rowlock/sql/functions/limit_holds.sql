@@ -40,7 +40,7 @@ declare
     v_holds    bigint[];
     v_recent   bigint[];
     v_session  bigint[];
-    v_share    bigint := 0;
+    v_share    bigint := 0::bigint;
 begin
     perform pg_advisory_xact_lock(k.key)
     from (
@@ -58,7 +58,7 @@ begin
             as r (outcome, client, reserved_by, seat_list, request)
         where r.outcome is null and r.client is not null
     ),
-    -- No hold that lives, or was let go within a minute, is older.
+    -- No hold that lives, or was let go within a minute, is older, not even with the grace of a payment.
     held as materialized (
         select
             a.client, a.reserved_by, a.seat_ids, a.weight,
@@ -72,7 +72,7 @@ begin
             select b.*
             from seat_reservations as b
             where b.show_id = p_show_id and b.client = c.client
-                and b.created_at > v_now - make_interval(secs => p_max_hold_seconds + 60)
+                and b.created_at > v_now - make_interval(secs => p_max_hold_seconds + 360)
         ) as a
     ),
     weighed as (
@@ -105,7 +105,7 @@ begin
         group by h.client, h.reserved_by
     )
     select
-        array_agg(s.request order by s.request), array_agg(s.weight order by s.request),
+        array_agg(s.request::integer order by s.request), array_agg(s.weight order by s.request),
         array_agg(s.seats order by s.request), array_agg(s.holds order by s.request),
         array_agg(s.recent order by s.request), array_agg(s.session order by s.request)
     into v_requests, v_weights, v_seats, v_holds, v_recent, v_session

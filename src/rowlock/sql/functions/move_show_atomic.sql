@@ -6,15 +6,16 @@
 -- paid, in the category of the same name and position. Seats that are blocked because the plan does not sell their
 -- category are blocked anew as the new plan says.
 --
--- The prices of a category go with its name, as a new version: holds keep theirs. A category that had no price needs one
--- in p_categories and p_amounts_minor (adult, minor units).
+-- The prices of a category go with its name, as a new version with the same fee per order: holds keep theirs. A category
+-- that had no price needs one in p_categories and p_amounts_minor (adult, minor units). The show's fee per ticket is added
+-- to it, unless it is free, and it gets the tax rate of its adult prices.
 --
 -- Locks     the plan of the show, alone (an advisory lock; whoever claims free seats by number has it shared); the show;
 --           then its active holds, by id; then its claims, by seat id. The clock is read after all of them.
 -- Outcomes  in precedence: SHOW_NOT_FOUND, PLAN_NOT_FOUND (there is none, or it is of another venue), OK (the show is in
 --           that plan already), PRICES_MISSING (see categories), SEATS_IN_THE_WAY (see seat_ids), OK.
--- Writes    shows, show_prices, show_seats, seat_reservations (lapsed holds are retired), one audit row for each lapsed hold
---           (expired), at most one for the seats that were blocked by the old plan (unblocked), one for each category that
+-- Writes    shows, show_prices, show_price_lists, show_seats, seat_reservations (lapsed holds are retired), one audit row
+--           for each lapsed hold (expired), at most one for the seats that were blocked by the old plan (unblocked), one for each category that
 --           the new plan does not sell (blocked), and one for the move (moved). Nothing when it is refused.
 create or replace function rowlock.move_show_atomic(
     p_show_id uuid,
@@ -45,6 +46,8 @@ declare
     v_show     shows%rowtype;
     v_total    integer;
     v_prices   integer;        -- the version of the prices from now on
+    v_fee      bigint;         -- the fee per ticket, and
+    v_tax      integer;        -- the tax rate of adults, for a category that had no price
     v_old      jsonb;          -- the categories of the plan that the show has
     v_new      jsonb;          -- those of the plan that it shall have
     v_unpriced text[];
@@ -185,18 +188,32 @@ begin
         group by b.block_reason;
 
         v_prices := 1 + greatest(
-            v_show.price_version, (select max(p.price_version) from show_prices as p where p.show_id = p_show_id)
+            v_show.price_version,
+            (select max(p.price_version) from show_prices as p where p.show_id = p_show_id),
+            (select max(l.price_version) from show_price_lists as l where l.show_id = p_show_id)
         );
-        insert into show_prices (show_id, price_version, category, price_type, amount_minor)
-        select p_show_id, v_prices, n.position - 1, p.price_type, p.amount_minor
+        select coalesce(max(p.fee_minor), 0), coalesce(max(p.tax_basis_points) filter (where p.price_type = 'adult'), 0)
+        into v_fee, v_tax
+        from show_prices as p
+        where p.show_id = p_show_id and p.price_version = v_show.price_version;
+        insert into show_price_lists (show_id, price_version, fee_per_order_minor)
+        select p_show_id, v_prices, coalesce(max(l.fee_per_order_minor), 0)
+        from show_price_lists as l
+        where l.show_id = p_show_id and l.price_version = v_show.price_version;
+        insert into show_prices
+            (show_id, price_version, category, price_type, amount_minor, fee_minor, tax_basis_points)
+        select
+            p_show_id, v_prices, n.position - 1, p.price_type, p.amount_minor, p.fee_minor, p.tax_basis_points
         from jsonb_array_elements(v_new) with ordinality as n (category, position)
         join show_prices as p
             on p.show_id = p_show_id and p.price_version = v_show.price_version
             and v_old -> p.category ->> 'name' = n.category ->> 'name'
         union all
-        select p_show_id, v_prices, n.position - 1, 'adult', g.amount_minor
+        select
+            p_show_id, v_prices, n.position - 1, 'adult', g.amount_minor + f.fee_minor, f.fee_minor, v_tax
         from jsonb_array_elements(v_new) with ordinality as n (category, position)
         join unnest(p_categories, p_amounts_minor) as g (name, amount_minor) on g.name = n.category ->> 'name'
+        cross join lateral (select case when g.amount_minor > 0 then v_fee else 0 end as fee_minor) as f
         where not exists (
             select from show_prices as p
             where p.show_id = p_show_id and p.price_version = v_show.price_version

@@ -8,7 +8,7 @@
 -- Locks     the order, then its payment intents.
 -- Outcomes  in precedence: ORDER_NOT_FOUND, PAYMENT_NOT_FOUND, OK (status says paid, or what the order is; refund_id
 --           is the refund that was opened, if one was).
--- Writes    payment_intents, ticket_orders, one outbox message (order_paid), or one refund and its message
+-- Writes    payment_intents, ledger_entries, ticket_orders, one outbox message (order_paid), or one refund and its message
 --           (refund_requested).
 create or replace function rowlock.pay_order_atomic(
     p_show_id uuid,
@@ -33,6 +33,7 @@ declare
     v_intent payment_intents%rowtype;
     v_refund uuid;
     v_extra  boolean;         -- the order is paid with the money of another intent
+    v_owed   boolean;         -- the money is to be given back
     v_now    timestamptz;
 begin
     select * into v_order
@@ -62,6 +63,14 @@ begin
         update payment_intents as i
         set status = 'captured', updated_at = v_now
         where i.show_id = p_show_id and i.payment_intent_id = p_payment_intent_id;
+        v_owed := v_extra or v_order.status in ('voided', 'cancelled', 'expired');
+        insert into ledger_entries (show_id, movement_id, account, order_id, amount_minor, currency)
+        values
+            (p_show_id, p_payment_intent_id, 'provider', p_order_id, v_intent.amount_minor, v_intent.currency),
+            (
+                p_show_id, p_payment_intent_id, case when v_owed then 'owed' else 'sales' end, p_order_id,
+                -v_intent.amount_minor, v_intent.currency
+            );
     end if;
     if v_order.status = 'confirmed' then
         v_order.status := 'paid';

@@ -135,25 +135,55 @@ where p.plan_id = %(plan_id)s
 on conflict (slug) do nothing
 returning show_id
 
--- name: add_prices
+-- name: raise_price_version
+-- scope: show
+-- Makes the version after all that there are the one that new holds of a show are made under. Its prices follow in the
+-- same transaction.
+update rowlock.shows as s
+set price_version = 1 + greatest(
+    s.price_version,
+    (select max(p.price_version) from rowlock.show_prices as p where p.show_id = s.show_id),
+    (select max(l.price_version) from rowlock.show_price_lists as l where l.show_id = s.show_id)
+)
+where s.show_id = %s
+returning s.price_version
+
+-- name: add_price_list
 -- scope: catalogue
--- The adult price of each category of a show, in minor units of its currency. It runs in the transaction of add_show,
--- so it has the same scope.
-insert into rowlock.show_prices (show_id, category, price_type, amount_minor)
-select %(show_id)s, p.category, 'adult', p.amount_minor
-from unnest(%(categories)s::integer[], %(amounts_minor)s::bigint[]) as p (category, amount_minor)
+-- A version of the prices of a show, in minor units of its currency. For a new show it runs in the transaction of
+-- add_show, so it has the same scope.
+with list as (
+    insert into rowlock.show_price_lists (show_id, price_version, fee_per_order_minor)
+    values (%(show_id)s::uuid, %(price_version)s::integer, %(fee_per_order_minor)s::bigint)
+)
+insert into rowlock.show_prices
+    (show_id, price_version, category, price_type, amount_minor, fee_minor, tax_basis_points)
+select
+    %(show_id)s::uuid, %(price_version)s::integer, p.category, p.price_type, p.amount_minor, p.fee_minor,
+    p.tax_basis_points
+from unnest(
+    %(categories)s::integer[], %(price_types)s::text[], %(amounts_minor)s::bigint[], %(fees_minor)s::bigint[],
+    %(tax_basis_points)s::integer[]
+) as p (category, price_type, amount_minor, fee_minor, tax_basis_points)
 
 -- name: lock_show
 -- scope: show
--- One show as its organizer changes it, with the time zone of its venue, locked until the end of the transaction.
+-- Locks one show until the end of the transaction. What it is now has to be read after that, with show_state: a join
+-- here would still see the plan and the prices from before the wait.
+select show_id from rowlock.shows where show_id = %s for update
+
+-- name: show_state
+-- scope: show
+-- One show as its organizer changes it, with the time zone of its venue and the fee per order.
 select
-    s.show_id, s.title, s.starts_at, s.description, s.image_url, s.doors_at, s.ends_at, s.sales_start_at,
-    s.sales_end_at, s.status, s.sales_close_at, v.time_zone
+    s.show_id, s.plan_id, s.title, s.starts_at, s.description, s.image_url, s.doors_at, s.ends_at, s.sales_start_at,
+    s.sales_end_at, s.status, s.sales_close_at, v.time_zone, s.currency,
+    coalesce(l.fee_per_order_minor, 0) as fee_per_order_minor
 from rowlock.shows as s
 join rowlock.seating_plans as p using (plan_id)
 join rowlock.venues as v using (venue_id)
+left join rowlock.show_price_lists as l using (show_id, price_version)
 where s.show_id = %s
-for update of s
 
 -- name: update_show
 -- scope: show
@@ -229,8 +259,8 @@ order by starts_at, title, show_id
 select
     show_id, slug, title, description, image_url, plan_id, venue, venue_address, venue_access_notes,
     step_free_sections, time_zone, organization, doors_at, starts_at, ends_at, sales_start_at, sales_end_at,
-    sales_close_at, status, currency, price_from_minor, seats_total, seats_available, max_seats_per_reservation,
-    hold_seconds, extension_seconds, max_extensions
+    sales_close_at, status, currency, price_from_minor, fee_per_order_minor, seats_total, seats_available,
+    max_seats_per_reservation, hold_seconds, extension_seconds, max_extensions
 from rowlock.show_listing
 where status <> 'draft'
     and (%(status)s::text is null or status = %(status)s)
@@ -252,20 +282,22 @@ limit %(limit)s
 select
     show_id, slug, title, description, image_url, plan_id, venue, venue_address, venue_access_notes,
     step_free_sections, time_zone, organization, doors_at, starts_at, ends_at, sales_start_at, sales_end_at,
-    sales_close_at, status, currency, price_from_minor, seats_total, seats_available, max_seats_per_reservation,
-    hold_seconds, extension_seconds, max_extensions
+    sales_close_at, status, currency, price_from_minor, fee_per_order_minor, seats_total, seats_available,
+    max_seats_per_reservation, hold_seconds, extension_seconds, max_extensions
 from rowlock.show_listing
 where status <> 'draft' and show_id = %s
 
 -- name: show_prices
 -- scope: show
--- The prices of a show in minor units of its currency, by category and price type.
-select pl.layout -> 'categories' -> p.category ->> 'name' as category, p.price_type, p.amount_minor
+-- The prices of a show in minor units of its currency, by category and price type, that of adults first.
+select
+    pl.layout -> 'categories' -> p.category ->> 'name' as category, p.price_type, p.amount_minor, p.fee_minor,
+    p.tax_basis_points
 from rowlock.show_prices as p
 join rowlock.shows as s using (show_id, price_version)
 join rowlock.seating_plans as pl using (plan_id)
 where show_id = %s
-order by p.category, p.price_type
+order by p.category, p.price_type <> 'adult', p.price_type collate "C"
 
 -- name: move_show
 -- scope: show

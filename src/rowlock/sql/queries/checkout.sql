@@ -1,4 +1,4 @@
--- Orders for holds, and their completion. Only the demonstration uses them so far.
+-- Orders, their payments, refunds and tickets; the outbox, and the inbox of what providers send.
 
 -- name: add_orders
 -- scope: show
@@ -58,9 +58,242 @@ left join rowlock.payment_intents as i using (show_id, order_id)
 cross join lateral rowlock.complete_order_atomic(o.show_id, o.order_id, i.payment_intent_id, 'demo'::text) as c
 where o.show_id = %(show_id)s and o.status = 'pending'
 
--- name: ticket_status
+-- name: create_order
 -- scope: show
--- Whether a ticket is valid, used or void, and when it was used.
-select status, used_at
+-- Orders the seats of a hold, for the owner of its token.
+select outcome, order_id, is_new, status, refused_seat_ids
+from rowlock.create_order_atomic(
+    %(show_id)s::uuid, %(reservation_id)s::uuid, %(secret)s::bytea, %(order_id)s::uuid, %(order_code)s::text,
+    %(order_secret)s::bytea, %(customer_name)s::text, %(customer_email)s::text, %(seat_ids)s::integer[],
+    %(price_types)s::text[], %(idempotency_key)s::text, %(wish_hash)s::bytea, %(session_id)s::text,
+    %(ip_address)s::inet, %(user_agent)s::text
+)
+
+-- name: find_order
+-- scope: show
+-- An order with its lines and tickets, for the owner of its secret; no row for any other caller.
+select * from rowlock.find_order(%(show_id)s::uuid, %(order_id)s::uuid, %(secret)s::bytea)
+
+-- name: order_details
+-- scope: show
+-- An order with its lines and tickets, for staff and the worker.
+select d.*, clock_timestamp() as server_time
+from rowlock.order_details as d
+where d.show_id = %(show_id)s and d.order_id = %(order_id)s
+order by d.seat_id
+
+-- name: begin_payment
+-- scope: show
+-- Records that an order is about to be paid, or tells its live payment.
+select outcome, payment_intent_id, status, amount_minor, currency
+from rowlock.begin_payment_atomic(%s::uuid, %s::uuid, %s::uuid, %s::text)
+
+-- name: record_payment
+-- scope: show
+-- Writes down what the provider says of a payment that is not captured.
+select outcome, order_id, status
+from rowlock.record_payment_atomic(%s::uuid, %s::uuid, %s::text, %s::text, %s::text, %s::text)
+
+-- name: payment
+-- scope: show
+-- One payment with what is needed to ask its provider about it.
+select
+    i.show_id, i.order_id, i.payment_intent_id, i.provider, i.provider_reference as reference, i.client_secret,
+    i.amount_minor, i.currency, i.status, i.failure, i.created_at, d.order_code, d.status as order_status,
+    d.customer_email, s.title,
+    coalesce(s.organization_id, v.organization_id) as organization_id
+from rowlock.payment_intents as i
+join rowlock.shows as s using (show_id)
+join rowlock.seating_plans as p on p.plan_id = s.plan_id
+join rowlock.venues as v on v.venue_id = p.venue_id
+join lateral (
+    select o.order_code, o.status, o.customer_email
+    from rowlock.order_details as o
+    where o.show_id = i.show_id and o.order_id = i.order_id
+    limit 1
+) as d on true
+where i.show_id = %s and i.payment_intent_id = %s
+
+-- name: complete_order
+-- scope: show
+-- Turns the seats of an order with an authorized payment into sold seats with tickets.
+select outcome, status, unavailable_seat_ids
+from rowlock.complete_order_atomic(%s::uuid, %s::uuid, %s::uuid)
+
+-- name: pay_order
+-- scope: show
+-- Records that the money of an order is captured.
+select outcome, status, refund_id from rowlock.pay_order_atomic(%s::uuid, %s::uuid, %s::uuid)
+
+-- name: end_order
+-- scope: show
+-- Ends a pending order whose seats are gone.
+select outcome, status from rowlock.end_order_atomic(%s::uuid, %s::uuid, %s::text)
+
+-- name: void_order
+-- scope: show
+-- Takes back a confirmed order whose money could not be captured.
+select outcome, status from rowlock.void_order_atomic(%s::uuid, %s::uuid, %s::text)
+
+-- name: unsettled_payments
+-- scope: cell
+-- Payments that a provider has and that are not settled here, the longest untouched first: those on their way, and
+-- those of orders that were confirmed and not paid.
+select i.show_id, i.order_id, i.payment_intent_id
+from rowlock.payment_intents as i
+where i.status in ('sent', 'in_doubt', 'authorized')
+    and i.updated_at < clock_timestamp() - make_interval(secs => %(untouched_seconds)s)
+order by i.updated_at
+limit %(limit)s
+
+-- name: payment_of_reference
+-- scope: cell
+-- The payment that a provider knows by a reference.
+select show_id, order_id, payment_intent_id
+from rowlock.payment_intents
+where provider = %s and provider_reference = %s
+
+-- name: open_refund
+-- scope: show
+-- Opens a refund of a paid order.
+select outcome, status, refund_id, amount_minor, seat_ids
+from rowlock.refund_order_atomic(
+    %(show_id)s::uuid, %(order_id)s::uuid, %(refund_id)s::uuid, %(idempotency_key)s::text,
+    p_seat_ids => %(seat_ids)s::integer[], p_amount_minor => %(amount_minor)s::bigint,
+    p_give_back => %(give_back)s::text, p_keep_fees => %(keep_fees)s::boolean, p_reason => %(reason)s::text,
+    p_ip_address => %(ip_address)s::inet, p_actor => %(actor)s::text
+)
+
+-- name: refund
+-- scope: show
+-- One refund with what is needed to ask the provider for it.
+select
+    r.show_id, r.order_id, r.refund_id, r.payment_intent_id, r.amount_minor, r.status,
+    r.provider_reference as refund_reference, i.provider, i.provider_reference as reference, i.currency,
+    coalesce(s.organization_id, v.organization_id) as organization_id
+from rowlock.refunds as r
+join rowlock.shows as s using (show_id)
+join rowlock.seating_plans as p on p.plan_id = s.plan_id
+join rowlock.venues as v on v.venue_id = p.venue_id
+left join rowlock.payment_intents as i on i.show_id = r.show_id and i.payment_intent_id = r.payment_intent_id
+where r.show_id = %s and r.refund_id = %s
+
+-- name: settle_refund
+-- scope: show
+-- Writes down what the provider says of a refund.
+select outcome, status from rowlock.settle_refund_atomic(%s::uuid, %s::uuid, %s::text, %s::text, %s::text)
+
+-- name: expire_orders
+-- scope: cell
+-- Ends pending orders that cannot be paid any more; returns how many.
+select rowlock.expire_orders_atomic(%s::integer)
+
+-- name: take_messages
+-- scope: cell
+-- Messages of the outbox that are due, for this worker for a while.
+select message_id, show_id, order_id, kind, payload, attempts, created_at
+from rowlock.take_outbox_messages(%s::integer, %s::integer)
+
+-- name: finish_message
+-- scope: cell
+-- A message of the outbox is done, or is to be tried again.
+select rowlock.finish_outbox_message(%s::bigint, %s::text, %s::integer)
+
+-- name: keep_webhook_event
+-- scope: cell
+-- Puts an event into the inbox; no row when it is there already.
+insert into rowlock.webhook_events (provider, event_id, show_id, payload)
+values (%s, %s, %s, %s)
+on conflict (provider, event_id) do nothing
+returning event_id
+
+-- name: take_webhook_events
+-- scope: cell
+-- Events that are due, for this worker for a while.
+with due as (
+    select e.provider, e.event_id
+    from rowlock.webhook_events as e
+    where e.processed_at is null and e.next_attempt_at <= clock_timestamp()
+    order by e.next_attempt_at, e.received_at
+    limit %(limit)s
+    for update skip locked
+)
+update rowlock.webhook_events as e
+set attempts = e.attempts + 1, next_attempt_at = clock_timestamp() + make_interval(secs => %(seconds)s)
+from due as d
+where e.provider = d.provider and e.event_id = d.event_id
+returning e.provider, e.event_id, e.payload, e.attempts
+
+-- name: finish_webhook_event
+-- scope: cell
+-- An event is done, or is to be tried again: at once, or never when retry_seconds is null.
+update rowlock.webhook_events
+set processed_at = case when %(error)s::text is null then clock_timestamp() end,
+    error = %(error)s,
+    next_attempt_at = case
+        when %(error)s::text is null then next_attempt_at
+        when %(retry_seconds)s::integer is null then 'infinity'
+        else clock_timestamp() + make_interval(secs => %(retry_seconds)s::integer)
+    end
+where provider = %(provider)s and event_id = %(event_id)s
+
+-- name: claim_payment_key
+-- scope: show
+-- The key of a request for a payment, for this request for some seconds. No row when it is another's now, or has its
+-- answer.
+insert into rowlock.payment_idempotency_keys as k (show_id, idempotency_key, order_id, wish_hash, locked_until)
+values (%(show_id)s, %(key)s, %(order_id)s, %(wish_hash)s, clock_timestamp() + interval '30 seconds')
+on conflict (show_id, idempotency_key) do update
+set locked_until = excluded.locked_until
+where k.answer is null and k.locked_until <= clock_timestamp() and k.order_id = excluded.order_id
+    and k.wish_hash = excluded.wish_hash
+returning true
+
+-- name: payment_key
+-- scope: show
+-- What is known of a key: its order, its wish, and its answer.
+select order_id, wish_hash, answer
+from rowlock.payment_idempotency_keys
+where show_id = %s and idempotency_key = %s
+
+-- name: answer_payment_key
+-- scope: show
+-- Keeps the answer of a key; without one, the key may be used again at once.
+update rowlock.payment_idempotency_keys
+set answer = %(answer)s, locked_until = clock_timestamp()
+where show_id = %(show_id)s and idempotency_key = %(key)s
+
+-- name: forget_payment_keys
+-- scope: cell
+-- Forgets keys that are older than 30 days.
+delete from rowlock.payment_idempotency_keys where created_at < clock_timestamp() - interval '30 days'
+
+-- name: shows_of_key
+-- scope: catalogue
+-- The shows whose ids of orders, payments and refunds carry this key: one, unless two shows share the 32 bits.
+select show_id from rowlock.shows where show_key = %s
+
+-- name: organization_of
+-- scope: show
+-- The organization that sells a show, whose payment account is used.
+select coalesce(s.organization_id, v.organization_id)
+from rowlock.shows as s
+join rowlock.seating_plans as p on p.plan_id = s.plan_id
+join rowlock.venues as v on v.venue_id = p.venue_id
+where s.show_id = %s
+
+-- name: payments_of_order
+-- scope: show
+-- The payments of an order that are not captured, and that the provider knows or may know.
+select payment_intent_id
+from rowlock.payment_intents
+where show_id = %s and order_id = %s and status <> 'captured'
+    and (provider_reference is not null or status in ('sent', 'in_doubt'))
+order by created_at
+
+-- name: ticket_state
+-- scope: show
+-- Whether a ticket is valid, used or void, which revision of it counts, and when it was used.
+select status, revision, used_at
 from rowlock.tickets
 where show_id = %(show_id)s and ticket_id = %(ticket_id)s

@@ -108,16 +108,7 @@ having count(*) > 1
 -- The limits of a show may be lowered while holds are live, and what they were is not recorded. So holds are compared
 -- with the bounds that chk_show_limits has for every show, and their extensions with the audit log. Holds that are
 -- older than its oldest partition may have been extended in an archived one, which is not counted.
-with history as (
-    select coalesce(
-        min((regexp_match(pg_get_expr(p.relpartbound, p.oid), 'FROM \(''([^'']+)''\)'))[1]::timestamptz),
-        '-infinity'
-    ) as begins_at
-    from pg_inherits as i
-    join pg_class as p on p.oid = i.inhrelid
-    where i.inhparent = 'rowlock.seat_reservation_audit_log'::regclass
-),
-extensions as (
+with extensions as (
     select a.show_id, a.reservation_id, count(*) as logged, max((a.metadata ->> 'expires_at')::timestamptz) as until
     from rowlock.seat_reservation_audit_log as a
     where a.event = 'extended'
@@ -131,7 +122,7 @@ holds as (
         e.until,
         r.created_at >= h.begins_at as is_logged
     from rowlock.seat_reservations as r
-    cross join history as h
+    cross join rowlock.audit_log_start as h
     left join extensions as e using (show_id, reservation_id)
     where r.status = 'active'
 )
@@ -223,18 +214,9 @@ where t.status <> 'void'
 -- scope: cell
 -- Compares the last event of each seat in the log with its claim. Archived partitions held the first events of older
 -- shows, so only shows made since the start of the oldest partition are compared.
-with history as (
-    select coalesce(
-        min((regexp_match(pg_get_expr(p.relpartbound, p.oid), 'FROM \(''([^'']+)''\)'))[1]::timestamptz),
-        '-infinity'
-    ) as begins_at
-    from pg_inherits as i
-    join pg_class as p on p.oid = i.inhrelid
-    where i.inhparent = 'rowlock.seat_reservation_audit_log'::regclass
-),
-complete_shows as (
+with complete_shows as (
     select s.show_id
-    from rowlock.shows as s, history as h
+    from rowlock.shows as s, rowlock.audit_log_start as h
     where s.created_at >= h.begins_at
 ),
 seat_events as (
@@ -292,16 +274,7 @@ where show_id in (select t.show_id from complete_shows as t)
 -- name: reservation_event_missing
 -- scope: cell
 -- Each reservation was created once, and ended once if it has ended. Events in archived partitions are not counted.
-with history as (
-    select coalesce(
-        min((regexp_match(pg_get_expr(p.relpartbound, p.oid), 'FROM \(''([^'']+)''\)'))[1]::timestamptz),
-        '-infinity'
-    ) as begins_at
-    from pg_inherits as i
-    join pg_class as p on p.oid = i.inhrelid
-    where i.inhparent = 'rowlock.seat_reservation_audit_log'::regclass
-),
-events as (
+with events as (
     select
         a.show_id,
         a.reservation_id,
@@ -325,7 +298,7 @@ judged as (
             as ended,
         coalesce(e.completed + e.released + e.expired, 0) as endings
     from rowlock.seat_reservations as r
-    cross join history as h
+    cross join rowlock.audit_log_start as h
     left join events as e using (show_id, reservation_id)
 )
 select j.show_id, null::integer as seat_id, j.reservation_id, null::uuid as order_id,

@@ -1,4 +1,4 @@
--- The invariants of orders, payments and refunds, each as a query for its violations, in the form of invariants.sql.
+-- The invariants of prices, orders, payments and refunds, each as a query for its violations, in the form of invariants.sql.
 
 -- name: order_total_wrong
 -- scope: cell
@@ -99,3 +99,46 @@ select r.show_id, r.seat_id, null::uuid as reservation_id, r.order_id, 'refunded
 from rowlock.refund_items as r
 join rowlock.show_seats as c using (show_id, seat_id, order_id)
 where c.status = 'sold'
+
+-- name: price_missing
+-- scope: cell
+-- Categories for sale without a price for adults in the present version, and seats of live holds without one in theirs.
+-- Drafts may not be complete yet, and cancelled shows sell nothing any more.
+select s.show_id, null::integer as seat_id, null::uuid as reservation_id, null::uuid as order_id,
+    'the category ' || (c.category ->> 'name') || ' has no price for adults in version ' || s.price_version as what
+from rowlock.shows as s
+join rowlock.seating_plans as pl using (plan_id)
+cross join lateral jsonb_array_elements(pl.layout -> 'categories') with ordinality as c (category, position)
+where s.status not in ('draft', 'cancelled')
+    and coalesce((c.category ->> 'for_sale')::boolean, true)
+    and not exists (
+        select from rowlock.show_prices as p
+        where p.show_id = s.show_id and p.price_version = s.price_version and p.category = c.position - 1
+            and p.price_type = 'adult'
+    )
+union all
+select r.show_id, t.seat_id, r.reservation_id, null,
+    'the seat is held under version ' || r.price_version || ', which has no price for adults for it'
+from rowlock.seat_reservations as r
+join rowlock.shows as s using (show_id)
+join rowlock.seating_plans as pl using (plan_id)
+cross join lateral unnest(r.seat_ids) as h (seat_id)
+join rowlock.seats as t on t.plan_id = s.plan_id and t.seat_id = h.seat_id
+where r.status = 'active' and r.expires_at > clock_timestamp()
+    and pl.layout ? 'categories'
+    and not exists (
+        select from rowlock.show_prices as p
+        where p.show_id = r.show_id and p.price_version = r.price_version and p.category = t.category
+            and p.price_type = 'adult'
+    )
+
+-- name: price_wrong
+-- scope: cell
+-- Constraints forbid this. The query looks at the rows, in case a constraint is missing.
+select p.show_id, null::integer as seat_id, null::uuid as reservation_id, null::uuid as order_id,
+    'in version ' || p.price_version || ' the price for ' || p.price_type || ' of category ' || p.category || ' is '
+        || p.amount_minor || ', with a fee of ' || p.fee_minor || ' and a tax of ' || p.tax_basis_points
+        || ' basis points' as what
+from rowlock.show_prices as p
+where p.amount_minor < 0 or p.fee_minor < 0 or p.fee_minor > p.amount_minor
+    or p.tax_basis_points < 0 or p.tax_basis_points > 10000

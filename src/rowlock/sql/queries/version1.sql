@@ -94,7 +94,7 @@ with held as (
     join rowlock.shows as s on s.show_id = %(show_id)s
     join rowlock.seat_reservations as a
         on a.show_id = s.show_id and a.client = %(client)s::inet
-        and a.created_at > t.now - make_interval(secs => s.max_hold_seconds + 60)
+        and a.created_at > t.now - make_interval(secs => s.max_hold_seconds + 360)
 ),
 weighed as (
     select

@@ -1,4 +1,4 @@
--- show_listing: every show with its venue, lowest price and number of seats still available.
+-- show_listing: every show with its venue, lowest price, fee per order and number of seats still available.
 create or replace view rowlock.show_listing as
 select
     s.show_id,
@@ -38,7 +38,14 @@ select
     s.image_url,
     v.address as venue_address,
     v.access_notes as venue_access_notes,
-    v.step_free_sections
+    v.step_free_sections,
+    coalesce(
+        (
+            select l.fee_per_order_minor from rowlock.show_price_lists as l
+            where l.show_id = s.show_id and l.price_version = s.price_version
+        ),
+        0
+    ) as fee_per_order_minor
 from rowlock.shows as s
 join rowlock.seating_plans as pl using (plan_id)
 join rowlock.venues as v using (venue_id)

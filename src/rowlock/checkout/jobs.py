@@ -1,0 +1,156 @@
+"""The background loops of checkout: the outbox, the inbox of webhooks, and the reconciler.
+
+Everything that they do may be repeated: a message or an event is taken for a while, and taken up by another worker when
+that is over. What fails is tried again, with growing pauses; what can never succeed stays listed with its error.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from uuid import UUID
+
+import structlog
+
+from rowlock.checkout import store
+from rowlock.checkout.model import InboxEvent, Message
+from rowlock.checkout.providers.protocol import ProviderError
+from rowlock.checkout.purchase import PaymentUnavailableError, Purchases
+from rowlock.database.calls import BusyError, OutcomeUnknownError
+from rowlock.database.connections import Connection
+
+Handler = Callable[[Message], Awaitable[None]]
+
+POLL_SECONDS = 0.5
+TAKEN_SECONDS = 60
+BATCH = 20
+RECONCILE_SECONDS = 5.0
+UNTOUCHED_SECONDS = 15.0
+"""A payment that was not looked at for so long is looked at by the reconciler, whether or not a webhook comes."""
+HOUSEKEEPING_SECONDS = 60.0
+EVENT_ATTEMPTS = 10
+_LONGEST_PAUSE_SECONDS = 600
+
+_log = structlog.get_logger(__name__)
+
+
+class NeverError(Exception):
+    """A message cannot be worked on, however often it is tried. The text is kept with it."""
+
+
+def pause_seconds(attempts: int) -> int:
+    """How long to wait after so many attempts: 1, 2, 4 … seconds, at most ten minutes."""
+    return min(_LONGEST_PAUSE_SECONDS, 1 << min(attempts - 1, 10))
+
+
+class OutboxLoop:
+    """Works off the outbox: for each kind of message its handlers, in order."""
+
+    def __init__(self, handlers: Mapping[str, list[Handler]]) -> None:
+        self._handlers = handlers
+
+    async def work(self, connection: Connection) -> float:
+        """Work on the messages that are due. Returns the seconds until the next call."""
+        messages = await store.take_messages(connection, limit=BATCH, seconds=TAKEN_SECONDS)
+        for message in messages:
+            await self._work_on(connection, message)
+        return 0.0 if len(messages) == BATCH else POLL_SECONDS
+
+    async def _work_on(self, connection: Connection, message: Message) -> None:
+        facts = {"message_id": message.message_id, "kind": message.kind, "attempts": message.attempts}
+        try:
+            for handler in self._handlers.get(message.kind, ()):
+                await handler(message)
+        except NeverError as error:
+            _log.error("message_failed_for_good", error=str(error), **facts)
+            await store.finish_message(connection, message.message_id, error=str(error))
+        except (PaymentUnavailableError, ProviderError, BusyError, OutcomeUnknownError, OSError) as error:
+            _log.warning("message_failed", error=str(error) or type(error).__name__, **facts)
+            await store.finish_message(
+                connection,
+                message.message_id,
+                error=str(error) or type(error).__name__,
+                retry_seconds=pause_seconds(message.attempts),
+            )
+        else:
+            await store.finish_message(connection, message.message_id)
+
+
+class InboxLoop:
+    """Works off the inbox. An event is a hint: the payment that it names is fetched from its provider."""
+
+    def __init__(self, purchases: Purchases) -> None:
+        self._purchases = purchases
+
+    async def work(self, connection: Connection) -> float:
+        """Work on the events that are due. Returns the seconds until the next call."""
+        events = await store.take_webhook_events(connection, limit=BATCH, seconds=TAKEN_SECONDS)
+        for event in events:
+            await self._work_on(connection, event)
+        return 0.0 if len(events) == BATCH else POLL_SECONDS
+
+    async def _work_on(self, connection: Connection, event: InboxEvent) -> None:
+        reference = event.payload.get("reference")
+        try:
+            if isinstance(reference, str):
+                found = await store.payment_of_reference(connection, event.provider, reference)
+                if found is None and event.attempts < EVENT_ATTEMPTS:
+                    # The answer to the call that made the payment may still be on its way.
+                    await store.finish_webhook_event(
+                        connection,
+                        event,
+                        error="No such payment yet.",
+                        retry_seconds=pause_seconds(event.attempts),
+                    )
+                    return
+                if found is not None:
+                    await self._purchases.advance(found[0], found[2])
+        except (PaymentUnavailableError, ProviderError, BusyError, OutcomeUnknownError) as error:
+            text = str(error) or type(error).__name__
+            _log.warning("webhook_not_processed", event_id=event.event_id, error=text)
+            await store.finish_webhook_event(connection, event, error=text, retry_seconds=pause_seconds(event.attempts))
+        else:
+            await store.finish_webhook_event(connection, event)
+
+
+class ReconcileLoop:
+    """Finds out what has become of every payment that is not settled, also when no webhook ever comes."""
+
+    def __init__(self, purchases: Purchases, clock: Callable[[], float]) -> None:
+        self._purchases = purchases
+        self._clock = clock
+        self._next_housekeeping = float("-inf")
+
+    async def work(self, connection: Connection) -> float:
+        """Look at payments that were not looked at for a while. Returns the seconds until the next call."""
+        unsettled = await store.unsettled_payments(connection, untouched_seconds=UNTOUCHED_SECONDS, limit=BATCH)
+        for show_id, _, payment_id in unsettled:
+            await self._look_at(show_id, payment_id)
+        await store.expire_orders(connection, 100)
+        if self._clock() >= self._next_housekeeping:
+            await store.forget_payment_keys(connection)
+            self._next_housekeeping = self._clock() + HOUSEKEEPING_SECONDS
+        return RECONCILE_SECONDS
+
+    async def _look_at(self, show_id: UUID, payment_id: UUID) -> None:
+        try:
+            await self._purchases.advance(show_id, payment_id)
+        except (PaymentUnavailableError, ProviderError, BusyError, OutcomeUnknownError) as error:
+            _log.warning("payment_not_reconciled", payment_intent_id=str(payment_id), error=str(error))
+
+
+def money_handlers(purchases: Purchases) -> dict[str, list[Handler]]:
+    """What is done with the money for each kind of message."""
+
+    async def refund(message: Message) -> None:
+        await purchases.refund(message.show_id, _id(message, "refund_id"))
+
+    async def settle(message: Message) -> None:
+        assert message.order_id is not None, "these messages are about an order"
+        await purchases.settle(message.show_id, message.order_id)
+
+    return {"refund_requested": [refund], "order_confirmed": [settle], "order_voided": [settle], "order_lost": [settle]}
+
+
+def _id(message: Message, name: str) -> UUID:
+    try:
+        return UUID(str(message.payload[name]))
+    except (KeyError, ValueError) as error:
+        raise NeverError(f"the message has no {name}") from error

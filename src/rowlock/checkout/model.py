@@ -1,0 +1,286 @@
+"""The types of checkout that services, stores and endpoints exchange, and the tokens that prove the owner of an order.
+
+A token is 48 bytes in base64url, as that of a reservation: show id, order id, and a secret of 128 bits. The database
+keeps the SHA-256 of the secret only.
+"""
+
+import hmac
+import secrets
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from hashlib import sha256
+from uuid import UUID
+
+from rowlock.base.ids import mint_id
+
+SECRET_BYTES = 16
+TOKEN_LENGTH = 64
+# Without letters and digits that look or sound alike: 0 O, 1 I L, 5 S, 8 B, U V.
+CODE_ALPHABET = "234679ACDEFGHJKMNPQRTWXYZ"
+CODE_LENGTH = 8
+
+
+class OrderOutcome(StrEnum):
+    """Outcomes of the functions of orders, as far as holds do not have them (base.outcomes)."""
+
+    ORDER_NOT_FOUND = "ORDER_NOT_FOUND"
+    ORDER_NOT_PAYABLE = "ORDER_NOT_PAYABLE"
+    ORDER_CODE_TAKEN = "ORDER_CODE_TAKEN"
+    PRICE_TYPE_NOT_FOUND = "PRICE_TYPE_NOT_FOUND"
+    PAYMENT_NOT_FOUND = "PAYMENT_NOT_FOUND"
+    PAYMENT_NOT_AUTHORIZED = "PAYMENT_NOT_AUTHORIZED"
+    ORDER_NOT_REFUNDABLE = "ORDER_NOT_REFUNDABLE"
+    REFUND_EXCEEDS_PAYMENT = "REFUND_EXCEEDS_PAYMENT"
+    ORDER_NOT_VOIDABLE = "ORDER_NOT_VOIDABLE"
+
+
+@dataclass(frozen=True, slots=True)
+class OrderToken:
+    """Gives the right to see and pay one order."""
+
+    show_id: UUID
+    order_id: UUID
+    secret: bytes = field(repr=False)
+
+    def __str__(self) -> str:
+        """The token as clients send it: 64 characters of base64url."""
+        return urlsafe_b64encode(self.show_id.bytes + self.order_id.bytes + self.secret).decode()
+
+    @classmethod
+    def of_hold(cls, show_id: UUID, order_id: UUID, hold_secret: bytes, key: bytes) -> "OrderToken":
+        """The token of an order, from the secret of its hold's token and a secret key.
+
+        So a request that is repeated is told the same token, and nothing of it is stored.
+        """
+        message = b"rowlock.order\0" + order_id.bytes + hold_secret
+        return cls(show_id, order_id, hmac.digest(key, message, "sha256")[:SECRET_BYTES])
+
+    @classmethod
+    def parse(cls, text: str) -> "OrderToken | None":
+        """The token in `text`, or None when it is malformed."""
+        if len(text) != TOKEN_LENGTH or not text.isascii():
+            return None
+        try:
+            raw = urlsafe_b64decode(text)
+        except ValueError:
+            return None
+        if len(raw) != 32 + SECRET_BYTES:
+            return None
+        return cls(UUID(bytes=raw[:16]), UUID(bytes=raw[16:32]), raw[32:])
+
+
+def mint_order_code() -> str:
+    """A code that is short, random and easy to read aloud, such as "K7M2-XQ4T" without the hyphen."""
+    return "".join(secrets.choice(CODE_ALPHABET) for _ in range(CODE_LENGTH))
+
+
+@dataclass(frozen=True, slots=True)
+class OrderWish:
+    """What to order: the seats of a hold. `price_types` has those of seats that are not for an adult."""
+
+    show_id: UUID
+    reservation_id: UUID
+    hold_secret: bytes = field(repr=False)
+    customer_name: str
+    customer_email: str
+    price_types: Mapping[int, str]
+    idempotency_key: str | None = None
+
+    @property
+    def hash(self) -> bytes:
+        """The SHA-256 of the wish, by which a repeated request is known."""
+        types = ",".join(f"{seat}={self.price_types[seat]}" for seat in sorted(self.price_types))
+        text = "\0".join((str(self.reservation_id), self.customer_name, self.customer_email, types))
+        return sha256(text.encode()).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class NewOrder:
+    """What a new order is made with, before the database is asked: its id, its code and its token."""
+
+    wish: OrderWish
+    token: OrderToken
+    code: str
+
+    @classmethod
+    def of(cls, wish: OrderWish, key: bytes) -> "NewOrder":
+        """A new order for a wish."""
+        order_id = mint_id(wish.show_id)
+        return cls(wish, OrderToken.of_hold(wish.show_id, order_id, wish.hold_secret, key), mint_order_code())
+
+
+@dataclass(frozen=True, slots=True)
+class OrderMade:
+    """The outcome of an order: `order_id` is that of the live order, also when it was made before."""
+
+    outcome: str
+    order_id: UUID | None
+    is_new: bool
+    status: str | None
+    refused_seat_ids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A ticket of a line."""
+
+    ticket_id: UUID
+    status: str
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class TicketState:
+    """What has become of a ticket: `valid`, `used` or `void`, and the revision whose codes count."""
+
+    status: str
+    revision: int
+    used_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderLine:
+    """One seat of an order. `amount_minor` is what is paid for it; fee and tax are within."""
+
+    seat_id: int
+    label: str
+    category: str
+    price_type: str
+    amount_minor: int
+    fee_minor: int
+    tax_basis_points: int
+    ticket: Ticket | None
+
+    @property
+    def tax_minor(self) -> int:
+        """The tax within the amount, rounded half up."""
+        parts = 10_000 + self.tax_basis_points
+        return (2 * self.amount_minor * self.tax_basis_points + parts) // (2 * parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order with its lines, in minor units of `currency`. `expires_at` is that of a pending one."""
+
+    show_id: UUID
+    order_id: UUID
+    order_code: str
+    reservation_id: UUID
+    status: str
+    customer_name: str
+    customer_email: str
+    total_minor: int
+    fee_minor: int
+    currency: str
+    created_at: datetime
+    expires_at: datetime | None
+    server_time: datetime
+    lines: Sequence[OrderLine]
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """A payment as it is recorded, with what is needed to ask its provider about it.
+
+    status     sent, in_doubt, authorized, captured, cancelled or failed.
+    reference  the provider's id; None until it has answered.
+    failure    why the last attempt failed.
+    """
+
+    show_id: UUID
+    order_id: UUID
+    payment_intent_id: UUID
+    provider: str
+    reference: str | None
+    client_secret: str | None = field(repr=False)
+    amount_minor: int
+    currency: str
+    status: str
+    failure: str | None
+    created_at: datetime
+    order_code: str
+    order_status: str
+    customer_email: str
+    title: str
+    organization_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentBegun:
+    """The outcome of the beginning of a payment."""
+
+    outcome: str
+    payment_intent_id: UUID | None
+    status: str | None
+    amount_minor: int | None
+    currency: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RefundWish:
+    """A refund of some seats, of an amount alone, or of all that is left. `give_back` is on_sale or house."""
+
+    show_id: UUID
+    order_id: UUID
+    idempotency_key: str
+    reason: str
+    actor: str
+    seat_ids: Sequence[int] | None = None
+    amount_minor: int | None = None
+    give_back: str = "on_sale"
+    keep_fees: bool = False
+    ip_address: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RefundOpened:
+    """The outcome of a refund: what it gives back, and what the order is now."""
+
+    outcome: str
+    status: str | None
+    refund_id: UUID
+    amount_minor: int
+    seat_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    """A refund with what is needed to ask the provider for it."""
+
+    show_id: UUID
+    order_id: UUID
+    refund_id: UUID
+    payment_intent_id: UUID | None
+    amount_minor: int
+    status: str
+    refund_reference: str | None
+    provider: str | None
+    reference: str | None
+    currency: str | None
+    organization_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message of the outbox: work to do after a commit."""
+
+    message_id: int
+    show_id: UUID
+    order_id: UUID | None
+    kind: str
+    payload: Mapping[str, object]
+    attempts: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class InboxEvent:
+    """An event of a provider that waits in the inbox."""
+
+    provider: str
+    event_id: str
+    payload: Mapping[str, object]
+    attempts: int

@@ -1,0 +1,1 @@
+"""Payment providers: what one has to do (`protocol`), and those that come with Rowlock."""

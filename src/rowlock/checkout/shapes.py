@@ -1,0 +1,180 @@
+"""The JSON bodies of orders and payments: what is accepted, and what is answered. Amounts are minor units."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from msgspec import Meta, Struct
+
+Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*(?!\n)$")]
+# What mail servers take is decided by them; this keeps out what cannot be an address.
+Email = Annotated[
+    str,
+    Meta(min_length=3, max_length=254, pattern=r"^[^\s@<>\x00-\x1f]+@[^\s@<>\x00-\x1f]+\.[^\s@<>\x00-\x1f]+(?!\n)$"),
+]
+SeatId = Annotated[int, Meta(ge=1, le=2_147_483_647)]
+PriceType = Annotated[str, Meta(min_length=1, max_length=40)]
+TokenText = Annotated[str, Meta(min_length=1, max_length=200)]
+Key = Annotated[str, Meta(min_length=1, max_length=255)]
+
+ORDER_TOKEN: dict[str, Any] = {
+    "name": "Authorization",
+    "in": "header",
+    "required": False,
+    "description": "`Bearer ORDER_TOKEN`: the secret of the order, which was told when it was made.",
+    "schema": {"type": "string", "maxLength": 200},
+}
+IDEMPOTENCY_KEY: dict[str, Any] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Made once for each request. Sent again, it gets the same answer.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
+
+
+class Customer(Struct, forbid_unknown_fields=True):
+    """Who buys, and where the tickets are sent."""
+
+    name: Name
+    email: Email
+
+
+class TicketWish(Struct, forbid_unknown_fields=True):
+    """The price type of a seat, such as child."""
+
+    seat_id: SeatId
+    price_type: PriceType
+
+
+class OrderBody(Struct, forbid_unknown_fields=True):
+    """An order for the seats of a hold. A seat that is not named in `tickets` is for an adult."""
+
+    reservation_token: TokenText
+    customer: Customer
+    tickets: Annotated[list[TicketWish], Meta(max_length=1000)] = []
+    idempotency_key: Key | None = None
+
+
+class PaymentBody(Struct, forbid_unknown_fields=True):
+    """An order to be paid."""
+
+    order_id: UUID
+    idempotency_key: Key | None = None
+
+
+class ConfirmBody(Struct, forbid_unknown_fields=True):
+    """A payment that the buyer has authorized at the provider."""
+
+    order_id: UUID
+    payment_intent_id: UUID
+
+
+class RefundBody(Struct, forbid_unknown_fields=True):
+    """A refund of tickets, of an amount alone, or without either of all that is left."""
+
+    reason: Annotated[str, Meta(min_length=1, max_length=200)]
+    ticket_ids: Annotated[list[UUID], Meta(min_length=1, max_length=1000)] | None = None
+    amount_minor: Annotated[int, Meta(ge=1, le=10**15)] | None = None
+    give_back_seats: bool = True
+    to_house: bool = False
+    keep_fees: bool = False
+
+
+class TicketView(Struct):
+    """A ticket. `status` is valid, used or void."""
+
+    ticket_id: UUID
+    seat_id: int
+    seat_label: str
+    status: str
+
+
+class LineView(Struct):
+    """One seat of an order. `amount_minor` is what is paid for it: fee and tax are within."""
+
+    seat_id: int
+    seat_label: str
+    category: str
+    price_type: str
+    amount_minor: int
+    fee_minor: int
+    tax_basis_points: int
+    tax_minor: int
+
+
+class OrderView(Struct, kw_only=True):
+    """An order. `status` is pending, confirmed, paid, partially_refunded, refunded, voided, expired or cancelled."""
+
+    success: bool = True
+    order_id: UUID
+    order_code: str
+    show_id: UUID
+    status: str
+    total_minor: int
+    fee_minor: int
+    currency: str
+    lines: Sequence[LineView]
+    tickets: Sequence[TicketView]
+    expires_at: datetime | None
+    server_time: datetime
+
+
+class NewOrderView(OrderView, kw_only=True):
+    """A new order, or that of a repeated request, with its secret."""
+
+    order_token: str
+
+
+class PaymentView(Struct, kw_only=True):
+    """A payment to be authorized at `provider`, with `client_secret`."""
+
+    success: bool = True
+    payment_intent_id: UUID
+    order_id: UUID
+    client_secret: str | None
+    amount_minor: int
+    currency: str
+    status: str
+    provider: str
+    publishable_key: str | None
+    failure: str | None
+
+
+class ConfirmedView(Struct, kw_only=True):
+    """Where the purchase is. `status` is that of the order; its tickets are good once it is `paid`.
+
+    `payment_status` is sent while the buyer has still to do something, and `failure` says why an attempt failed.
+    """
+
+    success: bool = True
+    order_id: UUID
+    order_code: str
+    status: str
+    payment_status: str
+    failure: str | None
+    tickets: Sequence[TicketView]
+
+
+class RefundView(Struct, kw_only=True):
+    """A refund that was opened. The money is on its way when `status` of the refund is succeeded."""
+
+    success: bool = True
+    refund_id: UUID
+    order_id: UUID
+    order_status: str
+    amount_minor: int
+    currency: str
+    seat_ids: Sequence[int]
+
+
+class Event(Struct):
+    """An event of a payment provider. Its members are the provider's own; the signature is over the body as it is."""
+
+
+class Received(Struct):
+    """A webhook that is in the inbox. `is_new` is false for one that had come before."""
+
+    success: bool = True
+    is_new: bool = True
