@@ -7,7 +7,6 @@ API key. The database is DATABASE_URL, or else the embedded one that runs on the
 import asyncio
 import hashlib
 import json
-import os
 import secrets
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rowlock.base.dsns import Dsns
+from rowlock.base.secret_files import write_secret_file
 from rowlock.database.connections import ROLES, connect, with_role
 from rowlock.database.pooler import ALONE, require_session
 from rowlock.database.schema.roles import inspect_roles
@@ -109,10 +109,7 @@ def _ensure_file(data_dir: Path) -> dict[str, str]:
     path = data_dir / FILE_NAME
     try:
         if not path.exists():
-            if not data_dir.is_dir():
-                data_dir.mkdir(parents=True, exist_ok=True)
-                # Other users may reach the embedded database's socket in it, but cannot list it.
-                data_dir.chmod(0o711)
+            _make_folder(data_dir)
             # Of two processes that start at once one writes the file, and both read it.
             with suppress(FileExistsError):
                 _write(path, {_SECRET_KEY: secrets.token_urlsafe(48)}, replace=False)
@@ -128,6 +125,21 @@ def _ensure_file(data_dir: Path) -> dict[str, str]:
         ) from error
 
 
+def make_data_dir(data_dir: Path) -> None:
+    """Make the data folder if it is not there. Raises InstanceError."""
+    try:
+        _make_folder(data_dir)
+    except OSError as error:
+        raise _not_ours(data_dir, error) from error
+
+
+def _make_folder(data_dir: Path) -> None:
+    if not data_dir.is_dir():
+        data_dir.mkdir(parents=True, exist_ok=True)
+        # Other users may reach the embedded database's socket in it, but cannot list it.
+        data_dir.chmod(0o711)
+
+
 def _not_ours(path: Path, error: OSError) -> InstanceError:
     return InstanceError(
         f"{path} cannot be read or written: {error.strerror or error}. Run Rowlock as the user that the folder "
@@ -136,20 +148,7 @@ def _not_ours(path: Path, error: OSError) -> InstanceError:
 
 
 def _write(path: Path, content: Mapping[str, str], *, replace: bool) -> None:
-    """Write the file completely or not at all, readable by its owner only from the start."""
-    scratch = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(json.dumps(content, indent=2) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        if replace:
-            scratch.replace(path)
-        else:
-            path.hardlink_to(scratch)
-    finally:
-        scratch.unlink(missing_ok=True)
+    write_secret_file(path, json.dumps(content, indent=2) + "\n", replace=replace)
 
 
 def owner_dsn(settings: Settings, data_dir: Path) -> str:

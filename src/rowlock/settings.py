@@ -25,6 +25,7 @@ class Settings(BaseSettings):
     v1_database_url      the same for the version 1 fallback and rowlock_v1.
     data_dir             folder of the embedded PostgreSQL and the instance's secrets.
     admin_api_key        the key that /api/admin requires; without it `rowlock up` makes one.
+    ticket_keys_file     the file of the keys that sign ticket codes; without it the one in `data_dir`.
     secret_key           signs session cookies and derives the answers to repeated requests; without it the one in
                          `data_dir` is used.
     admission_key        what a queue in front signs admissions with; without it nobody needs one to reserve.
@@ -50,6 +51,7 @@ class Settings(BaseSettings):
     admin_api_key: SecretStr | None = None
     secret_key: SecretStr | None = None
     admission_key: SecretStr | None = None
+    ticket_keys_file: Path | None = None
     v2_rollout_percent: Annotated[int, Field(ge=0, le=100)] = 100
     pool_size: Annotated[int, Field(ge=1, le=100)] = 4
     max_connections: Annotated[int, Field(ge=10, le=60_000)] = 10_000

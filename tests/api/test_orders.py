@@ -42,7 +42,7 @@ async def order(client: Api, token: str, *, key: str | None = None, **more: Any)
 
 
 async def intent(client: Api, order_id: str, *, key: str | None = None, **more: Any) -> httpx.Response:
-    headers = {"idempotency-key": key.encode()} if key else None
+    headers = {b"idempotency-key": key.encode()} if key else None
     return await client.post(f"{ORDERS}/payment-intent-v2", json={"order_id": order_id, **more}, headers=headers)
 
 

@@ -26,6 +26,8 @@ BOUNDS = {
     "catalogue/service.py Catalogue._plans_by_id": "PLANS_LIMIT",
     "catalogue/service.py Catalogue._plans": "PLANS_LIMIT",
     "catalogue/service.py Catalogue._plan_of_show": "SHOWS_LIMIT",
+    "checkout/typesetting.py _characters": "the bundled fonts",
+    "checkout/typesetting.py _fonts": "the bundled fonts",
     "database/pool.py PooledDatabase._checks": "one at a time",
     "database/pooler.py _recognised": "the addresses of the connection strings",
     "database/queries.py queries": "the files of sql/queries",

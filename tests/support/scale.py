@@ -16,6 +16,7 @@ class Scale:
     storm_operations  its operations, by version of PostgreSQL; a multiple of its 16 connections
     histories         random histories of a show that are compared with the model
     batches           random batches that are compared with their requests one by one
+    mutated_codes     ticket codes that are changed and have to be refused
     greedy_seconds    how long one client takes what it can before others come
     purchases         of a buyer, alone and in a crowd
     crowd_factor      how many times as long as alone one in a hundred of them may take in a crowd
@@ -27,6 +28,7 @@ class Scale:
     storm_operations: dict[str, int]
     histories: int
     batches: int
+    mutated_codes: int
     greedy_seconds: float
     purchases: int
     crowd_factor: float
@@ -38,8 +40,8 @@ class Scale:
         kind = "the same" if self.repeatable else "new ones"
         return (
             f"{self.storms} storms of {operations} operations, {self.histories:,} histories and {self.batches:,} "
-            f"batches, {kind} in each run, {self.greedy_seconds:g} s of greed "
-            f"and {self.purchases} purchases in a crowd"
+            f"batches, {kind} in each run, {self.mutated_codes:,} mutated ticket codes, "
+            f"{self.greedy_seconds:g} s of greed and {self.purchases} purchases in a crowd"
         )
 
 
@@ -49,6 +51,7 @@ PLAIN = Scale(
     {"pg18": 10_000, "pg15": 4_000},
     histories=60,
     batches=30,
+    mutated_codes=3_000,
     greedy_seconds=2,
     purchases=100,
     crowd_factor=8,
@@ -59,6 +62,7 @@ SHORT_SOAK = Scale(
     {"pg18": 50_000, "pg15": 20_000},
     histories=150,
     batches=100,
+    mutated_codes=20_000,
     greedy_seconds=60,
     purchases=200,
     crowd_factor=5,
@@ -69,6 +73,7 @@ SOAK = Scale(
     {"pg18": 100_000, "pg15": 100_000},
     histories=1_000,
     batches=2_000,
+    mutated_codes=100_000,
     greedy_seconds=60,
     purchases=500,
     crowd_factor=5,

@@ -133,6 +133,15 @@ class Ticket:
 
 
 @dataclass(frozen=True, slots=True)
+class TicketState:
+    """What has become of a ticket: `valid`, `used` or `void`, and the revision whose codes count."""
+
+    status: str
+    revision: int
+    used_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class OrderLine:
     """One seat of an order. `amount_minor` is what is paid for it; fee and tax are within."""
 

@@ -22,6 +22,7 @@ from rowlock.checkout.model import (
     Payment,
     RefundOpened,
     RefundWish,
+    TicketState,
 )
 from rowlock.checkout.providers.payment_provider import Providers
 from rowlock.checkout.purchase import Advanced, Purchases
@@ -218,3 +219,8 @@ class Checkout:
         """
         async with self._cells.of(show_id).owner() as connection:
             return await store.sell_holds(connection, show_id, reservation_ids)
+
+    async def ticket_state(self, show_id: UUID, ticket_id: UUID) -> TicketState | None:
+        """What has become of a ticket; None when there is no such ticket."""
+        async with self._cells.of(show_id).office() as connection:
+            return await store.ticket_state(connection, show_id, ticket_id)

@@ -22,6 +22,7 @@ from rowlock.checkout.model import (
     RefundOpened,
     RefundWish,
     Ticket,
+    TicketState,
 )
 from rowlock.database.connections import Connection
 from rowlock.database.queries import query
@@ -346,3 +347,10 @@ async def answer_payment_key(connection: Connection, show_id: UUID, key: str, an
 async def forget_payment_keys(connection: Connection) -> None:
     """Forget keys that are older than 30 days."""
     await connection.execute(query("checkout.forget_payment_keys"))
+
+
+async def ticket_state(connection: Connection, show_id: UUID, ticket_id: UUID) -> TicketState | None:
+    """What has become of a ticket; None when there is no such ticket."""
+    async with connection.cursor(row_factory=class_row(TicketState)) as cursor:
+        await cursor.execute(query("checkout.ticket_state"), {"show_id": show_id, "ticket_id": ticket_id})
+        return await cursor.fetchone()

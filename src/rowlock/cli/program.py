@@ -9,7 +9,8 @@ import typer
 from pydantic import ValidationError
 
 from rowlock.catalogue.model import CatalogueError
-from rowlock.cli import health, holds, keys, plans, running, schema, shows, upkeep, venues
+from rowlock.checkout.ticket_keys import TicketKeysError
+from rowlock.cli import health, holds, keys, plans, running, schema, shows, tickets, upkeep, venues
 from rowlock.cli.common import say, warn
 from rowlock.cli.exits import CommandError, ExitCode
 from rowlock.database.calls import BusyError, FunctionsMissingError, LoginMissingError, OutcomeUnknownError
@@ -47,7 +48,7 @@ def _options(
     """Sells reserved seats, and cannot sell one twice. `rowlock up` starts a demonstration."""
 
 
-for module in (running, schema, plans, venues, shows, holds, keys, upkeep, health):
+for module in (running, schema, plans, venues, shows, holds, tickets, keys, upkeep, health):
     module.register(app)
 
 
@@ -83,7 +84,7 @@ def explain(error: Exception) -> tuple[ExitCode, str | None]:
             return error.code, str(error)
         case CatalogueError() | EmbeddedError() | InstanceError() | MigrationError() | DefinitionError():
             return ExitCode.REFUSED, str(error)
-        case TransactionPoolerError() | KeyRefusedError():
+        case TransactionPoolerError() | KeyRefusedError() | TicketKeysError():
             return ExitCode.REFUSED, str(error)
         case NoDatabaseError():
             return ExitCode.NO_DATABASE, str(error)

@@ -290,3 +290,10 @@ from rowlock.payment_intents
 where show_id = %s and order_id = %s and status <> 'captured'
     and (provider_reference is not null or status in ('sent', 'in_doubt'))
 order by created_at
+
+-- name: ticket_state
+-- scope: show
+-- Whether a ticket is valid, used or void, which revision of it counts, and when it was used.
+select status, revision, used_at
+from rowlock.tickets
+where show_id = %(show_id)s and ticket_id = %(ticket_id)s
