@@ -9,17 +9,19 @@ from fastapi_offline import FastAPIOffline
 from starlette.types import ASGIApp
 
 import rowlock.catalogue.api as catalogue_api
+import rowlock.checkout.providers.sandbox.api as sandbox_api
 import rowlock.operations.api as operations_api
 import rowlock.reporting.api as reporting_api
 from rowlock.base.dsns import Dsns
 from rowlock.base.hold_limits import parse_limits
+from rowlock.checkout.providers.sandbox import SandboxProvider
 from rowlock.database.cells import Cells
 from rowlock.database.pool import PooledDatabase
 from rowlock.reservations import admin_api
 from rowlock.reservations.api import ReservationEndpoints
 from rowlock.reservations.availability.api import SeatStatusEndpoints
 from rowlock.reservations.version1.service import Version1
-from rowlock.services import make_services
+from rowlock.services import make_payment_providers, make_services
 from rowlock.settings import Settings
 from rowlock.web.access_log import AccessLog
 from rowlock.web.admin_key import admin_guards
@@ -39,6 +41,7 @@ TAGS = [
         "name": "admin",
         "description": "For the operator and the box office, with the admin key or a key for staff.",
     },
+    {"name": "sandbox", "description": "Paying with test cards, where no live payment provider is configured."},
     {"name": "health", "description": "For probes."},
 ]
 
@@ -60,6 +63,7 @@ def create_app(
     database = PooledDatabase(dsns, pool_size=settings.pool_size)
     cells = Cells(database)
     services = make_services(cells, parse_limits(settings.hold_limits))
+    providers = make_payment_providers(settings, cells, secret_key)
     keys = KeyGuard(services.integrators)
     admission_key = settings.admission_key
     admissions = None if admission_key is None else Admissions(admission_key.get_secret_value())
@@ -77,9 +81,11 @@ def create_app(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await database.open()
         try:
+            await providers.open()
             yield
         finally:
             await services.reservations.close()
+            await providers.close()
             await database.close()
 
     app = FastAPIOffline(
@@ -96,6 +102,9 @@ def create_app(
     app.include_router(admin_api.admin_router(services.reservations, guards, keys))
     app.include_router(reporting_api.admin_router(services.reporting, guards, keys))
     app.include_router(operations_api.router(services.operations))
+    sandboxes = [provider for provider in providers.named("sandbox") if isinstance(provider, SandboxProvider)]
+    if sandboxes:
+        app.include_router(sandbox_api.router(sandboxes))
     add_problem_page(app)
     answer_with_problems(app)
     describe(app, fast_path)

@@ -47,6 +47,7 @@ EXECUTE = {
 }
 CATALOGUE = {"organizations", "venues", "seating_plans", "seats", "shows", "show_prices"}
 SCHEMA = {"schema_migrations", "schema_objects", "schema_old_functions", "runtime_settings"}
+KEPT_BY_PROVIDERS = {"sandbox_payments", "sandbox_refunds", "sandbox_events", "manual_payments", "manual_refunds"}
 READ = {
     "rowlock_app": CATALOGUE | SCHEMA | {"seat_states", "show_listing"},
     "rowlock_office": CATALOGUE
@@ -72,13 +73,14 @@ READ = {
     },
     "rowlock_worker": CATALOGUE
     | SCHEMA
-    | {"lapsed_reservations", "reservation_cleanup_job_status", "seat_change_feed"},
+    | {"lapsed_reservations", "reservation_cleanup_job_status", "seat_change_feed"}
+    | KEPT_BY_PROVIDERS,
     "rowlock_v1": {"shows", "show_prices", "seats", "show_seats", "seat_reservations", "reservation_refusal_counts"},
 }
 INSERT = {
     "rowlock_app": set(),
     "rowlock_office": CATALOGUE,
-    "rowlock_worker": set(),
+    "rowlock_worker": KEPT_BY_PROVIDERS,
     "rowlock_v1": {
         "show_seats",
         "seat_reservations",
@@ -89,7 +91,7 @@ INSERT = {
 UPDATE = {
     "rowlock_app": set(),
     "rowlock_office": {"organizations", "venues"},
-    "rowlock_worker": set(),
+    "rowlock_worker": {"sandbox_payments", "sandbox_events", "manual_payments"},
     "rowlock_v1": {"show_seats", "seat_reservations", "reservation_refusal_counts"},
 }
 DELETE = {

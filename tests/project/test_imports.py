@@ -38,6 +38,10 @@ VIOLATIONS = {
         ("reservations/version1/store.py", "import rowlock.reservations.version1.service"),
     ],
     "inside-checkout": [("checkout/store.py", "import rowlock.checkout.service")],
+    "inside-checkout-providers": [
+        ("checkout/providers/manual.py", "import rowlock.checkout.providers.sandbox"),
+        ("checkout/providers/newcomer.py", "import rowlock.checkout.providers.protocol"),
+    ],
     "inside-integrators": [("integrators/model.py", "import rowlock.integrators.service")],
     "inside-reporting": [("reporting/model.py", "import rowlock.reporting.store")],
     "inside-operations": [("operations/doctor.py", "import rowlock.operations.store")],
