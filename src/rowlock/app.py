@@ -9,19 +9,21 @@ from fastapi_offline import FastAPIOffline
 from starlette.types import ASGIApp
 
 import rowlock.catalogue.api as catalogue_api
+import rowlock.checkout.providers.sandbox.api as sandbox_api
 import rowlock.operations.api as operations_api
 import rowlock.reporting.api as reporting_api
 from rowlock.base.dsns import Dsns
 from rowlock.base.hold_limits import parse_limits
 from rowlock.checkout.api import CheckoutEndpoints
 from rowlock.checkout.providers.payment_provider import Providers
+from rowlock.checkout.providers.sandbox import SandboxProvider
 from rowlock.database.cells import Cells
 from rowlock.database.pool import PooledDatabase
 from rowlock.reservations import admin_api
 from rowlock.reservations.api import ReservationEndpoints
 from rowlock.reservations.availability.api import SeatStatusEndpoints
 from rowlock.reservations.version1.service import Version1
-from rowlock.services import make_services
+from rowlock.services import make_payment_providers, make_services
 from rowlock.settings import Settings
 from rowlock.web.access_log import AccessLog
 from rowlock.web.admin_key import admin_guards
@@ -42,6 +44,7 @@ TAGS = [
         "name": "admin",
         "description": "For the operator and the box office, with the admin key or a key for staff.",
     },
+    {"name": "sandbox", "description": "Paying with test cards, where no live payment provider is configured."},
     {"name": "health", "description": "For probes."},
 ]
 
@@ -60,14 +63,15 @@ def create_app(
     secret_key          signs session cookies and derives the answers to repeated requests.
     admin_api_key_hash  SHA-256 of the admin key; without it /api/admin refuses every request.
     access_log          where requests are logged; by default on standard error.
-    providers           payment accounts; without them there are no endpoints of orders.
+    providers           payment accounts in place of those that the settings name.
     """
     database = PooledDatabase(dsns, pool_size=settings.pool_size)
     cells = Cells(database)
+    accounts = make_payment_providers(settings, cells, secret_key) if providers is None else None
     services = make_services(
         cells,
         parse_limits(settings.hold_limits),
-        providers=providers,
+        providers=providers or accounts,
         secret_key=secret_key,
         public_url=settings.public_url,
     )
@@ -79,7 +83,7 @@ def create_app(
         [
             *ReservationEndpoints(services.reservations, version1, secret_key, keys, admissions).endpoints(),
             *SeatStatusEndpoints(services.reservations.availability).endpoints(),
-            *(CheckoutEndpoints(services.checkout, keys, admin_api_key_hash).endpoints() if providers else ()),
+            *CheckoutEndpoints(services.checkout, keys, admin_api_key_hash).endpoints(),
             *operations_api.endpoints(),
         ],
         Sessions(secret_key, secure=settings.secure_cookies),
@@ -89,9 +93,13 @@ def create_app(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await database.open()
         try:
+            if accounts is not None:
+                await accounts.open()
             yield
         finally:
             await services.reservations.close()
+            if accounts is not None:
+                await accounts.close()
             await database.close()
 
     app = FastAPIOffline(
@@ -108,6 +116,9 @@ def create_app(
     app.include_router(admin_api.admin_router(services.reservations, guards, keys))
     app.include_router(reporting_api.admin_router(services.reporting, guards, keys))
     app.include_router(operations_api.router(services.operations))
+    named = () if accounts is None else accounts.named("sandbox")
+    if sandboxes := [provider for provider in named if isinstance(provider, SandboxProvider)]:
+        app.include_router(sandbox_api.router(sandboxes))
     add_problem_page(app)
     answer_with_problems(app)
     describe(app, fast_path)

@@ -2,17 +2,25 @@
 
 from dataclasses import dataclass
 
+from rowlock.base.dsns import Dsns
 from rowlock.base.hold_limits import HoldLimits
 from rowlock.catalogue.service import Catalogue
 from rowlock.checkout.providers.payment_provider import Providers
+from rowlock.checkout.providers.provider_account import ProviderSettingsError
+from rowlock.checkout.providers.registry import Installation, PaymentProviders, make_providers
+from rowlock.checkout.providers.sandbox import SandboxProvider
 from rowlock.checkout.service import Checkout
+from rowlock.database.access import DirectDatabase
 from rowlock.database.cells import Cells
+from rowlock.instance import InstanceError
 from rowlock.integrators.service import Integrators
 from rowlock.jobs.loops import Loop
+from rowlock.operations.facts import PaymentFacts
 from rowlock.operations.service import Operations
 from rowlock.reporting.service import Reporting
 from rowlock.reservations.jobs import CleanupLoop, ensure_partitions
 from rowlock.reservations.service import Reservations
+from rowlock.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +59,44 @@ def make_services(
         operations=Operations(cells),
         integrators=Integrators(cells),
     )
+
+
+def make_payment_providers(settings: Settings, cells: Cells, secret_key: str) -> PaymentProviders:
+    """The accounts at payment providers. Raises InstanceError when their settings are incomplete."""
+    installation = Installation(
+        provider=settings.payment_provider,
+        settings=settings.of_provider,
+        data_dir=settings.data_dir,
+        secret=secret_key,
+        public_url=settings.public_url,
+        cells=cells,
+    )
+    try:
+        return make_providers(installation)
+    except ProviderSettingsError as error:
+        raise InstanceError(str(error)) from error
+
+
+def payment_facts(settings: Settings) -> PaymentFacts:
+    """What the doctor judges of payments; asks neither database nor providers."""
+    cells = Cells(DirectDatabase(Dsns.same(""), application_name="rowlock doctor"))
+    try:
+        providers = make_payment_providers(settings, cells, "")
+    except InstanceError as error:
+        return PaymentFacts(frozenset(), settings.public_url, str(error))
+    return PaymentFacts(frozenset(provider.name for provider in providers.every()), settings.public_url)
+
+
+def payment_loops(providers: PaymentProviders, settings: Settings, base_url: str | None = None) -> list[Loop]:
+    """New background loops for payments: the sandbox's webhooks.
+
+    base_url  the address of a server in this process; without it ROWLOCK_SANDBOX_WEBHOOK_URL or ROWLOCK_PUBLIC_URL.
+    """
+    sandboxes = [provider for provider in providers.named("sandbox") if isinstance(provider, SandboxProvider)]
+    if not sandboxes:
+        return []
+    base_url = settings.sandbox_webhook_url or base_url or settings.public_url or "http://127.0.0.1:8000"
+    return [Loop("sandbox webhooks", sandboxes[0].deliveries(base_url, settings.public_url).work)]
 
 
 def standard_loops() -> list[Loop]:

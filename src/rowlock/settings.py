@@ -1,5 +1,6 @@
 """All settings, read from the environment; docs/reference/settings.md describes them in full."""
 
+import os
 import re
 from functools import lru_cache
 from pathlib import Path
@@ -37,6 +38,10 @@ class Settings(BaseSettings):
     public_url           address of the site for buyers, such as https://tickets.example.org.
     allowed_hosts        other names that requests may be for, comma-separated; without these two, any name.
     hold_limits          what one client address may hold in a show, as in "seats=60 new=100", or "off".
+    payment_provider     where organizations without an account of their own are paid: sandbox, manual, stripe, or the
+                         name of an installed one, whose settings are ROWLOCK_{NAME}_….
+    stripe_…             of the provider stripe; docs/reference/settings.md has each.
+    sandbox_webhook_url  address of a server that takes the sandbox's webhooks, for a worker of its own.
     log_format           "json" for programs, "console" for people.
     """
 
@@ -60,6 +65,13 @@ class Settings(BaseSettings):
     public_url: str | None = None
     allowed_hosts: str | None = None
     hold_limits: str = str(HoldLimits())
+    payment_provider: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")] = "sandbox"
+    stripe_secret_key: SecretStr | None = None
+    stripe_publishable_key: str | None = None
+    stripe_webhook_secret: SecretStr | None = None
+    stripe_api_base: str | None = None
+    stripe_capture: Literal["later", "mixed"] | None = None
+    sandbox_webhook_url: str | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "console"] = "json"
 
@@ -74,7 +86,26 @@ class Settings(BaseSettings):
         }
         return {name: url.get_secret_value() for name, url in urls.items() if url is not None}
 
-    @field_validator("public_url")
+    def of_provider(self, name: str) -> dict[str, str]:
+        """The settings of a payment provider, by their names without the prefix; of others from the environment."""
+        if name == "stripe":
+            stripe = {
+                "secret_key": _revealed(self.stripe_secret_key),
+                "publishable_key": self.stripe_publishable_key,
+                "webhook_secret": _revealed(self.stripe_webhook_secret),
+                "api_base": self.stripe_api_base,
+                "capture": self.stripe_capture,
+            }
+            return {setting: value for setting, value in stripe.items() if value is not None}
+        prefix = f"ROWLOCK_{name.upper()}_"
+        found = {variable.upper(): value for variable, value in os.environ.items()}
+        return {
+            variable.removeprefix(prefix).lower(): value
+            for variable, value in found.items()
+            if variable.startswith(prefix)
+        }
+
+    @field_validator("public_url", "sandbox_webhook_url")
     @classmethod
     def _is_an_address(cls, value: str | None) -> str | None:
         if value is not None and not _PUBLIC_URL.fullmatch(value):
@@ -91,6 +122,10 @@ class Settings(BaseSettings):
         """The names that requests may be for; none means any."""
         hosts = [host.strip() for host in (self.allowed_hosts or "").split(",") if host.strip()]
         return hosts if self.public_url is None else [urlsplit(self.public_url).netloc, *hosts]
+
+
+def _revealed(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()
 
 
 @lru_cache(maxsize=1)

@@ -57,6 +57,7 @@ CATALOGUE = {"organizations", "venues", "seating_plans", "seats", "shows", "show
 # What a provider sends, and the answers to repeated requests for a payment.
 INBOX = {"webhook_events", "disputes", "payment_idempotency_keys"}
 SCHEMA = {"schema_migrations", "schema_objects", "schema_old_functions", "runtime_settings"}
+KEPT_BY_PROVIDERS = {"sandbox_payments", "sandbox_refunds", "sandbox_events", "manual_payments", "manual_refunds"}
 READ = {
     "rowlock_app": CATALOGUE | SCHEMA | {"seat_states", "show_listing"},
     "rowlock_office": CATALOGUE
@@ -85,13 +86,14 @@ READ = {
     | SCHEMA
     | {"lapsed_reservations", "reservation_cleanup_job_status", "seat_change_feed"}
     | {"order_details", "payment_intents", "refunds", "refund_items", "ledger_entries"}
-    | INBOX,
+    | INBOX
+    | KEPT_BY_PROVIDERS,
     "rowlock_v1": {"shows", "show_prices", "seats", "show_seats", "seat_reservations", "reservation_refusal_counts"},
 }
 INSERT = {
     "rowlock_app": set(),
     "rowlock_office": CATALOGUE,
-    "rowlock_worker": INBOX,
+    "rowlock_worker": INBOX | KEPT_BY_PROVIDERS,
     "rowlock_v1": {
         "show_seats",
         "seat_reservations",
@@ -102,7 +104,7 @@ INSERT = {
 UPDATE = {
     "rowlock_app": set(),
     "rowlock_office": {"organizations", "venues"},
-    "rowlock_worker": INBOX,
+    "rowlock_worker": INBOX | {"sandbox_payments", "sandbox_events", "manual_payments"},
     "rowlock_v1": {"show_seats", "seat_reservations", "reservation_refusal_counts"},
 }
 DELETE = {

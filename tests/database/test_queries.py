@@ -105,10 +105,13 @@ def test_the_names_of_the_files_are_these() -> None:
         "database",
         "integrators",
         "invariants",
+        "manual",
         "money_invariants",
         "operations",
+        "payment_accounts",
         "reporting",
         "reservations",
+        "sandbox",
         "version1",
     ]
 

@@ -41,6 +41,10 @@ VIOLATIONS = {
         ("checkout/store.py", "import rowlock.checkout.service"),
         ("checkout/ticket_codes.py", "import rowlock.checkout.ticket_keys"),
     ],
+    "inside-checkout-providers": [
+        ("checkout/providers/manual.py", "import rowlock.checkout.providers.sandbox"),
+        ("checkout/providers/newcomer.py", "import rowlock.checkout.providers.payment_provider"),
+    ],
     "inside-integrators": [("integrators/model.py", "import rowlock.integrators.service")],
     "inside-reporting": [("reporting/model.py", "import rowlock.reporting.store")],
     "inside-operations": [("operations/doctor.py", "import rowlock.operations.store")],

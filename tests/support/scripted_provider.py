@@ -145,10 +145,12 @@ class OneProvider:
             raise ProviderRefusedError(f"there is no provider {name}")
         return self.provider
 
-    def parse_webhook(self, name: str, headers: Mapping[str, str], body: bytes, now: datetime) -> ProviderEvent:
+    def parse_webhook(
+        self, name: str, headers: Mapping[str, str], body: bytes, now: datetime
+    ) -> tuple[PaymentProvider, ProviderEvent]:
         if name != self.provider.name:
-            raise ProviderRefusedError(f"there is no provider {name}")
-        return self.provider.parse_webhook(headers, body, now)
+            raise LookupError(f"there is no provider {name}")
+        return self.provider, self.provider.parse_webhook(headers, body, now)
 
 
 def unavailable(*calls: str, times: int = 1) -> Callable[[str], None]:

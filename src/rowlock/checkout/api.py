@@ -26,7 +26,7 @@ from rowlock.checkout.order_shapes import (
     RefundView,
     TicketView,
 )
-from rowlock.checkout.providers.payment_provider import ProviderRefusedError, WebhookRefusedError
+from rowlock.checkout.providers.payment_provider import WebhookRefusedError
 from rowlock.checkout.purchase import PaymentUnavailableError
 from rowlock.checkout.service import KEY_LENGTH, Checkout, KeyConflictError
 from rowlock.reservations.model import ReservationToken
@@ -296,7 +296,7 @@ class CheckoutEndpoints:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.headers.items()}
         try:
             is_new = await self._checkout.receive(request.value, headers, request.raw, datetime.now(UTC))
-        except ProviderRefusedError as error:
+        except LookupError as error:
             raise ProblemError("NOT_FOUND") from error
         except WebhookRefusedError as error:
             raise ProblemError("WEBHOOK_REFUSED", f"This webhook is refused: {error}.") from error

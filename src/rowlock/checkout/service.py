@@ -201,10 +201,10 @@ class Checkout:
     async def receive(self, provider: str, headers: Mapping[str, str], body: bytes, now: datetime) -> bool:
         """Put a webhook into the inbox, once its signature is found right. Returns whether it is new.
 
-        Raises providers.payment_provider.WebhookRefusedError, and ProviderRefusedError for an unknown provider.
+        Raises providers.payment_provider.WebhookRefusedError, and LookupError for an unknown provider.
         """
         assert self._providers is not None, "this process has no payment providers"
-        event = self._providers.parse_webhook(provider, headers, body, now)
+        _, event = self._providers.parse_webhook(provider, headers, body, now)
         payload = {"kind": event.kind, "reference": event.reference, "event": dict(event.payload)}
         return await call(
             self._cells.catalogue.worker,

@@ -325,7 +325,9 @@ async def finish_webhook_event(
 # The keys of requests for a payment.
 
 
-async def claim_payment_key(connection: Connection, show_id: UUID, key: str, order_id: UUID, request_hash: bytes) -> bool:
+async def claim_payment_key(
+    connection: Connection, show_id: UUID, key: str, order_id: UUID, request_hash: bytes
+) -> bool:
     """Take a key for this request. Returns False when it is another's now, or has its answer."""
     given = {"show_id": show_id, "key": key, "order_id": order_id, "request_hash": request_hash}
     cursor = await connection.execute(query("checkout.claim_payment_key"), given)

@@ -17,6 +17,7 @@ from rowlock.operations.model import (
     worst,
 )
 from rowlock.operations.service import Operations
+from rowlock.services import payment_facts
 
 
 def register(app: typer.Typer) -> None:
@@ -55,6 +56,7 @@ def doctor(data_dir: DataDir = None, json: Json = False) -> None:
     if any(found.name == "connection" and found.verdict == "problem" for found in diagnoses):
         addresses.pop("DATABASE_URL", None)  # That it cannot be reached has been said.
     diagnoses += asyncio.run(Operations.examine_addresses(addresses))
+    diagnoses += Operations.examine_payments(payment_facts(settings))
     print_result(diagnoses_as_json(diagnoses), diagnoses_as_text(diagnoses), as_json=json)
     if worst(diagnoses) == "problem":
         raise typer.Exit(ExitCode.REFUSED)

@@ -10,7 +10,7 @@ import gc
 import signal
 import socket
 import time
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from functools import partial
 from typing import Any
 
@@ -22,7 +22,7 @@ from starlette.types import ASGIApp
 from rowlock.base.file_limit import RESERVED_FILES, raise_file_limit
 from rowlock.cli.exits import CommandError, ExitCode
 from rowlock.embedded import EmbeddedError, EmbeddedServer
-from rowlock.jobs.loops import run_loops
+from rowlock.jobs.loops import Loop, run_loops
 from rowlock.services import standard_loops
 from rowlock.web.protocol import BoundedProtocol, ConnectionLimits
 
@@ -143,15 +143,17 @@ async def serve_all(
     stop: StopEvent,
     *,
     embedded: EmbeddedServer | None = None,
+    loops: Sequence[Loop] = (),
 ) -> None:
     """Run HTTP and the worker's loops until `stop` is set or one of them ends with an error.
 
+    loops     further loops of the worker, beside the standard ones.
     embedded  the server of their database, if it is ours: it is started again when it ends. Raises EmbeddedError when
               it does not start.
     """
     worker_stop = asyncio.Event()
     http_task = asyncio.create_task(serve(stop))
-    worker_task = asyncio.create_task(run_worker(worker_dsn, worker_stop))
+    worker_task = asyncio.create_task(run_worker(worker_dsn, worker_stop, loops))
     tasks = [http_task, worker_task]
     if embedded is not None:
         tasks.append(asyncio.create_task(keep_running(embedded, stop)))
@@ -203,9 +205,9 @@ async def _is_set(stop: StopEvent, seconds: float) -> bool:
     return stop.is_set()
 
 
-async def run_worker(dsn: str, stop: StopEvent) -> None:
-    """Run the worker's loops until `stop` is set."""
-    await run_loops(dsn, standard_loops(), stop)
+async def run_worker(dsn: str, stop: StopEvent, loops: Sequence[Loop] = ()) -> None:
+    """Run the worker's standard loops and `loops` until `stop` is set."""
+    await run_loops(dsn, [*standard_loops(), *loops], stop)
 
 
 def run_until_signal(main: Callable[[StopEvent], Coroutine[Any, Any, None]]) -> None:

@@ -28,7 +28,7 @@ from rowlock.cli.processes import (
     stoppable,
 )
 from rowlock.cli.schema import migration_summary
-from rowlock.database.access import OneConnection
+from rowlock.database.access import DirectDatabase, OneConnection
 from rowlock.database.cells import Cells
 from rowlock.database.connections import connect
 from rowlock.database.schema.definitions import status
@@ -36,8 +36,9 @@ from rowlock.database.schema.migrate import MigrationReport, migrate
 from rowlock.demonstration import DemoShow, ensure_demo
 from rowlock.embedded import EmbeddedServer
 from rowlock.instance import Instance, keep_admin_api_key, load_instance, new_admin_api_key, resolve_dsns
+from rowlock.jobs.loops import Loop
 from rowlock.operations.logs import configure_logging
-from rowlock.services import make_services
+from rowlock.services import make_payment_providers, make_services, payment_loops
 from rowlock.settings import Settings
 
 DEFAULT_HOST = "127.0.0.1"
@@ -88,7 +89,8 @@ def up(
             await _http(settings, dsns, instance, listener, stop, announce)
 
         async def everything(stop: StopEvent) -> None:
-            await serve_all(http, dsns.worker, stop, embedded=embedded)
+            loops = _payment_loops(settings, dsns, instance, base_url(listener))
+            await serve_all(http, dsns.worker, stop, embedded=embedded, loops=loops)
 
         run_until_signal(everything)
         say("Stopping.")
@@ -118,10 +120,11 @@ def worker(data_dir: DataDir = None) -> None:
     with contextlib.suppress(StopRequested, KeyboardInterrupt), stoppable():
         dsns = resolve_dsns(settings, settings.data_dir)
         asyncio.run(_require_migrated(dsns.worker))
+        for_payments = _payment_loops(settings, dsns, load_instance(settings))
 
         async def loops(stop: StopEvent) -> None:
             say("Rowlock's worker runs.")
-            await run_worker(dsns.worker, stop)
+            await run_worker(dsns.worker, stop, for_payments)
 
         run_until_signal(loops)
 
@@ -176,6 +179,11 @@ async def _require_migrated(dsn: str) -> None:
         raise refuse(
             f"The database is not migrated: {', '.join(migrations)} to be applied. Run `rowlock migrate` first."
         )
+
+
+def _payment_loops(settings: Settings, dsns: Dsns, instance: Instance, url: str | None = None) -> list[Loop]:
+    cells = Cells(DirectDatabase(dsns, application_name="rowlock worker"))
+    return payment_loops(make_payment_providers(settings, cells, instance.secret_key), settings, url)
 
 
 async def _http(

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from rowlock.base.file_limit import ENOUGH_FILES, WANTED_FILES, file_limits
 from rowlock.database.pooler import Pooling
 from rowlock.embedded import EmbeddedError, find_binaries
-from rowlock.operations.facts import Address, Inspection, SchemaFacts, ServerFacts
+from rowlock.operations.facts import Address, Inspection, PaymentFacts, SchemaFacts, ServerFacts
 from rowlock.operations.model import Diagnosis
 
 OWNER_SETTING = "DATABASE_URL"
@@ -103,6 +104,36 @@ def _login_through_transactions(what: str, address: Address) -> Diagnosis:
         f"{what}, and its sessions do not start with Rowlock's settings: {found}",
         f"Let an administrator run: {remedy} The pooler's next connections to the server have them.",
     )
+
+
+def examine_payments(facts: PaymentFacts) -> Diagnosis:
+    """Whether buyers pay real money where they think that they do."""
+    if facts.error:
+        what, _, advice = facts.error.partition(". ")
+        return Diagnosis("payments", "problem", what.rstrip(".") + ".", advice)
+    names = ", ".join(sorted(facts.providers))
+    if "sandbox" in facts.providers and _is_public(facts.public_url):
+        return Diagnosis(
+            "payments",
+            "problem",
+            f"the sandbox takes payments on {facts.public_url}: anybody gets tickets there without paying",
+            "Set ROWLOCK_PAYMENT_PROVIDER to stripe, manual or an installed provider: docs/reference/settings.md.",
+        )
+    if "sandbox" in facts.providers:
+        return Diagnosis("payments", "ok", f"{names}; the sandbox takes no real money")
+    return Diagnosis("payments", "ok", names)
+
+
+def _is_public(url: str | None) -> bool:
+    """Whether an address is one that others can reach: by HTTPS, and not a name or number of a private network."""
+    parts = urlsplit(url or "")
+    host = (parts.hostname or "").lower()
+    if parts.scheme != "https" or not host:
+        return False
+    try:
+        return ip_address(host).is_global
+    except ValueError:
+        return "." in host and not host.endswith((".localhost", ".local", ".internal", ".test", ".home.arpa"))
 
 
 def unreachable(where: str, error: Exception) -> Diagnosis:

@@ -95,6 +95,20 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
+class PaymentFacts:
+    """Where this installation is paid.
+
+    providers   the names of the providers that have an account.
+    public_url  the address of the site for buyers; None when there is none.
+    error       why the accounts cannot be used; empty when they can.
+    """
+
+    providers: frozenset[str]
+    public_url: str | None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Readiness:
     """What a connection that serves requests finds: the stored functions, and whether it can write at all."""
 

@@ -11,6 +11,7 @@ from rowlock.database.connections import DATABASE_ERRORS
 from rowlock.database.pooler import require_session
 from rowlock.database.refusals import resource_refusals
 from rowlock.operations import doctor, store
+from rowlock.operations.facts import PaymentFacts
 from rowlock.operations.model import Diagnosis, InvariantReport, together
 
 READINESS_SECONDS = 2.0
@@ -55,6 +56,11 @@ class Operations:
         """Examine what is between this machine and the server, for each setting that is a connection string."""
         found = [await store.inspect_address(setting, dsn) for setting, dsn in addresses.items()]
         return doctor.examine_addresses(found)
+
+    @staticmethod
+    def examine_payments(facts: PaymentFacts) -> list[Diagnosis]:
+        """Examine where this installation is paid."""
+        return [doctor.examine_payments(facts)]
 
     async def why_not_ready(self) -> str | None:
         """The reason why this process cannot serve requests now, or None when it can. Asks every pool that serves."""

@@ -104,6 +104,12 @@ begin
         grant select, insert, update on rowlock.webhook_events, rowlock.disputes to rowlock_worker;
         -- The answers to repeated requests for a payment, which are forgotten after a while.
         grant select, insert, update, delete on rowlock.payment_idempotency_keys to rowlock_worker;
+        -- What payment providers keep with us: they stand for systems outside, so their rows prove nothing to an order
+        -- that the provider is not asked about.
+        grant select, insert, update on
+            rowlock.sandbox_payments, rowlock.sandbox_events, rowlock.manual_payments
+            to rowlock_worker;
+        grant select, insert on rowlock.sandbox_refunds, rowlock.manual_refunds to rowlock_worker;
         grant execute on function
             rowlock.begin_payment_atomic, rowlock.complete_order_atomic, rowlock.pay_order_atomic,
             rowlock.void_order_atomic, rowlock.refund_order_atomic, rowlock.cancel_show_atomic,

@@ -61,6 +61,54 @@ comment on table ledger_entries is 'Every movement of money, twice, with a sum o
 grant select on ledger_entries to rowlock_office;
 grant select on ledger_entries to rowlock_worker;
 
+create table manual_payments (
+    reference text not null,
+    account text not null,
+    create_key text not null,
+    show_id uuid not null,
+    order_id uuid not null,
+    payment_intent_id uuid not null,
+    amount_minor bigint not null,
+    currency text not null,
+    description text not null,
+    status text not null default 'open'::text,
+    received_by text,
+    captured_minor bigint not null default 0,
+    refunded_minor bigint not null default 0,
+    created_at timestamp with time zone not null default clock_timestamp(),
+    updated_at timestamp with time zone not null default clock_timestamp(),
+    constraint manual_payments_pkey PRIMARY KEY (reference),
+    constraint manual_payments_key_unique UNIQUE (account, create_key),
+    constraint chk_manual_payment_amounts CHECK (((amount_minor > 0) AND ((refunded_minor >= 0) AND (refunded_minor <= captured_minor)) AND (captured_minor <= amount_minor))),
+    constraint chk_manual_payment_captured CHECK (((status = 'captured'::text) = (captured_minor > 0))),
+    constraint chk_manual_payment_received CHECK (((status = 'captured'::text) = (received_by IS NOT NULL))),
+    constraint chk_manual_payment_status CHECK ((status = ANY (ARRAY['open'::text, 'captured'::text, 'cancelled'::text])))
+);
+CREATE INDEX manual_payments_created ON rowlock.manual_payments USING btree (account, created_at, reference);
+comment on table manual_payments is 'Payments at the desk or by invoice: staff say that the money is there, and that it was given back.';
+comment on column manual_payments.received_by is 'Who said that it is paid.';
+grant insert, select, update on manual_payments to rowlock_worker;
+
+create table manual_refunds (
+    reference text not null,
+    account text not null,
+    refund_key text not null,
+    payment_reference text not null,
+    amount_minor bigint not null,
+    currency text not null,
+    status text not null,
+    failure text,
+    created_at timestamp with time zone not null default clock_timestamp(),
+    constraint manual_refunds_pkey PRIMARY KEY (reference),
+    constraint manual_refunds_key_unique UNIQUE (account, refund_key),
+    constraint manual_refunds_payment_reference_fkey FOREIGN KEY (payment_reference) REFERENCES manual_payments(reference),
+    constraint chk_manual_refund_amount CHECK ((amount_minor > 0)),
+    constraint chk_manual_refund_status CHECK ((status = 'succeeded'::text))
+);
+CREATE INDEX manual_refunds_payment ON rowlock.manual_refunds USING btree (payment_reference);
+comment on table manual_refunds is 'Money that staff give back for a manual payment. A key makes one refund.';
+grant insert, select on manual_refunds to rowlock_worker;
+
 create table order_idempotency_keys (
     show_id uuid not null,
     idempotency_key text not null,
@@ -237,6 +285,91 @@ comment on table runtime_settings is 'v2_rollout_percent: share of the sessions 
 grant select on runtime_settings to rowlock_app;
 grant select on runtime_settings to rowlock_office;
 grant select on runtime_settings to rowlock_worker;
+
+create table sandbox_events (
+    event_id text not null,
+    payment_reference text not null,
+    kind text not null,
+    body text not null,
+    created_at timestamp with time zone not null default clock_timestamp(),
+    deliveries_left integer not null,
+    deliver_at timestamp with time zone,
+    attempts integer not null default 0,
+    delivered_at timestamp with time zone,
+    last_failure text,
+    constraint sandbox_events_pkey PRIMARY KEY (event_id),
+    constraint sandbox_events_payment_reference_fkey FOREIGN KEY (payment_reference) REFERENCES sandbox_payments(reference),
+    constraint chk_sandbox_event_deliveries CHECK ((deliveries_left >= 0)),
+    constraint chk_sandbox_event_due CHECK (((deliver_at IS NULL) OR (deliveries_left > 0)))
+);
+CREATE INDEX sandbox_events_due ON rowlock.sandbox_events USING btree (deliver_at) WHERE (deliver_at IS NOT NULL);
+CREATE INDEX sandbox_events_payment ON rowlock.sandbox_events USING btree (payment_reference);
+comment on table sandbox_events is 'Webhooks of the sandbox, written with the change that they tell of, and delivered afterwards.';
+comment on column sandbox_events.body is 'What is sent, to the byte: it is what gets signed.';
+comment on column sandbox_events.deliveries_left is 'How often it is still to be delivered. More than once where webhooks are repeated.';
+comment on column sandbox_events.deliver_at is 'When to try next; null when there is nothing more to do.';
+grant insert, select, update on sandbox_events to rowlock_worker;
+
+create table sandbox_payments (
+    reference text not null,
+    account text not null,
+    create_key text not null,
+    show_id uuid not null,
+    order_id uuid not null,
+    payment_intent_id uuid not null,
+    amount_minor bigint not null,
+    currency text not null,
+    description text not null,
+    return_url text,
+    status text not null default 'open'::text,
+    step text,
+    settles_at timestamp with time zone,
+    deliveries integer not null default 1,
+    refunds_fail boolean not null default false,
+    captured_minor bigint not null default 0,
+    refunded_minor bigint not null default 0,
+    last_error text,
+    events integer not null default 0,
+    created_at timestamp with time zone not null default clock_timestamp(),
+    updated_at timestamp with time zone not null default clock_timestamp(),
+    constraint sandbox_payments_pkey PRIMARY KEY (reference),
+    constraint sandbox_payments_key_unique UNIQUE (account, create_key),
+    constraint chk_sandbox_payment_amounts CHECK (((amount_minor > 0) AND ((refunded_minor >= 0) AND (refunded_minor <= captured_minor)) AND (captured_minor <= amount_minor))),
+    constraint chk_sandbox_payment_captured CHECK (((status = 'captured'::text) = (captured_minor > 0))),
+    constraint chk_sandbox_payment_settles CHECK (((status = 'processing'::text) = (settles_at IS NOT NULL))),
+    constraint chk_sandbox_payment_status CHECK ((status = ANY (ARRAY['open'::text, 'processing'::text, 'authorized'::text, 'captured'::text, 'cancelled'::text]))),
+    constraint chk_sandbox_payment_step CHECK ((step = 'three_d_secure'::text))
+);
+CREATE INDEX sandbox_payments_created ON rowlock.sandbox_payments USING btree (account, created_at, reference);
+CREATE INDEX sandbox_payments_intent ON rowlock.sandbox_payments USING btree (payment_intent_id);
+CREATE INDEX sandbox_payments_settling ON rowlock.sandbox_payments USING btree (settles_at) WHERE (status = 'processing'::text);
+comment on table sandbox_payments is 'Payments of the sandbox: play money. Its behaviour follows the test card that was chosen.';
+comment on column sandbox_payments.create_key is 'The idempotency key that it was made with.';
+comment on column sandbox_payments.step is 'What the buyer has to do next: three_d_secure.';
+comment on column sandbox_payments.settles_at is 'When a payment that is being processed becomes authorized. A fact: nothing has to run then.';
+comment on column sandbox_payments.deliveries is 'How often each of its webhooks is delivered: 0 when they get lost.';
+comment on column sandbox_payments.events is 'How many events it has had.';
+grant insert, select, update on sandbox_payments to rowlock_worker;
+
+create table sandbox_refunds (
+    reference text not null,
+    account text not null,
+    refund_key text not null,
+    payment_reference text not null,
+    amount_minor bigint not null,
+    currency text not null,
+    status text not null,
+    failure text,
+    created_at timestamp with time zone not null default clock_timestamp(),
+    constraint sandbox_refunds_pkey PRIMARY KEY (reference),
+    constraint sandbox_refunds_key_unique UNIQUE (account, refund_key),
+    constraint sandbox_refunds_payment_reference_fkey FOREIGN KEY (payment_reference) REFERENCES sandbox_payments(reference),
+    constraint chk_sandbox_refund_amount CHECK ((amount_minor > 0)),
+    constraint chk_sandbox_refund_status CHECK ((status = ANY (ARRAY['succeeded'::text, 'failed'::text])))
+);
+CREATE INDEX sandbox_refunds_payment ON rowlock.sandbox_refunds USING btree (payment_reference);
+comment on table sandbox_refunds is 'Refunds of the sandbox. A key makes one refund.';
+grant insert, select on sandbox_refunds to rowlock_worker;
 
 create table schema_migrations (
     version integer not null,

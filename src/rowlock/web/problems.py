@@ -126,6 +126,12 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
             "payment first.",
         ),
         ProblemType(
+            "PAYMENT_NOT_OPEN",
+            409,
+            "Payment not open",
+            "This payment is not waiting for a card: it was made, or it has ended. Read the order.",
+        ),
+        ProblemType(
             "PRICE_TYPE_NOT_FOUND",
             400,
             "Price type not found",

@@ -208,9 +208,11 @@ class Providers(Protocol):
         """
         ...
 
-    def parse_webhook(self, name: str, headers: Mapping[str, str], body: bytes, now: datetime) -> ProviderEvent:
-        """The event of a webhook that came for the provider of this name, of whichever account has signed it.
+    def parse_webhook(
+        self, name: str, headers: Mapping[str, str], body: bytes, now: datetime
+    ) -> tuple[PaymentProvider, ProviderEvent]:
+        """The event of a webhook that came for the provider of this name, and the account that has signed it.
 
-        Raises WebhookRefusedError, and ProviderRefusedError when there is no such provider.
+        Raises WebhookRefusedError, and LookupError when there is no account at such a provider.
         """
         ...
