@@ -1,14 +1,17 @@
 """Composition: makes each service once, for HTTP, background loops and the command line."""
 
 from dataclasses import dataclass
+from time import monotonic
 
 from rowlock.base.dsns import Dsns
 from rowlock.base.hold_limits import HoldLimits
 from rowlock.catalogue.service import Catalogue
+from rowlock.checkout.jobs import InboxLoop, OutboxLoop, ReconcileLoop, money_handlers
 from rowlock.checkout.providers.payment_provider import Providers
 from rowlock.checkout.providers.provider_account import ProviderSettingsError
 from rowlock.checkout.providers.registry import Installation, PaymentProviders, make_providers
 from rowlock.checkout.providers.sandbox import SandboxProvider
+from rowlock.checkout.purchase import WORKER_LIMIT_SECONDS, Purchases
 from rowlock.checkout.service import Checkout
 from rowlock.database.access import DirectDatabase
 from rowlock.database.cells import Cells
@@ -87,16 +90,24 @@ def payment_facts(settings: Settings) -> PaymentFacts:
     return PaymentFacts(frozenset(provider.name for provider in providers.every()), settings.public_url)
 
 
-def payment_loops(providers: PaymentProviders, settings: Settings, base_url: str | None = None) -> list[Loop]:
-    """New background loops for payments: the sandbox's webhooks.
+def payment_loops(
+    providers: PaymentProviders, cells: Cells, settings: Settings, base_url: str | None = None
+) -> list[Loop]:
+    """New background loops for payments: outbox, inbox and reconciler, and the sandbox's webhooks.
 
     base_url  the address of a server in this process; without it ROWLOCK_SANDBOX_WEBHOOK_URL or ROWLOCK_PUBLIC_URL.
     """
+    purchases = Purchases(cells, providers, public_url=settings.public_url, limit_seconds=WORKER_LIMIT_SECONDS)
+    loops = [
+        Loop("outbox", OutboxLoop(money_handlers(purchases)).work),
+        Loop("webhooks", InboxLoop(purchases).work),
+        Loop("reconciler", ReconcileLoop(purchases, monotonic).work),
+    ]
     sandboxes = [provider for provider in providers.named("sandbox") if isinstance(provider, SandboxProvider)]
     if not sandboxes:
-        return []
+        return loops
     base_url = settings.sandbox_webhook_url or base_url or settings.public_url or "http://127.0.0.1:8000"
-    return [Loop("sandbox webhooks", sandboxes[0].deliveries(base_url, settings.public_url).work)]
+    return [*loops, Loop("sandbox webhooks", sandboxes[0].deliveries(base_url, settings.public_url).work)]
 
 
 def standard_loops() -> list[Loop]:

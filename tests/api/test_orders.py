@@ -240,9 +240,7 @@ async def test_a_late_payer_is_told_which_seats_are_gone(
     [reference] = provider.payments
     provider.authorize(reference)
 
-    told = problem(
-        await confirm(client, ordered["order_id"], paid["payment_intent_id"]), 409, "SEATS_UNAVAILABLE"
-    )
+    told = problem(await confirm(client, ordered["order_id"], paid["payment_intent_id"]), 409, "SEATS_UNAVAILABLE")
 
     assert "You are not charged" in told["detail"]
     assert told["unavailable_seat_ids"] == [2]
@@ -285,9 +283,5 @@ async def test_a_webhook_is_kept_once_and_a_forged_one_never(client: Api, db: Se
     assert (first.json()["is_new"], again.json()["is_new"]) == (True, False)
     problem(await client.post("/api/webhooks/scripted", json=event), 400, "WEBHOOK_REFUSED")
     problem(await client.post("/api/webhooks/unknown", json=event, headers=signed), 404, "NOT_FOUND")
-    cursor = await db.owner.execute(
-        "select count(*) from rowlock.webhook_events where event_id = %s", [event["id"]]
-    )
+    cursor = await db.owner.execute("select count(*) from rowlock.webhook_events where event_id = %s", [event["id"]])
     assert await cursor.fetchall() == [(1,)]
-
-

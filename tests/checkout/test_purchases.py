@@ -72,9 +72,7 @@ def checkout_of(db: SeatDb, provider: ScriptedProvider) -> Checkout:
     return Checkout(cells, OneProvider(provider), secret_key="key")
 
 
-async def order_for(
-    db: SeatDb, show: Show, checkout: Checkout, *seats: int, holder: str
-) -> tuple[Reserved, Order]:
+async def order_for(db: SeatDb, show: Show, checkout: Checkout, *seats: int, holder: str) -> tuple[Reserved, Order]:
     hold = await db.reserve(show, seats=seats, holder=holder, reservation_id=mint_id(show.show_id), secret=SECRET)
     assert hold.outcome == "OK"
     wish = OrderWish(show.show_id, hold.reservation_id, SECRET, "Anna", "anna@example.org", {})

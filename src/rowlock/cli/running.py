@@ -183,7 +183,9 @@ async def _require_migrated(dsn: str) -> None:
 
 def _payment_loops(settings: Settings, dsns: Dsns, instance: Instance, url: str | None = None) -> list[Loop]:
     cells = Cells(DirectDatabase(dsns, application_name="rowlock worker"))
-    return payment_loops(make_payment_providers(settings, cells, instance.secret_key), settings, url)
+    providers = make_payment_providers(settings, cells, instance.secret_key)
+    asyncio.run(providers.open())
+    return payment_loops(providers, cells, settings, url)
 
 
 async def _http(
