@@ -89,7 +89,7 @@ def up(
             await _http(settings, dsns, instance, listener, stop, announce)
 
         async def everything(stop: StopEvent) -> None:
-            loops = _payment_loops(settings, dsns, instance, base_url(listener))
+            loops = await _payment_loops(settings, dsns, instance, base_url(listener))
             await serve_all(http, dsns.worker, stop, embedded=embedded, loops=loops)
 
         run_until_signal(everything)
@@ -120,9 +120,10 @@ def worker(data_dir: DataDir = None) -> None:
     with contextlib.suppress(StopRequested, KeyboardInterrupt), stoppable():
         dsns = resolve_dsns(settings, settings.data_dir)
         asyncio.run(_require_migrated(dsns.worker))
-        for_payments = _payment_loops(settings, dsns, load_instance(settings))
+        instance = load_instance(settings)
 
         async def loops(stop: StopEvent) -> None:
+            for_payments = await _payment_loops(settings, dsns, instance)
             say("Rowlock's worker runs.")
             await run_worker(dsns.worker, stop, for_payments)
 
@@ -181,10 +182,10 @@ async def _require_migrated(dsn: str) -> None:
         )
 
 
-def _payment_loops(settings: Settings, dsns: Dsns, instance: Instance, url: str | None = None) -> list[Loop]:
+async def _payment_loops(settings: Settings, dsns: Dsns, instance: Instance, url: str | None = None) -> list[Loop]:
     cells = Cells(DirectDatabase(dsns, application_name="rowlock worker"))
     providers = make_payment_providers(settings, cells, instance.secret_key)
-    asyncio.run(providers.open())
+    await providers.open()
     return payment_loops(providers, cells, settings, url)
 
 
