@@ -253,7 +253,7 @@ class CheckoutEndpoints:
             order_code=advanced.order.order_code,
             status=advanced.order.status,
             payment_status=advanced.payment.status,
-            failure=advanced.payment.failure,
+            failure=None if advanced.payment.status == "captured" else advanced.payment.failure,
             tickets=_tickets(advanced.order),
         )
         return Reply(200, _encoder.encode(view))
