@@ -200,13 +200,14 @@ def events_of(functions: Iterable[str]) -> set[str]:
     """The events that functions write into the audit log."""
     text = "\n".join(functions)
     judged = re.findall(r"'OK' then '([a-z]+)' else '([a-z]+)' end", text)
-    plain = re.findall(r"(?:reservation_id(?:, (?:p_order_id|v_order))?|p_show_id), '([a-z]+)'[,)]", text)
+    orders = r"p_order_id|v_order(?:\.order_id)?|e\.order_id"
+    plain = re.findall(rf"(?:reservation_id(?:, (?:{orders}))?|p_show_id), '([a-z_]+)'(?:[,)]| from)", text)
     return {event for pair in judged for event in pair} | set(plain)
 
 
 def wrong_events(text: str, functions: Iterable[str]) -> Iterator[str]:
     table = sections(text, level=2).get("Audit events", "")
-    documented = re.findall(r"^\| `([a-z]+)` \|", table, flags=re.MULTILINE)
+    documented = re.findall(r"^\| `([a-z_]+)` \|", table, flags=re.MULTILINE)
     yield from differences(documented, events_of(functions), "the event")
 
 

@@ -4,7 +4,7 @@
 -- call changes nothing, nor does one for an order that is confirmed or has ended.
 --
 -- Locks     the order.
--- Outcomes  in precedence: ORDER_NOT_FOUND, OK (see status).
+-- Outcomes  in precedence: ORDER_NOT_FOUND, OK. Status is what the order is then.
 -- Writes    ticket_orders, one audit row (cancelled), one outbox message (order_lost).
 create or replace function rowlock.end_order_atomic(p_show_id uuid, p_order_id uuid, p_reason text)
 returns table (outcome text, order_id uuid, status text, server_time timestamptz)
