@@ -1083,6 +1083,7 @@ grant execute on function get_reservation_statistics to rowlock_worker;
 create function limit_holds(p_show_id uuid, p_limits integer[], p_seats_total integer, p_max_hold_seconds integer, p_outcomes text[], p_clients inet[], p_reserved_by text[], p_seat_lists text[], OUT r_outcomes text[], OUT r_weights integer[])
     returns record
     language plpgsql security definer
+    set enable_nestloop=off
     set enable_seqscan=off
     set jit=off
     set plan_cache_mode=force_generic_plan
