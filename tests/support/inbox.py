@@ -34,8 +34,11 @@ def inbox_running() -> Iterator[Inbox]:
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+        request_queue_size = 128  # Workers deliver many at once; the default of 5 would refuse some.
+
+    server = Server(("127.0.0.1", 0), Handler)
     inbox.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, name="inbox", daemon=True)
     thread.start()

@@ -11,8 +11,6 @@ import hmac
 import json
 import random
 import re
-import socket
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,15 +18,14 @@ from hashlib import sha256
 from urllib.parse import parse_qsl
 
 import httpx
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from tests.support.asgi_server import asgi_served
 from tests.support.stripe_state import Json, StripeAccount, StripeError, invalid, new_id
 
-STARTS_WITHIN_SECONDS = 20.0
 SECRET_KEY = "sk_test_simulator"
 PUBLISHABLE_KEY = "pk_test_simulator"
 WEBHOOK_SECRET = "whsec_simulator"
@@ -293,22 +290,9 @@ def signature(body: bytes, secret: str, at: float | None = None) -> str:
 
 
 @contextlib.contextmanager
-def simulated_stripe(port: int = 0) -> Iterator[StripeSimulator]:
+def simulated_stripe() -> Iterator[StripeSimulator]:
     """A simulator on a free port of 127.0.0.1."""
     simulator = StripeSimulator()
-    app = Starlette(routes=[Route("/{path:path}", simulator.serve, methods=["GET", "POST"])])
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
-    with socket.create_server(("127.0.0.1", port)) as listening:
-        simulator.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        thread = threading.Thread(target=lambda: asyncio.run(server.serve([listening])), name="stripe", daemon=True)
-        thread.start()
-        until = time.monotonic() + STARTS_WITHIN_SECONDS
-        while not server.started:
-            assert time.monotonic() < until, "The simulator did not start."
-            time.sleep(0.01)
-        try:
-            yield simulator
-        finally:
-            server.should_exit = True
-            thread.join(STARTS_WITHIN_SECONDS)
-            assert not thread.is_alive(), "The simulator did not stop."
+    with asgi_served(Starlette(routes=[Route("/{path:path}", simulator.serve, methods=["GET", "POST"])])) as url:
+        simulator.url = url
+        yield simulator
