@@ -47,19 +47,18 @@ class AtStripe:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[StripeSimulator]:
-    """In place of a database server: these tests need none."""
+def stripe_server() -> Iterator[StripeSimulator]:
     with simulated_stripe() as simulator:
         yield simulator
 
 
 @pytest.fixture
-def simulator(server: StripeSimulator) -> Iterator[StripeSimulator]:
-    yield server
-    server.faults.clear()
-    server.requests.clear()
-    server.has_search = True
-    server.platform.refunds_pending = False
+def simulator(stripe_server: StripeSimulator) -> Iterator[StripeSimulator]:
+    yield stripe_server
+    stripe_server.faults.clear()
+    stripe_server.requests.clear()
+    stripe_server.has_search = True
+    stripe_server.platform.refunds_pending = False
 
 
 def connect(simulator: StripeSimulator, **more: object) -> StripeProvider:
