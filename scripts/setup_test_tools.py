@@ -1,14 +1,17 @@
-"""Finds or fetches what tests need beside Python: PostgreSQL 15's server, plpgsql_check, PgBouncer, nginx and Caddy.
+"""Finds or fetches what tests need beside Python: PostgreSQL 15, plpgsql_check, PgBouncer, nginx, Caddy, localstripe.
 
 PostgreSQL 15 is the oldest version that Rowlock supports; the newest comes with Rowlock's own packages. All
-tools are Debian packages that get unpacked into a folder, never installed: so a test run changes nothing
-outside it and needs no rights. Writes .cache/tools/env, which the Makefile hands to the tests:
+tools but one are Debian packages that get unpacked into a folder, never installed: so a test run changes nothing
+outside it and needs no rights. localstripe, a simulator of Stripe's API that others wrote, is from the Python package
+index; it is GPL, so it gets an environment of its own and is no dependency of ours. Writes .cache/tools/env, which the
+Makefile hands to the tests:
 
     ROWLOCK_TEST_PG15_BIN          the folder with PostgreSQL 15's initdb and postgres
     ROWLOCK_TEST_PLPGSQL_CHECK     the folder with plpgsql_check.so, its control file and its SQL
     ROWLOCK_TEST_PGBOUNCER         the program pgbouncer
     ROWLOCK_TEST_NGINX             the program nginx
     ROWLOCK_TEST_CADDY             the program caddy
+    ROWLOCK_TEST_LOCALSTRIPE       the Python that localstripe is installed for
 """
 
 import os
@@ -30,6 +33,8 @@ PLPGSQL_CHECK_VARIABLE = "ROWLOCK_TEST_PLPGSQL_CHECK"
 SYSTEM_PG15_BIN = Path("/usr/lib/postgresql/15/bin")
 SHARED_TOOLS = Path("/var/cache/rowlock-test-tools")
 PG15_PACKAGE = "postgresql-15"
+LOCALSTRIPE_VARIABLE = "ROWLOCK_TEST_LOCALSTRIPE"
+LOCALSTRIPE = "localstripe==1.15.10"
 PLPGSQL_CHECK_PACKAGE = "postgresql-15-plpgsql-check"
 
 
@@ -67,6 +72,7 @@ def main() -> None:
         (PG15_VARIABLE, "PostgreSQL 15's server", provide_pg15),
         (PLPGSQL_CHECK_VARIABLE, "the extension plpgsql_check for PostgreSQL 15", provide_plpgsql_check),
         *((program.variable, program.name, partial(provide_program, program=program)) for program in PROGRAMS),
+        (LOCALSTRIPE_VARIABLE, "localstripe", provide_localstripe),
     ]
     for variable, tool, provide in tools_needed:
         try:
@@ -206,6 +212,42 @@ def runs(program: Program, path: Path) -> bool:
     except (OSError, subprocess.CalledProcessError):
         return False
     return re.match(program.answer, answer.stdout + answer.stderr) is not None
+
+
+def provide_localstripe(tools: Path) -> Path:
+    """The Python of localstripe's environment: named, or made before; else it is made."""
+    named = os.environ.get(LOCALSTRIPE_VARIABLE)
+    if named:
+        if has_localstripe(Path(named)):
+            return Path(named)
+        raise ToolMissingError(f"{LOCALSTRIPE_VARIABLE} is {named}, for which localstripe is not installed.")
+    home = tools / "localstripe"
+    python = home / "bin" / "python"
+    if has_localstripe(python):
+        return python
+    print("Fetching localstripe for the tests …", flush=True)
+    uv = str(ROOT / ".venv" / "bin" / "uv")
+    for command in (
+        [uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(home)],
+        [uv, "pip", "install", "--quiet", "--python", str(python), LOCALSTRIPE],
+    ):
+        try:
+            subprocess.run(command, capture_output=True, text=True, check=True)
+        except OSError as error:
+            raise ToolMissingError(f"It could not be installed, because there is no uv in .venv: {error}") from error
+        except subprocess.CalledProcessError as error:
+            raise ToolMissingError(f"It could not be installed with uv:\n{error.stderr.strip()}") from error
+    return python
+
+
+def has_localstripe(python: Path) -> bool:
+    """Whether this Python has the version of localstripe that the tests are made for."""
+    version = "import importlib.metadata as m; print('localstripe==' + m.version('localstripe'))"
+    try:
+        answer = subprocess.run([str(python), "-c", version], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return False
+    return answer.stdout.strip() == LOCALSTRIPE
 
 
 def missing_dependencies(tools: Path, package: str) -> list[str]:

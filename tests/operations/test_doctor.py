@@ -15,9 +15,11 @@ from rowlock.database.connections import without_secrets
 from rowlock.database.schema import rollback
 from rowlock.operations import doctor
 from rowlock.operations.doctor import examine_machine
-from rowlock.operations.facts import ServerFacts
+from rowlock.operations.facts import PaymentFacts, ServerFacts
 from rowlock.operations.model import Diagnosis, diagnoses_as_json, diagnoses_as_text, worst
 from rowlock.operations.service import Operations
+from rowlock.services import payment_facts
+from rowlock.settings import Settings
 from tests.support.answers import Show
 from tests.support.seatdb import SeatDb
 from tests.support.servers import TestServer
@@ -304,3 +306,30 @@ async def test_one_private_address_among_many_others_is_no_proxy(dsns: Dsns, db:
         await db.reserve(show, seats=[seat], holder=f"holder {seat}", session=f"session {seat}", ip=ip)
 
     assert (await diagnosis(dsns, "addresses of buyers")).verdict == "ok"
+
+
+@pytest.mark.parametrize(
+    ("providers", "url", "verdict"),
+    [
+        ({"sandbox"}, None, "ok"),
+        ({"sandbox"}, "http://tickets.example.org", "ok"),
+        ({"sandbox"}, "https://localhost:8000", "ok"),
+        ({"sandbox"}, "https://10.0.0.7", "ok"),
+        ({"sandbox"}, "https://box-office.internal", "ok"),
+        ({"sandbox"}, "https://tickets.example.org", "problem"),
+        ({"sandbox", "manual"}, "https://tickets.example.org", "problem"),
+        ({"sandbox"}, "https://8.8.8.8", "problem"),
+        ({"sandbox"}, "https://[2001:4860:4860::8888]:8443", "problem"),
+        ({"manual", "stripe"}, "https://tickets.example.org", "ok"),
+    ],
+)
+def test_the_sandbox_is_a_problem_on_a_public_address(providers: set[str], url: str | None, verdict: str) -> None:
+    assert doctor.examine_payments(PaymentFacts(frozenset(providers), url)).verdict == verdict
+
+
+def test_payment_accounts_that_cannot_be_used_are_a_problem(tmp_path: Path) -> None:
+    found = doctor.examine_payments(payment_facts(Settings(data_dir=tmp_path, payment_provider="stripe")))
+
+    assert found.verdict == "problem"
+    assert "ROWLOCK_STRIPE_SECRET_KEY is missing" in found.found
+    assert doctor.examine_payments(payment_facts(Settings(data_dir=tmp_path))).verdict == "ok"

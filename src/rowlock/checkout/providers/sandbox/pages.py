@@ -77,17 +77,17 @@ CARDS = (
     TestCard(
         CardOutcome.THREE_D_SECURE, "4000 0027 6000 3184", "Asks the bank first", "A step to confirm (3-D Secure)."
     ),
-    TestCard(CardOutcome.DELAY, "4000 0000 0000 3055", "Takes a few seconds", "The bank agrees after five seconds."),
-    TestCard(CardOutcome.LATE, "4000 0000 0000 3063", "Comes too late", "The bank agrees after fifteen minutes."),
-    TestCard(CardOutcome.LOST_WEBHOOK, "4000 0000 0000 3071", "Pays, and no message arrives", "Its webhooks get lost."),
+    TestCard(CardOutcome.DELAY, "4000 0000 0000 9001", "Takes a few seconds", "The bank agrees after five seconds."),
+    TestCard(CardOutcome.LATE, "4000 0000 0000 9002", "Comes too late", "The bank agrees after fifteen minutes."),
+    TestCard(CardOutcome.LOST_WEBHOOK, "4000 0000 0000 9003", "Pays, and no message arrives", "Its webhooks get lost."),
     TestCard(
         CardOutcome.REPEATED_WEBHOOK,
-        "4000 0000 0000 3089",
+        "4000 0000 0000 9004",
         "Pays, and messages arrive three times",
         "Its webhooks are repeated.",
     ),
     TestCard(
-        CardOutcome.REFUND_FAILS, "4000 0000 0000 3097", "Pays, and cannot be refunded", "A refund fails later on."
+        CardOutcome.REFUND_FAILS, "4000 0000 0000 9005", "Pays, and cannot be refunded", "A refund fails later on."
     ),
 )
 
