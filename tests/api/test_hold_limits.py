@@ -110,7 +110,7 @@ async def test_a_wheelchair_place_has_to_be_asked_for(
         assert outcome(await client.change(token, add=[40])) == (400, "ACCESSIBLE_SEATS")
         assert outcome(await client.change(token, add=[40], accessible=True)) == (200, None)
         assert await db.counted_refusals(show) == {"ACCESSIBLE_SEATS": 2}
-        other = await client.reserve(show, [39], by=uuid4().hex, version=version, accessible=True)
+        other = await client.reserve(show, [40], by=uuid4().hex, version=version, accessible=True)
         assert outcome(other) == (409, "SEATS_UNAVAILABLE")
 
 

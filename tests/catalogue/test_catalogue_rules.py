@@ -15,6 +15,9 @@ Connection = psycopg.AsyncConnection
 # Tables of which every node may hold a copy. All other tables with a show_id belong to one show.
 CATALOGUE = ("organizations", "venues", "seating_plans", "seats", "shows", "show_prices", "show_price_lists")
 
+# What payment providers keep with us: they stand for systems outside, which know nothing of nodes.
+OUTSIDE = ("sandbox_payments", "sandbox_refunds", "sandbox_events", "manual_payments", "manual_refunds")
+
 # Keys that are not by show, and why.
 KEYS_WITHOUT_SHOW = {
     "seat_reservation_audit_log_pkey": "a log of one node, in its order; `at` decides the partition",
@@ -45,6 +48,7 @@ TABLES = rf"""
     select c.oid, c.relname::text as name
     from pg_class as c
     where c.relnamespace = {OURS} and c.relkind in ('r', 'p') and c.relname !~ '_\d{{4}}_\d{{2}}(_failed|_kept)?$'
+        and c.relname <> all(array{list(OUTSIDE)})
 """
 SHOW_TABLES = f"""
     select t.oid, t.name

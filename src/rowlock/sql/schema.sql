@@ -144,7 +144,7 @@ create table outbox_messages (
     xid xid8 not null default pg_current_xact_id(),
     done_at timestamp with time zone,
     attempts integer not null default 0,
-    next_attempt_at timestamp with time zone not null default '-infinity'::timestamp with time zone,
+    next_attempt_at timestamp with time zone not null default '2000-01-01 00:00:00+00'::timestamp with time zone,
     last_error text,
     constraint outbox_messages_pkey PRIMARY KEY (message_id)
 );
@@ -731,7 +731,7 @@ create table webhook_events (
     error text,
     show_id uuid,
     attempts integer not null default 0,
-    next_attempt_at timestamp with time zone not null default '-infinity'::timestamp with time zone,
+    next_attempt_at timestamp with time zone not null default '2000-01-01 00:00:00+00'::timestamp with time zone,
     constraint webhook_events_pkey PRIMARY KEY (provider, event_id)
 );
 CREATE INDEX idx_webhook_events_to_do ON rowlock.webhook_events USING btree (next_attempt_at) WHERE (processed_at IS NULL);

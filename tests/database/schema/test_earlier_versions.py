@@ -104,6 +104,20 @@ SEEDS = {
         insert into payment_idempotency_keys (show_id, idempotency_key, order_id, request_hash, locked_until)
             select o.show_id, 'key', o.order_id, sha256('wish'), '2030-01-01' from ticket_orders as o limit 1;
     """,
+    17: f"""
+        insert into sandbox_payments (
+                reference, account, create_key, show_id, order_id, payment_intent_id, amount_minor, currency, description)
+            values ('sbx_1', '', 'key', '{SHOW}', '{ORDER}', '{ORDER}', 1500, 'EUR', 'Gala');
+        insert into sandbox_refunds (reference, account, refund_key, payment_reference, amount_minor, currency, status)
+            values ('sbr_1', '', 'key', 'sbx_1', 100, 'EUR', 'succeeded');
+        insert into sandbox_events (event_id, payment_reference, kind, body, deliveries_left)
+            values ('sbe_1', 'sbx_1', 'payment.created', '{{}}', 0);
+        insert into manual_payments (
+                reference, account, create_key, show_id, order_id, payment_intent_id, amount_minor, currency, description)
+            values ('man_1', '', 'key', '{SHOW}', '{ORDER}', '{ORDER}', 1500, 'EUR', 'Gala');
+        insert into manual_refunds (reference, account, refund_key, payment_reference, amount_minor, currency, status)
+            values ('mar_1', '', 'key', 'man_1', 100, 'EUR', 'succeeded');
+    """,
 }
 
 VERSIONS = [file.version for file in read_files() if file.kind == "migration"]

@@ -19,7 +19,7 @@ begin
         last_error = left(p_error, 1000),
         next_attempt_at = case
             when p_error is null then m.next_attempt_at
-            when p_retry_seconds is null then 'infinity'
+            when p_retry_seconds is null then '9999-12-31 00:00:00+00'
             else clock_timestamp() + make_interval(secs => p_retry_seconds)
         end
     where m.message_id = p_message_id and m.done_at is null;

@@ -60,7 +60,7 @@ comment on table ledger_entries is
 alter table outbox_messages
     add column done_at timestamptz,
     add column attempts integer not null default 0,
-    add column next_attempt_at timestamptz not null default '-infinity',
+    add column next_attempt_at timestamptz not null default '2000-01-01 00:00:00+00',
     add column last_error text;
 create index idx_outbox_messages_to_do on outbox_messages (next_attempt_at, message_id) where done_at is null;
 comment on column outbox_messages.next_attempt_at is
@@ -68,7 +68,7 @@ comment on column outbox_messages.next_attempt_at is
 
 alter table webhook_events
     add column attempts integer not null default 0,
-    add column next_attempt_at timestamptz not null default '-infinity';
+    add column next_attempt_at timestamptz not null default '2000-01-01 00:00:00+00';
 create index idx_webhook_events_to_do on webhook_events (next_attempt_at) where processed_at is null;
 
 create table disputes (

@@ -232,7 +232,7 @@ set processed_at = case when %(error)s::text is null then clock_timestamp() end,
     error = %(error)s,
     next_attempt_at = case
         when %(error)s::text is null then next_attempt_at
-        when %(retry_seconds)s::integer is null then 'infinity'
+        when %(retry_seconds)s::integer is null then '9999-12-31 00:00:00+00'
         else clock_timestamp() + make_interval(secs => %(retry_seconds)s::integer)
     end
 where provider = %(provider)s and event_id = %(event_id)s

@@ -107,9 +107,12 @@ having count(*) > 1
 -- scope: cell
 -- The limits of a show may be lowered while holds are live, and what they were is not recorded. So holds are compared
 -- with the bounds that chk_show_limits has for every show, and their extensions with the audit log. Holds that are
--- older than its oldest partition may have been extended in an archived one, which is not counted.
+-- older than its oldest partition may have been extended in an archived one, which is not counted. The grace of a payment
+-- moves the deadline, and is no extension.
 with extensions as (
-    select a.show_id, a.reservation_id, count(*) as logged, max((a.metadata ->> 'expires_at')::timestamptz) as until
+    select
+        a.show_id, a.reservation_id, count(*) filter (where a.metadata ->> 'operation' <> 'pay') as logged,
+        max((a.metadata ->> 'expires_at')::timestamptz) as until
     from rowlock.seat_reservation_audit_log as a
     where a.event = 'extended'
     group by a.show_id, a.reservation_id
