@@ -8,6 +8,7 @@ from rowlock.checkout.service import Checkout
 from rowlock.database.cells import Cells
 from rowlock.integrators.service import Integrators
 from rowlock.jobs.loops import Loop
+from rowlock.mail.post import Mails
 from rowlock.operations.service import Operations
 from rowlock.reporting.service import Reporting
 from rowlock.reservations.jobs import CleanupLoop, ensure_partitions
@@ -24,6 +25,7 @@ class Services:
     reporting: Reporting
     operations: Operations
     integrators: Integrators
+    mails: Mails
 
 
 def make_services(cells: Cells, limits: HoldLimits | None = None) -> Services:
@@ -36,6 +38,7 @@ def make_services(cells: Cells, limits: HoldLimits | None = None) -> Services:
         reporting=Reporting(cells),
         operations=Operations(cells),
         integrators=Integrators(cells),
+        mails=Mails(cells),
     )
 
 

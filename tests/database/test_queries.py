@@ -105,6 +105,7 @@ def test_the_names_of_the_files_are_these() -> None:
         "database",
         "integrators",
         "invariants",
+        "mail",
         "money_invariants",
         "operations",
         "reporting",

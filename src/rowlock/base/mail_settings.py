@@ -3,11 +3,11 @@
 import re
 from contextlib import suppress
 from dataclasses import dataclass, field
-from email.utils import parseaddr
+from email.utils import getaddresses
 from ipaddress import ip_address
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-NAME_LENGTH = 100
+NAME_LENGTH = 60
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 _STARTTLS = {"auto": None, "required": True, "never": False}
 
@@ -22,7 +22,8 @@ class Sender:
     @classmethod
     def parse(cls, text: str) -> "Sender":
         """From "Moonlight <tickets@example.org>", or the address alone. Raises ValueError."""
-        name, address = parseaddr(text)
+        found = getaddresses([text])
+        name, address = found[0] if len(found) == 1 else ("", "")
         if not _ADDRESS.fullmatch(address) or not text.isprintable() or len(name) > NAME_LENGTH:
             raise ValueError("it is an address such as tickets@example.org, or Moonlight <tickets@example.org>")
         return cls(name, address)

@@ -16,8 +16,8 @@ _TITLE_LENGTH = 120
 _LINE_LENGTH = 300
 _LINES = 8
 
-# A name that is an address of the web would be made a link by mail programs. Orders can be made for the address of another
-# person, who would then be sent it in our name.
+# A name that is an address of the web would be made a link by mail programs. An order can be made for the mail address
+# of another person, who would then be sent that link in our name.
 _LOOKS_LIKE_A_LINK = re.compile(r"[/@:\\]|\w\.\w")
 
 _templates = Environment(
@@ -127,8 +127,8 @@ def voided(facts: Facts) -> NoticeText:
         why, subject = f"{title} was cancelled, so your order ends, and its tickets are void.", "Cancelled, no charge"
     else:
         why = (
-            f"Your payment for {title} could not be completed: your bank or card did not give the money in the end. Your "
-            "order has ended, its tickets are void, and the seats are on sale again. You are welcome to order again."
+            f"Your payment for {title} could not be completed: your bank or card did not give the money in the end. "
+            "Your order has ended, its tickets are void, and the seats are on sale again. You can order again."
         )
         subject = "Payment problem, no tickets"
     return _render(
@@ -150,9 +150,7 @@ def refunded(facts: Facts, refund: NoticeRefund) -> NoticeText:
         words = [f"{title} was cancelled. We are sorry."]
         subject, heading = f"Cancelled: {_named(show)}", "The show was cancelled"
     elif refund.is_of_late_money:
-        words = [
-            f"Your payment for {title} arrived after your order had ended, or a second time, so we have returned it."
-        ]
+        words = [f"Your payment for {title} came after your order had ended, or a second time. We returned it."]
         subject, heading = f"Returned: {money} for {_named(show)}", "Your money is on its way back"
     elif refund.seats:
         count = "Your ticket" if len(refund.seats) == 1 else f"{len(refund.seats)} of your tickets"
@@ -161,12 +159,12 @@ def refunded(facts: Facts, refund: NoticeRefund) -> NoticeText:
         if refund.amount_minor:
             subject, heading = f"Returned: {money} for {_named(show)}", "Your money is on its way back"
     else:
-        words = [f"A part of what you paid for {title} was returned. Your tickets stay valid."]
+        words = [f"Money that you paid for {title} was returned. Your tickets stay as they are."]
         subject, heading = f"Returned: {money} for {_named(show)}", "Your money is on its way back"
     if refund.amount_minor:
         words.append(
-            f"{money} is on its way back to you, the way that you paid. Banks and card companies take up to ten days to "
-            "show it."
+            f"{money} is on its way back to you, the way that you paid. Banks and card companies take up to ten days "
+            "to show it."
         )
     if cancelled and refund.seats:
         words.append("Your tickets are void.")
@@ -187,10 +185,7 @@ def _void(refund: NoticeRefund) -> str:
 
 def _no_charge(money_was_taken: bool) -> list[str]:
     if money_was_taken:
-        return [
-            "What you paid goes back to you by itself, all of it. You need not do anything, and we write again once it is "
-            "on its way."
-        ]
+        return ["What you paid goes back to you by itself, all of it. We write again once it is on its way."]
     return ["You are not charged. If your bank shows the amount as reserved, it lets it go by itself within some days."]
 
 

@@ -12,7 +12,7 @@ from rowlock.base.mail_settings import Sender
 from rowlock.mail.model import Mail, MailRefusedError
 
 SUBJECT_LENGTH = 200
-NAME_LENGTH = 100
+NAME_LENGTH = 60
 ADDRESS_LENGTH = 254
 """RFC 5321: a path has at most 256 characters, the angle brackets included."""
 
@@ -26,8 +26,11 @@ _TYPE = re.compile(r"[a-z0-9][a-z0-9.+-]*/[a-z0-9][a-z0-9.+-]*")
 
 
 def one_line(text: str, length: int) -> str:
-    """A text as a header may have it: without control characters, and cut where it is too long."""
-    plain = _NOT_IN_HEADERS.sub(" ", text).strip()
+    """A text as a header may have it: without control characters, and cut where it is too long.
+
+    What looks like an encoded word (RFC 2047) is taken apart: the email package would decode it, line ends included.
+    """
+    plain = _NOT_IN_HEADERS.sub(" ", text).replace("=?", "= ?").strip()
     return plain if len(plain) <= length else plain[: length - 1].rstrip() + "…"
 
 

@@ -66,7 +66,7 @@ begin
         return;
     end if;
 
-    select s.organization_id, v.time_zone
+    select coalesce(s.organization_id, v.organization_id), v.time_zone
     into v_organization, v_zone
     from shows as s
     join seating_plans as p on p.plan_id = s.plan_id
