@@ -155,8 +155,8 @@ async def second_while_first_is_open(
             if await cursor.fetchone() == (True,):
                 break
         await (first.rollback() if first_fails else first.commit())
-        (failure,) = await asyncio.gather(asking, return_exceptions=True)
-    return await numbers(db), failure if isinstance(failure, BaseException) else None
+        await asyncio.wait([asking])
+    return await numbers(db), asking.exception()
 
 
 async def test_the_next_one_waits_for_the_number_before(dsns: Dsns, db: SeatDb, show: Show) -> None:

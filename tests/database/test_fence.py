@@ -39,6 +39,7 @@ EXECUTE = {
         "void_order_atomic",
         "refund_order_atomic",
         "cancel_show_atomic",
+        "issue_receipt_atomic",
         "cleanup_expired_seat_reservations",
         "ensure_audit_log_partitions",
         "get_reservation_statistics",
@@ -57,6 +58,8 @@ READ = {
         "refunds",
         "refund_items",
         "tickets",
+        "receipts",
+        "mails",
         "reservation_cleanup_runs",
         "reservation_refusal_counts",
         "runtime_settings",
@@ -72,13 +75,14 @@ READ = {
     },
     "rowlock_worker": CATALOGUE
     | SCHEMA
-    | {"lapsed_reservations", "reservation_cleanup_job_status", "seat_change_feed"},
+    | {"lapsed_reservations", "reservation_cleanup_job_status", "seat_change_feed"}
+    | {"receipts", "mails", "mailbox_messages"},
     "rowlock_v1": {"shows", "show_prices", "seats", "show_seats", "seat_reservations", "reservation_refusal_counts"},
 }
 INSERT = {
     "rowlock_app": set(),
     "rowlock_office": CATALOGUE,
-    "rowlock_worker": set(),
+    "rowlock_worker": {"mails", "mailbox_messages"},
     "rowlock_v1": {
         "show_seats",
         "seat_reservations",
@@ -89,13 +93,13 @@ INSERT = {
 UPDATE = {
     "rowlock_app": set(),
     "rowlock_office": {"organizations", "venues"},
-    "rowlock_worker": set(),
+    "rowlock_worker": {"mails", "mailbox_messages"},
     "rowlock_v1": {"show_seats", "seat_reservations", "reservation_refusal_counts"},
 }
 DELETE = {
     "rowlock_app": set(),
     "rowlock_office": set(),
-    "rowlock_worker": set(),
+    "rowlock_worker": {"mailbox_messages"},
     "rowlock_v1": {"show_seats", "seat_reservations"},
 }
 NEVER: dict[str, set[str]] = {role: set() for role in EXECUTE}
@@ -116,11 +120,15 @@ CHANGEABLE = """
     max_seats_per_reservation hold_seconds extension_seconds max_extensions max_hold_seconds organization_id
     price_version
 """
+# What staff see of the outbox: all but what a message carries.
+QUEUED = "message_id show_id order_id kind created_at done_at attempts next_attempt_at last_error"
 COLUMNS = {
     "rowlock_app": set(),
     "rowlock_worker": set(),
     "rowlock_office": {
         *(f"select seat_reservation_audit_log.{column}" for column in LOGGED.split()),
+        *(f"select outbox_messages.{column}" for column in QUEUED.split()),
+        *(f"update mails.{column}" for column in ("status", "error", "at")),
         "update seating_plans.checksum",
         *(f"update shows.{column}" for column in CHANGEABLE.split()),
     },

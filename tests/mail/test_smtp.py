@@ -82,7 +82,7 @@ async def test_a_connection_that_the_server_has_closed_is_replaced() -> None:
         await send(to)
         assert to._client is not None
         assert to._client.transport is not None
-        to._client.transport.abort()
+        to._client.transport.close()
         await send(to)
         assert len(sink.mails) == 2
         await to.close()

@@ -74,13 +74,16 @@ begin
     where s.show_id = p_show_id;
     -- A call that waits over New Year's Eve takes its number from the year that it gets it in.
     loop
-        v_year := extract(year from clock_timestamp() at time zone v_zone);
-        insert into receipt_counters (organization_id, year) values (v_organization, v_year)
-        on conflict (organization_id, year) do nothing;
+        v_year := extract(year from clock_timestamp() at time zone v_zone)::integer;
         select c.last_number into v_last
         from receipt_counters as c
         where c.organization_id = v_organization and c.year = v_year
         for update;
+        if not found then
+            insert into receipt_counters (organization_id, year) values (v_organization, v_year)
+            on conflict (organization_id, year) do nothing;
+            continue;
+        end if;
         -- step: counter_locked
         v_now := clock_timestamp();
         exit when extract(year from v_now at time zone v_zone) = v_year;
