@@ -18,6 +18,7 @@ from rowlock.database.cells import Cells
 from rowlock.instance import InstanceError
 from rowlock.integrators.service import Integrators
 from rowlock.jobs.loops import Loop
+from rowlock.mail.post import Mails
 from rowlock.operations.facts import PaymentFacts
 from rowlock.operations.service import Operations
 from rowlock.reporting.service import Reporting
@@ -36,6 +37,7 @@ class Services:
     reporting: Reporting
     operations: Operations
     integrators: Integrators
+    mails: Mails
 
 
 def make_services(
@@ -61,6 +63,7 @@ def make_services(
         reporting=Reporting(cells),
         operations=Operations(cells),
         integrators=Integrators(cells),
+        mails=Mails(cells),
     )
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from rowlock.base.hold_limits import HoldLimits, parse_limits
+from rowlock.base.mail_settings import Sender, SmtpServer
 
 _PUBLIC_URL = re.compile(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?/?")
 
@@ -42,6 +43,8 @@ class Settings(BaseSettings):
                          name of an installed one, whose settings are ROWLOCK_{NAME}_….
     stripe_…             of the provider stripe; docs/reference/settings.md has each.
     sandbox_webhook_url  address of a server that takes the sandbox's webhooks, for a worker of its own.
+    smtp_url             the mail server; without it mails land in the local mailbox, and are sent nowhere.
+    mail_from            whom mails come from, such as "Moonlight <tickets@example.org>".
     log_format           "json" for programs, "console" for people.
     """
 
@@ -72,6 +75,8 @@ class Settings(BaseSettings):
     stripe_api_base: str | None = None
     stripe_capture: Literal["later", "mixed"] | None = None
     sandbox_webhook_url: str | None = None
+    smtp_url: SecretStr | None = None
+    mail_from: Annotated[str | None, Field(validate_default=True)] = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "console"] = "json"
 
@@ -116,6 +121,22 @@ class Settings(BaseSettings):
     @classmethod
     def _are_limits(cls, value: str) -> str:
         parse_limits(value)
+        return value
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _is_a_mail_server(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            SmtpServer.parse(value.get_secret_value())
+        return value
+
+    @field_validator("mail_from")
+    @classmethod
+    def _is_a_sender(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None:
+            Sender.parse(value)
+        elif info.data.get("smtp_url") is not None:
+            raise ValueError("it is needed with ROWLOCK_SMTP_URL: the address that mails come from")
         return value
 
     def hosts(self) -> list[str]:

@@ -47,6 +47,7 @@ EXECUTE = {
         "expire_orders_atomic",
         "take_outbox_messages",
         "finish_outbox_message",
+        "issue_receipt_atomic",
         "cleanup_expired_seat_reservations",
         "ensure_audit_log_partitions",
         "get_reservation_statistics",
@@ -69,6 +70,8 @@ READ = {
         "disputes",
         "ledger_entries",
         "order_details",
+        "receipts",
+        "mails",
         "reservation_cleanup_runs",
         "reservation_refusal_counts",
         "runtime_settings",
@@ -87,13 +90,14 @@ READ = {
     | {"lapsed_reservations", "reservation_cleanup_job_status", "seat_change_feed"}
     | {"order_details", "payment_intents", "refunds", "refund_items", "ledger_entries"}
     | INBOX
-    | KEPT_BY_PROVIDERS,
+    | KEPT_BY_PROVIDERS
+    | {"receipts", "mails", "mailbox_messages"},
     "rowlock_v1": {"shows", "show_prices", "seats", "show_seats", "seat_reservations", "reservation_refusal_counts"},
 }
 INSERT = {
     "rowlock_app": set(),
     "rowlock_office": CATALOGUE,
-    "rowlock_worker": INBOX | KEPT_BY_PROVIDERS,
+    "rowlock_worker": INBOX | KEPT_BY_PROVIDERS | {"mails", "mailbox_messages"},
     "rowlock_v1": {
         "show_seats",
         "seat_reservations",
@@ -104,13 +108,13 @@ INSERT = {
 UPDATE = {
     "rowlock_app": set(),
     "rowlock_office": {"organizations", "venues"},
-    "rowlock_worker": INBOX | {"sandbox_payments", "sandbox_events", "manual_payments"},
+    "rowlock_worker": INBOX | {"sandbox_payments", "sandbox_events", "manual_payments", "mails", "mailbox_messages"},
     "rowlock_v1": {"show_seats", "seat_reservations", "reservation_refusal_counts"},
 }
 DELETE = {
     "rowlock_app": set(),
     "rowlock_office": set(),
-    "rowlock_worker": {"payment_idempotency_keys"},
+    "rowlock_worker": {"payment_idempotency_keys", "mailbox_messages"},
     "rowlock_v1": {"show_seats", "seat_reservations"},
 }
 NEVER: dict[str, set[str]] = {role: set() for role in EXECUTE}
@@ -139,6 +143,8 @@ CHANGEABLE = """
     max_seats_per_reservation hold_seconds extension_seconds max_extensions max_hold_seconds organization_id
     price_version
 """
+# What staff see of the outbox: all but what a message carries.
+QUEUED = "message_id show_id order_id kind created_at done_at attempts next_attempt_at last_error"
 COLUMNS = {
     "rowlock_app": set(),
     "rowlock_worker": set(),
@@ -146,6 +152,8 @@ COLUMNS = {
         *(f"select seat_reservation_audit_log.{column}" for column in LOGGED.split()),
         *(f"select ticket_orders.{column}" for column in ORDERS.split()),
         *(f"select payment_intents.{column}" for column in PAYMENTS.split()),
+        *(f"select outbox_messages.{column}" for column in QUEUED.split()),
+        *(f"update mails.{column}" for column in ("status", "error", "at")),
         "update seating_plans.checksum",
         *(f"update shows.{column}" for column in CHANGEABLE.split()),
     },

@@ -106,6 +106,7 @@ def test_the_names_of_the_files_are_these() -> None:
         "integrators",
         "invariants",
         "manual",
+        "mail",
         "money_invariants",
         "operations",
         "payment_accounts",

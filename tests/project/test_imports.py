@@ -48,6 +48,7 @@ VIOLATIONS = {
     "inside-integrators": [("integrators/model.py", "import rowlock.integrators.service")],
     "inside-reporting": [("reporting/model.py", "import rowlock.reporting.store")],
     "inside-operations": [("operations/doctor.py", "import rowlock.operations.store")],
+    "inside-mail": [("mail/composition.py", "import rowlock.mail.post")],
     "inside-web": [("web/problems.py", "import rowlock.web.fast_path")],
     "inside-database": [("database/connections.py", "import rowlock.database.pool")],
     "service-and-model-only": [
@@ -61,6 +62,7 @@ VIOLATIONS = {
         ("catalogue/api.py", "from psycopg_pool import PoolTimeout"),
         ("services.py", "import psycopg.errors"),
     ],
+    "one-place-for-smtp": [("mail/post.py", "import aiosmtplib")],
     "one-place-for-stripe": [("checkout/service.py", "import stripe")],
 }
 # A service that is there when others start is a noun's.

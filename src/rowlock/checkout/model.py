@@ -284,3 +284,52 @@ class InboxEvent:
     event_id: str
     payload: Mapping[str, object]
     attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeShow:
+    """What a mail says of a show. Instants are told in `time_zone`, which is that of the venue."""
+
+    show_id: UUID
+    title: str
+    starts_at: datetime
+    doors_at: datetime | None
+    status: str
+    venue: str
+    address: str | None
+    time_zone: str
+    organization: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeRefund:
+    """What a mail says of a refund. `seats` are the labels of those that were given back."""
+
+    refund_id: UUID
+    order_id: UUID
+    amount_minor: int
+    status: str
+    failure: str | None
+    is_of_cancelled_show: bool
+    is_of_late_money: bool
+    seats: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The receipt of an order, or with a refund_id the credit note of a refund. Numbers have no gap in a year."""
+
+    organization_id: UUID
+    year: int
+    number: int
+    show_id: UUID
+    order_id: UUID
+    refund_id: UUID | None
+    amount_minor: int
+    currency: str
+    issued_at: datetime
+
+    @property
+    def label(self) -> str:
+        """The number as it is printed, such as 2026-000042."""
+        return f"{self.year}-{self.number:06}"

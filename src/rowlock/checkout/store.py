@@ -12,12 +12,15 @@ from rowlock.checkout.model import (
     InboxEvent,
     Message,
     NewOrder,
+    NoticeRefund,
+    NoticeShow,
     Order,
     OrderLine,
     OrderMade,
     OrderToken,
     Payment,
     PaymentBegun,
+    Receipt,
     Refund,
     RefundOpened,
     RefundWish,
@@ -267,6 +270,46 @@ async def settle_refund(
 ) -> None:
     """Write down what the provider says of a refund."""
     await _one(connection, query("checkout.settle_refund"), (show_id, refund_id, status, reference, failure))
+
+
+# What mails say, and receipts.
+
+
+async def notice_show(connection: Connection, show_id: UUID) -> NoticeShow:
+    """What a mail says of a show."""
+    async with connection.cursor(row_factory=class_row(NoticeShow)) as cursor:
+        await cursor.execute(query("checkout.notice_show"), (show_id,))
+        show = await cursor.fetchone()
+    assert show is not None, "shows are never deleted"
+    return show
+
+
+async def notice_refund(connection: Connection, show_id: UUID, refund_id: UUID) -> NoticeRefund | None:
+    """What a mail says of a refund; None when there is none."""
+    async with connection.cursor(row_factory=class_row(NoticeRefund)) as cursor:
+        await cursor.execute(query("checkout.notice_refund"), (show_id, refund_id))
+        return await cursor.fetchone()
+
+
+async def money_was_taken(connection: Connection, show_id: UUID, order_id: UUID) -> bool:
+    """Whether money of an order was captured."""
+    (taken,) = await _one(connection, "checkout.money_was_taken", (show_id, order_id))
+    return bool(taken)
+
+
+async def issue_receipt(
+    connection: Connection, show_id: UUID, order_id: UUID, refund_id: UUID | None = None
+) -> tuple[str, int | None, int | None]:
+    """Give a paid order its receipt, or a refund its credit note: the outcome, the year and the number."""
+    row = await _one(connection, "checkout.issue_receipt", (show_id, order_id, refund_id))
+    return str(row[0]), row[2], row[3]
+
+
+async def receipts_of_order(connection: Connection, show_id: UUID, order_id: UUID) -> list[Receipt]:
+    """The receipt of an order and its credit notes, in the order in which they were issued."""
+    async with connection.cursor(row_factory=class_row(Receipt)) as cursor:
+        await cursor.execute(query("checkout.receipts_of_order"), (show_id, order_id))
+        return await cursor.fetchall()
 
 
 # The outbox and the inbox.

@@ -60,8 +60,14 @@ begin
         grant select on
             rowlock.ticket_order_items, rowlock.refunds, rowlock.refund_items, rowlock.tickets, rowlock.disputes,
             rowlock.ledger_entries, rowlock.reservation_cleanup_runs,
-            rowlock.reservation_refusal_counts, rowlock.runtime_settings
+            rowlock.reservation_refusal_counts, rowlock.runtime_settings, rowlock.receipts
             to rowlock_office;
+        -- Which mail failed and why, and that one came back. What a mail said is not kept there.
+        grant select on rowlock.mails to rowlock_office;
+        grant update (status, error, at) on rowlock.mails to rowlock_office;
+        grant select (
+            message_id, show_id, order_id, kind, created_at, done_at, attempts, next_attempt_at, last_error
+        ) on rowlock.outbox_messages to rowlock_office;
         -- All but the hash of the order's secret, and the secret of the buyer's page.
         grant select (
             show_id, order_id, order_code, idempotency_key, reservation_id, customer_name, customer_email, status,
@@ -98,10 +104,13 @@ begin
         grant select on
             rowlock.lapsed_reservations, rowlock.reservation_cleanup_job_status, rowlock.seat_change_feed,
             rowlock.order_details, rowlock.payment_intents, rowlock.refunds, rowlock.refund_items,
-            rowlock.ledger_entries
+            rowlock.ledger_entries, rowlock.receipts
             to rowlock_worker;
         -- The inbox of what providers send, and chargebacks: neither changes a seat or an order.
         grant select, insert, update on rowlock.webhook_events, rowlock.disputes to rowlock_worker;
+        -- What became of each mail; and the local mailbox, where mails land without a mail server, the newest few.
+        grant select, insert, update on rowlock.mails to rowlock_worker;
+        grant select, insert, update, delete on rowlock.mailbox_messages to rowlock_worker;
         -- The answers to repeated requests for a payment, which are forgotten after a while.
         grant select, insert, update, delete on rowlock.payment_idempotency_keys to rowlock_worker;
         -- What payment providers keep with us: they stand for systems outside, so their rows prove nothing to an order
@@ -114,7 +123,7 @@ begin
             rowlock.begin_payment_atomic, rowlock.complete_order_atomic, rowlock.pay_order_atomic,
             rowlock.void_order_atomic, rowlock.refund_order_atomic, rowlock.cancel_show_atomic,
             rowlock.record_payment_atomic, rowlock.settle_refund_atomic, rowlock.expire_orders_atomic,
-            rowlock.end_order_atomic,
+            rowlock.end_order_atomic, rowlock.issue_receipt_atomic,
             rowlock.take_outbox_messages, rowlock.finish_outbox_message,
             rowlock.cleanup_expired_seat_reservations, rowlock.ensure_audit_log_partitions,
             rowlock.get_reservation_statistics

@@ -61,6 +61,44 @@ comment on table ledger_entries is 'Every movement of money, twice, with a sum o
 grant select on ledger_entries to rowlock_office;
 grant select on ledger_entries to rowlock_worker;
 
+create table mailbox_messages (
+    mailbox_id bigint not null generated always as identity,
+    message_id text not null,
+    recipient text not null,
+    subject text not null,
+    content bytea not null,
+    at timestamp with time zone not null default clock_timestamp(),
+    constraint mailbox_messages_pkey PRIMARY KEY (mailbox_id),
+    constraint mailbox_messages_message_id_unique UNIQUE (message_id)
+);
+comment on table mailbox_messages is 'The local mailbox: where mails land without a mail server, the newest 500. content is the mail as it would be sent.';
+grant delete, insert, select, update on mailbox_messages to rowlock_worker;
+
+create table mails (
+    message_id text not null,
+    kind text not null,
+    show_id uuid,
+    order_id uuid,
+    recipient text not null,
+    subject text not null,
+    status text not null,
+    error text,
+    at timestamp with time zone not null default clock_timestamp(),
+    constraint mails_pkey PRIMARY KEY (message_id),
+    constraint chk_mail_error CHECK (((status = 'sent'::text) = (error IS NULL))),
+    constraint chk_mail_kind CHECK ((kind ~ '^[a-z]+(_[a-z]+)*$'::text)),
+    constraint chk_mail_message_id CHECK (((message_id ~ '^<[^<>[:space:]]+>$'::text) AND (length(message_id) <= 250))),
+    constraint chk_mail_order_has_show CHECK (((order_id IS NULL) OR (show_id IS NOT NULL))),
+    constraint chk_mail_status CHECK ((status = ANY (ARRAY['sent'::text, 'refused'::text, 'bounced'::text])))
+);
+CREATE INDEX idx_mails_at ON rowlock.mails USING btree (at);
+CREATE INDEX idx_mails_failed ON rowlock.mails USING btree (at) WHERE (status <> 'sent'::text);
+CREATE INDEX idx_mails_order ON rowlock.mails USING btree (show_id, order_id);
+comment on table mails is 'Each mail, once it was sent or refused for good. One event is one message_id, however often it is sent.';
+comment on column mails.status is 'sent: the mail server took it. refused: it never will be, see error. bounced: it came back after it was sent.';
+grant select on mails to rowlock_office;
+grant insert, select, update on mails to rowlock_worker;
+
 create table manual_payments (
     reference text not null,
     account text not null,
@@ -194,6 +232,41 @@ comment on table payment_intents is 'Attempts to pay an order. Seats are sold be
 comment on column payment_intents.client_secret is 'With which the buyer''s page acts on the payment at the provider. Only the worker reads it.';
 comment on column payment_intents.failure is 'Why the last attempt to pay failed, as the provider says it.';
 grant select on payment_intents to rowlock_worker;
+
+create table receipt_counters (
+    organization_id uuid not null,
+    year integer not null,
+    last_number integer not null default 0,
+    constraint receipt_counters_pkey PRIMARY KEY (organization_id, year),
+    constraint receipt_counters_organization FOREIGN KEY (organization_id) REFERENCES organizations(organization_id),
+    constraint chk_receipt_counter_not_negative CHECK ((last_number >= 0))
+);
+comment on table receipt_counters is 'The last number that an organization gave to a receipt or credit note in a year. Who takes the next one has this row locked until the commit, so that no number is lost and none is given twice.';
+
+create table receipts (
+    organization_id uuid not null,
+    year integer not null,
+    number integer not null,
+    show_id uuid not null,
+    order_id uuid not null,
+    refund_id uuid,
+    amount_minor bigint not null,
+    currency text not null,
+    issued_at timestamp with time zone not null,
+    constraint receipts_pkey PRIMARY KEY (organization_id, year, number),
+    constraint receipts_counter FOREIGN KEY (organization_id, year) REFERENCES receipt_counters(organization_id, year),
+    constraint receipts_order FOREIGN KEY (show_id, order_id) REFERENCES ticket_orders(show_id, order_id),
+    constraint receipts_refund FOREIGN KEY (show_id, refund_id) REFERENCES refunds(show_id, refund_id),
+    constraint chk_receipt_amount_positive CHECK ((amount_minor > 0)),
+    constraint chk_receipt_number_positive CHECK ((number >= 1))
+);
+CREATE UNIQUE INDEX idx_one_credit_note_per_refund ON rowlock.receipts USING btree (show_id, refund_id) WHERE (refund_id IS NOT NULL);
+CREATE UNIQUE INDEX idx_one_receipt_per_order ON rowlock.receipts USING btree (show_id, order_id) WHERE (refund_id IS NULL);
+CREATE INDEX idx_receipts_of_order ON rowlock.receipts USING btree (show_id, order_id);
+comment on table receipts is 'Receipts of paid orders and credit notes of refunds (those with a refund_id), numbered without a gap by organization and year. Rows are never changed.';
+comment on column receipts.year is 'The year in which it was issued, in the time zone of the venue.';
+grant select on receipts to rowlock_office;
+grant select on receipts to rowlock_worker;
 
 create table refund_items (
     show_id uuid not null,
@@ -1079,6 +1152,15 @@ create function get_reservation_statistics(p_show_id uuid DEFAULT NULL::uuid, p_
 comment on function get_reservation_statistics is 'Counts of reservations created, completed, expired, released and refused, mean hold time and share expired.';
 grant execute on function get_reservation_statistics to rowlock_office;
 grant execute on function get_reservation_statistics to rowlock_worker;
+
+create function issue_receipt_atomic(p_show_id uuid, p_order_id uuid, p_refund_id uuid)
+    returns TABLE(outcome text, organization_id uuid, year integer, number integer, issued_at timestamp with time zone)
+    language plpgsql security definer
+    set plan_cache_mode=force_generic_plan
+    set search_path=rowlock, pg_temp
+    as 'see functions/issue_receipt_atomic.sql';
+comment on function issue_receipt_atomic is 'Give a paid order its receipt, or a refund its credit note, with the next number of the organization. Repeatable.';
+grant execute on function issue_receipt_atomic to rowlock_worker;
 
 create function limit_holds(p_show_id uuid, p_limits integer[], p_seats_total integer, p_max_hold_seconds integer, p_outcomes text[], p_clients inet[], p_reserved_by text[], p_seat_lists text[], OUT r_outcomes text[], OUT r_weights integer[])
     returns record

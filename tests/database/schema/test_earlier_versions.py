@@ -106,17 +106,28 @@ SEEDS = {
     """,
     17: f"""
         insert into sandbox_payments (
-                reference, account, create_key, show_id, order_id, payment_intent_id, amount_minor, currency, description)
+                reference, account, create_key, show_id, order_id, payment_intent_id, amount_minor, currency,
+                description)
             values ('sbx_1', '', 'key', '{SHOW}', '{ORDER}', '{ORDER}', 1500, 'EUR', 'Gala');
         insert into sandbox_refunds (reference, account, refund_key, payment_reference, amount_minor, currency, status)
             values ('sbr_1', '', 'key', 'sbx_1', 100, 'EUR', 'succeeded');
         insert into sandbox_events (event_id, payment_reference, kind, body, deliveries_left)
             values ('sbe_1', 'sbx_1', 'payment.created', '{{}}', 0);
         insert into manual_payments (
-                reference, account, create_key, show_id, order_id, payment_intent_id, amount_minor, currency, description)
+                reference, account, create_key, show_id, order_id, payment_intent_id, amount_minor, currency,
+                description)
             values ('man_1', '', 'key', '{SHOW}', '{ORDER}', '{ORDER}', 1500, 'EUR', 'Gala');
         insert into manual_refunds (reference, account, refund_key, payment_reference, amount_minor, currency, status)
             values ('mar_1', '', 'key', 'man_1', 100, 'EUR', 'succeeded');
+    """,
+    18: """
+        insert into mails (message_id, kind, recipient, subject, status) values ('<a@b>', 'tickets', 'a@b.c', 's', 'sent');
+        insert into mailbox_messages (message_id, recipient, subject, content) values ('<a@b>', 'a@b.c', 's', 'text');
+        insert into receipt_counters (organization_id, year, last_number)
+            values ('00000000-0000-0000-0000-00000000000a', 2026, 1);
+        insert into receipts (organization_id, year, number, show_id, order_id, amount_minor, currency, issued_at)
+            select '00000000-0000-0000-0000-00000000000a', 2026, 1, o.show_id, o.order_id, 5000, 'EUR', '2026-01-01'
+            from ticket_orders as o limit 1;
     """,
 }
 

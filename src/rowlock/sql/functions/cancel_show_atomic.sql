@@ -9,7 +9,7 @@
 -- Outcomes  in precedence: SHOW_NOT_FOUND, OK.
 -- Writes    shows, seat_reservations, show_seats, ticket_orders, payment_intents, refunds, refund_items, tickets, one
 --           audit row per hold (released) and order (refunded, voided or cancelled), one outbox message per order that
---           is voided or has money to give back.
+--           is voided or refunded.
 create or replace function rowlock.cancel_show_atomic(
     p_show_id uuid,
     p_reason text,

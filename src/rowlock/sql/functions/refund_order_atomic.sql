@@ -15,7 +15,7 @@
 --           an amount that is not positive, no key, no such p_give_back), ORDER_NOT_REFUNDABLE (not paid),
 --           SEATS_NOT_FOUND (not of this order, or refunded before), REFUND_EXCEEDS_PAYMENT, OK.
 -- Writes    refunds, refund_items, show_seats, tickets, ticket_orders, one audit row (refunded or failed), one outbox
---           message (refund_requested) when there is money to give back.
+--           message (refund_requested when there is money to give back, else refund_succeeded).
 create or replace function rowlock.refund_order_atomic(
     p_show_id uuid,
     p_order_id uuid,
@@ -192,10 +192,11 @@ begin
         update ticket_orders as o
         set status = v_order.status
         where o.show_id = p_show_id and o.order_id = p_order_id;
-        if v_amount > 0 then
-            insert into outbox_messages (show_id, order_id, kind, payload)
-            values (p_show_id, p_order_id, 'refund_requested', jsonb_build_object('refund_id', p_refund_id));
-        end if;
+        insert into outbox_messages (show_id, order_id, kind, payload)
+        values (
+            p_show_id, p_order_id, case when v_amount > 0 then 'refund_requested' else 'refund_succeeded' end,
+            jsonb_build_object('refund_id', p_refund_id)
+        );
     end if;
 
     if v_outcome = 'OK' then

@@ -297,3 +297,55 @@ order by created_at
 select status, revision, used_at
 from rowlock.tickets
 where show_id = %(show_id)s and ticket_id = %(ticket_id)s
+
+-- name: notice_show
+-- scope: show
+-- What a mail says of a show: when and where it is, and who sells it.
+select
+    s.show_id, s.title, s.starts_at, s.doors_at, s.status, v.name as venue, v.address, v.time_zone,
+    o.name as organization
+from rowlock.shows as s
+join rowlock.seating_plans as p on p.plan_id = s.plan_id
+join rowlock.venues as v on v.venue_id = p.venue_id
+join rowlock.organizations as o on o.organization_id = coalesce(s.organization_id, v.organization_id)
+where s.show_id = %s
+
+-- name: notice_refund
+-- scope: show
+-- What a mail says of a refund: how much, which seats, and why: the show was cancelled, or money came after its order had
+-- ended, or twice.
+select
+    r.refund_id, r.order_id, r.amount_minor, r.status, r.failure,
+    r.idempotency_key = 'show-cancelled-' || r.order_id as is_of_cancelled_show,
+    r.payment_intent_id is not null and r.idempotency_key = 'late-' || r.payment_intent_id as is_of_late_money,
+    array(
+        select coalesce(c.label, 'seat ' || i.seat_id)
+        from rowlock.refund_items as i
+        join rowlock.shows as s on s.show_id = i.show_id
+        left join rowlock.seats as c on c.plan_id = s.plan_id and c.seat_id = i.seat_id
+        where i.show_id = r.show_id and i.refund_id = r.refund_id
+        order by i.seat_id
+    ) as seats
+from rowlock.refunds as r
+where r.show_id = %s and r.refund_id = %s
+
+-- name: money_was_taken
+-- scope: show
+-- Whether money of an order was captured, so that it has to go back when the order ends.
+select exists (
+    select from rowlock.payment_intents where show_id = %s and order_id = %s and status = 'captured'
+)
+
+-- name: issue_receipt
+-- scope: show
+-- Gives a paid order its receipt, or a refund its credit note, with the next number of the organization.
+select outcome, organization_id, year, number, issued_at
+from rowlock.issue_receipt_atomic(%s::uuid, %s::uuid, %s::uuid)
+
+-- name: receipts_of_order
+-- scope: show
+-- The receipt of an order and its credit notes, in the order in which they were issued.
+select organization_id, year, number, show_id, order_id, refund_id, amount_minor, currency, issued_at
+from rowlock.receipts
+where show_id = %s and order_id = %s
+order by issued_at, number

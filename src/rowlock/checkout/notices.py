@@ -1,0 +1,203 @@
+"""What buyers are told by mail, for each kind of message of the outbox, and the receipts that are issued with it.
+
+Each handler may be called again: an order has one receipt, and a mail that was sent is not sent twice. Between the
+sending and its record is a moment in which a worker may die; then the mail goes out again with the same Message-ID.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+import structlog
+
+from rowlock.checkout import notice_texts, store
+from rowlock.checkout.jobs import Handler, NeverError
+from rowlock.checkout.model import Message, NoticeRefund, Order, Receipt
+from rowlock.checkout.notice_texts import Facts, NoticeText
+from rowlock.database.calls import call
+from rowlock.database.cells import Cells
+from rowlock.mail.model import About, Attachment, Mail, MailLaterError, MailRefusedError
+from rowlock.mail.post import GIVE_UP_AFTER, Post
+
+Documents = Callable[[str, Order, Receipt | None], Awaitable[Sequence[Attachment]]]
+"""The files for a mail: given the kind of the message (order_paid, refund_succeeded), the order, and its receipt or the
+credit note of the refund. None for a free order."""
+
+Links = Callable[[Order], str | None]
+"""The address of the page of an order, with whatever proves that the reader may see it."""
+
+_log = structlog.get_logger(__name__)
+
+
+async def no_documents(_kind: str, _order: Order, _receipt: Receipt | None) -> Sequence[Attachment]:
+    """Mails without attachments."""
+    return ()
+
+
+def no_link(_order: Order) -> str | None:
+    """Mails without a link to the order."""
+    return None
+
+
+def mail_handlers(
+    cells: Cells, post: Post, *, documents: Documents = no_documents, links: Links = no_link
+) -> dict[str, list[Handler]]:
+    """What is mailed for each kind of message. To be called after what is done with the money."""
+    notices = Notices(cells, post, documents, links)
+    return {
+        "order_paid": [notices.order_paid],
+        "order_lost": [notices.order_lost],
+        "order_voided": [notices.order_voided],
+        "refund_succeeded": [notices.refund_succeeded],
+        "refund_failed": [notices.refund_failed],
+    }
+
+
+class Notices:
+    """The handlers. They raise MailLaterError, BusyError and OutcomeUnknownError to be called again, and NeverError."""
+
+    def __init__(self, cells: Cells, post: Post, documents: Documents, links: Links) -> None:
+        self._cells = cells
+        self._post = post
+        self._documents = documents
+        self._links = links
+
+    async def order_paid(self, message: Message) -> None:
+        """The confirmation with the tickets, and the number of the receipt."""
+        order = await self._order(message)
+        receipt = await self.issue_receipt(message.show_id, order.order_id)
+        facts = await self._facts(order, receipt)
+        attachments = await self._attachments(message, order, receipt)
+        text = notice_texts.tickets(facts, [attachment.name for attachment in attachments])
+        await self._send(message, order, text, order.order_id, attachments)
+
+    async def order_lost(self, message: Message) -> None:
+        """The seats are gone; the buyer is not charged, or gets the money back."""
+        order = await self._order(message)
+        taken = await call(
+            self._cells.of(message.show_id).worker,
+            lambda connection: store.money_was_taken(connection, message.show_id, order.order_id),
+            repeatable=True,
+            reads=True,
+        )
+        reason = str(message.payload.get("reason", ""))
+        text = notice_texts.lost(await self._facts(order), reason=reason, money_was_taken=taken)
+        await self._send(message, order, text, order.order_id)
+
+    async def order_voided(self, message: Message) -> None:
+        """The money could not be had, or the show was cancelled before."""
+        order = await self._order(message)
+        await self._send(message, order, notice_texts.voided(await self._facts(order)), order.order_id)
+
+    async def refund_succeeded(self, message: Message) -> None:
+        """The money went back, with the number of the credit note."""
+        order, refund = await self._order(message), await self._refund(message)
+        # The receipt first: its message may still wait, and a credit note is of a receipt.
+        if await self.issue_receipt(message.show_id, order.order_id) is None:
+            receipt = None
+        else:
+            receipt = await self.issue_receipt(message.show_id, order.order_id, refund.refund_id)
+        attachments = () if receipt is None else await self._attachments(message, order, receipt)
+        text = notice_texts.refunded(await self._facts(order, receipt), refund)
+        await self._send(message, order, text, refund.refund_id, attachments)
+
+    async def refund_failed(self, message: Message) -> None:
+        """Nothing for the buyer: staff have to act. The message stays listed with its error."""
+        order, refund = await self._order(message), await self._refund(message)
+        if refund.status != "failed":
+            _log.info("refund_was_tried_again", refund_id=str(refund.refund_id), status=refund.status)
+            return
+        raise NeverError(
+            f"The refund {refund.refund_id} of order {order.order_code} failed at the provider: "
+            f"{refund.failure or 'no reason was given'}. Open it again, or pay the buyer back in another way."
+        )
+
+    async def issue_receipt(self, show_id: UUID, order_id: UUID, refund_id: UUID | None = None) -> Receipt | None:
+        """The receipt of an order or the credit note of a refund, made if need be; None where none is due."""
+        worker = self._cells.of(show_id).worker
+        outcome, _, _ = await call(
+            worker,
+            lambda connection: store.issue_receipt(connection, show_id, order_id, refund_id),
+            repeatable=True,
+        )
+        if outcome == "RECEIPT_NOT_DUE":
+            return None
+        assert outcome == "OK", "orders and refunds are never deleted"
+        receipts = await call(
+            worker,
+            lambda connection: store.receipts_of_order(connection, show_id, order_id),
+            repeatable=True,
+            reads=True,
+        )
+        return next(receipt for receipt in receipts if receipt.refund_id == refund_id)
+
+    async def _send(
+        self,
+        message: Message,
+        order: Order,
+        text: NoticeText,
+        subject_id: UUID,
+        attachments: Sequence[Attachment] = (),
+    ) -> None:
+        mail = Mail(
+            to=order.customer_email,
+            to_name=notice_texts.name_of(order),
+            subject=text.subject,
+            text=text.text,
+            html=text.html,
+            message_id=self._post.sender.message_id(message.kind, subject_id),
+            attachments=attachments,
+        )
+        about = About(message.kind, message.show_id, order.order_id)
+        try:
+            await self._post.send(mail, about, due_at=message.created_at)
+        except MailRefusedError as error:
+            raise NeverError(str(error)) from error
+
+    async def _attachments(self, message: Message, order: Order, receipt: Receipt | None) -> Sequence[Attachment]:
+        try:
+            return await self._documents(message.kind, order, receipt)
+        except Exception as error:
+            _log.exception("documents_failed", order_id=str(order.order_id))
+            text = f"The documents of order {order.order_code} could not be made: {type(error).__name__}: {error}"
+            if datetime.now(UTC) - message.created_at >= GIVE_UP_AFTER:
+                raise NeverError(text) from error
+            raise MailLaterError(text) from error
+
+    async def _facts(self, order: Order, receipt: Receipt | None = None) -> Facts:
+        show = await call(
+            self._cells.of(order.show_id).worker,
+            lambda connection: store.notice_show(connection, order.show_id),
+            repeatable=True,
+            reads=True,
+        )
+        return Facts(order, show, receipt, self._links(order))
+
+    async def _order(self, message: Message) -> Order:
+        order_id = message.order_id
+        if order_id is None:
+            raise NeverError("the message has no order")
+        order = await call(
+            self._cells.of(message.show_id).worker,
+            lambda connection: store.order_details(connection, message.show_id, order_id),
+            repeatable=True,
+            reads=True,
+        )
+        if order is None:
+            raise NeverError(f"there is no order {order_id}")
+        return order
+
+    async def _refund(self, message: Message) -> NoticeRefund:
+        try:
+            refund_id = UUID(str(message.payload["refund_id"]))
+        except (KeyError, ValueError) as error:
+            raise NeverError("the message has no refund_id") from error
+        refund = await call(
+            self._cells.of(message.show_id).worker,
+            lambda connection: store.notice_refund(connection, message.show_id, refund_id),
+            repeatable=True,
+            reads=True,
+        )
+        if refund is None:
+            raise NeverError(f"there is no refund {refund_id}")
+        return refund
