@@ -121,7 +121,8 @@ SEEDS = {
             values ('mar_1', '', 'key', 'man_1', 100, 'EUR', 'succeeded');
     """,
     18: """
-        insert into mails (message_id, kind, recipient, subject, status) values ('<a@b>', 'tickets', 'a@b.c', 's', 'sent');
+        insert into mails (message_id, kind, recipient, subject, status)
+            values ('<a@b>', 'tickets', 'a@b.c', 's', 'sent');
         insert into mailbox_messages (message_id, recipient, subject, content) values ('<a@b>', 'a@b.c', 's', 'text');
         insert into receipt_counters (organization_id, year, last_number)
             values ('00000000-0000-0000-0000-00000000000a', 2026, 1);
