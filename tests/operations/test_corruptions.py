@@ -358,6 +358,22 @@ CORRUPTIONS = [
         {"PRICE_WRONG": 1},
     ),
     Corruption(
+        "a receipt is lost, and another is beyond its counter",
+        (
+            (
+                "insert into rowlock.receipt_counters (organization_id, year, last_number) "
+                "select organization_id, 2026, 2 from rowlock.organizations limit 1"
+            ),
+            (
+                "insert into rowlock.receipts "
+                "(organization_id, year, number, show_id, order_id, amount_minor, currency, issued_at) "
+                "select organization_id, year, 3, %(show)s, %(paid)s, 1, 'USD', clock_timestamp() "
+                "from rowlock.receipt_counters"
+            ),
+        ),
+        {"RECEIPT_GAP": 3},
+    ),
+    Corruption(
         "a blocked seat is freed and the log does not say so",
         ("delete from rowlock.show_seats where show_id = %(show)s and seat_id = 20",),
         {"AUDIT_LOG_DISAGREES": 1},

@@ -75,6 +75,11 @@ INVARIANTS: tuple[Invariant, ...] = (
         "money_invariants",
     ),
     Invariant("PRICE_WRONG", "Every price must contain its fee, and a tax rate from 0 to 100 %.", "money_invariants"),
+    Invariant(
+        "RECEIPT_GAP",
+        "The receipts and credit notes of an organization and year must have every number up to the last.",
+        "money_invariants",
+    ),
     Invariant("AUDIT_LOG_DISAGREES", "The audit log, read from its beginning, must result in the current claims."),
     Invariant(
         "RESERVATION_EVENT_MISSING",

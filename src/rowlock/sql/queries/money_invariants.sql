@@ -142,3 +142,18 @@ select p.show_id, null::integer as seat_id, null::uuid as reservation_id, null::
 from rowlock.show_prices as p
 where p.amount_minor < 0 or p.fee_minor < 0 or p.fee_minor > p.amount_minor
     or p.tax_basis_points < 0 or p.tax_basis_points > 10000
+
+-- name: receipt_gap
+-- scope: cell
+-- Numbers that the counter has given and no receipt has, and receipts beyond the counter.
+select null::uuid as show_id, null::integer as seat_id, null::uuid as reservation_id, r.order_id,
+    'number ' || coalesce(n.number, r.number) || ' of ' || coalesce(n.year, r.year) || ' of the organization '
+        || coalesce(n.organization_id, r.organization_id)
+        || case when r.number is null then ' is missing' else ' is beyond its counter' end as what
+from (
+    select c.organization_id, c.year, s.number
+    from rowlock.receipt_counters as c
+    cross join lateral generate_series(1, c.last_number) as s (number)
+) as n
+full join rowlock.receipts as r using (organization_id, year, number)
+where n.number is null or r.number is null
