@@ -68,7 +68,7 @@ class Settings(BaseSettings):
     stripe_publishable_key: str | None = None
     stripe_webhook_secret: SecretStr | None = None
     stripe_api_base: str | None = None
-    stripe_capture: Literal["later", "mixed"] | None = None
+    stripe_capture: Literal["later", "mixed"] = "later"
     sandbox_webhook_url: str | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "console"] = "json"

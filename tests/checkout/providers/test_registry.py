@@ -69,7 +69,7 @@ async def organization(owner: psycopg.AsyncConnection, slug: str) -> object:
     return row[0]
 
 
-async def test_without_settings_everybody_pays_in_the_sandbox(make: Make) -> None:
+async def test_without_settings_all_pay_in_the_sandbox(make: Make) -> None:
     providers = make()
     await providers.open()
 

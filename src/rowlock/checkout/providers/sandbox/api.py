@@ -87,7 +87,7 @@ def router(sandboxes: Sequence[SandboxProvider]) -> APIRouter:
         tags=["sandbox"],
         summary="Pay with a test card",
         operation_id="authorizeSandboxPayment",
-        responses=problems("INVALID_INPUT", "NOT_FOUND", "PAYMENT_NOT_OPEN"),
+        responses=problems("INVALID_INPUT", "UNAUTHORIZED", "NOT_FOUND", "PAYMENT_NOT_OPEN"),
     )
     async def authorize(id_: PaymentId, given: CardGiven) -> SandboxPayment:
         """Let the buyer's bank answer, as the sandbox's page does. There without a live provider only.
