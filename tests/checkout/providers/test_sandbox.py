@@ -175,7 +175,7 @@ async def test_a_long_list_comes_in_pages(dsns: Dsns, monkeypatch: pytest.Monkey
 async def test_the_contract_sees_refunds_that_do_not_wait_for_each_other(
     provider: SandboxProvider, buyer: WithCards, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Negative control: without the lock all decide on the same state. One gets through: the event of each is unique."""
+    """Negative control: without the lock all decide on one state, and one gets through: events are unique."""
     everyone = asyncio.Barrier(8)
 
     async def read_without_lock(
@@ -472,9 +472,21 @@ async def test_there_is_a_page_for_every_state_and_for_none(provider: SandboxPro
     assert "Your bank is taking its time" in (await client.get(f"/sandbox/pay/{slow}")).text
     assert "This payment has ended" in (await client.get(f"/sandbox/pay/{ended}")).text
     for method in ("GET", "POST"):
-        missing = await client.request(method, "/sandbox/pay/sbx_nothing")
-        assert missing.status_code == 404
-        assert "There is no such payment" in missing.text
+        for reference in ("sbx_nothing", "%00", "%F0%9F%8E%AD", "x" * 5000, "'--"):
+            missing = await client.request(method, f"/sandbox/pay/{reference}")
+            assert missing.status_code == 404
+            assert "There is no such payment" in missing.text
+
+
+@pytest.mark.parametrize("body", [b"", b"\xff\x00", b"&" * 500, b"a=1&" * 50, b"outcome=", b'{"outcome": "succeed"}'])
+async def test_what_is_no_form_of_the_page_changes_nothing(provider: SandboxProvider, client: Api, body: bytes) -> None:
+    made = await provider.create(wish())
+    path = f"/sandbox/pay/{made.reference}"
+
+    answer = await client.post(path, content=body)
+
+    assert (answer.status_code, answer.headers["location"]) == (303, path)
+    assert await status(provider, made.reference) is PaymentStatus.OPEN
 
 
 def luminance(colour: str) -> float:
