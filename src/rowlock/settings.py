@@ -73,7 +73,7 @@ class Settings(BaseSettings):
     stripe_publishable_key: str | None = None
     stripe_webhook_secret: SecretStr | None = None
     stripe_api_base: str | None = None
-    stripe_capture: Literal["later", "mixed"] | None = None
+    stripe_capture: Literal["later", "mixed"] = "later"
     sandbox_webhook_url: str | None = None
     smtp_url: SecretStr | None = None
     mail_from: Annotated[str | None, Field(validate_default=True)] = None

@@ -32,6 +32,7 @@ from rowlock.operations.store import find_violations
 from tests.support.answers import Show
 from tests.support.crowd import TAKEN_SEATS, THEIR_HOLDER, Crowd, crowd
 from tests.support.halls import hall, put_on_sale
+from tests.support.http import session
 from tests.support.scale import PLAIN, Scale
 from tests.support.servers import TestServers
 
@@ -113,7 +114,7 @@ class Buyer:
         return took, json.loads(told)
 
     def reserve(self, seats: Sequence[int], by: str) -> tuple[float, Any]:
-        wish = {"show_id": str(self.show.show_id), "seat_ids": list(seats), "session_id": by}
+        wish = {"show_id": str(self.show.show_id), "seat_ids": list(seats), "session_id": session(by)}
         return self.ask(201, "POST", "/api/seat-reservations/reserve-v2", wish)
 
     def times(self, purchases: int) -> tuple[list[float], list[float]]:

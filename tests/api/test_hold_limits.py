@@ -102,12 +102,12 @@ async def test_a_wheelchair_place_has_to_be_asked_for(
     async with strict.client() as client:
         refused = await client.reserve(show, [39, 40], by=uuid4().hex, version=version)
 
-        told = problem(refused, 400, "ACCESSIBLE_SEATS")
+        told = problem(refused, 409, "ACCESSIBLE_SEATS")
         assert told["accessible_seat_ids"] == [40]
         assert told["detail"].startswith("Seat 40 is a wheelchair or companion place. If you need it, ask with")
         made = await client.reserve(show, [38], by=uuid4().hex, version=version)
         token = made.json()["reservation_token"]
-        assert outcome(await client.change(token, add=[40])) == (400, "ACCESSIBLE_SEATS")
+        assert outcome(await client.change(token, add=[40])) == (409, "ACCESSIBLE_SEATS")
         assert outcome(await client.change(token, add=[40], accessible=True)) == (200, None)
         assert await db.counted_refusals(show) == {"ACCESSIBLE_SEATS": 2}
         other = await client.reserve(show, [40], by=uuid4().hex, version=version, accessible=True)

@@ -118,7 +118,7 @@ async def test_a_free_order_goes_straight_to_tickets(
         ({"customer": {"name": "A\nBcc: x@y.z", "email": "a@b.c"}}, 400, "INVALID_INPUT"),
         ({"tickets": [{"seat_id": 1, "price_type": "adult"}] * 2}, 400, "INVALID_INPUT"),
         ({"tickets": [{"seat_id": 9, "price_type": "adult"}]}, 404, "SEATS_NOT_FOUND"),
-        ({"tickets": [{"seat_id": 1, "price_type": "duke"}]}, 400, "PRICE_TYPE_NOT_FOUND"),
+        ({"tickets": [{"seat_id": 1, "price_type": "duke"}]}, 404, "PRICE_TYPE_NOT_FOUND"),
         ({"tickets": [{"seat_id": 1, "price_type": "adult", "amount_minor": 1}]}, 400, "INVALID_INPUT"),
         ({"total_minor": 1}, 400, "INVALID_INPUT"),
         ({"reservation_token": "x"}, 404, "RESERVATION_NOT_FOUND"),

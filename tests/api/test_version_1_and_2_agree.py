@@ -149,7 +149,7 @@ REFUSALS: tuple[tuple[str, Callable[[Show], Sequence[int]], tuple[int, str], lis
     ("taken and too far", lambda show: [1, 41], (404, "SEATS_NOT_FOUND"), None),
     ("a taken one", lambda show: [1, 5], (409, "SEATS_UNAVAILABLE"), [1]),
     ("a sold and a blocked one", lambda show: [37, 38, 39], (409, "SEATS_UNAVAILABLE"), [38, 39]),
-    ("a wheelchair place", lambda show: [39, 40], (400, "ACCESSIBLE_SEATS"), None),
+    ("a wheelchair place", lambda show: [39, 40], (409, "ACCESSIBLE_SEATS"), None),
 )
 
 

@@ -59,6 +59,7 @@ BOUNDS = {
     "reservations/coalescer.py Coalescer._senders": "in_flight",
     "reservations/coalescer.py Coalescer._in_flight": "in_flight",
     "reservations/hall.py Hall._orders": "the areas of the plan",
+    "checkout/providers/registry.py PaymentProviders._own": "MOST_ACCOUNT_BYTES",
     "reservations/hall.py Hall._sections": "the sections of the plan",
     "reservations/hall.py Hall._near": "the benches of the hall",
     "reservations/service.py Reservations._halls": "PLANS_LIMIT",

@@ -19,6 +19,8 @@ from itertools import cycle, islice
 from pathlib import Path
 from uuid import UUID
 
+from tests.support.http import session
+
 ROOT = Path(__file__).parents[2]
 TAKEN_SEATS, THEIR_HOLDER = (1, 2), "greedy"
 """What is held before a crowd comes."""
@@ -46,7 +48,7 @@ def greedy_requests(show_id: str) -> list[bytes]:
     wanted: list[tuple[str, tuple[int, ...]]] = [
         (THEIR_HOLDER, TAKEN_SEATS), ("late", TAKEN_SEATS), ("wrong", (9_999,)), ("wrong", ()),
     ]  # fmt: skip
-    wishes = [{"show_id": show_id, "seat_ids": seats, "session_id": holder} for holder, seats in wanted]
+    wishes = [{"show_id": show_id, "seat_ids": seats, "session_id": session(holder)} for holder, seats in wanted]
     bodies = [*(json.dumps(wish).encode() for wish in wishes), b"{"]
     head = "POST /api/seat-reservations/reserve-v2 HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n"
     return [f"{head}content-length: {len(body)}\r\n\r\n".encode() + body for body in bodies]

@@ -12,6 +12,9 @@ from structlog.typing import ExcInfo
 # The line of an error message in which PostgreSQL quotes the contents of rows: holders, addresses, names.
 _DETAIL = re.compile(r"^DETAIL: .*$", re.MULTILINE)
 
+# httpx logs a line for each webhook that is sent, and below INFO headers and whole answers, with secrets in them.
+_TALKATIVE = ("httpx", "httpcore", "stripe")
+
 
 def configure_logging(log_format: Literal["json", "console"], level: str) -> None:
     """Write the log lines of Rowlock and of libraries to standard error, at `level` (DEBUG … ERROR) and above."""
@@ -46,6 +49,8 @@ def configure_logging(log_format: Literal["json", "console"], level: str) -> Non
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(number)
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(max(number, logging.WARNING))
 
 
 def _traceback(exc_info: ExcInfo) -> str:

@@ -68,7 +68,7 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
         ),
         ProblemType(
             Outcome.ACCESSIBLE_SEATS,
-            400,
+            409,
             "Accessible seats",
             "These are wheelchair or companion places. If you need them, ask with `accessible`: true; else choose "
             "others.",
@@ -133,7 +133,7 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
         ),
         ProblemType(
             "PRICE_TYPE_NOT_FOUND",
-            400,
+            404,
             "Price type not found",
             "A seat has no price of this type. GET /api/shows/{show_id} lists the types of each category.",
         ),

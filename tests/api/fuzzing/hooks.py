@@ -95,6 +95,6 @@ def before_call(_: Any, case: Any, kwargs: dict[str, Any]) -> None:
 @schemathesis.hook
 def after_call(_: Any, case: Any, response: Any) -> None:
     """Remember the tokens of new holds."""
-    if response.status_code == 201:
-        _tokens.append(response.json()["reservation_token"])
+    if response.status_code == 201 and (token := response.json().get("reservation_token")):
+        _tokens.append(token)
         del _tokens[:-KEPT_TOKENS]

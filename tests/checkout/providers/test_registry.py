@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from pydantic import SecretStr
 
 from rowlock.base.dsns import Dsns
 from rowlock.checkout.providers.manual import ManualProvider
@@ -25,6 +26,8 @@ from rowlock.checkout.providers.sandbox.signing import HEADER, sign
 from rowlock.checkout.providers.stripe import StripeProvider
 from rowlock.database.access import DirectDatabase
 from rowlock.database.cells import Cells
+from rowlock.services import make_payment_providers, payment_loops
+from rowlock.settings import Settings
 from tests.support.stripe_simulator import signature
 
 SECRET = "secret of the installation"
@@ -69,7 +72,7 @@ async def organization(owner: psycopg.AsyncConnection, slug: str) -> object:
     return row[0]
 
 
-async def test_without_settings_everybody_pays_in_the_sandbox(make: Make) -> None:
+async def test_without_settings_all_pay_in_the_sandbox(make: Make) -> None:
     providers = make()
     await providers.open()
 
@@ -256,3 +259,22 @@ async def test_sandbox_webhooks_are_signed_with_a_secret_of_the_installation(mak
 
     with pytest.raises(WebhookRefusedError, match="not signed"):
         make().parse_webhook("sandbox", {HEADER: sign(body, SECRET.encode(), now)}, body, now)
+
+
+async def test_a_worker_delivers_webhooks_where_an_account_is_at_the_sandbox(tmp_path: Path) -> None:
+    cells = Cells(DirectDatabase(Dsns.same(""), application_name="rowlock test"))
+    for name, loops in (("sandbox", ["sandbox webhooks"]), ("manual", [])):
+        settings = Settings(payment_provider=name, data_dir=tmp_path)
+        providers = make_payment_providers(settings, cells, SECRET)
+        assert [loop.name for loop in payment_loops(providers, settings)] == loops
+
+
+def test_settings_of_an_installed_provider_are_its_environment_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROWLOCK_ACME_API_KEY", "a")
+    monkeypatch.setenv("ROWLOCK_ACMETIC_API_KEY", "b")
+
+    assert Settings().of_provider("acme") == {"api_key": "a"}
+    assert Settings(stripe_secret_key=SecretStr("sk_test_1")).of_provider("stripe") == {
+        "secret_key": "sk_test_1",
+        "capture": "later",
+    }

@@ -12,7 +12,8 @@ import psycopg
 import pytest
 
 from rowlock.base.dsns import Dsns
-from rowlock.checkout.providers.model import CardOutcome, PaymentNotOpenError
+from rowlock.checkout.providers import bookkeeping, store
+from rowlock.checkout.providers.model import CardOutcome, KeptPayment, PaymentNotOpenError
 from rowlock.checkout.providers.payment_provider import (
     PaymentStatus,
     ProviderRefusedError,
@@ -26,7 +27,7 @@ from rowlock.checkout.providers.sandbox.pages import CARDS
 from rowlock.checkout.providers.sandbox.signing import HEADER, sign
 from rowlock.database.access import DirectDatabase
 from rowlock.database.cells import Cells
-from rowlock.database.connections import connect
+from rowlock.database.connections import Connection, connect
 from rowlock.jobs.loops import Loop, run_loops
 from tests.support.http import Api, problem, running
 from tests.support.inbox import Inbox, inbox_running
@@ -164,13 +165,35 @@ async def test_an_account_does_not_see_the_payments_of_another(provider: Sandbox
 
 
 async def test_a_long_list_comes_in_pages(dsns: Dsns, monkeypatch: pytest.MonkeyPatch) -> None:
-    from rowlock.checkout.providers import bookkeeping
-
     monkeypatch.setattr(bookkeeping, "_PAGE", 2)
     provider = sandbox_on(dsns, "long list")
     made = {(await provider.create(wish())).reference for _ in range(5)}
 
     assert (await collected(provider.list_since(datetime.now(UTC) - timedelta(hours=1)))).keys() == made
+
+
+async def test_the_contract_sees_refunds_that_do_not_wait_for_each_other(
+    provider: SandboxProvider, buyer: WithCards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Negative control: without the lock all decide on one state, and one gets through: events are unique."""
+    everyone = asyncio.Barrier(8)
+
+    async def read_without_lock(
+        connection: Connection, books: store.Books, account: str, reference: str
+    ) -> KeptPayment | None:
+        payment = await store.find_payment(connection, books, account, reference)
+        await everyone.wait()
+        return payment
+
+    reference = await TestSandbox()._captured(provider, buyer)
+    monkeypatch.setattr(store, "_lock", read_without_lock)
+
+    made = await asyncio.gather(
+        *(provider.refund(reference, 2000, key=f"refund-{number}-{reference}") for number in range(8)),
+        return_exceptions=True,
+    )
+
+    assert sum(not isinstance(refund, BaseException) for refund in made) == 1, "and not four, as the contract wants"
 
 
 # Webhooks
@@ -306,8 +329,6 @@ async def test_a_restart_loses_nothing(dsns: Dsns, owner: psycopg.AsyncConnectio
     await before.authorize(reference, CardOutcome.DELAY, after_seconds=0)
     async with await connect(dsns.worker) as connection:
         # It has claimed what is due, and dies.
-        from rowlock.checkout.providers import store
-
         claimed = await store.claim_events(connection, 100, lease_seconds=0.2)
     assert claimed
     await asyncio.sleep(0.25)
@@ -451,9 +472,21 @@ async def test_there_is_a_page_for_every_state_and_for_none(provider: SandboxPro
     assert "Your bank is taking its time" in (await client.get(f"/sandbox/pay/{slow}")).text
     assert "This payment has ended" in (await client.get(f"/sandbox/pay/{ended}")).text
     for method in ("GET", "POST"):
-        missing = await client.request(method, "/sandbox/pay/sbx_nothing")
-        assert missing.status_code == 404
-        assert "There is no such payment" in missing.text
+        for reference in ("sbx_nothing", "%00", "%F0%9F%8E%AD", "x" * 5000, "'--"):
+            missing = await client.request(method, f"/sandbox/pay/{reference}")
+            assert missing.status_code == 404
+            assert "There is no such payment" in missing.text
+
+
+@pytest.mark.parametrize("body", [b"", b"\xff\x00", b"&" * 500, b"a=1&" * 50, b"outcome=", b'{"outcome": "succeed"}'])
+async def test_what_is_no_form_of_the_page_changes_nothing(provider: SandboxProvider, client: Api, body: bytes) -> None:
+    made = await provider.create(wish())
+    path = f"/sandbox/pay/{made.reference}"
+
+    answer = await client.post(path, content=body)
+
+    assert (answer.status_code, answer.headers["location"]) == (303, path)
+    assert await status(provider, made.reference) is PaymentStatus.OPEN
 
 
 def luminance(colour: str) -> float:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import httpx
 import pytest
 
 from rowlock.checkout.providers import stripe
@@ -19,6 +20,7 @@ from rowlock.checkout.providers.payment_provider import (
     WebhookRefusedError,
 )
 from rowlock.checkout.providers.stripe import StripeProvider
+from tests.support.inbox import inbox_running
 from tests.support.provider_contract import ProviderContract, collected, wish
 from tests.support.stripe_simulator import (
     PUBLISHABLE_KEY,
@@ -396,16 +398,39 @@ async def test_a_webhook_of_others_is_refused(provider: StripeProvider, simulato
     provider.parse_webhook(headers, body, now)
 
 
-async def test_the_simulator_repeats_shuffles_and_loses_webhooks(simulator: StripeSimulator) -> None:
-    """Of the simulator: what the tests of the inbox rest on."""
-    with simulated_stripe() as own:
-        for _ in range(20):
+# Of the simulator: what other tests rest on
+
+
+async def test_the_simulator_repeats_shuffles_and_loses_webhooks() -> None:
+    with simulated_stripe() as own, inbox_running() as inbox:
+        for _ in range(40):
             own.platform.create_intent({"amount": "100", "currency": "eur"})
-        sent = len(own.platform.events)
-        with simulated_stripe() as inbox:  # Refuses every one.
-            await own.deliver(inbox.url + "/v1/nothing", tries=2)
+        made = [event["id"] for event in own.platform.events]
+
+        inbox.status = 500
+        await own.deliver(inbox.url, tries=2)
         assert own.delivered == {}
-        assert len(inbox.requests) == 2 * sent
-        shuffled = [*own.platform.events]
-        random.Random(1).shuffle(shuffled)
-        assert shuffled != own.platform.events
+        assert [json.loads(body)["id"] for _, body in inbox.received] == [id_ for id_ in made for _ in range(2)]
+        inbox.received.clear()
+        inbox.status = 200
+        await own.deliver(inbox.url, disorder=random.Random(1), duplicates=2, lost=0.5)
+
+    arrived = [json.loads(body)["id"] for _, body in inbox.received]
+    assert arrived != sorted(arrived, key=made.index), "out of order"
+    assert len(set(arrived)) < len(arrived), "some twice"
+    assert 20 < len(arrived) < 60, "some never"
+
+
+async def test_the_simulator_keeps_the_rules_of_keys(simulator: StripeSimulator) -> None:
+    headers = {"authorization": f"Bearer {SECRET_KEY}", "idempotency-key": "of this test"}
+    async with httpx.AsyncClient(base_url=simulator.url, headers=headers) as client:
+        bad = await client.post("/v1/payment_intents", data={"amount": "-1", "currency": "eur"})
+        first = await client.post("/v1/payment_intents", data={"amount": "100", "currency": "eur"})
+        again = await client.post("/v1/payment_intents", data={"amount": "100", "currency": "eur"})
+        other = await client.post("/v1/payment_intents", data={"amount": "101", "currency": "eur"})
+
+    assert bad.status_code == 400, "and nothing was executed, so the key is not spent"
+    assert first.status_code == 200
+    assert first.content == again.content
+    assert ("idempotent-replayed" in first.headers, again.headers["idempotent-replayed"]) == (False, "true")
+    assert (other.status_code, other.json()["error"]["type"]) == (400, "idempotency_error")

@@ -48,9 +48,8 @@ KEYS_FOR_ONE_CALL = 3
 PAGE = 100
 MOST_PAGES = 50
 
-# At the level DEBUG the SDK logs whole answers, with secrets of buyers in them; httpx logs every address.
-for _name in ("stripe", "httpx"):
-    logging.getLogger(_name).setLevel(logging.WARNING)
+# At the level DEBUG the SDK logs whole answers, with secrets of buyers in them.
+logging.getLogger("stripe").setLevel(logging.WARNING)
 stripe.enable_telemetry = False
 
 

@@ -1,5 +1,6 @@
 """Endpoints of the sandbox: its payment page, and the call with which programs pay."""
 
+import re
 from collections.abc import Sequence
 from typing import Annotated
 from urllib.parse import parse_qs
@@ -19,13 +20,13 @@ from rowlock.web.problems import ProblemError
 _DECLINED = "declined"
 _MOST_SECONDS = 7 * 86400
 
+_ID = r"[A-Za-z0-9_-]{1,100}"
+
 PaymentId = Annotated[
     str,
     Path(
         alias="id",
-        min_length=1,
-        max_length=100,
-        pattern=r"^[A-Za-z0-9_-]+$",
+        pattern=f"^{_ID}$",
         description="The id of the payment intent, or the sandbox's reference.",
     ),
 ]
@@ -66,6 +67,8 @@ def router(sandboxes: Sequence[SandboxProvider]) -> APIRouter:
     routes = APIRouter()
 
     async def find(id_: str) -> tuple[SandboxProvider, KeptPayment] | None:
+        if re.fullmatch(_ID, id_) is None:
+            return None
         try:
             for sandbox in sandboxes:
                 if (payment := await sandbox.find(id_)) is not None:
@@ -87,7 +90,7 @@ def router(sandboxes: Sequence[SandboxProvider]) -> APIRouter:
         tags=["sandbox"],
         summary="Pay with a test card",
         operation_id="authorizeSandboxPayment",
-        responses=problems("INVALID_INPUT", "NOT_FOUND", "PAYMENT_NOT_OPEN"),
+        responses=problems("INVALID_INPUT", "UNAUTHORIZED", "NOT_FOUND", "PAYMENT_NOT_OPEN"),
     )
     async def authorize(id_: PaymentId, given: CardGiven) -> SandboxPayment:
         """Let the buyer's bank answer, as the sandbox's page does. There without a live provider only.
@@ -128,13 +131,14 @@ def router(sandboxes: Sequence[SandboxProvider]) -> APIRouter:
         if found is None:
             return _page(missing_page(), None, status=404)
         sandbox, payment = found
-        given = parse_qs((await request.body()).decode("ascii", "replace"), max_num_fields=10)
+        body = (await request.body()).decode("ascii", "replace")
         page = f"{PAGE}/{payment.reference}"
         try:
+            given = parse_qs(body, max_num_fields=10)
             outcome = CardOutcome(given.get("outcome", [""])[0])
             paid = await pay(sandbox, payment, outcome)
         except (ValueError, PaymentNotOpenError):
-            # An old page: what it shows now is the answer.
+            # An old page, or no form of ours: what the page shows now is the answer.
             return RedirectResponse(page, 303)
         if paid.last_error is not None:
             return RedirectResponse(f"{page}?{_DECLINED}", 303)
