@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 
 import rowlock.catalogue.api as catalogue_api
 import rowlock.checkout.providers.sandbox.api as sandbox_api
+import rowlock.mail.pages as mailbox_pages
 import rowlock.operations.api as operations_api
 import rowlock.reporting.api as reporting_api
 from rowlock.base.dsns import Dsns
@@ -19,6 +20,7 @@ from rowlock.checkout.providers.payment_provider import Providers
 from rowlock.checkout.providers.sandbox import SandboxProvider
 from rowlock.database.cells import Cells
 from rowlock.database.pool import PooledDatabase
+from rowlock.mail.post import Mailbox
 from rowlock.reservations import admin_api
 from rowlock.reservations.api import ReservationEndpoints
 from rowlock.reservations.availability.api import SeatStatusEndpoints
@@ -119,6 +121,8 @@ def create_app(
     named = () if accounts is None else accounts.named("sandbox")
     if sandboxes := [provider for provider in named if isinstance(provider, SandboxProvider)]:
         app.include_router(sandbox_api.router(sandboxes))
+        if settings.smtp_url is None:
+            app.include_router(mailbox_pages.router(Mailbox(cells)))
     add_problem_page(app)
     answer_with_problems(app)
     describe(app, fast_path)

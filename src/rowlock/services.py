@@ -1,24 +1,28 @@
 """Composition: makes each service once, for HTTP, background loops and the command line."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from time import monotonic
 
 from rowlock.base.dsns import Dsns
 from rowlock.base.hold_limits import HoldLimits
 from rowlock.catalogue.service import Catalogue
-from rowlock.checkout.jobs import InboxLoop, OutboxLoop, ReconcileLoop, money_handlers
+from rowlock.checkout.jobs import Handler, InboxLoop, OutboxLoop, ReconcileLoop, money_handlers
+from rowlock.checkout.notices import mail_handlers
+from rowlock.checkout.order_documents import OrderDocuments
 from rowlock.checkout.providers.payment_provider import Providers
 from rowlock.checkout.providers.provider_account import ProviderSettingsError
 from rowlock.checkout.providers.registry import Installation, PaymentProviders, make_providers
 from rowlock.checkout.providers.sandbox import SandboxProvider
 from rowlock.checkout.purchase import WORKER_LIMIT_SECONDS, Purchases
 from rowlock.checkout.service import Checkout
+from rowlock.checkout.ticket_keys import FILE_NAME, TicketKeys
 from rowlock.database.access import DirectDatabase
 from rowlock.database.cells import Cells
 from rowlock.instance import InstanceError
 from rowlock.integrators.service import Integrators
 from rowlock.jobs.loops import Loop
-from rowlock.mail.post import Mails
+from rowlock.mail.post import Mails, make_post
 from rowlock.operations.facts import PaymentFacts
 from rowlock.operations.service import Operations
 from rowlock.reporting.service import Reporting
@@ -102,7 +106,7 @@ def payment_loops(
     """
     purchases = Purchases(cells, providers, public_url=settings.public_url, limit_seconds=WORKER_LIMIT_SECONDS)
     loops = [
-        Loop("outbox", OutboxLoop(money_handlers(purchases)).work),
+        Loop("outbox", OutboxLoop(_handlers(purchases, cells, settings)).work),
         Loop("webhooks", InboxLoop(purchases).work),
         Loop("reconciler", ReconcileLoop(purchases, monotonic).work),
     ]
@@ -111,6 +115,20 @@ def payment_loops(
         return loops
     base_url = settings.sandbox_webhook_url or base_url or settings.public_url or "http://127.0.0.1:8000"
     return [*loops, Loop("sandbox webhooks", sandboxes[0].deliveries(base_url, settings.public_url).work)]
+
+
+def _handlers(purchases: Purchases, cells: Cells, settings: Settings) -> dict[str, list[Handler]]:
+    """What is done for each kind of message: the money first, so that a mail server that is down delays none."""
+    smtp_url = None if settings.smtp_url is None else settings.smtp_url.get_secret_value()
+    post = make_post(cells, smtp_url, settings.mail_from)
+    documents = OrderDocuments(cells, TicketKeys(ticket_keys_file(settings)))
+    money, mail = money_handlers(purchases), mail_handlers(cells, post, documents=documents.attachments)
+    return {kind: [*money.get(kind, ()), *mail.get(kind, ())] for kind in {**money, **mail}}
+
+
+def ticket_keys_file(settings: Settings) -> Path:
+    """The file of the keys that sign tickets."""
+    return settings.ticket_keys_file or settings.data_dir / FILE_NAME
 
 
 def standard_loops() -> list[Loop]:

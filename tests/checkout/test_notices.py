@@ -63,8 +63,8 @@ class World:
     async def due_again(self) -> None:
         """Messages that wait to be tried again are due now."""
         await self.db.owner.execute(
-            "update rowlock.outbox_messages set next_attempt_at = '-infinity' "
-            "where done_at is null and next_attempt_at <> 'infinity'"
+            "update rowlock.outbox_messages set next_attempt_at = '2000-01-01' "
+            "where done_at is null and next_attempt_at <> '9999-12-31 00:00:00+00'"
         )
 
     async def errors(self) -> list[str]:

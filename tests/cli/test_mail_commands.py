@@ -18,7 +18,7 @@ def mails(rowlock: Invoke, dsns: Dsns) -> None:
         )
         owner.execute(
             "insert into rowlock.outbox_messages (show_id, kind, next_attempt_at, last_error) "
-            "values (gen_random_uuid(), 'refund_failed', 'infinity', 'card closed')"
+            "values (gen_random_uuid(), 'refund_failed', '9999-12-31 00:00:00+00', 'card closed')"
         )
 
 

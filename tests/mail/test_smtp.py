@@ -214,8 +214,7 @@ async def test_required_tls_that_is_not_offered_sends_nothing() -> None:
 async def test_a_wrong_password_is_for_later_and_is_told_without_it() -> None:
     async with mail_sink(auth=True) as sink:
         with pytest.raises(MailLaterError, match="535") as caught:
-            # The sink takes three seconds to say no.
-            await send(SmtpDelivery(SmtpServer.parse(sink.url.replace("smtp://", "smtp://anna:hunter2@"))))
+            await send(delivery(sink.url.replace("smtp://", "smtp://anna:hunter2@")))
 
     assert "hunter2" not in str(caught.value)
     assert sink.asked == []

@@ -73,7 +73,7 @@ class MailSink:
     ) -> AuthResult:
         assert isinstance(given, LoginPassword)
         self.logins.append(f"{given.login.decode()}:{given.password.decode()}")
-        return AuthResult(success=given.password == b"p@ss")
+        return AuthResult(success=given.password == b"p@ss", handled=False)
 
 
 def body(mail: EmailMessage, kind: str) -> str:

@@ -44,6 +44,22 @@ def pause_seconds(attempts: int) -> int:
     return min(_LONGEST_PAUSE_SECONDS, 1 << min(attempts - 1, 10))
 
 
+_EXPECTED = (PaymentUnavailableError, ProviderError, BusyError, OutcomeUnknownError, OSError)
+"""What fails without a fault of ours. Anything else is a bug, and is logged with its traceback."""
+
+
+def _tell(event: str, error: Exception, **facts: object) -> None:
+    """Log a failure. One message, event or payment that meets a bug holds up none of the others."""
+    if isinstance(error, _EXPECTED):
+        _log.warning(event, error=_text(error), **facts)
+    else:
+        _log.exception(event, error=_text(error), **facts)
+
+
+def _text(error: Exception) -> str:
+    return str(error) or type(error).__name__
+
+
 class OutboxLoop:
     """Works off the outbox: for each kind of message its handlers, in order."""
 
@@ -69,13 +85,10 @@ class OutboxLoop:
         except NeverError as error:
             _log.error("message_failed_for_good", error=str(error), **facts)
             await store.finish_message(connection, message.message_id, error=str(error))
-        except (PaymentUnavailableError, ProviderError, BusyError, OutcomeUnknownError, OSError) as error:
-            _log.warning("message_failed", error=str(error) or type(error).__name__, **facts)
+        except Exception as error:
+            _tell("message_failed", error, **facts)
             await store.finish_message(
-                connection,
-                message.message_id,
-                error=str(error) or type(error).__name__,
-                retry_seconds=pause_seconds(message.attempts),
+                connection, message.message_id, error=_text(error), retry_seconds=pause_seconds(message.attempts)
             )
         else:
             await store.finish_message(connection, message.message_id)
@@ -110,10 +123,11 @@ class InboxLoop:
                     return
                 if found is not None:
                     await self._purchases.advance(found[0], found[2])
-        except (PaymentUnavailableError, ProviderError, BusyError, OutcomeUnknownError) as error:
-            text = str(error) or type(error).__name__
-            _log.warning("webhook_not_processed", event_id=event.event_id, error=text)
-            await store.finish_webhook_event(connection, event, error=text, retry_seconds=pause_seconds(event.attempts))
+        except Exception as error:
+            _tell("webhook_not_processed", error, event_id=event.event_id)
+            await store.finish_webhook_event(
+                connection, event, error=_text(error), retry_seconds=pause_seconds(event.attempts)
+            )
         else:
             await store.finish_webhook_event(connection, event)
 
@@ -140,8 +154,8 @@ class ReconcileLoop:
     async def _look_at(self, show_id: UUID, payment_id: UUID) -> None:
         try:
             await self._purchases.advance(show_id, payment_id)
-        except (PaymentUnavailableError, ProviderError, BusyError, OutcomeUnknownError) as error:
-            _log.warning("payment_not_reconciled", payment_intent_id=str(payment_id), error=str(error))
+        except Exception as error:
+            _tell("payment_not_reconciled", error, payment_intent_id=str(payment_id))
 
 
 def money_handlers(purchases: Purchases) -> dict[str, list[Handler]]:

@@ -299,6 +299,18 @@ class NoticeShow:
     address: str | None
     time_zone: str
     organization: str
+    ends_at: datetime | None = None
+    access_notes: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a seat is, in the words of its plan. `row` is empty where the plan has no rows."""
+
+    seat_id: int
+    section: str
+    row: str
+    number: str
 
 
 @dataclass(frozen=True, slots=True)

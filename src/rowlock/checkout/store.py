@@ -20,6 +20,7 @@ from rowlock.checkout.model import (
     OrderToken,
     Payment,
     PaymentBegun,
+    Place,
     Receipt,
     Refund,
     RefundOpened,
@@ -32,7 +33,7 @@ from rowlock.database.queries import query
 
 
 async def sell_holds(connection: Connection, show_id: UUID, reservation_ids: Sequence[UUID]) -> int:
-    """Turn holds into paid orders at the show's prices. Returns the number of orders.
+    """Turn holds into paid orders at the show's prices, of which nobody is told. Returns the number of orders.
 
     Raises RuntimeError when one cannot be completed, so that the caller's transaction is rolled back.
     """
@@ -45,6 +46,7 @@ async def sell_holds(connection: Connection, show_id: UUID, reservation_ids: Seq
     completed, orders = row
     if completed != orders or orders != len(reservation_ids):
         raise RuntimeError(f"{completed} of {len(reservation_ids)} demonstration orders were completed in {show_id}")
+    await connection.execute(query("checkout.finish_messages"), {"show_id": show_id})
     return int(orders)
 
 
@@ -291,9 +293,22 @@ async def notice_refund(connection: Connection, show_id: UUID, refund_id: UUID) 
         return await cursor.fetchone()
 
 
+async def places(connection: Connection, show_id: UUID, seat_ids: Sequence[int]) -> dict[int, Place]:
+    """Where seats of a show are, by their ids."""
+    async with connection.cursor(row_factory=class_row(Place)) as cursor:
+        await cursor.execute(query("checkout.places"), {"show_id": show_id, "seat_ids": list(seat_ids)})
+        return {place.seat_id: place for place in await cursor.fetchall()}
+
+
+async def refunded_seats(connection: Connection, show_id: UUID, refund_id: UUID) -> dict[int, int]:
+    """What a refund gave back for each of its seats, in minor units."""
+    cursor = await connection.execute(query("checkout.refunded_seats"), (show_id, refund_id))
+    return dict(await cursor.fetchall())
+
+
 async def money_was_taken(connection: Connection, show_id: UUID, order_id: UUID) -> bool:
     """Whether money of an order was captured."""
-    (taken,) = await _one(connection, "checkout.money_was_taken", (show_id, order_id))
+    (taken,) = await _one(connection, query("checkout.money_was_taken"), (show_id, order_id))
     return bool(taken)
 
 
@@ -301,7 +316,7 @@ async def issue_receipt(
     connection: Connection, show_id: UUID, order_id: UUID, refund_id: UUID | None = None
 ) -> tuple[str, int | None, int | None]:
     """Give a paid order its receipt, or a refund its credit note: the outcome, the year and the number."""
-    row = await _one(connection, "checkout.issue_receipt", (show_id, order_id, refund_id))
+    row = await _one(connection, query("checkout.issue_receipt"), (show_id, order_id, refund_id))
     return str(row[0]), row[2], row[3]
 
 

@@ -9,12 +9,13 @@ import typer
 
 from rowlock.checkout.model import TicketState
 from rowlock.checkout.ticket_codes import CodeRefused, PublicKeys, Refusal, TicketCode, tidy, verify
-from rowlock.checkout.ticket_keys import FILE_NAME, TicketKeysError, public_keys_of, read_keys, rotate_keys
+from rowlock.checkout.ticket_keys import TicketKeysError, public_keys_of, read_keys, rotate_keys
 from rowlock.cli.common import DataDir, Json, fields, load_settings, print_result, refuse, table, with_services
 from rowlock.database.calls import BusyError, FunctionsMissingError, LoginMissingError, OutcomeUnknownError
 from rowlock.database.connections import DATABASE_ERRORS
 from rowlock.database.pooler import TransactionPoolerError
 from rowlock.instance import NoDatabaseError, make_data_dir
+from rowlock.services import ticket_keys_file
 
 _DATABASE_FAILED = (
     *DATABASE_ERRORS,
@@ -43,8 +44,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _keys_file(data_dir: Path | None) -> Path:
-    settings = load_settings(data_dir)
-    return settings.ticket_keys_file or settings.data_dir / FILE_NAME
+    return ticket_keys_file(load_settings(data_dir))
 
 
 @dataclass(frozen=True, slots=True)

@@ -372,7 +372,7 @@ async def test_a_kept_function_has_the_rights_it_had(dsns: Dsns, owner: Connecti
     grants = sql_dir / "grants.sql"
     grants.write_text(grants.read_text() + "grant execute on all functions in schema rowlock to rowlock_app;\n")
     rights = (
-        "select coalesce(array_agg(oid::regprocedure::text || proacl::text order by 1), '{}') from pg_proc "
+        "select coalesce(array_agg(oid::regprocedure::text || proacl::text order by proname), '{}') from pg_proc "
         "where oid::regprocedure::text in ('cancel_pending_order(uuid,uuid)', 'lock_pending_order(uuid,uuid)')"
     )
     before = await value(owner, rights)

@@ -58,6 +58,11 @@ left join rowlock.payment_intents as i using (show_id, order_id)
 cross join lateral rowlock.complete_order_atomic(o.show_id, o.order_id, i.payment_intent_id, 'demo'::text) as c
 where o.show_id = %(show_id)s and o.status = 'pending'
 
+-- name: finish_messages
+-- scope: show
+-- Nobody reads the mail of the demonstration's buyers, so none is written.
+update rowlock.outbox_messages set done_at = clock_timestamp() where show_id = %(show_id)s and done_at is null
+
 -- name: create_order
 -- scope: show
 -- Orders the seats of a hold, for the owner of its token.
@@ -303,7 +308,7 @@ where show_id = %(show_id)s and ticket_id = %(ticket_id)s
 -- What a mail says of a show: when and where it is, and who sells it.
 select
     s.show_id, s.title, s.starts_at, s.doors_at, s.status, v.name as venue, v.address, v.time_zone,
-    o.name as organization
+    o.name as organization, s.ends_at, v.access_notes
 from rowlock.shows as s
 join rowlock.seating_plans as p on p.plan_id = s.plan_id
 join rowlock.venues as v on v.venue_id = p.venue_id
@@ -328,6 +333,23 @@ select
     ) as seats
 from rowlock.refunds as r
 where r.show_id = %s and r.refund_id = %s
+
+-- name: places
+-- scope: show
+-- Where seats are, in the words of the plan.
+select
+    c.seat_id, p.layout -> 'sections' -> (r.line ->> 'section')::integer ->> 'name' as section,
+    r.line ->> 'label' as row, c.number
+from rowlock.shows as s
+join rowlock.seating_plans as p on p.plan_id = s.plan_id
+join rowlock.seats as c on c.plan_id = s.plan_id and c.seat_id = any(%(seat_ids)s)
+cross join lateral (select p.layout -> 'rows' -> c.row_no as line) as r
+where s.show_id = %(show_id)s
+
+-- name: refunded_seats
+-- scope: show
+-- What a refund gave back for each of its seats.
+select seat_id, amount_minor from rowlock.refund_items where show_id = %s and refund_id = %s order by seat_id
 
 -- name: money_was_taken
 -- scope: show

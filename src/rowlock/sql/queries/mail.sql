@@ -38,7 +38,7 @@ limit %(limit)s
 -- Messages of the outbox that failed for good, the newest first.
 select message_id, kind, show_id, order_id, last_error as error, created_at as at
 from rowlock.outbox_messages
-where done_at is null and next_attempt_at = 'infinity'
+where done_at is null and next_attempt_at = '9999-12-31 00:00:00+00'
 order by created_at desc, message_id desc
 limit %(limit)s
 

@@ -1,0 +1,249 @@
+"""The files of an order: its tickets, its calendar entry, its receipt and credit notes, from what the database knows.
+
+Setting a page takes tens of milliseconds of a processor, so it is done in a thread.
+"""
+
+import asyncio
+import re
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import groupby
+from uuid import UUID
+
+from rowlock.checkout import calendar_file, receipt_pdf, store
+from rowlock.checkout.model import NoticeShow, Order, OrderLine, Place, Receipt
+from rowlock.checkout.receipt_pdf import Party, ReceiptKind, ReceiptLine, TaxLine, render_receipt
+from rowlock.checkout.ticket_keys import KeyRing, TicketKeys
+from rowlock.checkout.ticket_pdf import TicketPage, local_time, render_tickets
+from rowlock.checkout.typesetting import Paper
+from rowlock.database.calls import call
+from rowlock.database.cells import Cells
+from rowlock.mail.model import Attachment
+
+PDF = "application/pdf"
+_LETTER_CURRENCIES = frozenset({"USD", "CAD", "MXN"})
+"""Where people print on Letter paper; A4 is the rest of the world's."""
+
+
+class OrderDocuments:
+    """Makes the files. Methods raise database.calls.BusyError, and TicketKeysError when codes cannot be signed."""
+
+    def __init__(self, cells: Cells, keys: TicketKeys) -> None:
+        self._cells = cells
+        self._keys = keys
+
+    async def attachments(self, kind: str, order: Order, receipt: Receipt | None) -> Sequence[Attachment]:
+        """What goes with a mail of this kind (`notices.Documents`)."""
+        made = []
+        if kind == "order_paid" and (tickets := await self.tickets(order)) is not None:
+            made.append(Attachment(f"tickets-{order.order_code}.pdf", PDF, tickets))
+            calendar = await self.calendar(order)
+            made.append(Attachment(f"{order.order_code}.ics", "text/calendar", calendar))
+        if receipt is not None:
+            name = "receipt" if receipt.refund_id is None else "credit-note"
+            made.append(Attachment(f"{name}-{receipt.label}.pdf", PDF, await self.receipt(order, receipt)))
+        return made
+
+    async def tickets(self, order: Order) -> bytes | None:
+        """The tickets that are not void, one on each page; None when there is none."""
+        show, places = await self._show(order.show_id), await self._places(order)
+        ring = self._keys.ring(datetime.now(UTC))
+        pages = _ticket_pages(order, show, places, ring)
+        if not pages:
+            return None
+        return await asyncio.to_thread(
+            render_tickets, pages, created_at=order.created_at, paper=paper_of(order.currency)
+        )
+
+    async def calendar(self, order: Order) -> bytes:
+        """The show as a calendar file."""
+        show = await self._show(order.show_id)
+        event = calendar_file.CalendarEvent(
+            show_id=show.show_id,
+            sequence=0,
+            changed_at=order.created_at,
+            title=show.title,
+            starts_at=show.starts_at,
+            ends_at=show.ends_at,
+            venue=show.venue,
+            address=_in_one_line(show.address),
+            cancelled=show.status == "cancelled",
+        )
+        return calendar_file.calendar_file(event)
+
+    async def receipt(self, order: Order, receipt: Receipt) -> bytes:
+        """The receipt of an order, or the credit note of a refund."""
+        show = await self._show(order.show_id)
+        refers_to = None
+        if receipt.refund_id is None:
+            lines = receipt_lines(order, show)
+        else:
+            refund_id = receipt.refund_id
+            refunded = await call(
+                self._cells.of(order.show_id).worker,
+                lambda connection: store.refunded_seats(connection, order.show_id, refund_id),
+                repeatable=True,
+                reads=True,
+            )
+            lines = credit_lines(order, show, refunded, receipt.amount_minor)
+            refers_to = await self._number_of_receipt(order)
+        document = receipt_pdf.Receipt(
+            kind=ReceiptKind.RECEIPT if receipt.refund_id is None else ReceiptKind.CREDIT_NOTE,
+            number=receipt.label,
+            issued_on=local_time(receipt.issued_at, show.time_zone, paper_of(order.currency)).rpartition(", ")[0],
+            seller=Party(name=show.organization),
+            buyer=Party(name=order.customer_name),
+            order_code=order.order_code,
+            refers_to=refers_to,
+            currency=order.currency,
+            lines=lines,
+            taxes=tax_lines(lines),
+            total_minor=receipt.amount_minor,
+        )
+        return await asyncio.to_thread(
+            render_receipt, document, created_at=receipt.issued_at, paper=paper_of(order.currency)
+        )
+
+    async def _number_of_receipt(self, order: Order) -> str | None:
+        receipts = await call(
+            self._cells.of(order.show_id).worker,
+            lambda connection: store.receipts_of_order(connection, order.show_id, order.order_id),
+            repeatable=True,
+            reads=True,
+        )
+        return next((found.label for found in receipts if found.refund_id is None), None)
+
+    async def _show(self, show_id: UUID) -> NoticeShow:
+        return await call(
+            self._cells.of(show_id).worker,
+            lambda connection: store.notice_show(connection, show_id),
+            repeatable=True,
+            reads=True,
+        )
+
+    async def _places(self, order: Order) -> dict[int, Place]:
+        return await call(
+            self._cells.of(order.show_id).worker,
+            lambda connection: store.places(connection, order.show_id, [line.seat_id for line in order.lines]),
+            repeatable=True,
+            reads=True,
+        )
+
+
+def paper_of(currency: str) -> Paper:
+    """The paper that is in the printers where people pay with a currency."""
+    return Paper.LETTER if currency in _LETTER_CURRENCIES else Paper.A4
+
+
+def _ticket_pages(order: Order, show: NoticeShow, places: dict[int, Place], ring: KeyRing) -> list[TicketPage]:
+    valid = [(line, line.ticket) for line in order.lines if line.ticket is not None and line.ticket.status != "void"]
+    return [
+        TicketPage(
+            organization=show.organization,
+            title=show.title,
+            starts_at=show.starts_at,
+            doors_at=show.doors_at,
+            time_zone=show.time_zone,
+            venue=show.venue,
+            address=_in_one_line(show.address),
+            section=places[line.seat_id].section,
+            row=places[line.seat_id].row or None,
+            seat=places[line.seat_id].number,
+            category=line.category,
+            price_type=price_type_name(line.price_type),
+            price_minor=line.amount_minor,
+            currency=order.currency,
+            holder=order.customer_name,
+            order_code=order.order_code,
+            number=number,
+            of=len(valid),
+            code=ring.sign(order.show_id, ticket.ticket_id, ticket.revision),
+            access_note=_in_one_line(show.access_notes),
+        )
+        for number, (line, ticket) in enumerate(valid, 1)
+    ]
+
+
+def price_type_name(price_type: str) -> str:
+    """A price type as people read it: "Senior citizen" for senior_citizen."""
+    words = price_type.replace("_", " ")
+    return words[:1].upper() + words[1:]
+
+
+def receipt_lines(order: Order, show: NoticeShow) -> list[ReceiptLine]:
+    """A line for each category, type, price and rate, and one for the fee per order."""
+    lines = _grouped(show, [(line, line.amount_minor) for line in order.lines])
+    if order.fee_minor:
+        lines.append(_line("Booking fee", 1, order.fee_minor, 0))
+    return lines
+
+
+def credit_lines(order: Order, show: NoticeShow, refunded: dict[int, int], amount_minor: int) -> list[ReceiptLine]:
+    """The lines of a credit note: the seats that were given back, and what was given back beside them.
+
+    What belongs to no seat is spread over the rates of the order as its money was.
+    """
+    by_seat = {line.seat_id: line for line in order.lines}
+    lines = _grouped(show, [(by_seat[seat], amount) for seat, amount in refunded.items() if amount])
+    rest = amount_minor - sum(refunded.values())
+    if rest:
+        by_rate: dict[int, int] = {}
+        for line in order.lines:
+            by_rate[line.tax_basis_points] = by_rate.get(line.tax_basis_points, 0) + line.amount_minor
+        by_rate[0] = by_rate.get(0, 0) + order.fee_minor
+        for rate, part in spread(rest, {rate: paid for rate, paid in by_rate.items() if paid}).items():
+            if part:
+                lines.append(_line(f"Refund of order {order.order_code}", 1, part, rate))
+    return lines
+
+
+def spread(amount: int, weights: dict[int, int]) -> dict[int, int]:
+    """Whole parts of an amount in proportion to weights, which add up to it: the largest remainders are rounded up."""
+    total = sum(weights.values())
+    parts = {key: amount * weight // total for key, weight in weights.items()}
+    by_remainder = sorted(weights, key=lambda key: (-(amount * weights[key] % total), key))
+    for key in by_remainder[: amount - sum(parts.values())]:
+        parts[key] += 1
+    return parts
+
+
+def tax_lines(lines: Iterable[ReceiptLine]) -> list[TaxLine]:
+    """The tax within the lines, by rate: of each unit, rounded half up, as buyers were told it with their order."""
+    taxes: dict[Decimal, tuple[int, int]] = {}
+    for line in lines:
+        whole = 100 + line.tax_percent
+        tax = line.quantity * int((2 * line.unit_minor * line.tax_percent + whole) // (2 * whole))
+        net, sum_of_taxes = taxes.get(line.tax_percent, (0, 0))
+        taxes[line.tax_percent] = (net + line.amount_minor - tax, sum_of_taxes + tax)
+    return [
+        TaxLine(tax_percent=rate, net_minor=net, tax_minor=tax)
+        for rate, (net, tax) in sorted(taxes.items(), reverse=True)
+    ]
+
+
+def _grouped(show: NoticeShow, sold: Sequence[tuple[OrderLine, int]]) -> list[ReceiptLine]:
+    def kind(one: tuple[OrderLine, int]) -> tuple[str, str, int, int]:
+        line, amount = one
+        return line.category, line.price_type, amount, line.tax_basis_points
+
+    lines = []
+    for (category, price_type, amount, rate), group in groupby(sorted(sold, key=kind), kind):
+        labels = [line.label for line, _ in group]
+        text = f"{show.title}: {category}, {price_type_name(price_type)} ({', '.join(labels)})"
+        lines.append(_line(text, len(labels), amount, rate))
+    return lines
+
+
+def _line(description: str, quantity: int, unit_minor: int, tax_basis_points: int) -> ReceiptLine:
+    return ReceiptLine(
+        description=description,
+        quantity=quantity,
+        unit_minor=unit_minor,
+        amount_minor=quantity * unit_minor,
+        tax_percent=Decimal(tax_basis_points) / 100,
+    )
+
+
+def _in_one_line(text: str | None) -> str | None:
+    return None if text is None else re.sub(r"\s*\n\s*", ", ", text.strip())
