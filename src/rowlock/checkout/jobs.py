@@ -85,7 +85,7 @@ class OutboxLoop:
         except NeverError as error:
             _log.error("message_failed_for_good", error=str(error), **facts)
             await store.finish_message(connection, message.message_id, error=str(error))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a bug with one must not hold up the others; it is logged.
             _tell("message_failed", error, **facts)
             await store.finish_message(
                 connection, message.message_id, error=_text(error), retry_seconds=pause_seconds(message.attempts)
@@ -123,7 +123,7 @@ class InboxLoop:
                     return
                 if found is not None:
                     await self._purchases.advance(found[0], found[2])
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a bug with one must not hold up the others; it is logged.
             _tell("webhook_not_processed", error, event_id=event.event_id)
             await store.finish_webhook_event(
                 connection, event, error=_text(error), retry_seconds=pause_seconds(event.attempts)
@@ -154,7 +154,7 @@ class ReconcileLoop:
     async def _look_at(self, show_id: UUID, payment_id: UUID) -> None:
         try:
             await self._purchases.advance(show_id, payment_id)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a bug with one must not hold up the others; it is logged.
             _tell("payment_not_reconciled", error, payment_intent_id=str(payment_id))
 
 
