@@ -15,9 +15,13 @@ import rowlock.operations.api as operations_api
 import rowlock.reporting.api as reporting_api
 from rowlock.base.dsns import Dsns
 from rowlock.base.hold_limits import parse_limits
+from rowlock.checkout import document_api
 from rowlock.checkout.api import CheckoutEndpoints
+from rowlock.checkout.document_links import DocumentLinks
+from rowlock.checkout.order_documents import OrderDocuments
 from rowlock.checkout.providers.payment_provider import Providers
 from rowlock.checkout.providers.sandbox import SandboxProvider
+from rowlock.checkout.ticket_keys import TicketKeys
 from rowlock.database.cells import Cells
 from rowlock.database.pool import PooledDatabase
 from rowlock.mail.post import Mailbox
@@ -25,7 +29,7 @@ from rowlock.reservations import admin_api
 from rowlock.reservations.api import ReservationEndpoints
 from rowlock.reservations.availability.api import SeatStatusEndpoints
 from rowlock.reservations.version1.service import Version1
-from rowlock.services import make_payment_providers, make_services
+from rowlock.services import make_payment_providers, make_services, ticket_keys_file
 from rowlock.settings import Settings
 from rowlock.web.access_log import AccessLog
 from rowlock.web.admin_key import admin_guards
@@ -78,6 +82,7 @@ def create_app(
         public_url=settings.public_url,
     )
     keys = KeyGuard(services.integrators)
+    links = DocumentLinks(secret_key, settings.public_url)
     admission_key = settings.admission_key
     admissions = None if admission_key is None else Admissions(admission_key.get_secret_value())
     version1 = Version1(cells, services.reservations, settings.v2_rollout_percent)
@@ -85,7 +90,7 @@ def create_app(
         [
             *ReservationEndpoints(services.reservations, version1, secret_key, keys, admissions).endpoints(),
             *SeatStatusEndpoints(services.reservations.availability).endpoints(),
-            *CheckoutEndpoints(services.checkout, keys, admin_api_key_hash).endpoints(),
+            *CheckoutEndpoints(services.checkout, keys, admin_api_key_hash, links).endpoints(),
             *operations_api.endpoints(),
         ],
         Sessions(secret_key, secure=settings.secure_cookies),
@@ -117,6 +122,8 @@ def create_app(
     app.include_router(catalogue_api.router(services.catalogue))
     app.include_router(admin_api.admin_router(services.reservations, guards, keys))
     app.include_router(reporting_api.admin_router(services.reporting, guards, keys))
+    documents = OrderDocuments(cells, TicketKeys(ticket_keys_file(settings)))
+    app.include_router(document_api.router(services.checkout, documents, links))
     app.include_router(operations_api.router(services.operations))
     named = () if accounts is None else accounts.named("sandbox")
     if sandboxes := [provider for provider in named if isinstance(provider, SandboxProvider)]:

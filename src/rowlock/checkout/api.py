@@ -1,21 +1,21 @@
 """The endpoints of orders, payments and refunds, and where providers send their webhooks."""
 
 from datetime import UTC, datetime
-from typing import Any, NoReturn
+from typing import NoReturn
 from uuid import UUID, uuid4
 
 import msgspec
 
 from rowlock.base.integrator import Scope
 from rowlock.base.outcomes import Outcome
-from rowlock.checkout.model import Order, OrderMade, OrderToken, OrderWish, Payment, RefundWish
+from rowlock.checkout.document_links import DocumentLinks
+from rowlock.checkout.model import Order, OrderMade, OrderToken, OrderWish, RefundWish
 from rowlock.checkout.order_shapes import (
     IDEMPOTENCY_KEY,
     ORDER_TOKEN,
     ConfirmBody,
     ConfirmedView,
     Event,
-    LineView,
     NewOrderView,
     OrderBody,
     OrderView,
@@ -24,7 +24,10 @@ from rowlock.checkout.order_shapes import (
     Received,
     RefundBody,
     RefundView,
-    TicketView,
+    members,
+    order_view,
+    payment_view,
+    ticket_views,
 )
 from rowlock.checkout.providers.payment_provider import WebhookRefusedError
 from rowlock.checkout.purchase import PaymentUnavailableError
@@ -42,10 +45,11 @@ _TAG = "orders"
 class CheckoutEndpoints:
     """The handlers of the endpoints."""
 
-    def __init__(self, checkout: Checkout, keys: KeyGuard, admin_key_hash: bytes | None) -> None:
+    def __init__(self, checkout: Checkout, keys: KeyGuard, admin_key_hash: bytes | None, links: DocumentLinks) -> None:
         self._checkout = checkout
         self._keys = keys
         self._admin_key_hash = admin_key_hash
+        self._links = links
 
     def endpoints(self) -> list[Endpoint]:
         """All endpoints of checkout, for the fast path."""
@@ -84,6 +88,7 @@ class CheckoutEndpoints:
                 takes=PaymentBody,
                 gives=PaymentView,
                 problems=(
+                    "UNAUTHORIZED",
                     "ORDER_NOT_FOUND",
                     "ORDER_NOT_PAYABLE",
                     Outcome.RESERVATION_EXPIRED,
@@ -106,6 +111,7 @@ class CheckoutEndpoints:
                 takes=ConfirmBody,
                 gives=ConfirmedView,
                 problems=(
+                    "UNAUTHORIZED",
                     "ORDER_NOT_FOUND",
                     "PAYMENT_NOT_FOUND",
                     Outcome.SEATS_UNAVAILABLE,
@@ -161,7 +167,7 @@ class CheckoutEndpoints:
                 "Where payment providers tell that something has happened. Answered once it is in the inbox.",
                 takes=Event,
                 gives=Received,
-                problems=("WEBHOOK_REFUSED", "NOT_FOUND"),
+                problems=("UNAUTHORIZED", "WEBHOOK_REFUSED", "NOT_FOUND"),
                 tag=_TAG,
             ),
         ]
@@ -190,12 +196,13 @@ class CheckoutEndpoints:
             _refuse_order(made)
         order = await self._checkout.find(token)
         assert order is not None, "orders are never deleted"
-        view = NewOrderView(order_token=str(token), **_fields(_order(order)))
+        view = NewOrderView(order_token=str(token), **members(order_view(order, self._links.tickets)))
         return Reply(201 if made.is_new else 200, _encoder.encode(view))
 
     async def show(self, request: Request) -> Reply:
         """GET an order."""
-        return Reply(200, _encoder.encode(_order(await self._readable(request, request.value))))
+        order = await self._readable(request, request.value)
+        return Reply(200, _encoder.encode(order_view(order, self._links.tickets)))
 
     async def pay(self, request: Request) -> Reply:
         """POST payment-intent-v2."""
@@ -228,7 +235,7 @@ class CheckoutEndpoints:
             raise ProblemError(outcome)
         if payment.status == "failed":
             raise ProblemError("PAYMENT_FAILED", payment.failure and f"The payment failed: {payment.failure}")
-        return _encoder.encode(_payment(payment, self._checkout.publishable_key(payment)))
+        return _encoder.encode(payment_view(payment, self._checkout.publishable_key(payment)))
 
     async def confirm(self, request: Request) -> Reply:
         """POST confirm."""
@@ -254,7 +261,7 @@ class CheckoutEndpoints:
             status=advanced.order.status,
             payment_status=advanced.payment.status,
             failure=None if advanced.payment.status == "captured" else advanced.payment.failure,
-            tickets=_tickets(advanced.order),
+            tickets=ticket_views(advanced.order, self._links.tickets),
         )
         return Reply(200, _encoder.encode(view))
 
@@ -386,57 +393,3 @@ def _seats_of(order: Order, ticket_ids: list[UUID]) -> list[int]:
             Outcome.SEATS_NOT_FOUND, f"The order has no ticket {unknown[0]}. Read the order: it lists its tickets."
         )
     return [seats[ticket] for ticket in dict.fromkeys(ticket_ids)]
-
-
-def _fields(view: msgspec.Struct) -> dict[str, Any]:
-    return {name: getattr(view, name) for name in view.__struct_fields__}
-
-
-def _tickets(order: Order) -> list[TicketView]:
-    return [
-        TicketView(line.ticket.ticket_id, line.seat_id, line.label, line.ticket.status)
-        for line in order.lines
-        if line.ticket is not None
-    ]
-
-
-def _order(order: Order) -> OrderView:
-    return OrderView(
-        order_id=order.order_id,
-        order_code=order.order_code,
-        show_id=order.show_id,
-        status=order.status,
-        total_minor=order.total_minor,
-        fee_minor=order.fee_minor,
-        currency=order.currency,
-        lines=[
-            LineView(
-                line.seat_id,
-                line.label,
-                line.category,
-                line.price_type,
-                line.amount_minor,
-                line.fee_minor,
-                line.tax_basis_points,
-                line.tax_minor,
-            )
-            for line in order.lines
-        ],
-        tickets=_tickets(order),
-        expires_at=order.expires_at,
-        server_time=order.server_time,
-    )
-
-
-def _payment(payment: Payment, publishable_key: str | None) -> PaymentView:
-    return PaymentView(
-        payment_intent_id=payment.payment_intent_id,
-        order_id=payment.order_id,
-        client_secret=payment.client_secret,
-        amount_minor=payment.amount_minor,
-        currency=payment.currency,
-        status=payment.status,
-        provider=payment.provider,
-        publishable_key=publishable_key,
-        failure=payment.failure,
-    )

@@ -45,11 +45,11 @@ class OrderDocuments:
             made.append(Attachment(f"{name}-{receipt.label}.pdf", PDF, await self.receipt(order, receipt)))
         return made
 
-    async def tickets(self, order: Order) -> bytes | None:
-        """The tickets that are not void, one on each page; None when there is none."""
+    async def tickets(self, order: Order, ticket_id: UUID | None = None) -> bytes | None:
+        """The tickets that are not void, one on each page, or the one that is asked for; None when there is none."""
         show, places = await self._show(order.show_id), await self._places(order)
         ring = self._keys.ring(datetime.now(UTC))
-        pages = _ticket_pages(order, show, places, ring)
+        pages = _ticket_pages(order, show, places, ring, ticket_id)
         if not pages:
             return None
         return await asyncio.to_thread(
@@ -136,7 +136,9 @@ def paper_of(currency: str) -> Paper:
     return Paper.LETTER if currency in _LETTER_CURRENCIES else Paper.A4
 
 
-def _ticket_pages(order: Order, show: NoticeShow, places: dict[int, Place], ring: KeyRing) -> list[TicketPage]:
+def _ticket_pages(
+    order: Order, show: NoticeShow, places: dict[int, Place], ring: KeyRing, ticket_id: UUID | None
+) -> list[TicketPage]:
     valid = [(line, line.ticket) for line in order.lines if line.ticket is not None and line.ticket.status != "void"]
     return [
         TicketPage(
@@ -162,6 +164,7 @@ def _ticket_pages(order: Order, show: NoticeShow, places: dict[int, Place], ring
             access_note=_in_one_line(show.access_notes),
         )
         for number, (line, ticket) in enumerate(valid, 1)
+        if ticket_id in (None, ticket.ticket_id)
     ]
 
 

@@ -1,11 +1,13 @@
 """The JSON bodies of orders and payments: what is accepted, and what is answered. Amounts are minor units."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 from msgspec import Meta, Struct
+
+from rowlock.checkout.model import Order, Payment
 
 Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*(?!\n)$")]
 # What mail servers take is decided by them; this keeps out what cannot be an address.
@@ -83,12 +85,13 @@ class RefundBody(Struct, forbid_unknown_fields=True):
 
 
 class TicketView(Struct):
-    """A ticket. `status` is valid, used or void."""
+    """A ticket. `status` is valid, used or void; `pdf_url` is there once the order is paid, and expires in a week."""
 
     ticket_id: UUID
     seat_id: int
     seat_label: str
     status: str
+    pdf_url: str | None
 
 
 class LineView(Struct):
@@ -178,3 +181,72 @@ class Received(Struct):
 
     success: bool = True
     is_new: bool = True
+
+
+TicketLink = Callable[[UUID, UUID], str]
+"""The address of a ticket, from the ids of its order and of itself."""
+
+
+def ticket_views(order: Order, link: TicketLink) -> list[TicketView]:
+    """The tickets of an order."""
+    is_paid = order.status in ("paid", "partially_refunded")
+    return [
+        TicketView(
+            line.ticket.ticket_id,
+            line.seat_id,
+            line.label,
+            line.ticket.status,
+            link(order.order_id, line.ticket.ticket_id) if is_paid and line.ticket.status != "void" else None,
+        )
+        for line in order.lines
+        if line.ticket is not None
+    ]
+
+
+def order_view(order: Order, link: TicketLink) -> OrderView:
+    """An order as it is answered."""
+    return OrderView(
+        order_id=order.order_id,
+        order_code=order.order_code,
+        show_id=order.show_id,
+        status=order.status,
+        total_minor=order.total_minor,
+        fee_minor=order.fee_minor,
+        currency=order.currency,
+        lines=[
+            LineView(
+                line.seat_id,
+                line.label,
+                line.category,
+                line.price_type,
+                line.amount_minor,
+                line.fee_minor,
+                line.tax_basis_points,
+                line.tax_minor,
+            )
+            for line in order.lines
+        ],
+        tickets=ticket_views(order, link),
+        expires_at=order.expires_at,
+        server_time=order.server_time,
+    )
+
+
+def payment_view(payment: Payment, publishable_key: str | None) -> PaymentView:
+    """A payment as it is answered."""
+    return PaymentView(
+        payment_intent_id=payment.payment_intent_id,
+        order_id=payment.order_id,
+        client_secret=payment.client_secret,
+        amount_minor=payment.amount_minor,
+        currency=payment.currency,
+        status=payment.status,
+        provider=payment.provider,
+        publishable_key=publishable_key,
+        failure=payment.failure,
+    )
+
+
+def members(view: Struct) -> dict[str, Any]:
+    """The members of a view, for one that has more."""
+    return {name: getattr(view, name) for name in view.__struct_fields__}

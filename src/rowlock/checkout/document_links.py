@@ -1,0 +1,43 @@
+"""Addresses of the documents of an order: with a signed secret that expires, made when the address is given away.
+
+So a ticket can be opened from a mail or by a program without the order's token, which gives more rights and never
+expires.
+"""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from itsdangerous import BadSignature, Signer
+
+LIFETIME_DAYS = 7
+_DAY_SECONDS = 86_400
+
+
+class DocumentLinks:
+    """Makes and checks the addresses.
+
+    secret_key  signs them; all processes of an installation have the same.
+    public_url  what addresses begin with; without it they are paths.
+    """
+
+    def __init__(self, secret_key: str, public_url: str | None = None) -> None:
+        self._signer = Signer(secret_key, salt="rowlock.documents")
+        self._base = (public_url or "").rstrip("/")
+
+    def tickets(self, order_id: UUID, ticket_id: UUID | None = None, *, now: datetime | None = None) -> str:
+        """The address of one ticket of an order as PDF, or of all.
+
+        It expires at the end of a day, so that the answers to repeated requests are the same.
+        """
+        name = "tickets.pdf" if ticket_id is None else f"tickets/{ticket_id}.pdf"
+        day = int((now or datetime.now(UTC)).timestamp()) // _DAY_SECONDS
+        key = self._signer.sign(f"{order_id.hex}.{day + LIFETIME_DAYS + 1}").decode()
+        return f"{self._base}/api/ticket-orders/{order_id}/{name}?key={key}"
+
+    def opens(self, key: str, order_id: UUID, *, now: datetime | None = None) -> bool:
+        """Whether the secret of an address is good for an order, and not too old."""
+        try:
+            signed, _, until = self._signer.unsign(key).decode().partition(".")
+        except (BadSignature, UnicodeError):
+            return False
+        return signed == order_id.hex and (now or datetime.now(UTC)).timestamp() < int(until) * _DAY_SECONDS

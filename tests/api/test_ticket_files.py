@@ -1,0 +1,144 @@
+"""The tickets and the calendar entry of an order over HTTP: for whoever has its token or an address that we made."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from rowlock.base.dsns import Dsns
+from rowlock.checkout.document_links import DocumentLinks
+from rowlock.checkout.ticket_codes import TicketCode, verify
+from rowlock.checkout.ticket_keys import read_keys
+from tests.support.answers import Show
+from tests.support.http import Api, Application, outcome, running
+from tests.support.pdf import page_images, page_texts, qr_codes
+from tests.support.scripted_provider import OneProvider, ScriptedProvider
+
+ORDERS = "/api/ticket-orders"
+
+
+@pytest.fixture
+def provider() -> ScriptedProvider:
+    return ScriptedProvider()
+
+
+@pytest.fixture
+async def application(dsns: Dsns, provider: ScriptedProvider, tmp_path: Path) -> AsyncIterator[Application]:
+    async with running(dsns, providers=OneProvider(provider), ticket_keys_file=tmp_path / "keys.json") as application:
+        yield application
+
+
+async def ordered(client: Api, show: Show, *seats: int) -> dict[str, Any]:
+    made = (await client.reserve(show, seats, by=uuid4().hex)).json()
+    body = {"reservation_token": made["reservation_token"], "customer": {"name": "Anna", "email": "anna@example.org"}}
+    return dict((await client.post(ORDERS, json=body)).json())
+
+
+async def paid(client: Api, show: Show, provider: ScriptedProvider, *seats: int) -> dict[str, Any]:
+    order = await ordered(client, show, *seats)
+    intent = (await client.post(f"{ORDERS}/payment-intent-v2", json={"order_id": order["order_id"]})).json()
+    provider.authorize(list(provider.payments)[-1])
+    wish = {"order_id": order["order_id"], "payment_intent_id": intent["payment_intent_id"]}
+    confirmed = (await client.post(f"{ORDERS}/confirm", json=wish)).json()
+    assert confirmed["status"] == "paid", confirmed
+    return {**order, "tickets": confirmed["tickets"]}
+
+
+def bearer(order: dict[str, Any]) -> dict[str, str]:
+    return {"authorization": f"Bearer {order['order_token']}"}
+
+
+async def test_a_pdf_url_opens_one_ticket_whose_code_verifies_without_the_database(
+    client: Api, show: Show, provider: ScriptedProvider, tmp_path: Path
+) -> None:
+    order = await paid(client, show, provider, 1, 2)
+    second = order["tickets"][1]
+
+    answer = await client.get(second["pdf_url"])
+
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/pdf")
+    assert answer.headers["cache-control"] == "private, no-store"
+    [page] = page_images(answer.content)
+    [code] = qr_codes(page)
+    found = verify(code, read_keys(tmp_path / "keys.json").public_keys)
+    assert isinstance(found, TicketCode)
+    assert (str(found.show_id), str(found.ticket_id)) == (str(show.show_id), second["ticket_id"])
+    [text] = page_texts(answer.content)
+    assert "Ticket 2 of 2" in text
+
+
+async def test_the_token_of_an_order_opens_all_its_tickets_and_its_calendar_entry(
+    client: Api, show: Show, provider: ScriptedProvider
+) -> None:
+    order = await paid(client, show, provider, 1, 2)
+
+    tickets = await client.get(f"{ORDERS}/{order['order_id']}/tickets.pdf", headers=bearer(order))
+    calendar = await client.get(f"{ORDERS}/{order['order_id']}/calendar.ics", headers=bearer(order))
+
+    assert len(page_texts(tickets.content)) == 2
+    assert calendar.headers["content-type"].startswith("text/calendar")
+    assert calendar.text.startswith("BEGIN:VCALENDAR\r\n")
+    assert f"UID:{show.show_id}\r\n" in calendar.text
+
+
+async def test_an_order_that_is_not_paid_has_no_ticket_and_no_address_of_one(client: Api, show: Show) -> None:
+    order = await ordered(client, show, 1)
+
+    answer = await client.get(f"{ORDERS}/{order['order_id']}/tickets.pdf", headers=bearer(order))
+
+    assert outcome(answer) == (404, "NOT_FOUND")
+    assert order["tickets"] == []
+
+
+async def test_a_ticket_that_was_given_back_is_not_printed(
+    client: Api, show: Show, provider: ScriptedProvider, admin: Api
+) -> None:
+    order = await paid(client, show, provider, 1, 2)
+    void, kept = order["tickets"]
+    wish = {"reason": "ill", "ticket_ids": [void["ticket_id"]]}
+    assert (await admin.post(f"{ORDERS}/{order['order_id']}/refunds", json=wish)).is_success
+
+    seen = (await client.get(f"{ORDERS}/{order['order_id']}", headers=bearer(order))).json()["tickets"]
+    whole = await client.get(f"{ORDERS}/{order['order_id']}/tickets.pdf", headers=bearer(order))
+
+    assert outcome(await client.get(void["pdf_url"])) == (404, "NOT_FOUND")
+    assert [(ticket["status"], ticket["pdf_url"]) for ticket in seen] == [("void", None), ("valid", kept["pdf_url"])]
+    [text] = page_texts(whole.content)
+    assert "Ticket 1 of 1" in text
+
+
+async def test_whatever_else_is_sent_answers_as_a_missing_order(
+    client: Api, show: Show, provider: ScriptedProvider
+) -> None:
+    mine, other = await paid(client, show, provider, 1), await paid(client, show, provider, 2)
+    path, key = mine["tickets"][0]["pdf_url"].split("?key=")
+    foreign = other["tickets"][0]["pdf_url"].split("?key=")[1]
+    strange = [
+        await client.get(path),
+        await client.get(path, params={"key": ""}),
+        await client.get(path, params={"key": foreign}),
+        await client.get(path, params={"key": key[:-1] + ("A" if key[-1] != "A" else "B")}),
+        await client.get(path, params={"key": key.replace(".", ".9", 1)}),
+        await client.get(path, params={"key": "ü.9.x"}),
+        await client.get(path, headers=bearer(other)),
+        await client.get(path, headers={"authorization": "Basic x"}),
+        await client.get(path.replace(mine["order_id"], str(uuid4())), params={"key": key}),
+    ]
+
+    assert {outcome(answer) for answer in strange} == {(404, "ORDER_NOT_FOUND")}
+    assert (await client.get(path, params={"key": key})).status_code == 200
+
+
+def test_an_address_expires_after_a_week() -> None:
+    links, order_id = DocumentLinks("secret", "https://tickets.example.org/"), UUID(int=7)
+    made_at = datetime(2026, 12, 1, 23, 59, tzinfo=UTC)
+    address = links.tickets(order_id, now=made_at)
+    key = address.partition("?key=")[2]
+
+    assert address.startswith(f"https://tickets.example.org/api/ticket-orders/{order_id}/tickets.pdf?key=")
+    assert links.opens(key, order_id, now=made_at + timedelta(days=7))
+    assert not links.opens(key, order_id, now=made_at + timedelta(days=8, minutes=1))
+    assert not DocumentLinks("another").opens(key, order_id, now=made_at)
