@@ -26,6 +26,7 @@ Token = Annotated[
 def router(checkout: Checkout, documents: OrderDocuments, links: DocumentLinks) -> APIRouter:
     """The routes. An order is opened by the secret of an address, or by its token."""
     routes = APIRouter(prefix="/api/ticket-orders", tags=["orders"])
+    of_order = problems("INVALID_INPUT", "UNAUTHORIZED", "ORDER_NOT_FOUND")
     refusals = problems("INVALID_INPUT", "UNAUTHORIZED", "ORDER_NOT_FOUND", "NOT_FOUND")
 
     async def find(order_id: UUID, key: str | None, authorization: str | None) -> Order:
@@ -76,7 +77,7 @@ def router(checkout: Checkout, documents: OrderDocuments, links: DocumentLinks) 
         summary="The show as a calendar entry",
         operation_id="getCalendarFile",
         response_class=Response,
-        responses=refusals | {200: {"content": {"text/calendar": {}}, "description": "An iCalendar file."}},
+        responses=of_order | {200: {"content": {"text/calendar": {}}, "description": "An iCalendar file."}},
     )
     async def calendar(order_id: UUID, key: Key = None, authorization: Token = None) -> Response:
         """When and where the show of an order is, for the buyer's calendar."""
