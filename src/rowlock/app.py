@@ -15,6 +15,7 @@ import rowlock.operations.api as operations_api
 import rowlock.reporting.api as reporting_api
 from rowlock.base.dsns import Dsns
 from rowlock.base.hold_limits import parse_limits
+from rowlock.catalogue.cancel_api import cancel_router
 from rowlock.checkout import document_api
 from rowlock.checkout.api import CheckoutEndpoints
 from rowlock.checkout.document_links import DocumentLinks
@@ -120,6 +121,7 @@ def create_app(
     )
     guards = admin_guards(admin_api_key_hash)
     app.include_router(catalogue_api.router(services.catalogue))
+    app.include_router(cancel_router(services.catalogue, guards, keys))
     app.include_router(admin_api.admin_router(services.reservations, guards, keys))
     app.include_router(reporting_api.admin_router(services.reporting, guards, keys))
     documents = OrderDocuments(cells, TicketKeys(ticket_keys_file(settings)))

@@ -8,6 +8,7 @@ from rowlock.base.dsns import Dsns
 from rowlock.base.hold_limits import HoldLimits
 from rowlock.catalogue.service import Catalogue
 from rowlock.checkout.jobs import Handler, InboxLoop, OutboxLoop, ReconcileLoop, money_handlers
+from rowlock.checkout.model import Message
 from rowlock.checkout.notices import mail_handlers
 from rowlock.checkout.order_documents import OrderDocuments
 from rowlock.checkout.providers.payment_provider import Providers
@@ -123,7 +124,17 @@ def _handlers(purchases: Purchases, cells: Cells, settings: Settings) -> dict[st
     post = make_post(cells, smtp_url, settings.mail_from)
     documents = OrderDocuments(cells, TicketKeys(ticket_keys_file(settings)))
     money, mail = money_handlers(purchases), mail_handlers(cells, post, documents=documents.attachments)
-    return {kind: [*money.get(kind, ()), *mail.get(kind, ())] for kind in {**money, **mail}}
+    ending = {"show_cancelled": [_ending_of_cancelled_shows(Catalogue(cells))]}
+    return {kind: [*money.get(kind, ()), *mail.get(kind, ())] for kind in {**money, **mail}} | ending
+
+
+def _ending_of_cancelled_shows(catalogue: Catalogue) -> Handler:
+    async def end(message: Message) -> None:
+        """End the holds and orders that are left of a cancelled show."""
+        reason, actor = message.payload.get("reason"), message.payload.get("actor")
+        await catalogue.cancel_show(message.show_id, str(reason or "cancelled"), str(actor or "worker"))
+
+    return end
 
 
 def ticket_keys_file(settings: Settings) -> Path:

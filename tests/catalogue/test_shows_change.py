@@ -128,7 +128,7 @@ async def test_a_big_show_is_cancelled_in_steps(catalogue: Catalogue, owner: Con
     show = Show(created.show_id, 600)
     await db.reserve_batch(show, [Request([seat], f"holder-{seat}") for seat in range(1, 601)])
 
-    # One call of the function ends 500.
+    # One call of the function ends 100.
     assert (await catalogue.cancel_show(created.show_id, "Fire")).holds_released == 600
     assert await db.claims(show) == {}
 

@@ -402,11 +402,13 @@ class ShowState:
 
 @dataclass(frozen=True, slots=True)
 class ShowCancelled:
-    """How many holds and orders ended because their show was cancelled."""
+    """How many holds and orders ended because their show was cancelled, and how many have still to end."""
 
     show_id: UUID
     holds_released: int
     orders_ended: int
+    holds_left: int = 0
+    orders_left: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,9 @@ BRIEF_LISTS = 100
 BRIEF_SHOWS = 1_000
 """Shows, and ids of none, that are remembered for so long."""
 
+CANCEL_BATCH = 100
+"""Holds and orders of a cancelled show that end in one transaction."""
+
 
 class Catalogue:
     """Reads for buyers, as the application role; they raise BusyError. Writes and lists for organizers, as the database
@@ -253,17 +256,32 @@ class Catalogue:
             await store.set_status(connection, show_id, "on_sale")
         return replace(show, status="on_sale")
 
-    async def cancel_show(self, show_id: UUID, reason: str) -> ShowCancelled:
+    async def cancel_show(self, show_id: UUID, reason: str, actor: str = "box office") -> ShowCancelled:
         """Cancel a show, and end every hold and order of it. It cannot be undone. Raises CatalogueError."""
+        holds = orders = 0
+        while True:
+            done = await self.begin_cancelling(show_id, reason, actor)
+            if done is None:
+                raise no_show(show_id)
+            holds, orders = holds + done.holds_released, orders + done.orders_ended
+            if not done.holds_left and not done.orders_left:
+                return replace(done, holds_released=holds, orders_ended=orders)
+
+    async def begin_cancelling(self, show_id: UUID, reason: str, actor: str) -> ShowCancelled | None:
+        """Cancel a show, and end the first of its holds and orders; a worker ends the others. Repeatable.
+
+        Each call is a transaction of CANCEL_BATCH, so that a big show keeps nobody waiting. Returns None when there is
+        no such show. Raises CatalogueError.
+        """
         if not reason.strip():
             raise CatalogueError(
                 "There is no reason. Say why the show is cancelled: buyers and the audit log are told."
             )
-        async with self._cells.of(show_id).worker() as connection:
-            cancelled = await store.cancel_show(connection, show_id, reason.strip(), "box office")
-        if cancelled is None:
-            raise no_show(show_id)
-        return cancelled
+        return await call(
+            self._cells.of(show_id).worker,
+            lambda connection: store.cancel_show(connection, show_id, reason.strip(), actor, limit=CANCEL_BATCH),
+            repeatable=True,
+        )
 
     async def move_show(self, show_id: UUID, plan_id: UUID, prices_minor: Mapping[str, int]) -> ShowMoved:
         """Take a show to another plan of its venue that keeps every claimed seat.

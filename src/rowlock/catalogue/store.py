@@ -346,22 +346,15 @@ async def set_status(connection: Connection, show_id: UUID, status: str) -> None
     await connection.execute(query("catalogue.set_status"), (status, show_id))
 
 
-async def cancel_show(connection: Connection, show_id: UUID, reason: str, actor: str) -> ShowCancelled | None:
-    """Cancel a show, and end every hold and order of it; None when there is no such show.
-
-    Each call of the function is a transaction, so that a big show keeps nobody waiting.
-    """
-    holds = orders = 0
-    while True:
-        cursor = await connection.execute(query("catalogue.cancel_show"), (show_id, reason, actor))
-        row = await cursor.fetchone()
-        assert row is not None, "the function returns one row"
-        outcome, holds_released, orders_ended, holds_left, orders_left = row
-        if Outcome(outcome) == Outcome.SHOW_NOT_FOUND:
-            return None
-        holds, orders = holds + holds_released, orders + orders_ended
-        if not holds_left and not orders_left:
-            return ShowCancelled(show_id, holds, orders)
+async def cancel_show(
+    connection: Connection, show_id: UUID, reason: str, actor: str, *, limit: int
+) -> ShowCancelled | None:
+    """Cancel a show, and end up to `limit` holds and orders of it; None when there is no such show."""
+    cursor = await connection.execute(query("catalogue.cancel_show"), (show_id, reason, limit, actor))
+    row = await cursor.fetchone()
+    assert row is not None, "the function returns one row"
+    outcome, *numbers = row
+    return None if Outcome(outcome) == Outcome.SHOW_NOT_FOUND else ShowCancelled(show_id, *numbers)
 
 
 async def move_show(

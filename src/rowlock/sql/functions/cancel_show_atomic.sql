@@ -9,7 +9,7 @@
 -- Outcomes  in precedence: SHOW_NOT_FOUND, OK.
 -- Writes    shows, seat_reservations, show_seats, ticket_orders, payment_intents, refunds, refund_items, tickets, one
 --           audit row per hold (released) and order (refunded, voided or cancelled), one outbox message per order that
---           is voided or refunded.
+--           is voided or refunded, and one with the first call, by which a worker ends what is left.
 create or replace function rowlock.cancel_show_atomic(
     p_show_id uuid,
     p_reason text,
@@ -34,16 +34,23 @@ set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column
 declare
+    v_status text;
     v_holds  uuid[];
     v_orders uuid[];
     v_order  uuid;
     v_seats  integer[];
     v_now    timestamptz;
 begin
-    update shows as s set status = 'cancelled' where s.show_id = p_show_id;
+    select s.status into v_status from shows as s where s.show_id = p_show_id for no key update;
     if not found then
         return query select 'SHOW_NOT_FOUND', 0, 0, 0, 0, clock_timestamp();
         return;
+    end if;
+    if v_status <> 'cancelled' then
+        update shows as s set status = 'cancelled' where s.show_id = p_show_id;
+        -- Whoever cancels may die before the last hold and order: a worker then goes on.
+        insert into outbox_messages (show_id, kind, payload)
+        values (p_show_id, 'show_cancelled', jsonb_build_object('reason', p_reason, 'actor', p_actor));
     end if;
     -- step: show_locked
 

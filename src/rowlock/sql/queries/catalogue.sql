@@ -204,7 +204,7 @@ update rowlock.shows set status = %s where show_id = %s
 -- scope: show
 -- Cancels a show, and ends some of its holds and orders. To be repeated until none is left.
 select outcome, holds_released, orders_ended, holds_left, orders_left
-from rowlock.cancel_show_atomic(%s::uuid, %s::text, p_actor => %s::text)
+from rowlock.cancel_show_atomic(%s::uuid, %s::text, %s::integer, p_actor => %s::text)
 
 -- name: list_venues
 -- scope: catalogue
