@@ -61,7 +61,7 @@ async def test_staff_cancel_a_show_and_may_ask_again(client: Api, admin: Api, sh
     assert await violations(db) == []
 
 
-async def test_nobody_else_cancels_a_show(client: Api, admin: Api, show: Show) -> None:
+async def test_only_staff_cancel_a_show_and_only_with_a_reason(client: Api, admin: Api, show: Show) -> None:
     wish = {"reason": "spite"}
 
     assert outcome(await client.post(path(show), json=wish)) == (401, "UNAUTHORIZED")

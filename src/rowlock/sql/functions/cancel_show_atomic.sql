@@ -49,8 +49,8 @@ begin
     if v_status <> 'cancelled' then
         update shows as s set status = 'cancelled' where s.show_id = p_show_id;
         -- Whoever cancels may die before the last hold and order: a worker then goes on.
-        insert into outbox_messages (show_id, kind, payload)
-        values (p_show_id, 'show_cancelled', jsonb_build_object('reason', p_reason, 'actor', p_actor));
+        insert into outbox_messages (kind, show_id, payload)
+        values ('show_cancelled', p_show_id, jsonb_build_object('reason', p_reason, 'actor', p_actor));
     end if;
     -- step: show_locked
 
