@@ -118,7 +118,7 @@ def test_equal_tickets_are_one_line_that_names_their_seats() -> None:
 
 
 def test_words_and_paper_are_those_of_the_buyer() -> None:
-    assert price_type_name("senior_citizen") == "Senior citizen"
+    assert price_type_name("senior-citizen") == "Senior citizen"
     assert (paper_of("USD"), paper_of("EUR"), paper_of("JPY")) == (Paper.LETTER, Paper.A4, Paper.A4)
 
 

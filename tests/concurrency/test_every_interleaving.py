@@ -97,18 +97,25 @@ def test_every_function_that_locks_has_steps() -> None:
 
     assert without == {
         "cancel_pending_order",
+        "change_seats_atomic",
         "end_order_of_cancelled_show",
         "ensure_audit_log_partitions",
+        "expire_orders_atomic",
         "find_integrator_key",
+        "find_order",
         "find_reservation",
+        "finish_outbox_message",
         "free_seats_of_orders",
         "get_reservation_statistics",
         "lock_pending_order",
         "log_refusals",
         "mint_id",
+        "release_holds_atomic",
         "release_seats_atomic",
         "reserve_seats_atomic",
         "seat_changes_since",
+        "take_outbox_messages",
+        "tell_repeated_requests",
     }
 
 

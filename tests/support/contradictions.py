@@ -86,7 +86,7 @@ violations as (
     select a.show_id, 'hold ' || a.reservation_id || ' was extended more often or for longer than was logged'
     from holds as a
     cross join lateral (
-        select count(*) filter (where e.metadata ->> 'operation' <> 'pay') as times,
+        select count(*) filter (where e.metadata ->> 'operation' is distinct from 'pay') as times,
                max(e.metadata ->> 'expires_at')::timestamptz as until
         from rowlock.seat_reservation_audit_log as e
         where e.show_id = a.show_id and e.reservation_id = a.reservation_id and e.event = 'extended'

@@ -64,6 +64,7 @@ class CheckoutEndpoints:
                 takes=OrderBody,
                 gives=NewOrderView,
                 status=201,
+                other_responses={"200": {"description": "The same order again, as it is now."}},
                 problems=(
                     Outcome.RESERVATION_NOT_FOUND,
                     Outcome.RESERVATION_NOT_ACTIVE,

@@ -169,8 +169,8 @@ def _ticket_pages(
 
 
 def price_type_name(price_type: str) -> str:
-    """A price type as people read it: "Senior citizen" for senior_citizen."""
-    words = price_type.replace("_", " ")
+    """A price type as people read it: "Senior citizen" for senior-citizen."""
+    words = price_type.replace("-", " ")
     return words[:1].upper() + words[1:]
 
 

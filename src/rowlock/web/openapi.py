@@ -77,7 +77,8 @@ def _responses(endpoint: Endpoint, schema_of: dict[int, Any]) -> dict[str, Any]:
     if endpoint.takes is not None:
         codes = ["INVALID_INPUT", *codes, "PAYLOAD_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE"]
     answers: dict[str, Any] = {str(endpoint.status): {"description": "Done.", "content": content}}
-    answers.update(endpoint.other_responses)
+    for status, response in endpoint.other_responses.items():
+        answers[status] = {"content": content, **response} if status.startswith("2") else response
     answers.update({str(status): response for status, response in problems(*codes).items()})
     return answers
 

@@ -23,6 +23,8 @@ HOLD_MAX_SEATS = 6
 KEPT_TOKENS = 50
 
 _tokens: list[str] = []
+_grown: set[str] = set()
+"""Holds that were given seats once: another time, they could have more than a hold may have."""
 _numbers = count()
 
 
@@ -53,9 +55,17 @@ def _steer_body(body: dict[str, Any], *, tokens: bool) -> None:
         body["category"] = CATEGORIES[number % len(CATEGORIES)]
     if isinstance(body.get("section"), str):
         body["section"] = SECTIONS[number % len(SECTIONS)]
-    if isinstance(body.get("extension_count"), float):
-        # JSON Schema takes 1.0 for an integer, and the API does not.
-        body["extension_count"] = int(body["extension_count"])
+    # JSON Schema takes 1.0 for an integer, and the API does not.
+    for name in ("extension_count", "amount_minor"):
+        if isinstance(body.get(name), float):
+            body[name] = int(body[name])
+    if body.get("tickets"):
+        by_seat = {int(ticket["seat_id"]): ticket for ticket in body["tickets"]}
+        body["tickets"] = [{**ticket, "seat_id": seat} for seat, ticket in by_seat.items()]
+    if body.get("ticket_ids") is not None:
+        body.pop("amount_minor", None)
+    # It is in the header, or here: two that differ are refused.
+    body.pop("idempotency_key", None)
     for name, most in (("seat_ids", HOLD_MAX_SEATS), ("add", MAX_SEATS - HOLD_MAX_SEATS), ("remove", 1)):
         if isinstance(body.get(name), list):
             body[name] = _seats([int(seat) for seat in body[name]], most)
@@ -68,6 +78,10 @@ def _steer_body(body: dict[str, Any], *, tokens: bool) -> None:
         body["reservation_token"] = _tokens[number % len(_tokens)]
 
 
+def _adds_seats(body: Any) -> bool:
+    return isinstance(body, dict) and "add" in body
+
+
 @schemathesis.hook
 def before_call(_: Any, case: Any, kwargs: dict[str, Any]) -> None:
     """Point a well-formed request at the show and at holds that were made before."""
@@ -77,9 +91,16 @@ def before_call(_: Any, case: Any, kwargs: dict[str, Any]) -> None:
     for headers in (case.headers, kwargs.get("headers")):
         if headers:
             headers.pop("X-Rowlock-Key", None)
+            # An idempotency key is printable: which characters are, no pattern can say.
+            if not headers.get("Idempotency-Key", "key").isprintable():
+                headers["Idempotency-Key"] = f"key-{next(_numbers)}"
     tokens = bool(_tokens) and not _follows_a_link(case)
     if "token" in (case.path_parameters or {}) and tokens and next(_numbers) % 8:
-        case.path_parameters["token"] = _tokens[next(_numbers) % len(_tokens)]
+        small = [token for token in _tokens if token not in _grown] if _adds_seats(case.body) else _tokens
+        if small:
+            token = case.path_parameters["token"] = small[next(_numbers) % len(small)]
+            if _adds_seats(case.body):
+                _grown.add(token)
     if "show_id" in (case.path_parameters or {}) and next(_numbers) % 8:
         case.path_parameters["show_id"] = SHOW_ID
     query = case.query or {}

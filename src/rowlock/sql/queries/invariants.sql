@@ -111,7 +111,7 @@ having count(*) > 1
 -- moves the deadline, and is no extension.
 with extensions as (
     select
-        a.show_id, a.reservation_id, count(*) filter (where a.metadata ->> 'operation' <> 'pay') as logged,
+        a.show_id, a.reservation_id, count(*) filter (where a.metadata ->> 'operation' is distinct from 'pay') as logged,
         max((a.metadata ->> 'expires_at')::timestamptz) as until
     from rowlock.seat_reservation_audit_log as a
     where a.event = 'extended'
