@@ -35,6 +35,8 @@ class OrderOutcome(StrEnum):
     ORDER_NOT_REFUNDABLE = "ORDER_NOT_REFUNDABLE"
     REFUND_EXCEEDS_PAYMENT = "REFUND_EXCEEDS_PAYMENT"
     ORDER_NOT_VOIDABLE = "ORDER_NOT_VOIDABLE"
+    # Of mark_paid, which is no function of the database.
+    PAYMENT_NOT_MANUAL = "PAYMENT_NOT_MANUAL"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ The database decides what an order costs and whether it can be paid; `purchase` 
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from hashlib import sha256
 from uuid import UUID
@@ -24,6 +25,7 @@ from rowlock.checkout.model import (
     RefundWish,
     TicketState,
 )
+from rowlock.checkout.providers.manual import ManualProvider
 from rowlock.checkout.providers.payment_provider import Providers
 from rowlock.checkout.purchase import Advanced, Purchases
 from rowlock.database.calls import call
@@ -110,6 +112,47 @@ class Checkout:
                 return found
         return None
 
+    async def find_by_name(self, name: str) -> list[Order]:
+        """The orders that staff mean by a code, with or without hyphens and capitals, or by an id."""
+        with suppress(ValueError):
+            found = await self.find_for_staff(UUID(name))
+            return [] if found is None else [found]
+        code = "".join(character for character in name.upper() if character.isalnum())
+        orders = []
+        for cell in self._cells.each():
+            named = await call(
+                cell.worker, lambda connection: store.orders_of_code(connection, code), repeatable=True, reads=True
+            )
+            orders += [await self._details(show_id, order_id) for show_id, order_id in named]
+        return [order for order in orders if order is not None]
+
+    async def mark_paid(self, order: Order, received_by: str) -> tuple[str, Advanced | None]:
+        """Write down that the money of an order came at the desk or by invoice, and sell its seats. Repeatable.
+
+        Only where the organization is paid by the manual provider. Raises purchase.PaymentUnavailableError, and
+        ProviderRefusedError when its payment was cancelled.
+        """
+        assert self._providers is not None, "this process has no payment providers"
+        organization_id = await self._organization_of(order.show_id)
+        if not isinstance(self._providers.of(organization_id), ManualProvider):
+            return OrderOutcome.PAYMENT_NOT_MANUAL, None
+        begun, payment = await self.purchases.begin(order, organization_id)
+        if payment is None:
+            return begun.outcome, None
+        provider = self._providers.of(organization_id, payment.provider)
+        if not isinstance(provider, ManualProvider) or payment.reference is None:
+            return OrderOutcome.PAYMENT_NOT_MANUAL, None
+        await provider.mark_paid(payment.reference, by=received_by)
+        return Outcome.OK, await self.confirm(order, payment.payment_intent_id)
+
+    async def _organization_of(self, show_id: UUID) -> UUID:
+        return await call(
+            self._cells.of(show_id).worker,
+            lambda connection: store.organization_of(connection, show_id),
+            repeatable=True,
+            reads=True,
+        )
+
     async def _details(self, show_id: UUID, order_id: UUID) -> Order | None:
         return await call(
             self._cells.of(show_id).worker,
@@ -132,12 +175,7 @@ class Checkout:
 
         Raises purchase.PaymentUnavailableError.
         """
-        organization_id = await call(
-            self._cells.of(order.show_id).worker,
-            lambda connection: store.organization_of(connection, order.show_id),
-            repeatable=True,
-            reads=True,
-        )
+        organization_id = await self._organization_of(order.show_id)
         begun, payment = await self.purchases.begin(order, organization_id)
         return begun.outcome, payment
 

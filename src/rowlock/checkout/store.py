@@ -136,6 +136,12 @@ async def shows_of_key(connection: Connection, key: int) -> list[UUID]:
     return [show_id for (show_id,) in await cursor.fetchall()]
 
 
+async def orders_of_code(connection: Connection, code: str) -> list[tuple[UUID, UUID]]:
+    """The orders of a code, as show and order."""
+    cursor = await connection.execute(query("checkout.orders_of_code"), (code,))
+    return [(show_id, order_id) for show_id, order_id in await cursor.fetchall()]
+
+
 async def organization_of(connection: Connection, show_id: UUID) -> UUID:
     """The organization that sells a show."""
     (organization_id,) = await _one(connection, query("checkout.organization_of"), (show_id,))

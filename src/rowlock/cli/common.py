@@ -18,8 +18,8 @@ from rowlock.cli.exits import CommandError, ExitCode
 from rowlock.database.access import DirectDatabase
 from rowlock.database.cells import Cells
 from rowlock.database.connections import Connection, connect
-from rowlock.instance import find_dsns, owner_dsn
-from rowlock.services import Services, make_services
+from rowlock.instance import find_dsns, load_instance, owner_dsn
+from rowlock.services import Services, make_payment_providers, make_services
 from rowlock.settings import Settings
 
 T = TypeVar("T")
@@ -85,11 +85,13 @@ def with_services(
     work: Callable[[Services], Awaitable[T]],
     *,
     as_owner: bool = False,
+    with_payments: bool = False,
     name: str = APPLICATION_NAME,
 ) -> T:
     """Run `work` with services that connect as the role that each needs, or all as the owner.
 
-    `name` is the application_name of the connections.
+    with_payments  they can ask payment providers, too.
+    name           the application_name of the connections.
     """
     settings = load_settings(data_dir)
 
@@ -98,7 +100,16 @@ def with_services(
             dsns = Dsns.same(owner_dsn(settings, settings.data_dir))
         else:
             dsns = await find_dsns(settings, settings.data_dir)
-        return await work(make_services(Cells(DirectDatabase(dsns, application_name=name))))
+        cells = Cells(DirectDatabase(dsns, application_name=name))
+        if not with_payments:
+            return await work(make_services(cells))
+        secret_key = load_instance(settings).secret_key
+        providers = make_payment_providers(settings, cells, secret_key)
+        await providers.open()
+        try:
+            return await work(make_services(cells, providers=providers, secret_key=secret_key))
+        finally:
+            await providers.close()
 
     return asyncio.run(run())
 

@@ -278,6 +278,11 @@ delete from rowlock.payment_idempotency_keys where created_at < clock_timestamp(
 -- The shows whose ids of orders, payments and refunds carry this key: one, unless two shows share the 32 bits.
 select show_id from rowlock.shows where show_key = %s
 
+-- name: orders_of_code
+-- scope: cell
+-- The orders of a code: one, unless two shows gave out the same.
+select distinct show_id, order_id from rowlock.order_details where order_code = %s
+
 -- name: organization_of
 -- scope: show
 -- The organization that sells a show, whose payment account is used.

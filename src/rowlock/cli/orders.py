@@ -1,0 +1,150 @@
+"""Commands about orders, for staff: look at one, refund it, and note that it was paid at the desk or by invoice."""
+
+from dataclasses import asdict
+from typing import Annotated
+from uuid import uuid4
+
+import typer
+
+from rowlock.base.outcomes import Outcome
+from rowlock.checkout.model import Order, RefundWish
+from rowlock.cli.common import DataDir, Json, fields, money, print_result, refuse, table, with_services
+from rowlock.services import Services
+
+OrderName = Annotated[str, typer.Argument(metavar="ORDER", help="The code of the order, such as K7M2XQ4T, or its id.")]
+_DESK = "box office"
+
+_REFUSALS = {
+    "ORDER_NOT_REFUNDABLE": "Nothing was paid for it, or all of it was given back.",
+    "REFUND_EXCEEDS_PAYMENT": "That is more than is left of what was paid. `rowlock order show` tells what was.",
+    "SEATS_NOT_FOUND": "The order has no valid ticket for one of these seats. `rowlock order show` lists them.",
+    "IDEMPOTENCY_KEY_REUSED": "This key was used for another refund. Leave --key out, or choose another one.",
+    "PAYMENT_NOT_MANUAL": "Its organization is not paid by hand (ROWLOCK_PAYMENT_PROVIDER=manual): the provider tells "
+    "when money has come.",
+    "ORDER_NOT_PAYABLE": "It is paid already, or has ended.",
+    "RESERVATION_EXPIRED": "Its hold has run out. Order again.",
+    "SHOW_NOT_ON_SALE": "The show was cancelled.",
+    "SEATS_UNAVAILABLE": "Its hold had run out, and another customer has taken seats of it.",
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    group = typer.Typer(help="Orders: look at one, refund it, or note that it was paid.", no_args_is_help=True)
+    group.command("show", epilog="Example: rowlock order show K7M2-XQ4T")(show)
+    group.command("refund", epilog="Example: rowlock order refund K7M2-XQ4T --seat 12 --reason ill")(refund)
+    group.command("mark-paid", epilog="Example: rowlock order mark-paid K7M2-XQ4T --by Mara")(mark_paid)
+    app.add_typer(group, name="order")
+
+
+def show(order: OrderName, data_dir: DataDir = None, json: Json = False) -> None:
+    """Show an order with its seats and tickets."""
+    _print(with_services(data_dir, lambda services: _find(services, order)), as_json=json)
+
+
+def refund(
+    order: OrderName,
+    reason: Annotated[str, typer.Option("--reason", help="Why. It is written down with the refund.")],
+    seat: Annotated[
+        list[int] | None,
+        typer.Option("--seat", help="The id of a seat to give back. May be given again.", show_default=False),
+    ] = None,
+    amount: Annotated[
+        int | None,
+        typer.Option("--amount-minor", min=1, help="Money alone, in cents or the like.", show_default=False),
+    ] = None,
+    to_house: Annotated[bool, typer.Option("--to-house", help="Keep the seats from sale.")] = False,
+    keep_fees: Annotated[bool, typer.Option("--keep-fees", help="Do not give back the fee per order.")] = False,
+    key: Annotated[
+        str | None,
+        typer.Option("--key", help="Your own name for this refund: with it, it may be repeated.", show_default=False),
+    ] = None,
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
+    """Give back seats, an amount alone, or without either all that is left. A worker sends the money."""
+    if seat and amount is not None:
+        raise refuse("Name seats or an amount, not both. Neither gives back all that is left.")
+
+    async def run(services: Services) -> tuple[Order, str, int]:
+        found = await _find(services, order)
+        wish = RefundWish(
+            show_id=found.show_id,
+            order_id=found.order_id,
+            idempotency_key=key or f"refund-{uuid4()}",
+            reason=reason,
+            actor=_DESK,
+            seat_ids=seat or None,
+            amount_minor=amount,
+            give_back="house" if to_house else "on_sale",
+            keep_fees=keep_fees,
+        )
+        opened = await services.checkout.refund(wish)
+        return found, opened.outcome, opened.amount_minor
+
+    found, outcome, amount_minor = with_services(data_dir, run)
+    if outcome != Outcome.OK:
+        raise _refused(found, outcome)
+    text = f"{money(amount_minor, found.currency)} of order {found.order_code} are on their way back."
+    document = {"order_id": found.order_id, "amount_minor": amount_minor, "currency": found.currency}
+    print_result(document, text, as_json=json)
+
+
+def mark_paid(
+    order: OrderName,
+    by: Annotated[str, typer.Option("--by", help="Who has received the money.")],
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
+    """Note that the money of an order has come, at the desk or by invoice, and sell its seats. Repeatable."""
+
+    async def run(services: Services) -> tuple[Order, str]:
+        found = await _find(services, order)
+        if found.status in ("paid", "partially_refunded", "refunded"):
+            return found, Outcome.OK
+        outcome, advanced = await services.checkout.mark_paid(found, by)
+        if advanced is None:
+            return found, outcome
+        return advanced.order, advanced.refusal or Outcome.OK
+
+    found, outcome = with_services(data_dir, run, with_payments=True)
+    if outcome != Outcome.OK:
+        raise _refused(found, outcome)
+    _print(found, as_json=json)
+
+
+async def _find(services: Services, name: str) -> Order:
+    found = await services.checkout.find_by_name(name)
+    if not found:
+        raise refuse(f"There is no order {name}. Look at the code again: it has 8 letters and digits.")
+    if len(found) > 1:
+        ids = ", ".join(str(order.order_id) for order in found)
+        raise refuse(f"{len(found)} shows have an order {name}: {ids}. Name the one that is meant by its id.")
+    return found[0]
+
+
+def _refused(order: Order, outcome: str) -> Exception:
+    return refuse(f"Order {order.order_code} is {order.status}: {_REFUSALS.get(outcome, outcome)}")
+
+
+def _print(order: Order, *, as_json: bool) -> None:
+    values = {
+        "order": order.order_code,
+        "id": order.order_id,
+        "show": order.show_id,
+        "status": order.status,
+        "customer": f"{order.customer_name} <{order.customer_email}>",
+        "total": money(order.total_minor, order.currency),
+    }
+    rows = [
+        (
+            line.seat_id,
+            line.label,
+            f"{line.category}, {line.price_type}",
+            money(line.amount_minor, order.currency),
+            "" if line.ticket is None else line.ticket.status,
+        )
+        for line in order.lines
+    ]
+    text = fields(values) + "\n\n" + table(("SEAT", "LABEL", "PRICE", "AMOUNT", "TICKET"), rows, empty="No seats.")
+    print_result(asdict(order), text, as_json=as_json)
