@@ -262,7 +262,8 @@ def cancel(
         f"The show {show} is cancelled. Holds that ended: {done.holds_released:,}. Orders that were refunded, voided "
         f"or cancelled: {done.orders_ended:,}."
     )
-    print_result(asdict(done), text, as_json=json)
+    document = {"show_id": show, "holds_released": done.holds_released, "orders_ended": done.orders_ended}
+    print_result(document, text, as_json=json)
 
 
 def _print_state(show: ShowState, *, as_json: bool) -> None:
