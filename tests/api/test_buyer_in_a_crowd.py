@@ -120,6 +120,8 @@ class Buyer:
     def times(self, purchases: int) -> tuple[list[float], list[float]]:
         """How long reserving took, and a probe."""
         reserving, probing = [], []
+        # A new connection: the server has closed one that was idle for as long as it took a crowd to come.
+        self._http.close()
         for _ in range(purchases):
             number = next(self._seats)
             took, hold = self.reserve([len(TAKEN_SEATS) + 1 + number % (SEATS - len(TAKEN_SEATS))], f"buyer-{number}")

@@ -155,6 +155,10 @@ class Greed:
             await self._note(self._client.reserve(self._show, hold["seat_ids"], by=uuid4().hex))
 
 
+MOST_ROUNDS = 12
+"""Of five seconds, until a client without limits has the hall: one does on an idle machine."""
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("limits", ["as they are", "off"])
 async def test_after_a_greedy_client_fifty_others_get_seats(
@@ -167,9 +171,13 @@ async def test_after_a_greedy_client_fifty_others_get_seats(
     async with running(dsns, **settings) as application:
         async with application.client(address=ADDRESS) as client:
             greed = Greed(client, show)
-            until = monotonic() + (scale.greedy_seconds if limits == "as they are" else 10)
-            await asyncio.gather(*(greed.take(until) for _ in range(50)))
-        taken = len(await db.claims(show))
+            taken = 0
+            for _ in range(1 if limits == "as they are" else MOST_ROUNDS):
+                until = monotonic() + (scale.greedy_seconds if limits == "as they are" else 5)
+                await asyncio.gather(*(greed.take(until) for _ in range(50)))
+                taken = len(await db.claims(show))
+                if taken > 500:
+                    break
 
         async def buy(number: int) -> int:
             async with application.client(address=f"198.51.100.{number}") as buyer:

@@ -1,5 +1,7 @@
 """The tickets and the calendar entry of an order over HTTP: for whoever has its token or an address that we made."""
 
+import asyncio
+import threading
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,6 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from rowlock.base.dsns import Dsns
+from rowlock.checkout import order_documents
 from rowlock.checkout.document_links import DocumentLinks
 from rowlock.checkout.ticket_codes import TicketCode, verify
 from rowlock.checkout.ticket_keys import read_keys
@@ -120,8 +123,10 @@ async def test_whatever_else_is_sent_answers_as_a_missing_order(
         await client.get(path),
         await client.get(path, params={"key": ""}),
         await client.get(path, params={"key": foreign}),
-        await client.get(path, params={"key": key[:-1] + ("A" if key[-1] != "A" else "B")}),
-        await client.get(path, params={"key": key.replace(".", ".9", 1)}),
+        *[await client.get(path, params={"key": key[:-1] + last}) for last in "ABCDwxyz-_" if last != key[-1]],
+        await client.get(path, params={"key": "9" + key}),
+        await client.get(path, params={"key": "0" + key}),
+        await client.get(path, params={"key": key.partition(".")[0]}),
         await client.get(path, params={"key": "ü.9.x"}),
         await client.get(path, headers=bearer(other)),
         await client.get(path, headers={"authorization": "Basic x"}),
@@ -130,6 +135,36 @@ async def test_whatever_else_is_sent_answers_as_a_missing_order(
 
     assert {outcome(answer) for answer in strange} == {(404, "ORDER_NOT_FOUND")}
     assert (await client.get(path, params={"key": key})).status_code == 200
+
+
+async def test_documents_are_made_one_at_a_time_and_not_without_bound(
+    client: Api, show: Show, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = await paid(client, show, provider, 1)
+    address, running, most = order["tickets"][0]["pdf_url"], 0, 0
+    go_on = threading.Event()
+
+    def slow(*_: object, **__: object) -> bytes:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        assert go_on.wait(30)
+        running -= 1
+        return b"%PDF"
+
+    monkeypatch.setattr(order_documents, "render_tickets", slow)
+    waiting = [asyncio.ensure_future(client.get(address)) for _ in range(3 * order_documents.MOST_WAITING)]
+    for refused in asyncio.as_completed(waiting):
+        await refused
+        if sum(future.done() for future in waiting) == 2 * order_documents.MOST_WAITING:
+            break
+    go_on.set()
+    answers = await asyncio.gather(*waiting)
+
+    assert most == 1
+    assert {answer.status_code for answer in answers} == {200, 503}
+    assert outcome(next(answer for answer in answers if answer.status_code == 503)) == (503, "BUSY")
+    assert sum(answer.status_code == 200 for answer in answers) == order_documents.MOST_WAITING
 
 
 def test_an_address_expires_after_a_week() -> None:

@@ -7,7 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from rowlock.checkout.receipt_pdf import Party, Receipt, ReceiptKind, ReceiptLine, TaxLine, percent, render_receipt
+from rowlock.checkout.receipt_pdf import (
+    MAX_LINES,
+    Party,
+    Receipt,
+    ReceiptKind,
+    ReceiptLine,
+    TaxLine,
+    percent,
+    render_receipt,
+)
 from rowlock.checkout.typesetting import Paper
 from tests.support.pdf import page_texts, pdf_ua_verdicts, tags
 
@@ -104,7 +113,7 @@ def test_amounts_have_the_decimals_of_their_currency(currency: str, total: str) 
         (replace(PLAIN, lines=[replace(PLAIN.lines[0], quantity=-2, amount_minor=-10500)]), "never negative"),
         (replace(PLAIN, lines=[replace(PLAIN.lines[0], unit_minor=-1, amount_minor=-2)]), "never negative"),
         (replace(PLAIN, lines=[]), "0 lines"),
-        (replace(PLAIN, lines=[PLAIN.lines[0]] * 401), "401 lines"),
+        (replace(PLAIN, lines=[PLAIN.lines[0]] * (MAX_LINES + 1)), f"{MAX_LINES + 1} lines"),
     ],
 )
 def test_amounts_that_do_not_add_up_are_refused(wrong: Receipt, message: str) -> None:

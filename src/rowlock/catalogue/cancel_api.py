@@ -14,6 +14,7 @@ from rowlock.web.integrator_key import KeyGuard
 from rowlock.web.openapi import problems
 from rowlock.web.parameters import ShowId, parse_show_id
 from rowlock.web.problems import ProblemError
+from rowlock.web.texts import LINE
 
 
 class Cancellation(BaseModel):
@@ -21,7 +22,7 @@ class Cancellation(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    reason: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]*[^\x00-\x20][^\x00-\x1f]*$")]
+    reason: Annotated[str, Field(min_length=1, max_length=200, pattern=LINE)]
 
 
 class Cancelled(BaseModel):

@@ -5,7 +5,7 @@ Setting a page takes tens of milliseconds of a processor, so it is done in a thr
 
 import asyncio
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import groupby
@@ -17,21 +17,26 @@ from rowlock.checkout.receipt_pdf import Party, ReceiptKind, ReceiptLine, TaxLin
 from rowlock.checkout.ticket_keys import KeyRing, TicketKeys
 from rowlock.checkout.ticket_pdf import TicketPage, local_time, render_tickets
 from rowlock.checkout.typesetting import Paper
-from rowlock.database.calls import call
+from rowlock.database.calls import BusyError, call
 from rowlock.database.cells import Cells
 from rowlock.mail.model import Attachment
 
 PDF = "application/pdf"
+MOST_WAITING = 20
 _LETTER_CURRENCIES = frozenset({"USD", "CAD", "MXN"})
 """Where people print on Letter paper; A4 is the rest of the world's."""
 
 
 class OrderDocuments:
-    """Makes the files. Methods raise database.calls.BusyError, and TicketKeysError when codes cannot be signed."""
+    """Makes the files. Methods raise database.calls.BusyError, also when too many documents are waited for, and
+    TicketKeysError when codes cannot be signed.
+    """
 
     def __init__(self, cells: Cells, keys: TicketKeys) -> None:
         self._cells = cells
         self._keys = keys
+        self._typesetter = asyncio.Semaphore()
+        self._waiting = 0
 
     async def attachments(self, kind: str, order: Order, receipt: Receipt | None) -> Sequence[Attachment]:
         """What goes with a mail of this kind (`notices.Documents`)."""
@@ -52,9 +57,8 @@ class OrderDocuments:
         pages = _ticket_pages(order, show, places, ring, ticket_id)
         if not pages:
             return None
-        return await asyncio.to_thread(
-            render_tickets, pages, created_at=order.created_at, paper=paper_of(order.currency)
-        )
+        paper = paper_of(order.currency)
+        return await self._typeset(lambda: render_tickets(pages, created_at=order.created_at, paper=paper))
 
     async def calendar(self, order: Order) -> bytes:
         """The show as a calendar file."""
@@ -101,9 +105,19 @@ class OrderDocuments:
             taxes=tax_lines(lines),
             total_minor=receipt.amount_minor,
         )
-        return await asyncio.to_thread(
-            render_receipt, document, created_at=receipt.issued_at, paper=paper_of(order.currency)
-        )
+        paper = paper_of(order.currency)
+        return await self._typeset(lambda: render_receipt(document, created_at=receipt.issued_at, paper=paper))
+
+    async def _typeset(self, render: Callable[[], bytes]) -> bytes:
+        """One document at a time: who fetches tickets leaves a processor to those who choose seats."""
+        if self._waiting >= MOST_WAITING:
+            raise BusyError(f"{self._waiting} documents are waited for")
+        self._waiting += 1
+        try:
+            async with self._typesetter:
+                return await asyncio.to_thread(render)
+        finally:
+            self._waiting -= 1
 
     async def _number_of_receipt(self, order: Order) -> str | None:
         receipts = await call(

@@ -8,17 +8,13 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from rowlock.checkout.model import Order, Payment
+from rowlock.web.texts import LINE, MAIL_ADDRESS, whole
 
-Name = Annotated[
-    str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*(?!\n)$")
-]
+Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=whole(LINE))]
 # What mail servers take is decided by them; this keeps out what cannot be an address.
-Email = Annotated[
-    str,
-    Meta(min_length=3, max_length=254, pattern=r"^[^\s@<>\x00-\x1f]+@[^\s@<>\x00-\x1f]+\.[^\s@<>\x00-\x1f]+(?!\n)$"),
-]
+Email = Annotated[str, Meta(min_length=3, max_length=254, pattern=whole(MAIL_ADDRESS))]
 SeatId = Annotated[int, Meta(ge=1, le=2_147_483_647)]
-PriceType = Annotated[str, Meta(min_length=1, max_length=40, pattern=r"^[^\x00-\x1f\x7f]+(?!\n)$")]
+PriceType = Annotated[str, Meta(min_length=1, max_length=40, pattern=whole(LINE))]
 TokenText = Annotated[str, Meta(min_length=1, max_length=200)]
 Key = Annotated[str, Meta(min_length=1, max_length=255)]
 
@@ -78,7 +74,7 @@ class ConfirmBody(Struct, forbid_unknown_fields=True):
 class RefundBody(Struct, forbid_unknown_fields=True):
     """A refund of tickets, of an amount alone, or without either of all that is left."""
 
-    reason: Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+(?!\n)$")]
+    reason: Annotated[str, Meta(min_length=1, max_length=200, pattern=whole(LINE))]
     ticket_ids: Annotated[list[UUID], Meta(min_length=1, max_length=1000)] | None = None
     amount_minor: Annotated[int, Meta(ge=1, le=10**15)] | None = None
     give_back_seats: bool = True

@@ -13,8 +13,8 @@ from enum import StrEnum
 from rowlock.base.currencies import amount
 from rowlock.checkout.typesetting import Paper, directed, printable, typeset
 
-MAX_LINES = 400
-"""Lines on one document; they may take several pages."""
+MAX_LINES = 1_100
+"""Lines on one document, on as many pages as it takes: one for each ticket of the largest order, and fees."""
 
 _NAME, _LINE, _NOTE, _NUMBER, _ADDRESS_LINES = 120, 160, 600, 60, 6
 

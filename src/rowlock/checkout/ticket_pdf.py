@@ -13,8 +13,8 @@ import segno
 from rowlock.base.currencies import amount
 from rowlock.checkout.typesetting import Paper, directed, printable, typeset
 
-MAX_TICKETS = 200
-"""Tickets in one file; an order has fewer."""
+MAX_TICKETS = 1_000
+"""Tickets in one file: as many as the largest hold has seats (chk_show_limits)."""
 QUIET_ZONE = 4
 """Modules of white around a QR code, as ISO/IEC 18004 asks for."""
 _GROUP = 6
@@ -63,7 +63,7 @@ class TicketPage:
 
 def render_tickets(tickets: Sequence[TicketPage], *, created_at: datetime, paper: Paper = Paper.A4) -> bytes:
     """A PDF file with a page for each ticket; the same arguments make the same bytes."""
-    assert 1 <= len(tickets) <= MAX_TICKETS, "an order has tickets, and not so many"
+    assert 1 <= len(tickets) <= MAX_TICKETS, "a hold has seats, and no more than these"
     first = tickets[0]
     values = {
         "paper": paper.value,

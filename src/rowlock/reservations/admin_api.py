@@ -15,6 +15,7 @@ from rowlock.web.integrator_key import KeyGuard
 from rowlock.web.openapi import problems
 from rowlock.web.parameters import ShowId, parse_show_id
 from rowlock.web.problems import ProblemError
+from rowlock.web.texts import LINE
 
 SeatId = Annotated[int, Field(strict=True, ge=1, le=2_147_483_647)]
 
@@ -34,7 +35,7 @@ class SeatsToBlock(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     seat_ids: Annotated[list[SeatId], Field(min_length=1, max_length=10_000)]
-    reason: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
+    reason: Annotated[str, Field(min_length=1, max_length=200, pattern=LINE)]
 
 
 class SeatsToUnblock(BaseModel):

@@ -11,6 +11,8 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
+from rowlock.web.texts import VISIBLE_ASCII, whole
+
 SeatId = Annotated[int, Meta(ge=1, le=2_147_483_647)]
 SeatIds = Annotated[list[SeatId], Meta(max_length=1000, extra_json_schema={"uniqueItems": True})]
 SessionId = Annotated[
@@ -18,7 +20,7 @@ SessionId = Annotated[
     Meta(
         min_length=1,
         max_length=128,
-        pattern=r"^[!-~]+(?!\n)$",  # Python's $ alone would let a line break pass behind the last character.
+        pattern=whole(VISIBLE_ASCII),
         description="The holder. With a key in X-Rowlock-Key it is needed, and any id of your system will do. Without "
         "a key it must be one that nobody can guess, a random UUID or 32 random characters and more, and begin neither "
         "with web_ nor with org_; without it the session cookie identifies the holder.",
@@ -43,7 +45,7 @@ IDEMPOTENCY_KEY = {
     "required": False,
     "description": "Made once for each wish. Sent again with the same wish, it gets the same hold, as it is by then; "
     "with another wish it is refused.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": VISIBLE_ASCII},
 }
 ADMISSION = {
     "name": "X-Admission",

@@ -22,6 +22,7 @@ from rowlock.base.integrator import Integrator
 from rowlock.base.networks import ADDRESS_LENGTH, client_network
 from rowlock.web.problems import ProblemError, method_not_allowed
 from rowlock.web.sessions import Session, Sessions, named_session
+from rowlock.web.texts import in_words
 
 MAX_BODY_BYTES = 64 * 1024
 USER_AGENT_LENGTH = 400
@@ -275,7 +276,9 @@ class FastPath:
                 try:
                     body = self._decoders[endpoint.method + endpoint.path].decode(raw)
                 except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-                    raise ProblemError("INVALID_INPUT", f"The body is not what is expected here: {error}.") from error
+                    raise ProblemError(
+                        "INVALID_INPUT", f"The body is not what is expected here: {in_words(str(error))}."
+                    ) from error
         address, network = _end_user(scope, body, integrator)
         return Request(scope, headers, value, body, self._sessions, address, network, integrator, raw)
 

@@ -13,6 +13,7 @@ from rowlock.web.fast_path import NO_STORE, FastPath
 from rowlock.web.openapi import add_fast_endpoints, drop_validation_errors
 from rowlock.web.problem_page import problem_page
 from rowlock.web.problems import MEDIA_TYPE, ProblemError, as_problem, method_not_allowed, problem_body
+from rowlock.web.texts import words_of
 
 log = structlog.get_logger(__name__)
 
@@ -50,7 +51,10 @@ def answer_with_problems(app: FastAPI) -> None:
         assert isinstance(error, RequestValidationError)
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        return respond(request, ProblemError("INVALID_INPUT", f"{place}: {first['msg']}."))
+        message = first["msg"]
+        if first["type"] == "string_pattern_mismatch":
+            message = f"Expected {words_of(first['ctx']['pattern'])}"
+        return respond(request, ProblemError("INVALID_INPUT", f"{place}: {message}."))
 
     async def on_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
