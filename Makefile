@@ -44,7 +44,7 @@ setup: ## make or update .venv with everything for development
 test-tools: setup ## find or fetch PostgreSQL 15, plpgsql_check, PgBouncer, nginx, Caddy and localstripe for the tests
 	@$(BIN)/python scripts/setup_test_tools.py
 
-test: test-tools lint types imports sql-lint ## check style, types, imports and SQL, and run the tests, in about six minutes
+test: test-tools lint types imports sql-lint ## check style, types, imports and SQL, and run the tests, in about a quarter of an hour
 	$(WITH_TEST_TOOLS) exec $(PYTEST) $(PYTEST_ARGS)
 
 lint: setup ## check style and formatting of Python, and that uv.lock fits pyproject.toml

@@ -3,7 +3,7 @@
 import random
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from math import ceil, inf
+from math import ceil, inf, nan
 from statistics import median
 from typing import Any, NamedTuple, TypeVar
 
@@ -70,10 +70,16 @@ def ratio(top: Named, bottom: Named, **detail: object) -> Figure:
     """The median and the range of the rounds' ratios; the detail has both sides under their names.
 
     A machine that is slower for a minute changes the rates of a round and hardly its ratio. A round in which the other
-    side came to nothing has an infinite one. When half of the rounds have, or it took for ever, any side would look
-    well beside it: raises ValueError.
+    side came to nothing has an infinite one. When half of the rounds have, the measurement is broken: raises
+    ValueError. When the other side's percentile is infinite, the machine was too busy to tell: the ratio is not a
+    number, which reaches no goal.
     """
-    if not 0 < median(bottom[1]) < inf:
+    sides = {name: spread(values) for name, values in (top, bottom)}
+    if median(bottom[1]) == inf:
+        return Figure(
+            nan, nan, nan, {**sides, **detail, "unclear": f"{bottom[0]} is infinite; measure on an idle machine"}
+        )
+    if median(bottom[1]) <= 0:
         raise ValueError(f"{bottom[0]} came to {list(bottom[1])}; let it run for longer, or alone")
     by_round = [a / b if 0 < b < inf else inf for a, b in zip(top[1], bottom[1], strict=True)]
-    return figure(by_round, **{name: spread(values) for name, values in (top, bottom)}, **detail)
+    return figure(by_round, **sides, **detail)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from math import isnan
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -69,7 +70,7 @@ def table(rows: Sequence[Row]) -> str:
         value, spread, kind = "failed", "", row.kind
         if (now := row.figure) is not None:
             value = _number(now.value) + ("" if kind.unit == "ratio" else f" {kind.unit}")
-            spread = "" if now.low == now.high else f"{_number(now.low)} to {_number(now.high)}"
+            spread = "" if now.low == now.high or isnan(now.value) else f"{_number(now.low)} to {_number(now.high)}"
         lines.append((kind.id, value, spread, kind.goal, "reached" if row.met else "MISSED", kind.meaning))
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     written = ["| " + " | ".join(map(str.ljust, line, widths)) + " |" for line in lines]
@@ -78,6 +79,8 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def _number(value: float) -> str:
+    if isnan(value):
+        return "unclear"
     return f"{value:,.0f}" if abs(value) >= 1000 or (abs(value) >= 10 and value.is_integer()) else f"{value:.3g}"
 
 

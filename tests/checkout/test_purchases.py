@@ -268,6 +268,8 @@ async def test_another_amount_at_the_provider_sells_nothing(db: SeatDb, show: Sh
     assert await anna.confirm() == "pending"
     assert "capture" not in provider.calls
     assert await db.claims(show) == {1: "anna"}
+    # What was reserved of the buyer's money is let go.
+    assert provider.payments[anna.reference].status == "cancelled"
 
 
 Step = Callable[[Buyer, dict[str, object]], Awaitable[None]]

@@ -1,1 +1,1 @@
-"""Checkout: orders, payments and refunds. Tables and SQL functions exist; there are no endpoints yet."""
+"""Checkout: orders, their payments at providers, refunds, the outbox, and tickets as codes and documents."""

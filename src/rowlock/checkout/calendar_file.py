@@ -1,4 +1,4 @@
-"""A show as a calendar file (iCalendar, RFC 5545), from plain values. How it gets to the buyer is left to others.
+"""A show as a calendar file (iCalendar, RFC 5545), from plain values: `order_documents` has them from the database.
 
 Written here rather than with a library: one event with UTC times needs no recurrence and no time zone definitions,
 which is what calendar libraries are for.

@@ -220,6 +220,8 @@ class Purchases:
         if (told.amount_minor, told.currency) != (payment.amount_minor, payment.currency):
             # It is not what was asked for, so nothing is sold for it.
             log.error("payment_differs", payment_intent_id=str(payment.payment_intent_id), told=told.amount_minor)
+            if told.status == PaymentStatus.AUTHORIZED:
+                await self._let_go(payment, provider)
             await self._record(payment, "failed", failure="The amount at the provider is not that of the order.")
             return None, ()
         if told.status == PaymentStatus.AUTHORIZED:

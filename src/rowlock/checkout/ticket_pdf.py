@@ -1,4 +1,4 @@
-"""Tickets as a PDF file, one on each page, from plain values. Signing and storing them is left to others.
+"""Tickets as a PDF file, one on each page, from plain values: `order_documents` has them from the database.
 
 The layout is `documents/ticket.typ`. A page is read on a phone, at the door from paper, and by a screen reader.
 """
