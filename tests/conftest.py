@@ -3,9 +3,14 @@
 `--soak` runs the tests that are marked `soak`, at full size. There are two kinds. `@pytest.mark.soak` is for a test
 with a size (tests/support/scale.py): a plain run has a small instance of it. `@pytest.mark.soak("pg15")` is for a test
 that a plain run has on the other version only.
+
+What is about the meaning of SQL (`ABOUT_SQL`) runs on both versions each time. All other tests reach the database by
+the same functions and statements. A plain run has all of them on the newest version and one in four on the oldest; the
+full soak has the rest there.
 """
 
 import os
+import zlib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -19,11 +24,14 @@ from tests.support.servers import ServerNotAvailableError, TestServer, TestServe
 
 pytest_plugins = ["tests.support.seatdb"]
 
-# With `pytest -n 2 --dist loadgroup` each worker runs the tests of one version, so it starts one server only.
-VERSIONS = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in ("pg18", "pg15")]
+OLDEST = "pg15"
+VERSIONS = ("pg18", OLDEST)
 
+HERE = Path(__file__).parent
 # Their tests start servers of their own, most of them in other processes.
-STARTS_SERVERS = [Path(__file__).parent / folder for folder in ("cli", "embedded")]
+STARTS_SERVERS = [HERE / folder for folder in ("cli", "embedded")]
+ABOUT_SQL = [HERE / folder for folder in ("database", "concurrency", "property", "reservations/functions")]
+SAMPLED = 4
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -39,9 +47,12 @@ def pytest_report_header(config: pytest.Config) -> str:
     return f"{'short ' if scale is SHORT_SOAK else ''}soak, {scale}"
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         item.add_marker("database" if needs_database(item) else "unit")
+        # For `pytest -n 2 --dist loadgroup`: a file's tests on one version run in one process, with one server.
+        item.add_marker(pytest.mark.xdist_group(f"{version_of(item) or 'any'}-{item.path.relative_to(HERE)}"))
         if item.get_closest_marker("soak"):
             item.add_marker(pytest.mark.timeout(scale_of(config).seconds_limit), append=False)
     chosen = {item: belongs(item, scale_of(config)) for item in items}
@@ -57,12 +68,26 @@ def belongs(item: pytest.Item, scale: Scale) -> bool:
             raise pytest.UsageError(
                 f"{item.nodeid} has a size, so it has to be marked `soak`, or it never has the full one."
             )
-        return scale is PLAIN
+        return scale is (SOAK if is_left_to_the_soak(item) else PLAIN)
     has_size = not marker.args
-    version = item.callspec.params.get("server") if hasattr(item, "callspec") else None
+    version = version_of(item)
     if scale is PLAIN:
         return version not in marker.args
     return scale is SOAK or (not marker.kwargs.get("full") and (has_size or version in marker.args))
+
+
+def version_of(item: pytest.Item) -> str | None:
+    """The version of PostgreSQL that a test runs on, where it runs on each."""
+    version: str | None = item.callspec.params.get("server") if hasattr(item, "callspec") else None
+    return version
+
+
+def is_left_to_the_soak(item: pytest.Item) -> bool:
+    """Whether a test is one of the three in four that a plain run has on the newest version only."""
+    if version_of(item) != OLDEST or item.path.stem.endswith("_atomic"):
+        return False
+    about_sql = any(item.path.is_relative_to(folder) for folder in ABOUT_SQL)
+    return not about_sql and zlib.crc32(item.nodeid.encode()) % SAMPLED != 0
 
 
 def needs_database(item: pytest.Item) -> bool:

@@ -36,12 +36,10 @@ from tests.support.http import session
 from tests.support.scale import PLAIN, Scale
 from tests.support.servers import TestServers
 
-# With one version of PostgreSQL: the time goes by in the server's event loop.
-pytestmark = pytest.mark.xdist_group("pg18")
-
 ATTEMPTS = 3
 UNNOTICED_SECONDS = 0.05
 WARM_UP = 10
+MOST_IN_VAIN = 8
 CROWD = {"reading": 500, "idle": 1_000, "greedy": 50}
 STARTS_WITHIN_SECONDS = 30.0
 SEATS = 600
@@ -181,8 +179,11 @@ async def test_without_turns_the_same_crowd_makes_a_buyer_wait(dsns: Dsns, big_s
         buyer.times(WARM_UP)
         quiet, _ = buyer.times(100)
         with crowd(port, big_show.show_id, **CROWD):
-            buyer.times(1)
-            reserving, _ = buyer.times(7)
+            reserving: list[float] = []
+            for _ in range(MOST_IN_VAIN):  # Each takes seconds, and one that waited too long shows it.
+                reserving += buyer.times(1)[0]
+                if p99(reserving) > limit(quiet, PLAIN.crowd_factor):
+                    break
     print(f"quiet {_told(quiet)}; in the crowd {_told(reserving)}")
     assert p99(reserving) > limit(quiet, PLAIN.crowd_factor)
 

@@ -8,7 +8,6 @@ from collections import Counter
 from pathlib import Path
 
 import psycopg
-import pytest
 
 from rowlock.base.dsns import Dsns
 from rowlock.catalogue.showcase import theatre
@@ -23,7 +22,6 @@ EXAMPLES = 25
 SECONDS_LIMIT = 150
 
 
-@pytest.mark.xdist_group("pg18")
 async def test_every_answer_is_as_documented_and_every_invariant_holds_afterwards(
     servers: TestServers, tmp_path: Path
 ) -> None:

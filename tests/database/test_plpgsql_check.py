@@ -13,8 +13,6 @@ import pytest
 
 from tests.support.servers import ServerNotAvailableError, TestServer, TestServers
 
-pytestmark = pytest.mark.xdist_group("pg15")
-
 CHECK = """
     select format('%%s line %%s: %%s %%s: %%s', c.functionid, c.lineno, c.level, c.statement, c.message)
     from pg_proc as p, checker.plpgsql_check_function_tb(

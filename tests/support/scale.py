@@ -18,6 +18,7 @@ class Scale:
     batches           random batches that are compared with their requests one by one
     mutated_codes     ticket codes that are changed and have to be refused
     greedy_seconds    how long one client takes what it can before others come
+    events_every      of the orders in which the events of a purchase may come, each so many-th is tried
     purchases         of a buyer, alone and in a crowd
     crowd_factor      how many times as long as alone one in a hundred of them may take in a crowd
     seconds_limit     after which a test that is marked `soak` counts as hanging
@@ -30,6 +31,7 @@ class Scale:
     batches: int
     mutated_codes: int
     greedy_seconds: float
+    events_every: int
     purchases: int
     crowd_factor: float
     seconds_limit: int
@@ -41,7 +43,8 @@ class Scale:
         return (
             f"{self.storms} storms of {operations} operations, {self.histories:,} histories and {self.batches:,} "
             f"batches, {kind} in each run, {self.mutated_codes:,} mutated ticket codes, "
-            f"{self.greedy_seconds:g} s of greed and {self.purchases} purchases in a crowd"
+            f"{self.greedy_seconds:g} s of greed, one in {self.events_every} orders of events and {self.purchases} "
+            "purchases in a crowd"
         )
 
 
@@ -53,6 +56,7 @@ PLAIN = Scale(
     batches=30,
     mutated_codes=3_000,
     greedy_seconds=2,
+    events_every=36,
     purchases=100,
     crowd_factor=8,
     seconds_limit=300,
@@ -63,7 +67,8 @@ SHORT_SOAK = Scale(
     histories=150,
     batches=100,
     mutated_codes=20_000,
-    greedy_seconds=60,
+    greedy_seconds=10,
+    events_every=36,
     purchases=200,
     crowd_factor=5,
     seconds_limit=900,
@@ -75,6 +80,7 @@ SOAK = Scale(
     batches=2_000,
     mutated_codes=100_000,
     greedy_seconds=60,
+    events_every=1,
     purchases=500,
     crowd_factor=5,
     seconds_limit=3_600,

@@ -63,6 +63,7 @@ def standard_seats(plan: SeatingPlan) -> set[int]:
     return {seat.seat_id for seat in plan.seats if seat.kind == "standard"}
 
 
+@pytest.mark.soak("pg15", full=True)
 @pytest.mark.parametrize("count", [1, 2], ids=["one process", "two processes"])
 async def test_bursts_of_requests_are_served_while_seats_are_left(
     db: SeatDb, owner: psycopg.AsyncConnection, dsns: Dsns, count: int
