@@ -1,15 +1,17 @@
 """Composition: makes each service once, for HTTP, background loops and the command line."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from time import monotonic
 
 from rowlock.base.dsns import Dsns
 from rowlock.base.hold_limits import HoldLimits
 from rowlock.catalogue.service import Catalogue
+from rowlock.checkout.document_links import DocumentLinks
 from rowlock.checkout.jobs import Handler, InboxLoop, OutboxLoop, ReconcileLoop, money_handlers
-from rowlock.checkout.model import Message
-from rowlock.checkout.notices import mail_handlers
+from rowlock.checkout.model import Message, NoticeShow, Order
+from rowlock.checkout.notices import Links, mail_handlers
 from rowlock.checkout.order_documents import OrderDocuments
 from rowlock.checkout.providers.payment_provider import Providers
 from rowlock.checkout.providers.provider_account import ProviderSettingsError
@@ -99,15 +101,16 @@ def payment_facts(settings: Settings) -> PaymentFacts:
 
 
 def payment_loops(
-    providers: PaymentProviders, cells: Cells, settings: Settings, base_url: str | None = None
+    providers: PaymentProviders, cells: Cells, settings: Settings, base_url: str | None = None, *, secret_key: str
 ) -> list[Loop]:
     """New background loops for payments: outbox, inbox and reconciler, and the sandbox's webhooks.
 
-    base_url  the address of a server in this process; without it ROWLOCK_SANDBOX_WEBHOOK_URL or ROWLOCK_PUBLIC_URL.
+    secret_key  signs the addresses in mails.
+    base_url    the address of a server in this process; without it ROWLOCK_SANDBOX_WEBHOOK_URL or ROWLOCK_PUBLIC_URL.
     """
     purchases = Purchases(cells, providers, public_url=settings.public_url, limit_seconds=WORKER_LIMIT_SECONDS)
     loops = [
-        Loop("outbox", OutboxLoop(_handlers(purchases, cells, settings)).work),
+        Loop("outbox", OutboxLoop(_handlers(purchases, cells, settings, secret_key)).work),
         Loop("webhooks", InboxLoop(purchases).work),
         Loop("reconciler", ReconcileLoop(purchases, monotonic).work),
     ]
@@ -118,14 +121,27 @@ def payment_loops(
     return [*loops, Loop("sandbox webhooks", sandboxes[0].deliveries(base_url, settings.public_url).work)]
 
 
-def _handlers(purchases: Purchases, cells: Cells, settings: Settings) -> dict[str, list[Handler]]:
+def _handlers(purchases: Purchases, cells: Cells, settings: Settings, secret_key: str) -> dict[str, list[Handler]]:
     """What is done for each kind of message: the money first, so that a mail server that is down delays none."""
     smtp_url = None if settings.smtp_url is None else settings.smtp_url.get_secret_value()
     post = make_post(cells, smtp_url, settings.mail_from)
     documents = OrderDocuments(cells, TicketKeys(ticket_keys_file(settings)))
-    money, mail = money_handlers(purchases), mail_handlers(cells, post, documents=documents.attachments)
+    money = money_handlers(purchases)
+    mail = mail_handlers(
+        cells, post, documents=documents.attachments, links=_links(DocumentLinks(secret_key, settings.public_url))
+    )
     ending = {"show_cancelled": [_ending_of_cancelled_shows(Catalogue(cells))]}
     return {kind: [*money.get(kind, ()), *mail.get(kind, ())] for kind in {**money, **mail}} | ending
+
+
+def _links(links: DocumentLinks) -> Links:
+    def to_tickets(order: Order, show: NoticeShow) -> str | None:
+        """Good until the end of the day after the show begins: it may end after midnight."""
+        if not links.are_whole:
+            return None
+        return links.tickets(order.order_id, until=show.starts_at + timedelta(days=1))
+
+    return to_tickets
 
 
 def _ending_of_cancelled_shows(catalogue: Catalogue) -> Handler:

@@ -35,7 +35,7 @@ async def work(dsns: Dsns, connection: psycopg.AsyncConnection, data_dir: Path) 
     cells = Cells(DirectDatabase(dsns, application_name="rowlock test"))
     providers = make_payment_providers(settings, cells, "secret")
     await providers.open()
-    [loop] = [loop for loop in payment_loops(providers, cells, settings) if loop.name == "outbox"]
+    [loop] = [loop for loop in payment_loops(providers, cells, settings, secret_key="key") if loop.name == "outbox"]
     await loop.work(connection)
     await providers.close()
 

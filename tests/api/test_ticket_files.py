@@ -1,13 +1,17 @@
 """The tickets and the calendar entry of an order over HTTP: for whoever has its token or an address that we made."""
 
 import asyncio
+import re
 import threading
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from email import message_from_bytes, policy
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 
 from rowlock.base.dsns import Dsns
@@ -15,10 +19,15 @@ from rowlock.checkout import order_documents
 from rowlock.checkout.document_links import DocumentLinks
 from rowlock.checkout.ticket_codes import TicketCode, verify
 from rowlock.checkout.ticket_keys import read_keys
+from rowlock.database.access import DirectDatabase
+from rowlock.database.cells import Cells
+from rowlock.services import make_payment_providers, payment_loops
+from rowlock.settings import Settings
 from tests.support.answers import Show
-from tests.support.http import Api, Application, outcome, running
+from tests.support.http import SECRET_KEY, Api, Application, outcome, running
 from tests.support.pdf import page_images, page_texts, qr_codes
 from tests.support.scripted_provider import OneProvider, ScriptedProvider
+from tests.support.seatdb import SeatDb
 
 ORDERS = "/api/ticket-orders"
 
@@ -165,6 +174,54 @@ async def test_documents_are_made_one_at_a_time_and_not_without_bound(
     assert {answer.status_code for answer in answers} == {200, 503}
     assert outcome(next(answer for answer in answers if answer.status_code == 503)) == (503, "BUSY")
     assert sum(answer.status_code == 200 for answer in answers) == order_documents.MOST_WAITING
+
+
+async def test_a_mail_leads_to_the_tickets_until_the_show_is_over(
+    client: Api, show: Show, provider: ScriptedProvider, db: SeatDb, tmp_path: Path
+) -> None:
+    starts_at = datetime.now(UTC) + timedelta(days=90)
+    await db.owner.execute("update rowlock.shows set starts_at = %s where show_id = %s", [starts_at, show.show_id])
+    order = await paid(client, show, provider, 1, 2)
+
+    site = "https://tickets.example.org"
+    mail = await mailed(order, db.dsns, Settings(data_dir=tmp_path, public_url=site))
+
+    text = mail.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+    [address] = re.findall(rf"{site}(/\S+)", text)
+    tickets = await client.get(address)
+    assert (tickets.status_code, tickets.headers["content-type"]) == (200, "application/pdf")
+    links, order_id = DocumentLinks(SECRET_KEY, site), UUID(order["order_id"])
+    key = address.partition("?key=")[2]
+    assert links.opens(key, order_id, now=starts_at + timedelta(days=1))
+    assert not links.opens(key, order_id, now=starts_at + timedelta(days=3))
+
+
+async def test_without_a_public_url_a_mail_has_no_link(
+    client: Api, show: Show, provider: ScriptedProvider, db: SeatDb, tmp_path: Path
+) -> None:
+    order = await paid(client, show, provider, 1)
+
+    mail = await mailed(order, db.dsns, Settings(data_dir=tmp_path))
+
+    assert "key=" not in mail.as_string()
+
+
+async def mailed(order: dict[str, Any], dsns: Dsns, settings: Settings) -> EmailMessage:
+    """The mail of an order that one round of a worker's outbox leaves in the local mailbox."""
+    cells = Cells(DirectDatabase(dsns, application_name="rowlock test"))
+    providers = make_payment_providers(settings, cells, SECRET_KEY)
+    loops = payment_loops(providers, cells, settings, secret_key=SECRET_KEY)
+    async with await psycopg.AsyncConnection.connect(dsns.worker, autocommit=True) as worker:
+        [outbox] = [loop for loop in loops if loop.name == "outbox"]
+        await outbox.work(worker)
+    async with await psycopg.AsyncConnection.connect(dsns.owner) as owner:
+        cursor = await owner.execute(
+            "select content from rowlock.mailbox_messages where message_id like %s", [f"%{order['order_id']}%"]
+        )
+        [(content,)] = await cursor.fetchall()
+    mail = message_from_bytes(content, policy=policy.default)
+    assert isinstance(mail, EmailMessage)
+    return mail
 
 
 def test_an_address_expires_after_a_week() -> None:

@@ -42,7 +42,7 @@ class World:
     delivery: SmtpDelivery
 
     def loop(self, documents: Any = pdf) -> OutboxLoop:
-        links = lambda order: f"https://tickets.example.org/orders/{order.order_id}?a=1&b=2"  # noqa: E731 - one line.
+        links = lambda order, _: f"https://tickets.example.org/orders/{order.order_id}?a=1&b=2"  # noqa: E731 - one line.
         return OutboxLoop(mail_handlers(self.cells, self.post, documents=documents, links=links))
 
     async def work(self, documents: Any = pdf) -> list[EmailMessage]:

@@ -1,7 +1,7 @@
 """Addresses of the documents of an order: with a signed secret that expires, made when the address is given away.
 
 So a ticket can be opened from a mail or by a program without the order's token, which gives more rights and never
-expires.
+expires. An address lasts a week; one in a mail lasts until the show is over, when that is later.
 """
 
 import hmac
@@ -27,14 +27,27 @@ class DocumentLinks:
         self._signer = Signer(secret_key, salt="rowlock.documents")
         self._base = (public_url or "").rstrip("/")
 
-    def tickets(self, order_id: UUID, ticket_id: UUID | None = None, *, now: datetime | None = None) -> str:
+    @property
+    def are_whole(self) -> bool:
+        """Whether addresses are whole, so that they can stand in a mail."""
+        return bool(self._base)
+
+    def tickets(
+        self,
+        order_id: UUID,
+        ticket_id: UUID | None = None,
+        *,
+        until: datetime | None = None,
+        now: datetime | None = None,
+    ) -> str:
         """The address of one ticket of an order as PDF, or of all.
 
-        It expires at the end of a day, so that the answers to repeated requests are the same.
+        It expires at the end of a day, so that the answers to repeated requests are the same: in a week, or at the end
+        of the day of `until` if that is later.
         """
         name = "tickets.pdf" if ticket_id is None else f"tickets/{ticket_id}.pdf"
-        day = int((now or datetime.now(UTC)).timestamp()) // _DAY_SECONDS
-        return f"{self._base}/api/ticket-orders/{order_id}/{name}?key={self._key(order_id, day + LIFETIME_DAYS + 1)}"
+        day = max(_day(now or datetime.now(UTC)) + LIFETIME_DAYS, 0 if until is None else _day(until)) + 1
+        return f"{self._base}/api/ticket-orders/{order_id}/{name}?key={self._key(order_id, day)}"
 
     def opens(self, key: str, order_id: UUID, *, now: datetime | None = None) -> bool:
         """Whether the secret of an address is good for an order, and not too old."""
@@ -46,3 +59,7 @@ class DocumentLinks:
 
     def _key(self, order_id: UUID, until_day: int) -> str:
         return f"{until_day}.{self._signer.get_signature(f'{order_id.hex}.{until_day}').decode()}"
+
+
+def _day(instant: datetime) -> int:
+    return int(instant.timestamp()) // _DAY_SECONDS

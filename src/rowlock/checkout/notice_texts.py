@@ -48,12 +48,11 @@ class NoticeText:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What every mail about an order is made of. `link` leads to the order; None where there is no page for it."""
+    """What every mail about an order is made of."""
 
     order: Order
     show: NoticeShow
     receipt: Receipt | None = None
-    link: str | None = None
 
 
 def name_of(order: Order) -> str:
@@ -75,8 +74,8 @@ def clock(at: datetime) -> str:
     return f"{at.hour % 12 or 12}:{at:%M} {'AM' if at.hour < 12 else 'PM'}"
 
 
-def tickets(facts: Facts, attached: Sequence[str]) -> NoticeText:
-    """The confirmation of a paid order. `attached` are the names of its attachments."""
+def tickets(facts: Facts, attached: Sequence[str], link: str | None = None) -> NoticeText:
+    """The confirmation of a paid order. `attached` are the names of its attachments, `link` leads to the tickets."""
     order, show = facts.order, facts.show
     at = show.starts_at.astimezone(ZoneInfo(show.time_zone))
     count = len(order.lines)
@@ -96,6 +95,7 @@ def tickets(facts: Facts, attached: Sequence[str]) -> NoticeText:
         paragraphs=words,
         rows=_seats(order),
         total=total,
+        link=link,
     )
 
 
@@ -233,6 +233,7 @@ def _render(
     paragraphs: Sequence[str],
     rows: Sequence[Row],
     total: Row | None = None,
+    link: str | None = None,
 ) -> NoticeText:
     show, order, receipt = facts.show, facts.order, facts.receipt
     name = name_of(order)
@@ -252,7 +253,7 @@ def _render(
         "place": [line for line in (one_line(line, _LINE_LENGTH) for line in place[:_LINES]) if line],
         "rows": [asdict(row) for row in rows],
         "total": None if total is None else asdict(total),
-        "link": facts.link,
+        "link": link,
         "code": order.order_code,
         "footer": footer,
     }

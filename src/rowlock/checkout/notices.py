@@ -12,7 +12,7 @@ import structlog
 
 from rowlock.checkout import notice_texts, store
 from rowlock.checkout.jobs import Handler, NeverError
-from rowlock.checkout.model import Message, NoticeRefund, Order, Receipt
+from rowlock.checkout.model import Message, NoticeRefund, NoticeShow, Order, Receipt
 from rowlock.checkout.notice_texts import Facts, NoticeText
 from rowlock.database.calls import call
 from rowlock.database.cells import Cells
@@ -23,8 +23,8 @@ Documents = Callable[[str, Order, Receipt | None], Awaitable[Sequence[Attachment
 """The files for a mail: given the kind of the message (order_paid, refund_succeeded), the order, and its receipt or the
 credit note of the refund. None for a free order."""
 
-Links = Callable[[Order], str | None]
-"""The address of the page of an order, with whatever proves that the reader may see it."""
+Links = Callable[[Order, NoticeShow], str | None]
+"""The address of the tickets of an order, with whatever proves that the reader may see them."""
 
 _log = structlog.get_logger(__name__)
 
@@ -34,8 +34,8 @@ async def no_documents(_kind: str, _order: Order, _receipt: Receipt | None) -> S
     return ()
 
 
-def no_link(_order: Order) -> str | None:
-    """Mails without a link to the order."""
+def no_link(_order: Order, _show: NoticeShow) -> str | None:
+    """Mails without a link."""
     return None
 
 
@@ -68,7 +68,8 @@ class Notices:
         receipt = await self.issue_receipt(message.show_id, order.order_id)
         facts = await self._facts(order, receipt)
         attachments = await self._attachments(message, order, receipt)
-        text = notice_texts.tickets(facts, [attachment.name for attachment in attachments])
+        link = self._links(order, facts.show)
+        text = notice_texts.tickets(facts, [attachment.name for attachment in attachments], link)
         await self._send(message, order, text, order.order_id, attachments)
 
     async def order_lost(self, message: Message) -> None:
@@ -171,7 +172,7 @@ class Notices:
             repeatable=True,
             reads=True,
         )
-        return Facts(order, show, receipt, self._links(order))
+        return Facts(order, show, receipt)
 
     async def _order(self, message: Message) -> Order:
         order_id = message.order_id

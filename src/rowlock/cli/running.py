@@ -186,7 +186,7 @@ async def _payment_loops(settings: Settings, dsns: Dsns, instance: Instance, url
     cells = Cells(DirectDatabase(dsns, application_name="rowlock worker"))
     providers = make_payment_providers(settings, cells, instance.secret_key)
     await providers.open()
-    return payment_loops(providers, cells, settings, url)
+    return payment_loops(providers, cells, settings, url, secret_key=instance.secret_key)
 
 
 async def _http(
