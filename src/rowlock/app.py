@@ -22,6 +22,7 @@ from rowlock.checkout.document_links import DocumentLinks
 from rowlock.checkout.order_documents import OrderDocuments
 from rowlock.checkout.providers.payment_provider import Providers
 from rowlock.checkout.providers.sandbox import SandboxProvider
+from rowlock.checkout.reissue_api import ReissueEndpoints
 from rowlock.checkout.ticket_keys import TicketKeys
 from rowlock.database.cells import Cells
 from rowlock.database.pool import PooledDatabase
@@ -86,12 +87,14 @@ def create_app(
     links = DocumentLinks(secret_key, settings.public_url)
     admission_key = settings.admission_key
     admissions = None if admission_key is None else Admissions(admission_key.get_secret_value())
+    orders = CheckoutEndpoints(services.checkout, keys, admin_api_key_hash, links)
     version1 = Version1(cells, services.reservations, settings.v2_rollout_percent)
     fast_path = FastPath(
         [
             *ReservationEndpoints(services.reservations, version1, secret_key, keys, admissions).endpoints(),
             *SeatStatusEndpoints(services.reservations.availability).endpoints(),
-            *CheckoutEndpoints(services.checkout, keys, admin_api_key_hash, links).endpoints(),
+            *orders.endpoints(),
+            *ReissueEndpoints(services.checkout, orders.for_staff).endpoints(),
             *operations_api.endpoints(),
         ],
         Sessions(secret_key, secure=settings.secure_cookies),

@@ -234,3 +234,70 @@ def test_an_address_expires_after_a_week() -> None:
     assert links.opens(key, order_id, now=made_at + timedelta(days=7))
     assert not links.opens(key, order_id, now=made_at + timedelta(days=8, minutes=1))
     assert not DocumentLinks("another").opens(key, order_id, now=made_at)
+
+
+async def test_staff_issue_a_ticket_again_and_its_pdf_has_the_new_code(
+    client: Api, admin: Api, show: Show, provider: ScriptedProvider, tmp_path: Path
+) -> None:
+    order = await paid(client, show, provider, 1, 2)
+    ticket = order["tickets"][0]
+    wish = {"ticket_id": ticket["ticket_id"], "reason": "stolen", "revision": 1}
+
+    before = await code_in(client, ticket["pdf_url"], tmp_path / "keys.json")
+    first = await admin.post(f"{ORDERS}/{order['order_id']}/reissues", json=wish)
+    again = await admin.post(f"{ORDERS}/{order['order_id']}/reissues", json=wish)
+    after = await code_in(client, ticket["pdf_url"], tmp_path / "keys.json")
+
+    assert (first.status_code, first.json()) == (
+        200,
+        {
+            "success": True,
+            "order_id": order["order_id"],
+            "ticket_id": ticket["ticket_id"],
+            "seat_id": 1,
+            "revision": 2,
+        },
+    )
+    assert again.json() == first.json()
+    assert (before.revision, after.revision) == (1, 2)
+    assert before.ticket_id == after.ticket_id == UUID(ticket["ticket_id"])
+
+
+async def test_who_is_not_staff_cannot(client: Api, admin: Api, show: Show, provider: ScriptedProvider) -> None:
+    order = await paid(client, show, provider, 1)
+    path, wish = (
+        f"{ORDERS}/{order['order_id']}/reissues",
+        {"ticket_id": order["tickets"][0]["ticket_id"], "reason": "x"},
+    )
+
+    bearer = {"authorization": f"Bearer {order['order_token']}"}
+    assert outcome(await client.post(path, json=wish)) == (404, "ORDER_NOT_FOUND")
+    assert outcome(await client.post(path, json=wish, headers=bearer)) == (404, "ORDER_NOT_FOUND")
+    assert outcome(await client.post(path, json=wish, headers={"x-api-key": "wrong" * 8})) == (401, "UNAUTHORIZED")
+
+
+async def test_what_cannot_be_is_refused_by_name(
+    client: Api, admin: Api, show: Show, provider: ScriptedProvider
+) -> None:
+    order = await paid(client, show, provider, 1)
+    other = await paid(client, show, provider, 2)
+    path, ticket_id = f"{ORDERS}/{order['order_id']}/reissues", order["tickets"][0]["ticket_id"]
+
+    foreign = await admin.post(path, json={"ticket_id": other["tickets"][0]["ticket_id"], "reason": "x"})
+    early = await admin.post(path, json={"ticket_id": ticket_id, "reason": "x", "revision": 7})
+    empty = await admin.post(path, json={"ticket_id": ticket_id, "reason": ""})
+    nowhere = await admin.post(f"{ORDERS}/{UUID(int=9)}/reissues", json={"ticket_id": ticket_id, "reason": "x"})
+
+    assert outcome(foreign) == (404, "TICKET_NOT_FOUND")
+    assert outcome(early) == (409, "TICKET_REVISION_DIFFERS")
+    assert outcome(empty) == (400, "INVALID_INPUT")
+    assert outcome(nowhere) == (404, "ORDER_NOT_FOUND")
+
+
+async def code_in(client: Api, address: str, keys: Path) -> TicketCode:
+    """What the code of a ticket says, read from its PDF."""
+    [image] = page_images((await client.get(address)).content)
+    [text] = qr_codes(image)
+    found = verify(text, read_keys(keys).public_keys)
+    assert isinstance(found, TicketCode)
+    return found

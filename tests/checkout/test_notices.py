@@ -226,3 +226,28 @@ async def test_money_has_the_digits_of_its_currency(world: World, currency: str,
 
     assert told in body(mail, "plain")
     assert told in body(mail, "html")
+
+
+async def test_a_ticket_that_was_issued_again_is_mailed_once_for_each_new_code(world: World) -> None:
+    order_id = await paid(world.db, world.show, 1, 2)
+    await world.work()
+    tickets = await rows(world.db, "tickets", order_id)
+    ticket_id = next(ticket["ticket_id"] for ticket in tickets if ticket["seat_id"] == 2)
+
+    mails = []
+    for _ in range(2):
+        await world.db.owner.execute(
+            "select * from rowlock.reissue_ticket_atomic(%s, %s, %s, null, 'stolen')",
+            [world.show.show_id, order_id, ticket_id],
+        )
+        mails += await world.work()
+
+    assert len(mails) == len({mail["Message-ID"] for mail in mails}) == 2
+    text, html = body(mails[0], "plain"), body(mails[0], "html")
+    assert mails[0]["Subject"] == "Your new ticket: An Evening of Dance, Dec 19"
+    for told in ("Your ticket has a new code", "no longer open the door", ", 2, has a new code"):
+        assert told in text
+        assert told in html
+    (attached,) = mails[0].iter_attachments()
+    assert attached.get_filename() == "ticket_reissued.pdf"
+    assert await world.work() == []

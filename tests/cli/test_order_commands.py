@@ -72,3 +72,16 @@ async def test_an_order_is_marked_paid_where_its_organization_is_paid_by_hand(
     [payment] = await rows(db, "payment_intents", order_id)
     assert (payment["provider"], payment["status"]) == ("manual", "captured")
     assert (await db.claims(show))[1] == "sold"
+
+
+async def test_a_ticket_is_issued_again(rowlock: Invoke, db: SeatDb, show: Show) -> None:
+    order_id = await paid(db, show, 1, 2)
+
+    done = await to_thread(rowlock, "order", "reissue", order_id, "--seat", "2", "--reason", "stolen", "--json")
+    text = await to_thread(rowlock, "order", "reissue", order_id, "--seat", "2", "--reason", "stolen")
+    wrong = await to_thread(rowlock, "order", "reissue", order_id, "--seat", "3", "--reason", "stolen")
+
+    assert done.document == {"order_id": str(order_id), "seat_id": 2, "revision": 2}
+    assert "has a new code" in text.out
+    assert (wrong.code, "no ticket for this seat" in wrong.err) == (ExitCode.REFUSED, True)
+    assert {ticket["seat_id"]: ticket["revision"] for ticket in await rows(db, "tickets", order_id)} == {1: 1, 2: 3}

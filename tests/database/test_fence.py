@@ -40,6 +40,7 @@ EXECUTE = {
         "pay_order_atomic",
         "void_order_atomic",
         "refund_order_atomic",
+        "reissue_ticket_atomic",
         "cancel_show_atomic",
         "record_payment_atomic",
         "settle_refund_atomic",

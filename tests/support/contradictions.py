@@ -35,7 +35,7 @@ def fold_audit(rows: Iterable[AuditRow]) -> dict[int, tuple[str, UUID | None]]:
                 seats |= dict.fromkeys(row.seat_ids, ("blocked", None))
             case "extended" | "failed" | "cancelled" | "moved":
                 pass
-            case "order_created" | "payment_failed" | "order_expired" | "refund_failed":
+            case "order_created" | "payment_failed" | "order_expired" | "refund_failed" | "reissued":
                 pass
             case other:
                 raise AssertionError(f"The audit log has an event {other!r} that no function writes.")

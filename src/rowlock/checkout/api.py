@@ -269,7 +269,7 @@ class CheckoutEndpoints:
     async def refund(self, request: Request) -> Reply:
         """POST a refund."""
         body: RefundBody = request.body
-        order = await self._for_staff(request, request.value)
+        order = await self.for_staff(request, request.value)
         if body.ticket_ids is not None and body.amount_minor is not None:
             raise ProblemError("INVALID_INPUT", "Name ticket_ids or amount_minor, not both; neither refunds all.")
         seats = None if body.ticket_ids is None else _seats_of(order, body.ticket_ids)
@@ -314,7 +314,7 @@ class CheckoutEndpoints:
         """The order of a request that has its token, or comes from staff."""
         token = _token(request)
         if token is None:
-            return await self._for_staff(request, order_id)
+            return await self.for_staff(request, order_id)
         order = await self._checkout.find(token)
         if order is None or str(order.order_id) != order_id.lower():
             raise ProblemError("ORDER_NOT_FOUND")
@@ -328,7 +328,8 @@ class CheckoutEndpoints:
             raise ProblemError("ORDER_NOT_FOUND")
         return order
 
-    async def _for_staff(self, request: Request, order_id: str) -> Order:
+    async def for_staff(self, request: Request, order_id: str) -> Order:
+        """The order of this id, for a request of staff. Raises ProblemError."""
         if request.integrator is None and API_KEY not in request.headers:
             raise ProblemError("ORDER_NOT_FOUND")
         admit(self._admin_key_hash, request.headers.get(API_KEY), request.integrator)

@@ -35,6 +35,10 @@ class OrderOutcome(StrEnum):
     ORDER_NOT_REFUNDABLE = "ORDER_NOT_REFUNDABLE"
     REFUND_EXCEEDS_PAYMENT = "REFUND_EXCEEDS_PAYMENT"
     ORDER_NOT_VOIDABLE = "ORDER_NOT_VOIDABLE"
+    TICKET_NOT_FOUND = "TICKET_NOT_FOUND"
+    # It is used or void, or its order is not paid.
+    TICKET_NOT_VALID = "TICKET_NOT_VALID"
+    TICKET_REVISION_DIFFERS = "TICKET_REVISION_DIFFERS"
     # Of mark_paid, which is no function of the database.
     PAYMENT_NOT_MANUAL = "PAYMENT_NOT_MANUAL"
 
@@ -286,6 +290,33 @@ class InboxEvent:
     event_id: str
     payload: Mapping[str, object]
     attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReissueWish:
+    """A ticket that is to be issued again, because its code was lost or others have it.
+
+    revision  the one to be replaced, with which the wish may be repeated; None for whichever counts now.
+    reason    why, at most 200 characters; it is written down.
+    actor     who asks, for the audit log.
+    """
+
+    show_id: UUID
+    order_id: UUID
+    ticket_id: UUID
+    revision: int | None
+    reason: str
+    actor: str
+    ip_address: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reissued:
+    """What came of it: an outcome of reissue_ticket_atomic, and the revision that counts now."""
+
+    outcome: str
+    seat_id: int | None
+    revision: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from rowlock.base.currencies import amount
-from rowlock.checkout.model import NoticeRefund, NoticeShow, Order, Receipt
+from rowlock.checkout.model import NoticeRefund, NoticeShow, Order, OrderLine, Receipt
 from rowlock.mail.composition import one_line
 
 _TITLE_LENGTH = 120
@@ -97,6 +97,28 @@ def tickets(facts: Facts, attached: Sequence[str], link: str | None = None) -> N
         total=total,
         link=link,
     )
+
+
+def reissued(facts: Facts, seat: str, link: str | None, *, has_files: bool) -> NoticeText:
+    """A ticket with a new code. `seat` is the label of its seat, `link` leads to the tickets."""
+    words = [
+        f"Your ticket for {_title(facts.show)}, {one_line(seat, _TITLE_LENGTH)}, has a new code.",
+        "Codes of this ticket that you had before no longer open the door. Your other tickets stay as they are.",
+    ]
+    if has_files:
+        words.append("All your tickets are attached. Please use these, and delete the earlier ones.")
+    return _render(
+        facts,
+        subject=f"Your new ticket: {_named(facts.show)}",
+        heading="Your ticket has a new code",
+        paragraphs=words,
+        rows=[Row(one_line(line.label, _TITLE_LENGTH), "") for line in facts.order.lines if _is_valid(line)],
+        link=link,
+    )
+
+
+def _is_valid(line: OrderLine) -> bool:
+    return line.ticket is not None and line.ticket.status == "valid"
 
 
 def lost(facts: Facts, *, reason: str, money_was_taken: bool) -> NoticeText:

@@ -6,7 +6,7 @@ sending and its record is a moment in which a worker may die; then the mail goes
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import structlog
 
@@ -48,6 +48,7 @@ def mail_handlers(
         "order_paid": [notices.order_paid],
         "order_lost": [notices.order_lost],
         "order_voided": [notices.order_voided],
+        "ticket_reissued": [notices.ticket_reissued],
         "refund_succeeded": [notices.refund_succeeded],
         "refund_failed": [notices.refund_failed],
     }
@@ -89,6 +90,21 @@ class Notices:
         """The money could not be had, or the show was cancelled before."""
         order = await self._order(message)
         await self._send(message, order, notice_texts.voided(await self._facts(order)), order.order_id)
+
+    async def ticket_reissued(self, message: Message) -> None:
+        """The tickets once more, one of them with a new code."""
+        order = await self._order(message)
+        ticket_id, revision = UUID(str(message.payload["ticket_id"])), str(message.payload["revision"])
+        label = next(
+            (line.label for line in order.lines if line.ticket is not None and line.ticket.ticket_id == ticket_id), None
+        )
+        if label is None:
+            raise NeverError(f"the order has no ticket {ticket_id}")
+        facts = await self._facts(order)
+        attachments = await self._attachments(message, order, None)
+        text = notice_texts.reissued(facts, label, self._links(order, facts.show), has_files=bool(attachments))
+        # Each revision is an event of its own.
+        await self._send(message, order, text, uuid5(ticket_id, revision), attachments)
 
     async def refund_succeeded(self, message: Message) -> None:
         """The money went back, with the number of the credit note."""

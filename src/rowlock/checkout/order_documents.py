@@ -41,7 +41,7 @@ class OrderDocuments:
     async def attachments(self, kind: str, order: Order, receipt: Receipt | None) -> Sequence[Attachment]:
         """What goes with a mail of this kind (`notices.Documents`)."""
         made = []
-        if kind == "order_paid" and (tickets := await self.tickets(order)) is not None:
+        if kind in ("order_paid", "ticket_reissued") and (tickets := await self.tickets(order)) is not None:
             made.append(Attachment(f"tickets-{order.order_code}.pdf", PDF, tickets))
             calendar = await self.calendar(order)
             made.append(Attachment(f"{order.order_code}.ics", "text/calendar", calendar))

@@ -23,6 +23,8 @@ from rowlock.checkout.model import (
     Payment,
     RefundOpened,
     RefundWish,
+    Reissued,
+    ReissueWish,
     TicketState,
 )
 from rowlock.checkout.providers.manual import ManualProvider
@@ -234,6 +236,17 @@ class Checkout:
             self._cells.of(wish.show_id).worker,
             lambda connection: store.open_refund(connection, wish, refund_id),
             repeatable=True,
+        )
+
+    async def reissue(self, wish: ReissueWish) -> Reissued:
+        """Give a ticket a new code, and void those before it. The worker mails the buyer.
+
+        A wish without a revision may have been carried out when it raises database.calls.OutcomeUnknownError.
+        """
+        return await call(
+            self._cells.of(wish.show_id).worker,
+            lambda connection: store.reissue_ticket(connection, wish),
+            repeatable=wish.revision is not None,
         )
 
     async def receive(self, provider: str, headers: Mapping[str, str], body: bytes, now: datetime) -> bool:

@@ -25,6 +25,8 @@ from rowlock.checkout.model import (
     Refund,
     RefundOpened,
     RefundWish,
+    Reissued,
+    ReissueWish,
     Ticket,
     TicketState,
 )
@@ -258,6 +260,20 @@ async def open_refund(connection: Connection, wish: RefundWish, refund_id: UUID)
         },
     )
     return RefundOpened(outcome, status, found_id, amount, tuple(seats or ()))
+
+
+async def reissue_ticket(connection: Connection, wish: ReissueWish) -> Reissued:
+    """Give a ticket its next revision."""
+    return Reissued(
+        *await _one(
+            connection,
+            query("checkout.reissue_ticket"),
+            (
+                *(wish.show_id, wish.order_id, wish.ticket_id, wish.revision),
+                *(wish.reason, wish.ip_address, wish.actor),
+            ),
+        )
+    )
 
 
 async def refund(connection: Connection, show_id: UUID, refund_id: UUID) -> Refund | None:

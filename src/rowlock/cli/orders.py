@@ -7,7 +7,7 @@ from uuid import uuid4
 import typer
 
 from rowlock.base.outcomes import Outcome
-from rowlock.checkout.model import Order, RefundWish
+from rowlock.checkout.model import Order, RefundWish, Reissued, ReissueWish
 from rowlock.cli.common import DataDir, Json, fields, money, print_result, refuse, table, with_services
 from rowlock.services import Services
 
@@ -24,15 +24,20 @@ _REFUSALS = {
     "ORDER_NOT_PAYABLE": "It is paid already, or has ended.",
     "RESERVATION_EXPIRED": "Its hold has run out. Order again.",
     "SHOW_NOT_ON_SALE": "The show was cancelled.",
+    "TICKET_NOT_FOUND": "It has no ticket for this seat. `rowlock order show` lists them.",
+    "TICKET_NOT_VALID": "This ticket is used or void, or its order is not paid, so it cannot be issued again.",
+    "TICKET_REVISION_DIFFERS": "The ticket was issued again in this moment. Look whether that is enough.",
     "SEATS_UNAVAILABLE": "Its hold had run out, and another customer has taken seats of it.",
 }
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    group = typer.Typer(help="Orders: look at one, refund it, or note that it was paid.", no_args_is_help=True)
+    help_text = "Orders: look at one, refund it, issue a ticket again, or note that it was paid."
+    group = typer.Typer(help=help_text, no_args_is_help=True)
     group.command("show", epilog="Example: rowlock order show K7M2-XQ4T")(show)
     group.command("refund", epilog="Example: rowlock order refund K7M2-XQ4T --seat 12 --reason ill")(refund)
+    group.command("reissue", epilog="Example: rowlock order reissue K7M2-XQ4T --seat 12 --reason stolen")(reissue)
     group.command("mark-paid", epilog="Example: rowlock order mark-paid K7M2-XQ4T --by Mara")(mark_paid)
     app.add_typer(group, name="order")
 
@@ -111,6 +116,32 @@ def mark_paid(
     if outcome != Outcome.OK:
         raise _refused(found, outcome)
     _print(found, as_json=json)
+
+
+def reissue(
+    order: OrderName,
+    seat: Annotated[int, typer.Option("--seat", help="The id of the seat of the ticket.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why. It is written down.")],
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
+    """Give a ticket a new code, which is mailed to the buyer. The codes before it no longer open the door."""
+
+    async def run(services: Services) -> tuple[Order, Reissued]:
+        found = await _find(services, order)
+        tickets = [line.ticket for line in found.lines if line.seat_id == seat and line.ticket is not None]
+        if not tickets:
+            raise _refused(found, "TICKET_NOT_FOUND")
+        [ticket] = tickets
+        return found, await services.checkout.reissue(
+            ReissueWish(found.show_id, found.order_id, ticket.ticket_id, ticket.revision, reason, _DESK)
+        )
+
+    found, done = with_services(data_dir, run)
+    if done.outcome != Outcome.OK:
+        raise _refused(found, done.outcome)
+    text = f"The ticket of seat {seat} of order {found.order_code} has a new code. The worker mails it to the buyer."
+    print_result({"order_id": found.order_id, "seat_id": seat, "revision": done.revision}, text, as_json=json)
 
 
 async def _find(services: Services, name: str) -> Order:

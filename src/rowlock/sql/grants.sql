@@ -122,6 +122,7 @@ begin
         grant execute on function
             rowlock.begin_payment_atomic, rowlock.complete_order_atomic, rowlock.pay_order_atomic,
             rowlock.void_order_atomic, rowlock.refund_order_atomic, rowlock.cancel_show_atomic,
+            rowlock.reissue_ticket_atomic,
             rowlock.record_payment_atomic, rowlock.settle_refund_atomic, rowlock.expire_orders_atomic,
             rowlock.end_order_atomic, rowlock.issue_receipt_atomic,
             rowlock.take_outbox_messages, rowlock.finish_outbox_message,

@@ -157,6 +157,24 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
             "The money could not be had, so nothing was sold and you are not charged. Pay in another way.",
         ),
         ProblemType(
+            "TICKET_NOT_FOUND",
+            404,
+            "Ticket not found",
+            "The order has no such ticket. Read the order: it lists its tickets.",
+        ),
+        ProblemType(
+            "TICKET_NOT_VALID",
+            409,
+            "Ticket not valid",
+            "This ticket is used or void, or its order is not paid, so it cannot be issued again.",
+        ),
+        ProblemType(
+            "TICKET_REVISION_DIFFERS",
+            409,
+            "Ticket revision differs",
+            "Another revision of this ticket counts now: it was issued again meanwhile. Verify its newest code first.",
+        ),
+        ProblemType(
             "ORDER_NOT_REFUNDABLE", 409, "Order not refundable", "This order is not paid, or nothing is left of it."
         ),
         ProblemType(

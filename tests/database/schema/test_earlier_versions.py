@@ -130,6 +130,7 @@ SEEDS = {
             select '00000000-0000-0000-0000-00000000000a', 2026, 1, o.show_id, o.order_id, 5000, 'EUR', '2026-01-01'
             from ticket_orders as o limit 1;
     """,
+    19: "",
 }
 
 VERSIONS = [file.version for file in read_files() if file.kind == "migration"]

@@ -169,6 +169,12 @@ from rowlock.refund_order_atomic(
     p_ip_address => %(ip_address)s::inet, p_actor => %(actor)s::text
 )
 
+-- name: reissue_ticket
+-- scope: show
+-- Gives a ticket its next revision.
+select outcome, seat_id, revision
+from rowlock.reissue_ticket_atomic(%s::uuid, %s::uuid, %s::uuid, %s::integer, %s::text, %s::inet, %s::text)
+
 -- name: refund
 -- scope: show
 -- One refund with what is needed to ask the provider for it.
