@@ -109,7 +109,7 @@ async def test_every_outcome_of_reserve_is_documented(document: dict[str, Any]) 
 
 
 async def test_who_may_call_an_endpoint_is_said(document: dict[str, Any]) -> None:
-    staff = [{"OperatorKey": []}, {"IntegratorKey": []}]
+    staff: list[dict[str, list[str]]] = [{"OperatorKey": []}, {"IntegratorKey": []}]
     for method, path, operation in operations(document):
         if path.startswith("/api/admin"):
             assert operation["security"] == (staff if path != "/api/admin/cleanup" else staff[:1]), (method, path)

@@ -30,7 +30,9 @@ pytestmark = pytest.mark.xdist_group("openapi")
 async def made(**settings: Any) -> dict[str, Any]:
     """The document of a server with these settings. No database is asked."""
     app = create_app(Settings(**settings), Dsns.same(""), secret_key="no secret")
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=settings.get("public_url") or "http://127.0.0.1") as client:
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app=app), base_url=settings.get("public_url") or "http://127.0.0.1"
+    ) as client:
         document: dict[str, Any] = (await client.get("/openapi.json")).json()
     return document
 
