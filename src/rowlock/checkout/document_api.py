@@ -12,15 +12,16 @@ from rowlock.checkout.order_documents import PDF, OrderDocuments
 from rowlock.checkout.service import Checkout
 from rowlock.web.openapi import problems
 from rowlock.web.problems import ProblemError
+from rowlock.web.security import LINK_OR_TOKEN, stated
 
 _PRIVATE = {"cache-control": "private, no-store", "referrer-policy": "no-referrer", "x-content-type-options": "nosniff"}
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
 
 Key = Annotated[
     str | None, Query(max_length=200, description="The secret of an address that we made, such as a `pdf_url`.")
 ]
-Token = Annotated[
-    str | None, Header(alias="Authorization", max_length=200, description="`Bearer ORDER_TOKEN`, in place of `key`.")
-]
+# Among the security schemes of the document: OpenAPI does not take this header for a parameter.
+Token = Annotated[str | None, Header(alias="Authorization", max_length=200, include_in_schema=False)]
 
 
 def router(checkout: Checkout, documents: OrderDocuments, links: DocumentLinks) -> APIRouter:
@@ -54,8 +55,9 @@ def router(checkout: Checkout, documents: OrderDocuments, links: DocumentLinks) 
         "/{order_id}/tickets.pdf",
         summary="All tickets of an order",
         operation_id="getTicketsPdf",
+        openapi_extra=stated(LINK_OR_TOKEN),
         response_class=Response,
-        responses=refusals | {200: {"content": {PDF: {}}, "description": "A page for each valid ticket."}},
+        responses=refusals | {200: {"content": {PDF: _BINARY}, "description": "A page for each valid ticket."}},
     )
     async def tickets(order_id: UUID, key: Key = None, authorization: Token = None) -> Response:
         """The valid tickets of a paid order as PDF, one on each page."""
@@ -65,8 +67,9 @@ def router(checkout: Checkout, documents: OrderDocuments, links: DocumentLinks) 
         "/{order_id}/tickets/{ticket_id}.pdf",
         summary="One ticket",
         operation_id="getTicketPdf",
+        openapi_extra=stated(LINK_OR_TOKEN),
         response_class=Response,
-        responses=refusals | {200: {"content": {PDF: {}}, "description": "One page."}},
+        responses=refusals | {200: {"content": {PDF: _BINARY}, "description": "One page."}},
     )
     async def ticket(order_id: UUID, ticket_id: UUID, key: Key = None, authorization: Token = None) -> Response:
         """One valid ticket of a paid order as PDF."""
@@ -76,8 +79,10 @@ def router(checkout: Checkout, documents: OrderDocuments, links: DocumentLinks) 
         "/{order_id}/calendar.ics",
         summary="The show as a calendar entry",
         operation_id="getCalendarFile",
+        openapi_extra=stated(LINK_OR_TOKEN),
         response_class=Response,
-        responses=of_order | {200: {"content": {"text/calendar": {}}, "description": "An iCalendar file."}},
+        responses=of_order
+        | {200: {"content": {"text/calendar": {"schema": {"type": "string"}}}, "description": "An iCalendar file."}},
     )
     async def calendar(order_id: UUID, key: Key = None, authorization: Token = None) -> Response:
         """When and where the show of an order is, for the buyer's calendar."""

@@ -18,13 +18,6 @@ PriceType = Annotated[str, Meta(min_length=1, max_length=40, pattern=whole(LINE)
 TokenText = Annotated[str, Meta(min_length=1, max_length=200)]
 Key = Annotated[str, Meta(min_length=1, max_length=255)]
 
-ORDER_TOKEN: dict[str, Any] = {
-    "name": "Authorization",
-    "in": "header",
-    "required": False,
-    "description": "`Bearer ORDER_TOKEN`: the secret of the order, which was told when it was made.",
-    "schema": {"type": "string", "maxLength": 200},
-}
 IDEMPOTENCY_KEY: dict[str, Any] = {
     "name": "Idempotency-Key",
     "in": "header",

@@ -12,6 +12,7 @@ from rowlock.checkout.model import Order, ReissueWish
 from rowlock.checkout.service import Checkout
 from rowlock.web.fast_path import Endpoint, Reply, Request
 from rowlock.web.problems import ProblemError
+from rowlock.web.security import STAFF
 from rowlock.web.texts import LINE, whole
 
 _encoder = msgspec.json.Encoder()
@@ -66,6 +67,8 @@ class ReissueEndpoints:
                     "FUNCTIONS_MISSING",
                 ),
                 tag="orders",
+                operation_id="reissueTicket",
+                security=STAFF,
                 keys=True,
             )
         ]

@@ -9,6 +9,7 @@ from rowlock.operations.service import Operations
 from rowlock.web.fast_path import Endpoint, Reply, Request
 from rowlock.web.openapi import problems
 from rowlock.web.problems import ProblemError
+from rowlock.web.security import PUBLIC, stated
 
 
 class Health(BaseModel):
@@ -37,6 +38,8 @@ def endpoints() -> list[Endpoint]:
             "Always ok while the process answers. Restart it when it does not.",
             gives=Alive,
             tag="health",
+            operation_id="checkLiveness",
+            security=PUBLIC,
         )
     ]
 
@@ -49,7 +52,13 @@ def router(operations: Operations) -> APIRouter:
     """The routes of probes."""
     routes = APIRouter(prefix="/health", tags=["health"])
 
-    @routes.get("/ready", summary="Can it serve?", responses=problems("NOT_READY"))
+    @routes.get(
+        "/ready",
+        summary="Can it serve?",
+        operation_id="checkReadiness",
+        openapi_extra=stated(PUBLIC),
+        responses=problems("NOT_READY"),
+    )
     async def ready() -> Health:
         """Ready when the database answers, can write and has the functions. Send no traffic here while it is not."""
         if (reason := await operations.why_not_ready()) is not None:

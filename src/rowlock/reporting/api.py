@@ -33,6 +33,7 @@ def admin_router(reporting: Reporting, guards: AdminGuards, keys: KeyGuard) -> A
     @routes.get(
         "/statistics",
         summary="Statistics",
+        operation_id="getStatistics",
         responses=problems("UNAUTHORIZED", "FORBIDDEN", "SHOW_NOT_FOUND", "FUNCTIONS_MISSING", "LOGIN_MISSING"),
     )
     async def statistics(

@@ -67,6 +67,7 @@ def admin_router(reservations: Reservations, guards: AdminGuards, keys: KeyGuard
     @routes.post(
         "/cleanup",
         summary="Retire expired holds",
+        operation_id="cleanUpExpiredReservations",
         dependencies=[Depends(guards.operator)],
         responses=problems("UNAUTHORIZED", "FORBIDDEN", "FUNCTIONS_MISSING", "LOGIN_MISSING"),
     )
@@ -91,6 +92,7 @@ def admin_router(reservations: Reservations, guards: AdminGuards, keys: KeyGuard
     @routes.post(
         "/shows/{show_id}/block",
         summary="Block seats",
+        operation_id="blockSeats",
         dependencies=for_staff,
         responses=problems(*codes, Outcome.SEATS_UNAVAILABLE),
     )
@@ -110,7 +112,11 @@ def admin_router(reservations: Reservations, guards: AdminGuards, keys: KeyGuard
         return BlockedSeats(seat_ids=list(result.seat_ids))
 
     @routes.post(
-        "/shows/{show_id}/unblock", summary="Unblock seats", dependencies=for_staff, responses=problems(*codes)
+        "/shows/{show_id}/unblock",
+        summary="Unblock seats",
+        operation_id="unblockSeats",
+        dependencies=for_staff,
+        responses=problems(*codes),
     )
     async def unblock(show_id: ShowId, body: SeatsToUnblock, request: Request) -> BlockedSeats:
         """Put blocked seats back on sale. Seats that are not blocked are not changed."""

@@ -44,6 +44,7 @@ from rowlock.web.admission import Admissions
 from rowlock.web.fast_path import Endpoint, Reply, Request
 from rowlock.web.integrator_key import KeyGuard, require
 from rowlock.web.problems import ProblemError
+from rowlock.web.security import BROWSER, BUYER_OR_SELLER, HOLDER
 from rowlock.web.sessions import Session
 
 _encoder = msgspec.json.Encoder()
@@ -91,20 +92,22 @@ class ReservationEndpoints:
     def endpoints(self) -> list[Endpoint]:
         """All endpoints of reservations, for the fast path."""
         base = "/api/seat-reservations"
+        by_session: dict[str, Any] = {"keys": True, "security": HOLDER}
         reserve_facts: dict[str, Any] = {
             "takes": ReserveBody,
             "gives": Reservation,
             "status": 201,
             "problems": _RESERVE_PROBLEMS,
             "parameters": (IDEMPOTENCY_KEY, ADMISSION),
-            "keys": True,
+            **by_session,
         }
         release_facts: dict[str, Any] = {
             "takes": Annotated[ReleaseBody, ONE_NAME],
             "gives": Released,
             "problems": (*_TOKEN_PROBLEMS, Outcome.ORDER_BEING_PAID),
-            "keys": True,
+            **by_session,
         }
+        by_token: dict[str, Any] = {"keys": True, "security": BUYER_OR_SELLER}
         return [
             Endpoint(
                 "POST",
@@ -113,6 +116,7 @@ class ReservationEndpoints:
                 "Reserve seats",
                 "Reserve seats of a show, all or nothing, for the show's hold time.",
                 is_full=self._reservations.is_full,
+                operation_id="reserveSeats",
                 **reserve_facts,
             ),
             Endpoint(
@@ -122,6 +126,7 @@ class ReservationEndpoints:
                 "Reserve the best seats",
                 "Reserve the best seats still available: together, in the best row, towards its middle.",
                 is_full=self._reservations.is_full,
+                operation_id="reserveBestSeats",
                 **(reserve_facts | {"takes": BestAvailableBody}),
             ),
             Endpoint(
@@ -130,6 +135,7 @@ class ReservationEndpoints:
                 self.release,
                 "Release a reservation",
                 "Give back every seat of a hold. Releasing it again gets the same answer.",
+                operation_id="releaseReservation",
                 **release_facts,
             ),
             Endpoint(
@@ -142,6 +148,8 @@ class ReservationEndpoints:
                 problems=("INVALID_INPUT", Outcome.RESERVATION_NOT_FOUND),
                 parameters=(SHOW_ID,),
                 keys=True,
+                operation_id="findMyReservation",
+                security=BROWSER,
             ),
             Endpoint(
                 "GET",
@@ -151,7 +159,8 @@ class ReservationEndpoints:
                 "The seats, prices and deadline of a hold.",
                 gives=HoldView,
                 problems=(Outcome.RESERVATION_NOT_FOUND,),
-                keys=True,
+                operation_id="getReservation",
+                **by_token,
             ),
             Endpoint(
                 "POST",
@@ -163,7 +172,8 @@ class ReservationEndpoints:
                 optional_body=True,
                 gives=Extended,
                 problems=(*_TOKEN_PROBLEMS, Outcome.MAX_EXTENSIONS_REACHED, "OUTCOME_UNKNOWN"),
-                keys=True,
+                operation_id="extendReservation",
+                **by_token,
             ),
             Endpoint(
                 "POST",
@@ -183,7 +193,8 @@ class ReservationEndpoints:
                     Outcome.SEATS_UNAVAILABLE,
                     Outcome.TOO_MANY_HOLDS,
                 ),
-                keys=True,
+                operation_id="changeReservedSeats",
+                **by_token,
             ),
             Endpoint(
                 "POST",
@@ -191,6 +202,7 @@ class ReservationEndpoints:
                 self.reserve_v1,
                 "Reserve seats (version 1)",
                 "The same contract without stored functions.",
+                operation_id="reserveSeatsV1",
                 **reserve_facts,
             ),
             Endpoint(
@@ -199,6 +211,7 @@ class ReservationEndpoints:
                 self.release_v1,
                 "Release a reservation (version 1)",
                 "The same contract without stored functions.",
+                operation_id="releaseReservationV1",
                 **release_facts,
             ),
         ]

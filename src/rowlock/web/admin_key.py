@@ -10,18 +10,13 @@ from fastapi import Request, Security
 from fastapi.security import APIKeyHeader
 
 from rowlock.base.integrator import Integrator, Scope
-from rowlock.web.integrator_key import SCHEME, require
+from rowlock.web.integrator_key import require
 from rowlock.web.problems import ProblemError
+from rowlock.web.security import INTEGRATOR_KEY, OPERATOR_KEY
 
-_api_key = APIKeyHeader(
-    name="X-API-Key", auto_error=False, description="The admin key: ROWLOCK_ADMIN_API_KEY, or the one `up` printed."
-)
-_integrator_key = APIKeyHeader(
-    name="X-Rowlock-Key",
-    scheme_name=SCHEME,
-    auto_error=False,
-    description="The key of an integrator, for the shows of its organization: made by `rowlock key create`.",
-)
+# Described in rowlock.web.security, like all others.
+_api_key = APIKeyHeader(name="X-API-Key", scheme_name=OPERATOR_KEY, auto_error=False)
+_integrator_key = APIKeyHeader(name="X-Rowlock-Key", scheme_name=INTEGRATOR_KEY, auto_error=False)
 
 AdminGuard = Callable[..., Coroutine[Any, Any, None]]
 ADMIN_PATHS = "/api/admin"

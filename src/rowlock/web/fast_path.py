@@ -21,6 +21,7 @@ from rowlock.base.holder import Holder
 from rowlock.base.integrator import Integrator
 from rowlock.base.networks import ADDRESS_LENGTH, client_network
 from rowlock.web.problems import ProblemError, method_not_allowed
+from rowlock.web.security import Security
 from rowlock.web.sessions import Session, Sessions, named_session
 from rowlock.web.texts import in_words
 
@@ -183,6 +184,8 @@ class Endpoint:
     problems  codes it may refuse with, in addition to those of every endpoint.
     is_full   whether requests are refused now; called after the headers and before the body is read.
     keys      whether the key of an integrator counts here, for the OpenAPI entry.
+    operation_id  what generators call the method of a client, a verb first: reserveSeats.
+    security  who may call it. A test refuses an endpoint that leaves out one of these two.
     """
 
     method: str
@@ -200,6 +203,8 @@ class Endpoint:
     tag: str = "reservations"
     is_full: Callable[[], bool] | None = None
     keys: bool = False
+    operation_id: str | None = None
+    security: Security | None = None
 
 
 class FastPath:

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 
 from rowlock.database.calls import BusyError, FunctionsMissingError, LoginMissingError, OutcomeUnknownError
 from rowlock.web.fast_path import NO_STORE, FastPath
-from rowlock.web.openapi import add_fast_endpoints, drop_validation_errors
+from rowlock.web.openapi import add_fast_endpoints, complete, drop_validation_errors
 from rowlock.web.problem_page import problem_page
 from rowlock.web.problems import MEDIA_TYPE, ProblemError, as_problem, method_not_allowed, problem_body
 from rowlock.web.texts import words_of
@@ -18,8 +18,8 @@ from rowlock.web.texts import words_of
 log = structlog.get_logger(__name__)
 
 
-def describe(app: FastAPI, fast_path: FastPath) -> None:
-    """Add the fast path's endpoints to the OpenAPI document."""
+def describe(app: FastAPI, fast_path: FastPath, cookie: str) -> None:
+    """Make the OpenAPI document of all endpoints. `cookie` is the name of the session cookie."""
     fastapi_document = app.openapi
 
     def document() -> dict[str, Any]:
@@ -27,6 +27,7 @@ def describe(app: FastAPI, fast_path: FastPath) -> None:
             openapi = fastapi_document()
             drop_validation_errors(openapi)
             add_fast_endpoints(openapi, fast_path.endpoints)
+            complete(openapi, cookie)
             app.openapi_schema = openapi
         return app.openapi_schema
 

@@ -11,8 +11,6 @@ from rowlock.base.outcomes import Outcome
 from rowlock.web.problems import ProblemError
 
 HEADER = b"x-rowlock-key"
-SCHEME = "IntegratorKey"
-"""The name of the key among the security schemes of the OpenAPI document."""
 
 
 class Keys(Protocol):

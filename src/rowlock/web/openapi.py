@@ -1,4 +1,4 @@
-"""The OpenAPI document: adds the endpoints of the fast path to FastAPI's routes."""
+"""The OpenAPI document, made for generators: FastAPI's routes, the fast path's endpoints, and what holds for all."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -6,11 +6,12 @@ from typing import Any
 import msgspec
 
 from rowlock.web.fast_path import Endpoint
-from rowlock.web.integrator_key import SCHEME
 from rowlock.web.problems import MEDIA_TYPE, PROBLEM_TYPES, Problem
+from rowlock.web.security import schemes
 
-# Every endpoint may refuse with these: after a bug, or when the database does not answer.
-COMMON = ("INTERNAL_ERROR", "BUSY")
+# Every endpoint may refuse with these: after a bug, when the database does not answer, or before it is reached at all.
+COMMON = ("INTERNAL_ERROR", "BUSY", "REQUEST_TOO_SLOW", "HEAD_TOO_LARGE")
+_PROBES = "/health/"
 _REF = "#/components/schemas/{name}"
 
 
@@ -40,16 +41,17 @@ def add_fast_endpoints(document: dict[str, Any], endpoints: Iterable[Endpoint]) 
             "tags": [endpoint.tag],
             "summary": endpoint.summary,
             "description": endpoint.description,
-            "operationId": _operation_id(endpoint),
             "responses": _responses(endpoint, schema_of),
         }
+        # Neither is made up where an endpoint does not say it: a test then tells which one.
+        if endpoint.operation_id is not None:
+            operation["operationId"] = endpoint.operation_id
+        if endpoint.security is not None:
+            operation["security"] = [dict(way) for way in endpoint.security]
         if "reservation_token" in getattr(endpoint.gives, "__struct_fields__", ()):
             operation["responses"][str(endpoint.status)]["links"] = _links_of_a_hold(endpoints)
         if parameters := [*_path_parameters(endpoint.path), *endpoint.parameters]:
             operation["parameters"] = parameters
-        if endpoint.keys:
-            # One of the two: no key, or an integrator's.
-            operation["security"] = [{}, {SCHEME: []}]
         if endpoint.takes is not None:
             operation["requestBody"] = {
                 "required": not endpoint.optional_body,
@@ -67,6 +69,19 @@ def drop_validation_errors(document: dict[str, Any]) -> None:
                 operation["responses"].setdefault("400", problems("INVALID_INPUT")[400])
     for name in ("HTTPValidationError", "ValidationError"):
         document.get("components", {}).get("schemas", {}).pop(name, None)
+
+
+def complete(document: dict[str, Any], cookie: str) -> None:
+    """Add what holds for every endpoint, in place. `cookie` is the name of the session cookie."""
+    document["components"]["securitySchemes"] = schemes(cookie)
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            if not path.startswith(_PROBES):
+                _add_problem(operation, "WRONG_HOST")
+                if method != "get":
+                    _add_problem(operation, "CROSS_SITE")
+            operation["responses"] = dict(sorted(operation["responses"].items()))
+    _items_of_tuples(document)
 
 
 def _responses(endpoint: Endpoint, schema_of: dict[int, Any]) -> dict[str, Any]:
@@ -94,18 +109,34 @@ def _links_of_a_hold(endpoints: list[Endpoint]) -> dict[str, Any]:
             link = {"requestBody": {"reservation_token": from_answer}}
         else:
             continue
-        links[endpoint.summary.title().replace(" ", "")] = {"operationId": _operation_id(endpoint), **link}
+        if endpoint.operation_id is not None:
+            links[endpoint.operation_id] = {"operationId": endpoint.operation_id, **link}
     return links
 
 
-def _operation_id(endpoint: Endpoint) -> str:
-    return f"{endpoint.method.lower()}_{_slug(endpoint.path)}"
+def _add_problem(operation: dict[str, Any], code: str) -> None:
+    status = PROBLEM_TYPES[code].status
+    known = operation["responses"].get(str(status))
+    if known is None:
+        operation["responses"][str(status)] = problems(code)[status]
+    else:
+        operation["responses"][str(status)] = {**known, "description": f"{known['description'][:-1]}, {code}."}
+
+
+def _items_of_tuples(schema: Any) -> None:
+    """Give each tuple `items` that say what all of its parts are: generators ask for them, or know no `prefixItems`."""
+    if isinstance(schema, list):
+        for part in schema:
+            _items_of_tuples(part)
+    elif isinstance(schema, dict):
+        if "prefixItems" in schema and not schema.get("items"):
+            kinds = [kind for n, kind in enumerate(schema["prefixItems"]) if kind not in schema["prefixItems"][:n]]
+            schema["items"] = kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
+            schema["minItems"] = schema["maxItems"] = len(schema["prefixItems"])
+        for part in list(schema.values()):
+            _items_of_tuples(part)
 
 
 def _path_parameters(path: str) -> list[dict[str, Any]]:
     names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
     return [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
-
-
-def _slug(path: str) -> str:
-    return path.strip("/").replace("/", "_").replace("-", "_").replace("{", "").replace("}", "")

@@ -62,6 +62,11 @@ def named_session(session_id: str, integrator: Integrator | None) -> Session:
     return Session(session_id, session_id)
 
 
+def cookie_name(*, secure: bool) -> str:
+    """What the session cookie of a server is called."""
+    return SECURE_COOKIE if secure else COOKIE
+
+
 class Sessions:
     """Makes and reads session cookies, signed with the instance's secret key."""
 
@@ -69,7 +74,7 @@ class Sessions:
         self._secret_key = secret_key.encode()
         self._signer = TimestampSigner(secret_key, salt="rowlock.session", digest_method=sha256)
         self._secure = secure
-        self._cookie = SECURE_COOKIE if secure else COOKIE
+        self._cookie = cookie_name(secure=secure)
         # A browser sends the same cookie many times; what it says never changes, only its age.
         self._of_value = lru_cache(maxsize=HOLDERS_LIMIT)(self._unsigned)
 

@@ -14,6 +14,7 @@ from rowlock.reservations.availability.status_array import STATUSES, StatusArray
 from rowlock.web.fast_path import JSON, Endpoint, Reply, Request
 from rowlock.web.parameters import parse_show_id
 from rowlock.web.problems import ProblemError
+from rowlock.web.security import PUBLIC
 
 OCTETS = b"application/octet-stream"
 ENCODED_LIMIT = 32
@@ -65,6 +66,8 @@ class SeatStatusEndpoints:
                     "304": {"description": "Nothing has changed since the version in If-None-Match."},
                 },
                 tag="shows",
+                operation_id="listSeatStatuses",
+                security=PUBLIC,
             )
         ]
 

@@ -16,6 +16,7 @@ from rowlock.checkout.providers.sandbox import PAGE, SandboxProvider
 from rowlock.checkout.providers.sandbox.pages import content_security_policy, missing_page, payment_page
 from rowlock.web.openapi import problems
 from rowlock.web.problems import ProblemError
+from rowlock.web.security import PUBLIC, stated
 
 _DECLINED = "declined"
 _MOST_SECONDS = 7 * 86400
@@ -90,6 +91,7 @@ def router(sandboxes: Sequence[SandboxProvider]) -> APIRouter:
         tags=["sandbox"],
         summary="Pay with a test card",
         operation_id="authorizeSandboxPayment",
+        openapi_extra=stated(PUBLIC),
         responses=problems("INVALID_INPUT", "UNAUTHORIZED", "NOT_FOUND", "PAYMENT_NOT_OPEN"),
     )
     async def authorize(id_: PaymentId, given: CardGiven) -> SandboxPayment:
