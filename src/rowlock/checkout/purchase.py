@@ -15,7 +15,7 @@ A provider that takes the money at once skips the step in between; if the seats 
 
 import asyncio
 from collections.abc import Awaitable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 from uuid import UUID
 
@@ -24,6 +24,7 @@ import structlog
 from rowlock.base.ids import mint_id
 from rowlock.checkout import store
 from rowlock.checkout.model import Order, Payment, PaymentBegun
+from rowlock.checkout.providers.manual import ManualProvider
 from rowlock.checkout.providers.payment_provider import (
     PaymentProvider,
     PaymentStatus,
@@ -217,6 +218,7 @@ class Purchases:
         """Do what follows from what the provider says. Returns why the order ended, if it did, and the seats gone."""
         if told is None:
             return None, ()
+        payment = replace(payment, reference=told.reference)  # It may have been made just now.
         if (told.amount_minor, told.currency) != (payment.amount_minor, payment.currency):
             # It is not what was asked for, so nothing is sold for it.
             log.error("payment_differs", payment_intent_id=str(payment.payment_intent_id), told=told.amount_minor)
@@ -230,6 +232,9 @@ class Purchases:
             return await self._sell_captured(payment)
         if told.status in (PaymentStatus.CANCELLED, PaymentStatus.FAILED):
             await self._record(payment, told.status.value, failure=told.last_error)
+        elif told.status == PaymentStatus.OPEN and payment.is_abandoned and not isinstance(provider, ManualProvider):
+            # Nobody pays an invoice within an hour; at any other provider the buyer has left.
+            await self._let_go(payment, provider)
         else:
             await self._record(payment, "sent", client_secret=told.client_secret, failure=told.last_error)
         return None, ()
