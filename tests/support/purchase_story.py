@@ -1,8 +1,8 @@
 """A whole purchase as one story, which a process can be killed in the middle of, and another one takes up again.
 
-A buyer orders, begins to pay with a key, pays at the sandbox and confirms; the worker mails; staff refund one ticket; the
-worker gives the money back. Every step is what a client or a worker sends, and is sent again after a crash. The sandbox
-keeps its payments in the database, so it stands for a provider that outlives both.
+A buyer orders, begins to pay with a key, pays at the sandbox and confirms; the worker mails; staff refund one ticket;
+the worker gives the money back. Every step is what a client or a worker sends, and is sent again after a crash. The
+sandbox keeps its payments in the database, so it stands for a provider that outlives both.
 """
 
 import asyncio
@@ -27,6 +27,7 @@ from rowlock.checkout.providers.sandbox import SandboxProvider
 from rowlock.checkout.purchase import WORKER_LIMIT_SECONDS, Purchases
 from rowlock.database.access import DirectDatabase
 from rowlock.database.cells import Cells
+from rowlock.database.pool import PooledDatabase
 from rowlock.mail import store as mail_store
 from rowlock.mail.post import Mailbox, make_post
 from tests.support.http import ADMIN_KEY, Api, running
@@ -86,7 +87,10 @@ async def buy(client: Api, provider: SandboxProvider, hold_token: str) -> dict[s
 
 async def work(dsns: Dsns, provider: SandboxProvider, rounds: int = 2) -> None:
     """What a worker does: the reconciler and the outbox, with mails into the local mailbox."""
-    cells = Cells(DirectDatabase(dsns, application_name="rowlock test"))
+    await work_on(Cells(DirectDatabase(dsns, application_name="rowlock test")), provider, rounds)
+
+
+async def work_on(cells: Cells, provider: SandboxProvider, rounds: int) -> None:
     purchases = Purchases(cells, OneProvider(provider), limit_seconds=WORKER_LIMIT_SECONDS)
     money, mail = money_handlers(purchases), mail_handlers(cells, make_post(cells, None, None))
     outbox = OutboxLoop({kind: [*money.get(kind, ()), *mail.get(kind, ())] for kind in {**money, **mail}})
@@ -185,8 +189,11 @@ def _exit_code(target: Callable[..., None], *arguments: object) -> int | None:
 
 def _work_on(dsns: Dsns) -> None:
     async def forever() -> None:
+        database = PooledDatabase(dsns)
+        await database.open()
+        cells = Cells(database)
         while True:
-            await work(dsns, sandbox_on(dsns), rounds=1)
+            await work_on(cells, SandboxProvider(cells, "installation", secret=b"secret of the sandbox"), rounds=1)
 
     with suppress(KeyboardInterrupt):
         asyncio.run(forever())

@@ -17,6 +17,10 @@ class Scale:
     histories         random histories of a show that are compared with the model
     batches           random batches that are compared with their requests one by one
     mutated_codes     ticket codes that are changed and have to be refused
+    webhook_orders    orders of six webhooks, out of 720
+    cancelled_orders  orders of a show that is cancelled while its worker is killed
+    hostile_bodies    bodies of orders, payments and refunds that are made to do harm
+    database_kills    how often PostgreSQL is killed while purchases go on
     greedy_seconds    how long one client takes what it can before others come
     purchases         of a buyer, alone and in a crowd
     crowd_factor      how many times as long as alone one in a hundred of them may take in a crowd
@@ -29,6 +33,10 @@ class Scale:
     histories: int
     batches: int
     mutated_codes: int
+    webhook_orders: int
+    cancelled_orders: int
+    hostile_bodies: int
+    database_kills: int
     greedy_seconds: float
     purchases: int
     crowd_factor: float
@@ -41,6 +49,8 @@ class Scale:
         return (
             f"{self.storms} storms of {operations} operations, {self.histories:,} histories and {self.batches:,} "
             f"batches, {kind} in each run, {self.mutated_codes:,} mutated ticket codes, "
+            f"{self.webhook_orders} orders of webhooks, {self.cancelled_orders:,} orders of a cancelled show, "
+            f"{self.hostile_bodies:,} hostile bodies, {self.database_kills} kills of the database, "
             f"{self.greedy_seconds:g} s of greed and {self.purchases} purchases in a crowd"
         )
 
@@ -52,6 +62,10 @@ PLAIN = Scale(
     histories=60,
     batches=30,
     mutated_codes=3_000,
+    webhook_orders=24,
+    cancelled_orders=60,
+    hostile_bodies=600,
+    database_kills=2,
     greedy_seconds=2,
     purchases=100,
     crowd_factor=8,
@@ -63,6 +77,10 @@ SHORT_SOAK = Scale(
     histories=150,
     batches=100,
     mutated_codes=20_000,
+    webhook_orders=120,
+    cancelled_orders=200,
+    hostile_bodies=3_000,
+    database_kills=5,
     greedy_seconds=60,
     purchases=200,
     crowd_factor=5,
@@ -74,6 +92,10 @@ SOAK = Scale(
     histories=1_000,
     batches=2_000,
     mutated_codes=100_000,
+    webhook_orders=720,
+    cancelled_orders=1_000,
+    hostile_bodies=20_000,
+    database_kills=25,
     greedy_seconds=60,
     purchases=500,
     crowd_factor=5,

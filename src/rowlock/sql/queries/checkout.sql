@@ -150,6 +150,7 @@ select i.show_id, i.order_id, i.payment_intent_id
 from rowlock.payment_intents as i
 where i.status in ('sent', 'in_doubt', 'authorized')
     and i.updated_at < clock_timestamp() - make_interval(secs => %(untouched_seconds)s)
+    and i.payment_intent_id <> all(%(but)s::uuid[])
 order by i.updated_at
 limit %(limit)s
 
