@@ -17,6 +17,9 @@ class Scale:
     histories         random histories of a show that are compared with the model
     batches           random batches that are compared with their requests one by one
     mutated_codes     ticket codes that are changed and have to be refused
+    webhook_orders    orders of six webhooks, out of 720
+    cancelled_orders  orders of a show that is cancelled while its worker is killed
+    hostile_bodies    bodies of orders, payments and refunds that are made to do harm
     greedy_seconds    how long one client takes what it can before others come
     events_every      of the orders in which the events of a purchase may come, each so many-th is tried
     purchases         of a buyer, alone and in a crowd
@@ -30,6 +33,9 @@ class Scale:
     histories: int
     batches: int
     mutated_codes: int
+    webhook_orders: int
+    cancelled_orders: int
+    hostile_bodies: int
     greedy_seconds: float
     events_every: int
     purchases: int
@@ -43,6 +49,8 @@ class Scale:
         return (
             f"{self.storms} storms of {operations} operations, {self.histories:,} histories and {self.batches:,} "
             f"batches, {kind} in each run, {self.mutated_codes:,} mutated ticket codes, "
+            f"{self.webhook_orders} orders of webhooks, {self.cancelled_orders:,} orders of a cancelled show, "
+            f"{self.hostile_bodies:,} hostile bodies, "
             f"{self.greedy_seconds:g} s of greed, one in {self.events_every} orders of events and {self.purchases} "
             "purchases in a crowd"
         )
@@ -55,6 +63,9 @@ PLAIN = Scale(
     histories=60,
     batches=30,
     mutated_codes=3_000,
+    webhook_orders=8,
+    cancelled_orders=30,
+    hostile_bodies=300,
     greedy_seconds=2,
     events_every=36,
     purchases=100,
@@ -67,6 +78,9 @@ SHORT_SOAK = Scale(
     histories=150,
     batches=100,
     mutated_codes=20_000,
+    webhook_orders=24,
+    cancelled_orders=60,
+    hostile_bodies=1_000,
     greedy_seconds=10,
     events_every=36,
     purchases=200,
@@ -79,6 +93,9 @@ SOAK = Scale(
     histories=1_000,
     batches=2_000,
     mutated_codes=100_000,
+    webhook_orders=720,
+    cancelled_orders=1_000,
+    hostile_bodies=20_000,
     greedy_seconds=60,
     events_every=1,
     purchases=500,

@@ -138,7 +138,7 @@ class ScriptedProvider:
 class OneProvider:
     """The same account for every organization."""
 
-    provider: ScriptedProvider
+    provider: PaymentProvider
 
     def of(self, organization_id: UUID, name: str | None = None) -> PaymentProvider:
         if name not in (None, self.provider.name):

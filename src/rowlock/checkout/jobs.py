@@ -23,11 +23,13 @@ POLL_SECONDS = 0.5
 TAKEN_SECONDS = 60
 BATCH = 20
 ROUND_SECONDS = 25.0
-"""A round of the outbox begins no further message after this; one takes less than the rest of TAKEN_SECONDS. So with a
-slow mail server this worker does not work on what others have taken meanwhile."""
+"""A round begins nothing more after this; what it has begun takes less than the rest of TAKEN_SECONDS. So with a slow
+provider or mail server this worker does not work on what others have taken meanwhile, and its loop is not cut off."""
 RECONCILE_SECONDS = 5.0
 UNTOUCHED_SECONDS = 15.0
 """A payment that was not looked at for so long is looked at by the reconciler, whether or not a webhook comes."""
+AGAIN_SECONDS = 30.0
+"""How long the reconciler then leaves a payment to others, also when nothing could be found out about it."""
 HOUSEKEEPING_SECONDS = 60.0
 EVENT_ATTEMPTS = 10
 _LONGEST_PAUSE_SECONDS = 600
@@ -103,7 +105,11 @@ class InboxLoop:
     async def work(self, connection: Connection) -> float:
         """Work on the events that are due. Returns the seconds until the next call."""
         events = await store.take_webhook_events(connection, limit=BATCH, seconds=TAKEN_SECONDS)
-        for event in events:
+        ends_at = monotonic() + ROUND_SECONDS
+        for number, event in enumerate(events):
+            if number and monotonic() > ends_at:
+                # The others are due again when their time is over.
+                break
             await self._work_on(connection, event)
         return 0.0 if len(events) == BATCH else POLL_SECONDS
 
@@ -139,11 +145,18 @@ class ReconcileLoop:
         self._purchases = purchases
         self._clock = clock
         self._next_housekeeping = float("-inf")
+        self._again_at: dict[UUID, float] = {}
 
     async def work(self, connection: Connection) -> float:
         """Look at payments that were not looked at for a while. Returns the seconds until the next call."""
-        unsettled = await store.unsettled_payments(connection, untouched_seconds=UNTOUCHED_SECONDS, limit=BATCH)
+        began = self._clock()
+        self._again_at = {payment_id: at for payment_id, at in self._again_at.items() if at > began}
+        unsettled = await store.unsettled_payments(
+            connection, untouched_seconds=UNTOUCHED_SECONDS, limit=BATCH, but=list(self._again_at)
+        )
         for show_id, _, payment_id in unsettled:
+            if self._clock() > began + ROUND_SECONDS:
+                break
             await self._look_at(show_id, payment_id)
         await store.expire_orders(connection, 100)
         if self._clock() >= self._next_housekeeping:
@@ -152,6 +165,8 @@ class ReconcileLoop:
         return RECONCILE_SECONDS
 
     async def _look_at(self, show_id: UUID, payment_id: UUID) -> None:
+        # One that nothing can be found out about stays the longest untouched. It must not keep others from their turn.
+        self._again_at[payment_id] = self._clock() + AGAIN_SECONDS
         try:
             await self._purchases.advance(show_id, payment_id)
         except Exception as error:  # noqa: BLE001 - a bug with one must not hold up the others; it is logged.

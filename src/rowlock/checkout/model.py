@@ -194,6 +194,7 @@ class Payment:
     status     sent, in_doubt, authorized, captured, cancelled or failed.
     reference  the provider's id; None until it has answered.
     failure    why the last attempt failed.
+    is_abandoned  the order is still pending an hour after its deadline.
     """
 
     show_id: UUID
@@ -212,6 +213,7 @@ class Payment:
     customer_email: str
     title: str
     organization_id: UUID
+    is_abandoned: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ A provider that takes the money at once skips the step in between; if the seats 
 
 import asyncio
 from collections.abc import Awaitable
-from dataclasses import dataclass
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
 from typing import TypeVar
 from uuid import UUID
 
@@ -24,6 +25,7 @@ import structlog
 from rowlock.base.ids import mint_id
 from rowlock.checkout import store
 from rowlock.checkout.model import Order, Payment, PaymentBegun
+from rowlock.checkout.providers.manual import ManualProvider
 from rowlock.checkout.providers.payment_provider import (
     PaymentProvider,
     PaymentStatus,
@@ -41,8 +43,10 @@ log = structlog.get_logger(__name__)
 
 
 REQUEST_LIMIT_SECONDS = 1.8
-"""How long a request waits for a provider. Then it is answered PAYMENT_UNAVAILABLE, and the worker goes on."""
+"""How long a request waits for a provider in all. Then it is answered PAYMENT_UNAVAILABLE, and the worker goes on."""
 WORKER_LIMIT_SECONDS = 20.0
+_waits_until: ContextVar[float] = ContextVar("_waits_until")
+"""Until when, on the event loop's clock, this task waits for a provider, however many calls of it that takes."""
 T = TypeVar("T")
 
 
@@ -92,6 +96,7 @@ class Purchases:
         Returns the outcome, and the payment when it is OK. Raises PaymentUnavailableError; the payment is recorded
         then, and the next call goes on with it.
         """
+        self._wait_from_now()
         provider = self._providers.of(organization_id)
         cell = self._cells.of(order.show_id)
         begun = await call(
@@ -109,13 +114,16 @@ class Purchases:
             payment = await self._payment(order.show_id, begun.payment_intent_id)
         return begun, payment
 
-    async def advance(self, show_id: UUID, payment_intent_id: UUID) -> Advanced | None:
+    async def advance(self, show_id: UUID, payment_intent_id: UUID, *, order_id: UUID | None = None) -> Advanced | None:
         """Do what comes next for a payment, as far as that is possible now; None when there is no such payment.
+
+        With `order_id` only for a payment of that order.
 
         Raises PaymentUnavailableError.
         """
+        self._wait_from_now()
         found = await self._find_payment(show_id, payment_intent_id)
-        if found is None:
+        if found is None or order_id not in (None, found.order_id):
             return None
         payment = found
         refusal: str | None = None
@@ -143,6 +151,7 @@ class Purchases:
 
     async def refund(self, show_id: UUID, refund_id: UUID) -> None:
         """Give the money of an opened refund back at its provider. Raises PaymentUnavailableError."""
+        self._wait_from_now()
         refund = await call(
             self._cells.of(show_id).worker,
             lambda connection: store.refund(connection, show_id, refund_id),
@@ -217,6 +226,7 @@ class Purchases:
         """Do what follows from what the provider says. Returns why the order ended, if it did, and the seats gone."""
         if told is None:
             return None, ()
+        payment = replace(payment, reference=told.reference)  # It may have been made just now.
         if (told.amount_minor, told.currency) != (payment.amount_minor, payment.currency):
             # It is not what was asked for, so nothing is sold for it.
             log.error("payment_differs", payment_intent_id=str(payment.payment_intent_id), told=told.amount_minor)
@@ -230,6 +240,9 @@ class Purchases:
             return await self._sell_captured(payment)
         if told.status in (PaymentStatus.CANCELLED, PaymentStatus.FAILED):
             await self._record(payment, told.status.value, failure=told.last_error)
+        elif told.status == PaymentStatus.OPEN and payment.is_abandoned and not isinstance(provider, ManualProvider):
+            # No one pays an invoice within an hour; at any other provider the buyer has left.
+            await self._let_go(payment, provider)
         else:
             await self._record(payment, "sent", client_secret=told.client_secret, failure=told.last_error)
         return None, ()
@@ -297,10 +310,13 @@ class Purchases:
         if told.status == PaymentStatus.CANCELLED:
             await self._record(payment, "cancelled")
 
+    def _wait_from_now(self) -> None:
+        _waits_until.set(asyncio.get_running_loop().time() + self._limit_seconds)
+
     async def _within(self, asking: Awaitable[T]) -> T:
-        """The provider's answer. Raises ProviderUnavailableError when it takes too long."""
+        """The provider's answer. Raises ProviderUnavailableError when it, with those before it, takes too long."""
         try:
-            async with asyncio.timeout(self._limit_seconds):
+            async with asyncio.timeout_at(_waits_until.get()):
                 return await asking
         except TimeoutError as error:
             raise ProviderUnavailableError("the provider took too long to answer") from error

@@ -226,8 +226,7 @@ class Checkout:
 
         Raises purchase.PaymentUnavailableError.
         """
-        advanced = await self.purchases.advance(order.show_id, payment_intent_id)
-        return advanced if advanced is not None and advanced.order.order_id == order.order_id else None
+        return await self.purchases.advance(order.show_id, payment_intent_id, order_id=order.order_id)
 
     async def refund(self, wish: RefundWish) -> RefundOpened:
         """Open a refund of a paid order. The worker asks the provider for it."""

@@ -215,11 +215,12 @@ async def void_order(connection: Connection, show_id: UUID, order_id: UUID, reas
 
 
 async def unsettled_payments(
-    connection: Connection, *, untouched_seconds: float, limit: int
+    connection: Connection, *, untouched_seconds: float, limit: int, but: Sequence[UUID] = ()
 ) -> list[tuple[UUID, UUID, UUID]]:
-    """Payments on their way that were not looked at for a while: show, order and payment of each."""
+    """Payments on their way, but for these, that were not looked at for a while: show, order and payment of each."""
     cursor = await connection.execute(
-        query("checkout.unsettled_payments"), {"untouched_seconds": untouched_seconds, "limit": limit}
+        query("checkout.unsettled_payments"),
+        {"untouched_seconds": untouched_seconds, "limit": limit, "but": list(but)},
     )
     return [(show_id, order_id, payment_id) for show_id, order_id, payment_id in await cursor.fetchall()]
 

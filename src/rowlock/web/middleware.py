@@ -184,7 +184,7 @@ def _error_reply(error: Exception, request_id: str, route: str) -> Reply:
 
 def problem_reply(error: ProblemError, request_id: str) -> Reply:
     """A problem as a reply of the fast path."""
-    headers = [(b"content-type", MEDIA_TYPE.encode()), NO_STORE, *error.problem_type.headers, *error.headers]
+    headers = [(b"content-type", MEDIA_TYPE.encode()), NO_STORE, *error.every_header]
     return Reply(error.problem_type.status, problem_body(error, request_id), headers)
 
 

@@ -325,6 +325,12 @@ class ProblemError(Exception):
         """The row of the table for this code."""
         return PROBLEM_TYPES[self.code]
 
+    @property
+    def every_header(self) -> list[tuple[bytes, bytes]]:
+        """Its own headers, and those of its type that it does not have a value of its own for."""
+        own = {name for name, _ in self.headers}
+        return [*(header for header in self.problem_type.headers if header[0] not in own), *self.headers]
+
 
 def method_not_allowed(methods: Iterable[str]) -> ProblemError:
     """METHOD_NOT_ALLOWED with the methods that a path has; wherever GET is, HEAD is, too."""

@@ -45,6 +45,8 @@ KEY_AGE = timedelta(hours=23)
 """Stripe may forget a key after 24 hours."""
 CLOCK_SKEW = timedelta(minutes=5)
 KEYS_FOR_ONE_CALL = 3
+KEY_WINDOW_SECONDS = 60.0
+"""How long a call has the same key after these: an outage with stored errors may spend any number of keys."""
 PAGE = 100
 MOST_PAGES = 50
 
@@ -214,9 +216,11 @@ class StripeProvider:
         self, key: str, call: Callable[[str], Awaitable[Any]], look: Callable[[], Awaitable[T | None]]
     ) -> Any:
         """Call with a key. Once it is known to be spent on a server error, look, and go on with the next key."""
-        for number in range(1, KEYS_FOR_ONE_CALL + 1):
+        window = int(datetime.now(UTC).timestamp() / KEY_WINDOW_SECONDS)
+        further = [f"{key}/{number}" for number in range(2, KEYS_FOR_ONE_CALL + 1)]
+        for key_now in (key, *further, f"{key}/at-{window}"):
             try:
-                return await self._send(call(key if number == 1 else f"{key}/{number}"))
+                return await self._send(call(key_now))
             except _StoredFailureError:
                 found = await look()
                 if found is not None:

@@ -106,13 +106,15 @@ select
     i.show_id, i.order_id, i.payment_intent_id, i.provider, i.provider_reference as reference, i.client_secret,
     i.amount_minor, i.currency, i.status, i.failure, i.created_at, d.order_code, d.status as order_status,
     d.customer_email, s.title,
-    coalesce(s.organization_id, v.organization_id) as organization_id
+    coalesce(s.organization_id, v.organization_id) as organization_id, d.is_abandoned
 from rowlock.payment_intents as i
 join rowlock.shows as s using (show_id)
 join rowlock.seating_plans as p on p.plan_id = s.plan_id
 join rowlock.venues as v on v.venue_id = p.venue_id
 join lateral (
-    select o.order_code, o.status, o.customer_email
+    select
+        o.order_code, o.status, o.customer_email,
+        coalesce(o.expires_at < clock_timestamp() - interval '1 hour', false) as is_abandoned
     from rowlock.order_details as o
     where o.show_id = i.show_id and o.order_id = i.order_id
     limit 1
@@ -148,6 +150,7 @@ select i.show_id, i.order_id, i.payment_intent_id
 from rowlock.payment_intents as i
 where i.status in ('sent', 'in_doubt', 'authorized')
     and i.updated_at < clock_timestamp() - make_interval(secs => %(untouched_seconds)s)
+    and i.payment_intent_id <> all(%(but)s::uuid[])
 order by i.updated_at
 limit %(limit)s
 
