@@ -32,7 +32,7 @@ from tests.support.purchase_story import (
 from tests.support.seatdb import SeatDb
 from tests.support.servers import TestServer
 
-IN_THE_SOAK = pytest.mark.soak("pg18", "pg15")
+IN_THE_SOAK = pytest.mark.soak("pg18", "pg15", full=True)
 # A plain run kills at the points where the next process finds something half done.
 PLAIN = {
     "the payment is recorded as sent",
@@ -111,7 +111,7 @@ async def assert_sound(db: SeatDb, show: Show) -> None:
     assert await db.check() == []
 
 
-@pytest.mark.soak("pg15")
+@pytest.mark.soak("pg15", full=True)
 @pytest.mark.parametrize("point", SOME)
 async def test_a_buyer_who_comes_back_after_a_crash_has_bought_once(db: SeatDb, show: Show, point: str) -> None:
     _, hold_token = await held_seats(db, show)
@@ -123,7 +123,7 @@ async def test_a_buyer_who_comes_back_after_a_crash_has_bought_once(db: SeatDb, 
     await assert_bought_and_refunded_once(db, show)
 
 
-@pytest.mark.soak("pg15")
+@pytest.mark.soak("pg15", full=True)
 @pytest.mark.parametrize("point", SOME_WITHOUT_BUYER)
 async def test_a_purchase_ends_by_itself_when_the_buyer_does_not_come_back(db: SeatDb, show: Show, point: str) -> None:
     hold, hold_token = await held_seats(db, show)
@@ -160,7 +160,7 @@ async def test_a_purchase_ends_by_itself_when_the_buyer_does_not_come_back(db: S
     await assert_sound(db, show)
 
 
-@pytest.mark.soak("pg15")
+@pytest.mark.soak("pg15", full=True)
 async def test_a_key_of_a_process_that_died_is_free_after_thirty_seconds(db: SeatDb, show: Show) -> None:
     _, hold_token = await held_seats(db, show)
     assert killed_in_the_story(db.dsns, hold_token, "the key is claimed")
@@ -173,7 +173,7 @@ async def test_a_key_of_a_process_that_died_is_free_after_thirty_seconds(db: Sea
     assert await cursor.fetchall() == [(True,)]
 
 
-@pytest.mark.soak("pg15")
+@pytest.mark.soak("pg15", full=True)
 async def test_a_refund_whose_key_changes_is_found(db: SeatDb, show: Show, monkeypatch: pytest.MonkeyPatch) -> None:
     """The control: where a repeated refund is a new one, the tests above fail."""
     _, hold_token = await held_seats(db, show)

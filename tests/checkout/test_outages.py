@@ -166,7 +166,7 @@ FAULTS = {
 }
 
 
-@pytest.mark.soak("pg15")
+@pytest.mark.soak("pg15", full=True)
 @pytest.mark.parametrize("name", FAULTS)
 async def test_after_an_outage_of_minutes_everything_is_paid_and_refunded_once(
     name: str, simulator: StripeSimulator, shop_with: Opener, monkeypatch: pytest.MonkeyPatch

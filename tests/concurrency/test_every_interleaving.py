@@ -310,7 +310,7 @@ MISTAKES: dict[str, tuple[tuple[str, str], str, list[Mutant]]] = {
 }
 
 
-@pytest.mark.soak("pg15")
+@pytest.mark.soak("pg15", full=True)
 @pytest.mark.parametrize("mistake", MISTAKES)
 async def test_the_search_sees_a_planted_mistake(db: SeatDb, mistake: str) -> None:
     pair, state, mutants = MISTAKES[mistake]

@@ -74,9 +74,9 @@ PLAIN = Scale(
 )
 SHORT_SOAK = Scale(
     1,
-    {"pg18": 50_000, "pg15": 20_000},
-    histories=150,
-    batches=100,
+    {"pg18": 20_000, "pg15": 10_000},
+    histories=80,
+    batches=60,
     mutated_codes=20_000,
     webhook_orders=24,
     cancelled_orders=60,
