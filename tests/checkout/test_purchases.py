@@ -24,6 +24,7 @@ from tests.support.answers import Reserved, Show, token
 from tests.support.scale import Scale
 from tests.support.scripted_provider import OneProvider, ScriptedProvider, unavailable
 from tests.support.seatdb import SeatDb
+from tests.support.state_guard import guard_states
 from tests.support.steps import Mutant, load_test_build
 
 SECRET = token("hold")
@@ -333,6 +334,7 @@ async def test_every_order_of_events_ends_with_one_owner_and_no_money_for_nothin
     db: SeatDb, scale: Scale, at_once: bool, last: str
 ) -> None:
     """All orders of paying, running out, cleanup, a rival, a confirmation and a release; then the worker."""
+    await guard_states(db.owner)
     await play_all(db, ORDERS[:: scale.events_every], at_once=at_once, last=last)
 
 

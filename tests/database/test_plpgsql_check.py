@@ -17,8 +17,6 @@ CHECK = """
     select format('%%s line %%s: %%s %%s: %%s', c.functionid, c.lineno, c.level, c.statement, c.message)
     from pg_proc as p, checker.plpgsql_check_function_tb(
         p.oid::regprocedure,
-        -- A trigger is checked for one of its tables.
-        coalesce((select min(t.tgrelid::oid::bigint) from pg_trigger as t where t.tgfoid = p.oid), 0)::oid::regclass,
         fatal_errors => false,
         performance_warnings => true,
         extra_warnings => true,

@@ -40,15 +40,7 @@ def names(busy: Busy) -> dict[str, Any]:
     }
 
 
-# A superuser's, who is not stopped by the trigger.
-PAST_THE_TRIGGER = "set session_replication_role = replica"
-
 CORRUPTIONS = [
-    Corruption(
-        "a trigger is disabled",
-        ("alter table rowlock.tickets disable trigger state_change",),
-        {"GUARD_MISSING": 1},
-    ),
     Corruption(
         "a unique index is dropped",
         ("drop index rowlock.idx_one_active_reservation_per_holder",),
@@ -216,7 +208,6 @@ CORRUPTIONS = [
     Corruption(
         "an order is cancelled and its seats stay sold",
         (
-            PAST_THE_TRIGGER,
             (
                 "update rowlock.ticket_orders set status = 'cancelled', confirmed_at = null, paid_at = null "
                 "where order_id = %(paid)s"
@@ -280,10 +271,7 @@ CORRUPTIONS = [
     ),
     Corruption(
         "the payment of a paid order failed",
-        (
-            PAST_THE_TRIGGER,
-            "update rowlock.payment_intents set status = 'failed' where payment_intent_id = %(intent)s",
-        ),
+        ("update rowlock.payment_intents set status = 'failed' where payment_intent_id = %(intent)s",),
         {"ORDER_WITHOUT_MONEY": 1},
         lambda busy: {"order_id": busy.money},
     ),

@@ -25,7 +25,7 @@ class Invariant:
 
 
 INVARIANTS: tuple[Invariant, ...] = (
-    Invariant("GUARD_MISSING", "The indexes, constraints and triggers against double sales must be in force."),
+    Invariant("GUARD_MISSING", "The indexes and constraints that make a double sale impossible must be in force."),
     Invariant("SEAT_CLAIMED_TWICE", "A seat of a show must not be claimed twice."),
     Invariant("SEAT_NOT_IN_PLAN", "Every claimed seat must exist in its show's plan."),
     Invariant(

@@ -228,7 +228,6 @@ create table payment_intents (
 CREATE UNIQUE INDEX idx_one_live_payment_intent_per_order ON rowlock.payment_intents USING btree (show_id, order_id) WHERE (status = ANY (ARRAY['requires_payment'::text, 'sent'::text, 'in_doubt'::text, 'authorized'::text]));
 CREATE UNIQUE INDEX idx_payment_intents_provider_reference ON rowlock.payment_intents USING btree (provider, provider_reference) WHERE (provider_reference IS NOT NULL);
 CREATE INDEX payment_intents_order ON rowlock.payment_intents USING btree (show_id, order_id);
-CREATE TRIGGER state_change BEFORE UPDATE OF status ON rowlock.payment_intents FOR EACH ROW WHEN ((old.status IS DISTINCT FROM new.status)) EXECUTE FUNCTION refuse_state_change();
 comment on table payment_intents is 'Attempts to pay an order. Seats are sold between authorized and captured, so nobody pays for a seat that is gone.';
 comment on column payment_intents.client_secret is 'With which the buyer''s page acts on the payment at the provider. Only the worker reads it.';
 comment on column payment_intents.failure is 'Why the last attempt to pay failed, as the provider says it.';
@@ -311,7 +310,6 @@ create table refunds (
 );
 CREATE INDEX refunds_order ON rowlock.refunds USING btree (show_id, order_id);
 CREATE INDEX refunds_payment_intent ON rowlock.refunds USING btree (show_id, payment_intent_id);
-CREATE TRIGGER state_change BEFORE UPDATE OF status ON rowlock.refunds FOR EACH ROW WHEN ((old.status IS DISTINCT FROM new.status)) EXECUTE FUNCTION refuse_state_change();
 comment on table refunds is 'Money given back, in minor units of the payment''s currency. Each has its own idempotency key.';
 comment on column refunds.give_back is 'What became of the seats: on_sale (free again), house (blocked), nothing (a refund of money alone).';
 comment on column refunds.failure is 'Why the provider did not give the money back.';
@@ -757,7 +755,6 @@ create table ticket_orders (
     constraint chk_order_total_not_negative CHECK ((total_minor >= 0))
 );
 CREATE UNIQUE INDEX idx_one_live_order_per_reservation ON rowlock.ticket_orders USING btree (show_id, reservation_id) WHERE (status <> ALL (ARRAY['voided'::text, 'expired'::text, 'cancelled'::text]));
-CREATE TRIGGER state_change BEFORE UPDATE OF status ON rowlock.ticket_orders FOR EACH ROW WHEN ((old.status IS DISTINCT FROM new.status)) EXECUTE FUNCTION refuse_state_change();
 comment on table ticket_orders is 'What somebody buys for one reservation. total_minor is in minor units of currency; prices are fixed when it is made.';
 comment on column ticket_orders.fee_minor is 'The fee per order. total_minor is the sum of the items and this fee.';
 comment on column ticket_orders.expires_at is 'Until when a pending order may be paid.';
@@ -781,7 +778,6 @@ create table tickets (
 );
 CREATE UNIQUE INDEX idx_one_live_ticket_per_seat ON rowlock.tickets USING btree (show_id, seat_id) WHERE (status <> 'void'::text);
 CREATE INDEX tickets_order ON rowlock.tickets USING btree (show_id, order_id);
-CREATE TRIGGER state_change BEFORE UPDATE OF status ON rowlock.tickets FOR EACH ROW WHEN ((old.status IS DISTINCT FROM new.status)) EXECUTE FUNCTION refuse_state_change();
 comment on table tickets is 'Admission for one sold seat. A void ticket stays here; its seat may have another one.';
 comment on column tickets.revision is 'Counts from 1. A ticket that is issued again has the next one, and codes of earlier ones are void.';
 grant select on tickets to rowlock_office;
@@ -1249,13 +1245,6 @@ create function refund_order_atomic(p_show_id uuid, p_order_id uuid, p_refund_id
     as 'see functions/refund_order_atomic.sql';
 comment on function refund_order_atomic is 'Open a refund of a paid order, of seats or of an amount, and give the seats back. Repeatable by its key.';
 grant execute on function refund_order_atomic to rowlock_worker;
-
-create function refuse_state_change()
-    returns trigger
-    language plpgsql security definer
-    set search_path=rowlock, pg_temp
-    as 'see functions/refuse_state_change.sql';
-comment on function refuse_state_change is 'Trigger: refuse a change of status that is not in state_changes, on orders, payments, refunds and tickets.';
 
 create function reissue_ticket_atomic(p_show_id uuid, p_order_id uuid, p_ticket_id uuid, p_revision integer DEFAULT NULL::integer, p_reason text DEFAULT NULL::text, p_ip_address inet DEFAULT NULL::inet, p_actor text DEFAULT NULL::text)
     returns TABLE(outcome text, ticket_id uuid, seat_id integer, revision integer, server_time timestamp with time zone)

@@ -26,7 +26,7 @@ async def as_released(owner: Connection) -> None:
         "select oid::regprocedure::text from pg_proc where pronamespace = 'rowlock'::regnamespace"
     )
     for (function,) in await cursor.fetchall():
-        await owner.execute(f"drop function {function} cascade".encode())
+        await owner.execute(f"drop function {function}".encode())
     await owner.execute(RELEASED.read_text(encoding="utf-8").encode())
     await owner.execute("update rowlock.schema_objects set checksum = 'released' where path like 'functions/%'")
 

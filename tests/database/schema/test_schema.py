@@ -29,7 +29,6 @@ async def test_the_description_notices_small_changes(owner: psycopg.AsyncConnect
         "alter table rowlock.show_seats drop constraint chk_show_seat_status",
         "alter table rowlock.shows alter column title drop not null",
         "create index on rowlock.shows (title)",
-        "drop trigger state_change on rowlock.tickets",
         "grant select on rowlock.refunds to public",
         "grant execute on function rowlock.release_seats_atomic to public",
         "alter function rowlock.release_seats_atomic reset search_path",

@@ -33,13 +33,12 @@ async def describe(connection: psycopg.AsyncConnection) -> str:
                 query("database.describe_functions"),
             )
         ]
-        columns, constraints, indexes, triggers, comments, rights = [
+        columns, constraints, indexes, comments, rights = [
             await _lines(connection, statement)
             for statement in (
                 query("database.describe_columns"),
                 query("database.describe_constraints"),
                 query("database.describe_indexes"),
-                query("database.describe_triggers"),
                 query("database.describe_comments"),
                 query("database.describe_rights"),
             )
@@ -53,7 +52,7 @@ async def describe(connection: psycopg.AsyncConnection) -> str:
             lines = [f"create table {name} partition of {partition_of};"]
         else:
             body = ",\n".join(f"    {line}" for line in columns[name] + constraints[name])
-            lines = [f"create table {name} (", body, f"){suffix};", *indexes[name], *triggers[name]]
+            lines = [f"create table {name} (", body, f"){suffix};", *indexes[name]]
         blocks.append([*lines, *comments[name], *rights[name]])
     for (name,) in views:
         lines = [f"-- view {name}:", *(f"--     {column}" for column in columns[name])]

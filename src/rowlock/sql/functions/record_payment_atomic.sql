@@ -45,8 +45,11 @@ begin
         return query select 'INVALID_INPUT', v_order.order_id, v_intent.status, clock_timestamp();
         return;
     end if;
-    v_moves := v_intent.status in ('requires_payment', 'sent', 'in_doubt')
-        or (v_intent.status = 'authorized' and p_status in ('in_doubt', 'cancelled', 'failed'));
+    v_moves := (v_intent.status in ('sent', 'in_doubt') and p_status = v_intent.status)
+        or exists (
+            select from state_changes as c
+            where c.subject = 'payment_intents' and c.from_state = v_intent.status and c.to_state = p_status
+        );
     if v_moves and p_failure is not null and p_failure is distinct from v_intent.failure then
         insert into seat_reservation_audit_log (show_id, reservation_id, order_id, event, metadata, actor)
         values (

@@ -1,5 +1,5 @@
--- Which state may follow which, for what moves money. A trigger (functions/refuse_state_change.sql) checks each change
--- against this table, and `make schema` draws the diagrams of docs/explanation/states.md from it.
+-- Which state may follow which, for what moves money. `make schema` draws the diagrams of docs/explanation/states.md from
+-- this table, record_payment_atomic looks there, and tests hold all functions to it.
 --
 -- The table is new, so nothing waits for a lock.
 

@@ -89,15 +89,6 @@ where c.relnamespace = 'rowlock'::regnamespace
     and not exists (select from pg_constraint as k where k.conindid = i.indexrelid and k.conrelid = c.oid)
 order by name, i.indexrelid::regclass::text collate "C"
 
--- name: describe_triggers
--- scope: cell
--- Triggers that are not part of a constraint.
-select c.relname::text as name, pg_get_triggerdef(t.oid) || ';' as line
-from pg_trigger as t
-join pg_class as c on c.oid = t.tgrelid
-where c.relnamespace = 'rowlock'::regnamespace and not t.tgisinternal
-order by name, t.tgname
-
 -- name: describe_comments
 -- scope: cell
 -- One `comment on` line per table, view, column and function that has a comment.

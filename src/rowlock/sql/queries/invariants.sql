@@ -4,7 +4,7 @@
 
 -- name: guard_missing
 -- scope: cell
--- Indexes, constraints and triggers that are missing, or that PostgreSQL does not enforce for all rows.
+-- Indexes and constraints that are missing, or that PostgreSQL does not enforce for all rows.
 select null::uuid as show_id, null::integer as seat_id, null::uuid as reservation_id, null::uuid as order_id,
     'the unique index ' || g.name || ' of ' || g.table_name || ' is missing or not valid' as what
 from (
@@ -32,16 +32,6 @@ where not exists (
     select
     from pg_constraint as k
     where k.conrelid = to_regclass('rowlock.show_seats') and k.conname = g.name and k.convalidated
-)
-union all
-select null, null, null, null, 'the trigger state_change of ' || g.name || ' is missing or disabled'
-from (
-    values ('ticket_orders'), ('payment_intents'), ('refunds'), ('tickets')
-) as g (name)
-where not exists (
-    select
-    from pg_trigger as t
-    where t.tgrelid = to_regclass('rowlock.' || g.name) and t.tgname = 'state_change' and t.tgenabled in ('O', 'A')
 )
 
 -- name: seat_claimed_twice
