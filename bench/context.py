@@ -92,19 +92,21 @@ class Bench:
         return halls(self.cluster, self.scale.seats)
 
     @contextlib.contextmanager
-    def sale(self, *, in_pairs: bool = True) -> Iterator[Sale]:
+    def sale(self, *, in_pairs: bool = True, busy_after: bool = False) -> Iterator[Sale]:
         """Empty halls with an HTTP server; at the end their invariants are checked. Raises BrokenInvariantError.
 
-        in_pairs  whether each reservation still holds its two seats at the end.
+        in_pairs    whether each reservation still holds its two seats at the end.
+        busy_after  the load leaves work for minutes, such as mails: it is not waited for, and its server not shared.
         """
         with contextlib.ExitStack() as own:
-            if self.scale.shared:
+            if self.scale.shared and not busy_after:
                 self._shared_sale = sale = self._shared_sale or self._start(self.shared)
             else:
                 sale = self._start(own)
             with sale.database.checked(in_pairs=in_pairs):
                 yield sale
-                sale.rest()  # What a generator left behind is written before it is counted.
+                if not busy_after:
+                    sale.rest()  # What a generator left behind is written before it is counted.
 
     def _start(self, stack: contextlib.ExitStack) -> Sale:
         database = stack.enter_context(self.cluster.database(self.halls()))

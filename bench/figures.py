@@ -31,7 +31,14 @@ def interleave(sides: Mapping[Name, Callable[[], Sample]], rounds: int) -> dict[
 
 
 def medians_in_turns(sides: Mapping[str, Callable[[int], object]], samples: int, rounds: int) -> dict[str, list[float]]:
-    """The median of each side in each round, in milliseconds. A side is called with the number of the request.
+    """The median of each side in each round, in milliseconds, of `times_in_turns`."""
+    return {name: [median(each) for each in times] for name, times in times_in_turns(sides, samples, rounds).items()}
+
+
+def times_in_turns(
+    sides: Mapping[str, Callable[[int], object]], samples: int, rounds: int
+) -> dict[str, list[list[float]]]:
+    """What each call of each side took in each round, in milliseconds. A side is called with the number of the request.
 
     The sides take turns with every call, in random order: what disturbs the machine then disturbs all alike, and no
     side always finds the processor's caches warm from another of its kind. A round before the first warms up.
@@ -43,7 +50,7 @@ def medians_in_turns(sides: Mapping[str, Callable[[int], object]], samples: int,
             began = time.perf_counter()
             sides[name](request)
             times[name][request // samples].append((time.perf_counter() - began) * 1000)
-    return {name: [median(each) for each in by_round[1:]] for name, by_round in times.items()}
+    return {name: by_round[1:] for name, by_round in times.items()}
 
 
 def percentile(values: Sequence[float], percent: float) -> float:

@@ -4,11 +4,15 @@ All else drives the product as its users do: over HTTP, by its SQL functions and
 """
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from uuid import UUID, uuid4
 
 from rowlock.base.dsns import Dsns
 from rowlock.catalogue.model import SeatingPlan
 from rowlock.catalogue.showcase import stadium, theatre
+from rowlock.checkout.providers.payment_provider import PaymentWish
+from rowlock.checkout.providers.sandbox import SandboxProvider
 from rowlock.database.access import DirectDatabase, OneConnection
 from rowlock.database.cells import Cells
 from rowlock.database.connections import connect, connection_string
@@ -43,6 +47,25 @@ def migrate_and_publish(owner_dsn: str, plans: Sequence[SeatingPlan]) -> None:
                 await catalogue.import_plan(plan, source_format="rowlock", venue="Bench")
 
     asyncio.run(work())
+
+
+@contextlib.contextmanager
+def sandbox(worker_dsn: str) -> Iterator[Callable[[str], object]]:
+    """What makes a payment for a show at the sandbox, as the server's process does, each time that it is called."""
+    with asyncio.Runner() as runner:
+        connection = runner.run(connect(worker_dsn, application_name=_NAME))
+        provider = SandboxProvider(Cells(OneConnection(connection)), "bench", secret=b"not for webhooks")
+
+        def make(show_id: str) -> object:
+            order_id, intent = uuid4(), uuid4()
+            wish = PaymentWish(
+                key=f"payment-{intent}", show_id=UUID(show_id), order_id=order_id, payment_intent_id=intent,
+                amount_minor=5_000, currency="USD", description="bench", customer_email="bench@example.org",
+            )  # fmt: skip
+            return runner.run(provider.create(wish))
+
+        yield make
+        runner.run(connection.close())
 
 
 def retire_expired(worker_dsn: str) -> int:

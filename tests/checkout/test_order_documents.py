@@ -1,6 +1,7 @@
 """What receipts and credit notes of orders are made of: lines that add up to the money, by tax rate."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -165,3 +166,46 @@ async def test_the_files_of_an_order_and_of_its_refund(db: SeatDb, cells: Cells,
     tickets = await documents.tickets(await read())
     assert tickets is not None
     assert len(page_texts(tickets)) == 1, "the ticket that was given back is not printed"
+
+
+async def test_a_receipt_keeps_the_seller_of_its_day(db: SeatDb, cells: Cells, tmp_path: Path) -> None:
+    show = await db.make_show()
+    first, second = await paid(db, show, 1), await paid(db, show, 2, by="ben")
+    notices = Notices(cells, make_post(cells, None, None), no_documents, no_link)
+    documents = OrderDocuments(cells, TicketKeys(tmp_path / "keys.json"))
+
+    async def printed(order_id: UUID) -> tuple[str, bytes]:
+        receipt = await notices.issue_receipt(show.show_id, order_id)
+        assert receipt is not None
+        sold = replace(order([(PRICE, 0)], fee=receipt.amount_minor - PRICE), show_id=show.show_id)
+        file = await documents.receipt(sold, receipt)
+        return receipt.seller_name or "", file
+
+    async def told(legal_name: str, address: str, tax_id: str) -> None:
+        await db.owner.execute(
+            "update rowlock.organizations set legal_name = %s, address = %s, tax_id = %s", [legal_name, address, tax_id]
+        )
+
+    await told("Moonlight Dance GmbH", "Mill Lane 1\n10115 Berlin", "DE123456789")
+    _, before = await printed(first)
+    await told("Sunrise Ltd", "Quay 2\nDublin", "IE9999999X")
+
+    assert await printed(first) == ("Moonlight Dance GmbH", before)
+    [text] = page_texts(before)
+    assert all(words in text for words in ("Moonlight Dance GmbH", "Mill Lane 1", "10115 Berlin", "Tax ID DE123456789"))
+    name, after = await printed(second)
+    assert name == "Sunrise Ltd"
+    assert "Dublin" in page_texts(after)[0]
+
+
+async def test_without_a_legal_name_the_seller_is_the_organization(db: SeatDb, cells: Cells) -> None:
+    show = await db.make_show()
+    cursor = await db.owner.execute("select name from rowlock.organizations")
+    [(organization,)] = await cursor.fetchall()
+
+    receipt = await Notices(cells, make_post(cells, None, None), no_documents, no_link).issue_receipt(
+        show.show_id, await paid(db, show, 1)
+    )
+
+    assert receipt is not None
+    assert (receipt.seller_name, receipt.seller_address, receipt.seller_tax_id) == (organization, None, None)

@@ -139,6 +139,27 @@ class Organization:
 
 
 @dataclass(frozen=True, slots=True)
+class Seller:
+    """An organization as receipts name it. Without a legal name it is `name`; the address has lines."""
+
+    organization_id: UUID
+    name: str
+    slug: str
+    legal_name: str | None
+    address: str | None
+    tax_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SellerChanges:
+    """What is to be changed of a seller: None changes nothing, an empty text takes away what was there."""
+
+    legal_name: str | None = None
+    address: str | None = None
+    tax_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Venue:
     """A building with a hall; `time_zone` is an IANA name."""
 

@@ -26,6 +26,8 @@ from rowlock.catalogue.model import (
     PlanOfShow,
     PublishedPlan,
     SeatingPlan,
+    Seller,
+    SellerChanges,
     ShowCancelled,
     ShowCreated,
     ShowDetails,
@@ -41,6 +43,7 @@ from rowlock.catalogue.model import (
 )
 from rowlock.catalogue.price_list import Price, PriceChanges
 from rowlock.catalogue.prices import resolve_adult_prices, resolve_prices
+from rowlock.catalogue.seller_rules import change_seller
 from rowlock.catalogue.show_rules import cannot_move, check_currency, no_show, read_details
 from rowlock.catalogue.slugs import slugs
 from rowlock.catalogue.venue_rules import change_venue
@@ -313,6 +316,32 @@ class Catalogue:
                 raise CatalogueError(f"There is no venue {venue_id}. `rowlock venue list` shows what there is.")
             changed = change_venue(venue, changes, await store.sections_of_venue(connection, venue_id))
             await store.update_venue(connection, changed)
+        return changed
+
+    async def list_sellers(self) -> list[Seller]:
+        """Every organization by name, as receipts name it."""
+        async with self._cells.catalogue.office() as connection:
+            return await store.lock_sellers(connection)
+
+    async def update_seller(self, organization: str, changes: SellerChanges) -> Seller:
+        """Change what receipts say of an organization, given by its name or slug. Receipts that were issued stay.
+
+        Raises CatalogueError; then nothing was written.
+        """
+        async with self._transaction() as connection:
+            found = await store.lock_sellers(connection, organization)
+            found = [seller for seller in found if seller.slug == organization] or found
+            if len(found) > 1:
+                raise CatalogueError(
+                    f"{len(found)} organizations have this name. Give the slug of one: "
+                    + ", ".join(seller.slug for seller in found)
+                )
+            if not found:
+                raise CatalogueError(
+                    f"There is no organization {organization!r}. `rowlock organization list` shows them."
+                )
+            changed = change_seller(found[0], changes)
+            await store.update_seller(connection, changed)
         return changed
 
     async def lock_and_check_empty(self) -> bool:

@@ -25,6 +25,7 @@ from rowlock.catalogue.model import (
     Seat,
     SeatingPlan,
     Section,
+    Seller,
     Shape,
     ShowCancelled,
     ShowDetails,
@@ -375,6 +376,18 @@ async def move_show(
         return outcome, None, categories
     cursor = await connection.execute(query("catalogue.labels_of_seats"), (show_id, seat_ids))
     return outcome, None, [label for (label,) in await cursor.fetchall()]
+
+
+async def lock_sellers(connection: Connection, organization: str | None = None) -> list[Seller]:
+    """Organizations of a name or slug, or all of them, by name; locked until the transaction ends."""
+    async with connection.cursor(row_factory=class_row(Seller)) as cursor:
+        await cursor.execute(query("catalogue.lock_sellers"), {"organization": organization})
+        return await cursor.fetchall()
+
+
+async def update_seller(connection: Connection, seller: Seller) -> None:
+    """Store what receipts say of an organization."""
+    await connection.execute(query("catalogue.update_seller"), asdict(seller))
 
 
 async def list_venues(connection: Connection) -> list[VenueListing]:

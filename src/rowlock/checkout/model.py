@@ -364,7 +364,10 @@ class NoticeRefund:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The receipt of an order, or with a refund_id the credit note of a refund. Numbers have no gap in a year."""
+    """The receipt of an order, or with a refund_id the credit note of a refund. Numbers have no gap in a year.
+
+    The seller is as it was on the day of issue; without a name in receipts from before that was kept.
+    """
 
     organization_id: UUID
     year: int
@@ -375,6 +378,9 @@ class Receipt:
     amount_minor: int
     currency: str
     issued_at: datetime
+    seller_name: str | None = None
+    seller_address: str | None = None
+    seller_tax_id: str | None = None
 
     @property
     def label(self) -> str:

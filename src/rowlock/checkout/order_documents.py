@@ -96,7 +96,11 @@ class OrderDocuments:
             kind=ReceiptKind.RECEIPT if receipt.refund_id is None else ReceiptKind.CREDIT_NOTE,
             number=receipt.label,
             issued_on=local_time(receipt.issued_at, show.time_zone, paper_of(order.currency)).rpartition(", ")[0],
-            seller=Party(name=show.organization),
+            seller=Party(
+                name=receipt.seller_name or show.organization,
+                address=tuple((receipt.seller_address or "").splitlines()),
+                tax_id=receipt.seller_tax_id,
+            ),
             buyer=Party(name=order.customer_name),
             order_code=order.order_code,
             refers_to=refers_to,

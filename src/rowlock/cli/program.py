@@ -10,7 +10,21 @@ from pydantic import ValidationError
 
 from rowlock.catalogue.model import CatalogueError
 from rowlock.checkout.ticket_keys import TicketKeysError
-from rowlock.cli import health, holds, keys, mails, orders, plans, running, schema, shows, tickets, upkeep, venues
+from rowlock.cli import (
+    health,
+    holds,
+    keys,
+    mails,
+    orders,
+    organizations,
+    plans,
+    running,
+    schema,
+    shows,
+    tickets,
+    upkeep,
+    venues,
+)
 from rowlock.cli.common import say, warn
 from rowlock.cli.exits import CommandError, ExitCode
 from rowlock.database.calls import BusyError, FunctionsMissingError, LoginMissingError, OutcomeUnknownError
@@ -48,7 +62,21 @@ def _options(
     """Sells reserved seats, and cannot sell one twice. `rowlock up` starts a demonstration."""
 
 
-for module in (running, schema, plans, venues, shows, holds, orders, tickets, keys, mails, upkeep, health):
+for module in (
+    running,
+    schema,
+    plans,
+    organizations,
+    venues,
+    shows,
+    holds,
+    orders,
+    tickets,
+    keys,
+    mails,
+    upkeep,
+    health,
+):
     module.register(app)
 
 

@@ -163,11 +163,18 @@ create table organizations (
     name text not null,
     slug text not null,
     created_at timestamp with time zone not null default clock_timestamp(),
+    legal_name text,
+    address text,
+    tax_id text,
     constraint organizations_pkey PRIMARY KEY (organization_id),
     constraint organizations_slug_unique UNIQUE (slug),
-    constraint chk_organization_name CHECK (((name <> ''::text) AND (slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$'::text)))
+    constraint chk_organization_name CHECK (((name <> ''::text) AND (slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$'::text))),
+    constraint chk_organization_seller CHECK ((((length(legal_name) >= 1) AND (length(legal_name) <= 120)) AND ((length(address) >= 1) AND (length(address) <= 725)) AND ((length(tax_id) >= 1) AND (length(tax_id) <= 60))))
 );
 comment on table organizations is 'Who sells: a dance studio, a school, a theatre.';
+comment on column organizations.legal_name is 'Its name on receipts; null when it is the other one.';
+comment on column organizations.address is 'For receipts, in at most six lines.';
+comment on column organizations.tax_id is 'Its VAT number or the like, as its country writes it, for receipts.';
 grant select on organizations to rowlock_app;
 grant insert, select, update on organizations to rowlock_office;
 grant select on organizations to rowlock_worker;
@@ -253,6 +260,9 @@ create table receipts (
     amount_minor bigint not null,
     currency text not null,
     issued_at timestamp with time zone not null,
+    seller_name text,
+    seller_address text,
+    seller_tax_id text,
     constraint receipts_pkey PRIMARY KEY (organization_id, year, number),
     constraint receipts_counter FOREIGN KEY (organization_id, year) REFERENCES receipt_counters(organization_id, year),
     constraint receipts_order FOREIGN KEY (show_id, order_id) REFERENCES ticket_orders(show_id, order_id),
@@ -265,6 +275,7 @@ CREATE UNIQUE INDEX idx_one_receipt_per_order ON rowlock.receipts USING btree (s
 CREATE INDEX idx_receipts_of_order ON rowlock.receipts USING btree (show_id, order_id);
 comment on table receipts is 'Receipts of paid orders and credit notes of refunds (those with a refund_id), numbered without a gap by organization and year. Rows are never changed.';
 comment on column receipts.year is 'The year in which it was issued, in the time zone of the venue.';
+comment on column receipts.seller_name is 'Who sold, as of the day it was issued, with seller_address and seller_tax_id; null for receipts from before there was any.';
 grant select on receipts to rowlock_office;
 grant select on receipts to rowlock_worker;
 

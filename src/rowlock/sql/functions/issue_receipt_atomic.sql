@@ -4,6 +4,8 @@
 -- back with a transaction that fails. An order or refund that has its number is told it again. Without p_refund_id it is
 -- the receipt of the order.
 --
+-- The seller is written down as the organization is now: what changes later changes no receipt.
+--
 -- A free order has no receipt. Money that came after an order had ended, or twice, was no sale, so its refund is no credit.
 --
 -- Locks     the order (for key share, as its foreign key does), then the counter of the organization and year.
@@ -100,12 +102,16 @@ begin
     update receipt_counters as c
     set last_number = v_last + 1
     where c.organization_id = v_organization and c.year = v_year;
-    insert into receipts
-        (organization_id, year, number, show_id, order_id, refund_id, amount_minor, currency, issued_at)
-    values (
-        v_organization, v_year, v_last + 1, p_show_id, p_order_id, p_refund_id,
-        coalesce(v_refund.amount_minor, v_order.total_minor), v_order.currency, v_now
-    );
+    insert into receipts (
+        organization_id, year, number, show_id, order_id, refund_id, amount_minor, currency, issued_at,
+        seller_name, seller_address, seller_tax_id
+    )
+    select
+        o.organization_id, v_year, v_last + 1, p_show_id, p_order_id, p_refund_id,
+        coalesce(v_refund.amount_minor, v_order.total_minor), v_order.currency, v_now,
+        coalesce(o.legal_name, o.name), o.address, o.tax_id
+    from organizations as o
+    where o.organization_id = v_organization;
     -- step: written
     return query select 'OK', v_organization, v_year, v_last + 1, v_now;
 end

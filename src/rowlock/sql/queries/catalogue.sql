@@ -242,6 +242,22 @@ set time_zone = %(time_zone)s, address = %(address)s::text, access_notes = %(acc
     step_free_sections = %(step_free_sections)s::text[]
 where venue_id = %(venue_id)s
 
+-- name: lock_sellers
+-- scope: catalogue
+-- Organizations of a name or slug, or all of them, with what receipts say of them; locked until the transaction ends.
+select organization_id, name, slug, legal_name, address, tax_id
+from rowlock.organizations
+where %(organization)s::text is null or %(organization)s in (name, slug)
+order by name, slug
+for no key update
+
+-- name: update_seller
+-- scope: catalogue
+-- What receipts say of an organization.
+update rowlock.organizations
+set legal_name = %(legal_name)s::text, address = %(address)s::text, tax_id = %(tax_id)s::text
+where organization_id = %(organization_id)s
+
 -- name: list_every_show
 -- scope: catalogue
 -- Every show for its organizer, drafts included, in order of the start.

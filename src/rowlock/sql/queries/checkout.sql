@@ -381,7 +381,9 @@ from rowlock.issue_receipt_atomic(%s::uuid, %s::uuid, %s::uuid)
 -- name: receipts_of_order
 -- scope: show
 -- The receipt of an order and its credit notes, in the order in which they were issued.
-select organization_id, year, number, show_id, order_id, refund_id, amount_minor, currency, issued_at
+select
+    organization_id, year, number, show_id, order_id, refund_id, amount_minor, currency, issued_at, seller_name,
+    seller_address, seller_tax_id
 from rowlock.receipts
 where show_id = %s and order_id = %s
 order by issued_at, number
