@@ -131,6 +131,8 @@ SEEDS = {
             from ticket_orders as o limit 1;
     """,
     19: "",
+    20: "update organizations set legal_name = 'Moonlight Ltd', address = '1 Main Street', tax_id = 'DE1'",
+    21: "",
 }
 
 VERSIONS = [file.version for file in read_files() if file.kind == "migration"]
