@@ -264,8 +264,9 @@ async def test_staff_refund_a_ticket_and_the_seat_is_free_again(
 
     problem(await client.post(path, json=body), 404, "ORDER_NOT_FOUND")
     problem(await client.post(path, json=body, headers={"x-api-key": "wrong"}), 401, "UNAUTHORIZED")
-    first = await admin.post(path, json=body, headers={"idempotency-key": "r1"})
-    again = await admin.post(path, json=body, headers={"idempotency-key": "r1"})
+    # A key is any printable text, as it is of orders and payments.
+    first = await admin.post(path, json=body, headers={b"idempotency-key": "krank – 1".encode()})
+    again = await admin.post(path, json=body, headers={b"idempotency-key": "krank – 1".encode()})
 
     assert first.status_code == 201, first.text
     assert again.json() == first.json()

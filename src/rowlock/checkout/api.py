@@ -283,11 +283,11 @@ class CheckoutEndpoints:
         if body.ticket_ids is not None and body.amount_minor is not None:
             raise ProblemError("INVALID_INPUT", "Name ticket_ids or amount_minor, not both; neither refunds all.")
         seats = None if body.ticket_ids is None else _seats_of(order, body.ticket_ids)
-        key = request.idempotency_key()
+        key = _key(request, None)
         wish = RefundWish(
             show_id=order.show_id,
             order_id=order.order_id,
-            idempotency_key=f"refund-{uuid4()}" if key is None else key.decode(),
+            idempotency_key=f"refund-{uuid4()}" if key is None else key,
             reason=body.reason,
             actor="staff" if request.integrator is None else f"key: {request.integrator.name}",
             seat_ids=seats,

@@ -56,7 +56,7 @@ def _steer_body(body: dict[str, Any], *, tokens: bool) -> None:
     if isinstance(body.get("section"), str):
         body["section"] = SECTIONS[number % len(SECTIONS)]
     # JSON Schema takes 1.0 for an integer, and the API does not.
-    for name in ("extension_count", "amount_minor"):
+    for name in ("extension_count", "amount_minor", "revision"):
         if isinstance(body.get(name), float):
             body[name] = int(body[name])
     if body.get("tickets"):
