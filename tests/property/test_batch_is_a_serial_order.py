@@ -200,7 +200,7 @@ MISTAKES = {
 }
 
 
-@pytest.mark.soak("pg15")
+@pytest.mark.soak("pg15", full=True)
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_planted_mistake_is_seen(dsns: Dsns, mistake: str) -> None:
     first_will_do = settings(EXAMPLES, phases=[Phase.generate], report_multiple_bugs=False)

@@ -342,7 +342,7 @@ MISTAKES = {
 }  # fmt: skip
 
 
-@pytest.mark.soak("pg15")
+@pytest.mark.soak("pg15", full=True)
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_planted_mistake_is_seen(dsns: Dsns, mistake: str) -> None:
     with open_database(dsns, [MISTAKES[mistake]]) as opened, pytest.raises((AssertionError, psycopg.IntegrityError)):
