@@ -30,7 +30,8 @@ select o.show_id, o.order_id
 from rowlock.ticket_orders as o
 left join rowlock.seat_reservations as a using (show_id, reservation_id)
 where o.status = 'pending'
-    and (o.expires_at <= clock_timestamp() or a.status in ('released', 'expired'))
+    -- A hold that ran out has ended, whether a cleanup has come to it or not.
+    and (least(o.expires_at, a.expires_at) <= clock_timestamp() or a.status in ('released', 'expired'))
     and not exists (
         select from rowlock.payment_intents as i
         where i.show_id = o.show_id and i.order_id = o.order_id
