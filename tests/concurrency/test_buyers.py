@@ -131,7 +131,7 @@ async def test_checking_first_sells_a_seat_to_both(race: Race) -> None:
     assert race.endings[-1] == sold_twice
 
 
-@pytest.mark.soak("pg15")
+@pytest.mark.soak("pg15", full=True)
 async def test_of_two_overlapping_requests_one_wins_and_the_other_holds_nothing(race: Race) -> None:
     await race.run([1, 2], [3, 2])
 
@@ -150,7 +150,7 @@ async def test_seat_by_seat_the_loser_is_left_with_a_part(race: Race) -> None:
     assert race.endings[-1] == left_over
 
 
-@pytest.mark.soak("pg15")
+@pytest.mark.soak("pg15", full=True)
 async def test_buyers_of_different_seats_never_refuse_each_other(race: Race) -> None:
     await race.run([1, 3], [2, 4])
 

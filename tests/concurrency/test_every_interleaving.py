@@ -3,17 +3,28 @@
 The second half plants mistakes in the functions, one at a time. Each must be seen by the very same search, or the
 first half would prove nothing.
 
-On PostgreSQL 18 a plain run has all of it but most pairs with orders and with a move, on 15 a few pairs; `make soak`
-has the rest.
+A plain run has some pairs on PostgreSQL 18, which have every operation, and a few on both versions; the short soak has
+others on both, and `make soak` has all of them on both.
 """
 
 from collections.abc import Sequence
 
 import pytest
+from _pytest.mark.structures import ParameterSet
 
-from tests.concurrency.interleaving import MONEY_PAIRS, OPERATIONS, PAIRS, STATES, explore_pair
+from tests.concurrency.interleaving import explore_pair
+from tests.concurrency.racing_operations import (
+    ALL_OPERATIONS,
+    CHECKOUT_PAIRS,
+    MONEY_PAIRS,
+    OPERATIONS,
+    PAIRS,
+    states_for,
+)
 from tests.support.seatdb import SeatDb
 from tests.support.steps import Mutant, functions, load_test_build, stepping, steps_of
+
+EVERY_PAIR = [*PAIRS, *MONEY_PAIRS, *CHECKOUT_PAIRS]
 
 # Pairs of operations that lock different rows before they meet at the claims; together they have every operation.
 ON_BOTH_VERSIONS = [
@@ -24,72 +35,65 @@ ON_BOTH_VERSIONS = [
     ("reserve", "move"),
 ]
 
-# Of the pairs with a move a plain run has these, on PostgreSQL 18; `make soak` has all of them on both, in full only.
-MOVES_OF_A_PLAIN_RUN = [("reserve", "move"), ("change", "move"), ("complete", "move"), ("block", "move")]
-
-
-def left_out(pair: tuple[str, str]) -> Sequence[pytest.MarkDecorator]:
-    """The mark of a pair that a plain run leaves out, on PostgreSQL 15 or on both versions."""
-    if pair in ON_BOTH_VERSIONS:
-        return []
-    if "move" in pair and pair not in MOVES_OF_A_PLAIN_RUN:
-        return [pytest.mark.soak("pg15", "pg18", full=True)]
-    return [pytest.mark.soak("pg15")]
-
-
-def test_the_pairs_for_both_versions_have_every_operation() -> None:
-    assert set(ON_BOTH_VERSIONS) < set(PAIRS)
-    assert {operation for pair in ON_BOTH_VERSIONS for operation in pair} == set(OPERATIONS)
-
-
-@pytest.mark.parametrize(
-    "pair",
-    [pytest.param(pair, id="-".join(pair), marks=left_out(pair)) for pair in PAIRS],
-)
-async def test_two_operations_come_out_as_one_after_the_other(db: SeatDb, pair: tuple[str, str]) -> None:
-    await load_test_build(db.owner)
-    async with stepping(db, sessions=2) as steps:
-        for state in STATES:
-            found = await explore_pair(db, steps, pair=pair, state=state)
-            assert found.violations == [], state
-            # At the very least one before the other, each way, and neither is cut short by an error.
-            assert found.schedules >= 6, state
-
-
-# Pairs with orders that are paid for, which a plain run has on PostgreSQL 18; `make soak` has all of them on both, in
-# full only: they take a quarter of an hour.
-MONEY_PAIRS_OF_A_PLAIN_RUN = [
+# What a plain run has on PostgreSQL 18 besides: where most is at stake, and every operation with one of its rivals.
+IN_A_PLAIN_RUN = [
+    ("reserve", "reserve"),
+    ("reserve", "cleanup"),
+    ("reserve_again", "complete"),
+    ("change", "change"),
+    ("release", "cleanup"),
+    ("complete", "complete"),
     ("reserve_again", "complete_paid"),
     ("cleanup", "complete_paid"),
     ("complete_paid", "cancel_show"),
     ("pay", "void"),
     ("refund", "refund"),
     ("refund", "reserve_sold"),
-    ("release", "complete_paid"),
-    ("reserve", "unblock"),
+    ("block", "unblock"),
+    ("change", "create"),
+    ("create", "begin"),
+    ("release", "begin"),
+    ("cleanup", "begin"),
+    ("complete_paid", "record"),
+    ("complete_paid", "end"),
+    ("capture", "end"),
+    ("capture", "expire"),
+    ("record", "expire"),
+    ("cancel_show", "capture"),
+    ("refund", "settle"),
+    ("receipt", "credit_note"),
+    ("outbox", "outbox"),
 ]
 
+# Of the rest the short soak has one in so many.
+SHARE_OF_A_SHORT_SOAK = 24
 
-@pytest.mark.parametrize(
-    "pair",
-    [
-        pytest.param(
-            pair,
-            id="-".join(pair),
-            marks=pytest.mark.soak("pg15", full=True)
-            if pair in MONEY_PAIRS_OF_A_PLAIN_RUN
-            else pytest.mark.soak("pg15", "pg18", full=True),
-        )
-        for pair in MONEY_PAIRS
-    ],
-)
-async def test_two_operations_on_paid_orders_come_out_as_one_after_the_other(db: SeatDb, pair: tuple[str, str]) -> None:
+
+def parameters() -> list[ParameterSet]:
+    """Every pair, with the mark that says which runs have it."""
+    left = [pair for pair in EVERY_PAIR if pair not in ON_BOTH_VERSIONS and pair not in IN_A_PLAIN_RUN]
+    marks: dict[tuple[str, str], Sequence[pytest.MarkDecorator]] = dict.fromkeys(ON_BOTH_VERSIONS, ())
+    marks |= {pair: [pytest.mark.soak("pg15", full=True)] for pair in IN_A_PLAIN_RUN}
+    marks |= {pair: [pytest.mark.soak("pg15", "pg18", full=True)] for pair in left}
+    marks |= {pair: [pytest.mark.soak("pg15", "pg18")] for pair in left[::SHARE_OF_A_SHORT_SOAK]}
+    return [pytest.param(pair, id="-".join(pair), marks=marks[pair]) for pair in EVERY_PAIR]
+
+
+def test_a_plain_run_has_every_operation() -> None:
+    assert {*ON_BOTH_VERSIONS, *IN_A_PLAIN_RUN} <= set(EVERY_PAIR)
+    assert {operation for pair in ON_BOTH_VERSIONS for operation in pair} == set(OPERATIONS)
+    assert {operation for pair in IN_A_PLAIN_RUN for operation in pair} | set(OPERATIONS) == set(ALL_OPERATIONS)
+
+
+@pytest.mark.parametrize("pair", parameters())
+async def test_two_operations_come_out_as_one_after_the_other(db: SeatDb, pair: tuple[str, str]) -> None:
     await load_test_build(db.owner)
     async with stepping(db, sessions=2) as steps:
-        for state in STATES:
+        for state in states_for(pair):
             found = await explore_pair(db, steps, pair=pair, state=state)
             assert found.violations == [], state
-            assert found.schedules >= 2, state
+            # At the very least one before the other, each way, and neither is cut short by an error.
+            assert found.schedules >= (6 if pair in PAIRS else 2), state
 
 
 def test_every_function_that_locks_has_steps() -> None:
@@ -100,7 +104,6 @@ def test_every_function_that_locks_has_steps() -> None:
         "change_seats_atomic",
         "end_order_of_cancelled_show",
         "ensure_audit_log_partitions",
-        "expire_orders_atomic",
         "find_integrator_key",
         "find_order",
         "find_reservation",
@@ -114,13 +117,27 @@ def test_every_function_that_locks_has_steps() -> None:
         "release_seats_atomic",
         "reserve_seats_atomic",
         "seat_changes_since",
-        "take_outbox_messages",
         "tell_repeated_requests",
     }
 
 
 SHARED = "perform pg_advisory_xact_lock_shared(hashtextextended(p_show_id::text, 0));"
 NO_LOCK = ("for update;\n    -- step: reservation_locked", ";\n    -- step: reservation_locked")
+
+LIMIT = "order by o.reservation_id\n        limit p_limit"
+# The second look of expire_orders_atomic, and a step in the middle of its search, after which a payment may come.
+LOOKS_AGAIN = """
+            and not exists (
+                select from payment_intents as i
+                where i.show_id = o.show_id and i.order_id = o.order_id
+                    and i.status in ('sent', 'in_doubt', 'authorized', 'captured')
+            )
+        returning"""
+STOPS_IN_ITS_SEARCH = Mutant(
+    "expire_orders_atomic",
+    "where o.status = 'pending'\n",
+    "where o.status = 'pending' and rowlock_test.step('expire_orders_atomic', 'searching')\n",
+)
 
 MISTAKES: dict[str, tuple[tuple[str, str], str, list[Mutant]]] = {
     "reserve takes a claim without asking whether it ran out": (
@@ -272,6 +289,144 @@ MISTAKES: dict[str, tuple[tuple[str, str], str, list[Mutant]]] = {
             Mutant("cleanup_expired_seat_reservations", " and c.status = 'reserved'", ""),
         ],
     ),
+    "an order is made of seats that the hold has no longer": (
+        ("change", "create"),
+        "held",
+        [
+            Mutant(
+                "create_order_atomic",
+                "and a.token_hash = sha256(p_secret)\n    for update;",
+                "and a.token_hash = sha256(p_secret);",
+            )
+        ],
+    ),
+    "a payment begins for an order without its lock": (
+        ("begin", "expire"),
+        "held",
+        [
+            Mutant(
+                "begin_payment_atomic",
+                "where o.show_id = p_show_id and o.order_id = p_order_id\n    for update;",
+                "where o.show_id = p_show_id and o.order_id = p_order_id;",
+            )
+        ],
+    ),
+    "a payment begins for a hold without its lock": (
+        ("release", "begin"),
+        "held",
+        [
+            Mutant(
+                "begin_payment_atomic",
+                "and a.reservation_id = v_order.reservation_id\n    for update;",
+                "and a.reservation_id = v_order.reservation_id;",
+            )
+        ],
+    ),
+    "what a provider says is written down without a lock": (
+        ("record", "record"),
+        "held",
+        [
+            Mutant("record_payment_atomic", "\n    for update of o;", ";"),
+            Mutant("record_payment_atomic", "\n    for update;", ";"),
+        ],
+    ),
+    "money is recorded for an order without its lock": (
+        ("capture", "end"),
+        "held",
+        [
+            Mutant(
+                "pay_order_atomic",
+                "where o.show_id = p_show_id and o.order_id = p_order_id\n    for update;",
+                "where o.show_id = p_show_id and o.order_id = p_order_id;",
+            )
+        ],
+    ),
+    "money for an order that has ended is kept": (
+        ("capture", "end"),
+        "held",
+        [
+            Mutant(
+                "pay_order_atomic",
+                "elsif v_extra or v_order.status in ('voided', 'cancelled', 'expired')",
+                "elsif v_extra",
+            )
+        ],
+    ),
+    "void does not lock the order and its payment": (
+        ("pay", "void"),
+        "held",
+        [
+            Mutant(
+                "void_order_atomic",
+                "where o.show_id = p_show_id and o.order_id = p_order_id\n    for update;",
+                "where o.show_id = p_show_id and o.order_id = p_order_id;",
+            ),
+            Mutant(
+                "void_order_atomic", "order by i.payment_intent_id\n        for update", "order by i.payment_intent_id"
+            ),
+        ],
+    ),
+    "an order ends without its lock": (
+        ("complete_paid", "end"),
+        "held",
+        [
+            Mutant(
+                "end_order_atomic",
+                "where o.show_id = p_show_id and o.order_id = p_order_id\n    for update;",
+                "where o.show_id = p_show_id and o.order_id = p_order_id;",
+            )
+        ],
+    ),
+    "an order ends and keeps the money that came before": (
+        ("capture", "end"),
+        "held",
+        [Mutant("end_order_atomic", "perform pay_order_atomic(p_show_id, p_order_id", "perform (p_order_id")],
+    ),
+    "an order expires without its lock": (
+        ("capture", "expire"),
+        "held",
+        [
+            Mutant("expire_orders_atomic", "\n        for update of o skip locked", ""),
+            Mutant("expire_orders_atomic", LOOKS_AGAIN, "\n        returning"),
+        ],
+    ),
+    "an order expires by what was known before its lock": (
+        ("capture", "expire"),
+        "held",
+        [STOPS_IN_ITS_SEARCH, Mutant("expire_orders_atomic", LOOKS_AGAIN, "\n        returning")],
+    ),
+    "a refund is settled twice": (
+        ("settle", "settle"),
+        "held",
+        [
+            Mutant("settle_refund_atomic", "\n    for update of o;", ";"),
+            Mutant("settle_refund_atomic", "\n    for update;", ";"),
+        ],
+    ),
+    "two receipts take their number at once": (
+        ("receipt", "credit_note"),
+        "held",
+        [Mutant("issue_receipt_atomic", "and c.year = v_year\n        for update;", "and c.year = v_year;")],
+    ),
+    "a show is cancelled without the locks of its orders": (
+        ("pay", "cancel_show"),
+        "held",
+        [Mutant("cancel_show_atomic", "order by o.reservation_id\n        limit p_limit\n        for update", LIMIT)],
+    ),
+    "money of an order that its show has ended is kept": (
+        ("cancel_show", "capture"),
+        "held",
+        [
+            Mutant(
+                "end_order_of_cancelled_show", "perform pay_order_atomic(p_show_id, p_order_id", "perform (p_order_id"
+            )
+        ],
+    ),
+    "two workers take one message": (
+        ("outbox", "outbox"),
+        "held",
+        [Mutant("take_outbox_messages", "\n        for update skip locked", "")],
+    ),
     "reserve does not wait for a move": (
         ("reserve", "move"),
         "lapsed",
@@ -319,3 +474,13 @@ async def test_the_search_sees_a_planted_mistake(db: SeatDb, mistake: str) -> No
         found = await explore_pair(db, steps, pair=pair, state=state, until_found=True)
 
     assert found.violations != []
+
+
+async def test_money_that_comes_while_orders_expire_is_seen(db: SeatDb) -> None:
+    """Also between the moment that the search looks from and the lock."""
+    await load_test_build(db.owner, mutants=[STOPS_IN_ITS_SEARCH])
+    async with stepping(db, sessions=2) as steps:
+        found = await explore_pair(db, steps, pair=("capture", "expire"), state="lapsed")
+
+    assert found.violations == []
+    assert found.schedules >= 6

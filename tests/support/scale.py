@@ -13,7 +13,7 @@ class Scale:
     """The sizes of one kind of run.
 
     storms            how often the deadlock test runs, each time with other random numbers
-    storm_operations  its operations, by version of PostgreSQL; a multiple of its 16 connections
+    storm_operations  its operations, by version of PostgreSQL, in thousands: each show has 2,000
     histories         random histories of a show that are compared with the model
     batches           random batches that are compared with their requests one by one
     mutated_codes     ticket codes that are changed and have to be refused
@@ -75,7 +75,7 @@ PLAIN = Scale(
 SHORT_SOAK = Scale(
     1,
     {"pg18": 20_000, "pg15": 10_000},
-    histories=150,
+    histories=80,
     batches=60,
     mutated_codes=20_000,
     webhook_orders=24,

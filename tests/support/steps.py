@@ -123,6 +123,8 @@ begin
             and not coalesce(v_waited && (coalesce(v_ended, '{}') || pg_backend_pid()), false)
             -- Sessions that all wait for each other are a deadlock: the server aborts one, and another goes on.
             and (v_states && array['at gate', 'ended'] or not v_waited <@ p_pids);
+        -- Looking takes the processor from those that are looked at.
+        perform pg_sleep(0.0002);
         if clock_timestamp() > v_deadline then
             raise exception 'sessions hang: %, waiting for %', v_states, v_waited;
         end if;

@@ -1,11 +1,12 @@
 -- end_order_atomic: end a pending order whose seats are gone, so that its money goes back.
 --
--- A payment that is authorized is then let go, and money that was captured is refunded by pay_order_atomic. A repeated
+-- A payment that is authorized is then let go. For money that was captured a refund is opened in the same step, so that
+-- a worker that dies afterwards owes the buyer nothing; captured later, it is given back by pay_order_atomic. A repeated
 -- call changes nothing, nor does one for an order that is confirmed or has ended.
 --
--- Locks     the order.
+-- Locks     the order, then its payments that are captured.
 -- Outcomes  in precedence: ORDER_NOT_FOUND, OK. Status is what the order is then.
--- Writes    ticket_orders, one audit row (cancelled), one outbox message (order_lost).
+-- Writes    ticket_orders, one audit row (cancelled), one outbox message (order_lost), and what pay_order_atomic writes.
 create or replace function rowlock.end_order_atomic(p_show_id uuid, p_order_id uuid, p_reason text)
 returns table (outcome text, order_id uuid, status text, server_time timestamptz)
 language plpgsql
@@ -38,6 +39,9 @@ begin
         );
         insert into outbox_messages (show_id, order_id, kind, payload)
         values (p_show_id, p_order_id, 'order_lost', jsonb_build_object('reason', left(p_reason, 200)));
+        perform pay_order_atomic(p_show_id, p_order_id, i.payment_intent_id)
+        from payment_intents as i
+        where i.show_id = p_show_id and i.order_id = p_order_id and i.status = 'captured';
     end if;
     -- step: written
     return query select 'OK', p_order_id, v_order.status, clock_timestamp();

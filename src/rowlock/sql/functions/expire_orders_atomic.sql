@@ -1,6 +1,7 @@
 -- expire_orders_atomic: end pending orders that cannot be paid any more, oldest first.
 --
--- Those are orders whose deadline has passed, or whose hold has ended, and that no payment is on its way for.
+-- Those are orders whose deadline has passed, or whose hold has ended, and that no payment is on its way for. They are
+-- locked first and looked at again then: money may have come for one after the search had begun.
 --
 -- Locks     the orders that no other transaction has locked; it does not wait for others.
 -- Outcomes  the number of orders that ended.
@@ -14,10 +15,14 @@ set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column
 declare
-    v_ended integer;
+    v_shows  uuid[];
+    v_orders uuid[];      -- parallel to v_shows
+    v_ended  integer;
 begin
-    with over as (
-        select o.show_id, o.order_id, o.reservation_id
+    select array_agg(l.show_id), array_agg(l.order_id)
+    into v_shows, v_orders
+    from (
+        select o.show_id, o.order_id
         from ticket_orders as o
         where o.status = 'pending'
             and (
@@ -36,12 +41,19 @@ begin
         order by o.expires_at
         limit p_limit
         for update of o skip locked
-    ),
-    ended as (
+    ) as l;
+    -- step: orders_locked
+
+    with ended as (
         update ticket_orders as o
         set status = 'expired'
-        from over as v
+        from unnest(v_shows, v_orders) as v (show_id, order_id)
         where o.show_id = v.show_id and o.order_id = v.order_id and o.status = 'pending'
+            and not exists (
+                select from payment_intents as i
+                where i.show_id = o.show_id and i.order_id = o.order_id
+                    and i.status in ('sent', 'in_doubt', 'authorized', 'captured')
+            )
         returning o.show_id, o.order_id, o.reservation_id
     ),
     intents as (
@@ -55,6 +67,7 @@ begin
         select e.show_id, e.reservation_id, e.order_id, 'order_expired' from ended as e
     )
     select count(*)::integer into v_ended from ended as e;
+    -- step: written
     return v_ended;
 end
 $$;

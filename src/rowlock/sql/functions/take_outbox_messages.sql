@@ -40,6 +40,7 @@ begin
         returning m.message_id, m.show_id, m.order_id, m.kind, m.payload, m.attempts, m.created_at
     )
     select * from taken as t order by t.message_id;
+    -- step: written
 end
 $$;
 comment on function rowlock.take_outbox_messages is 'Messages that are due, for one worker for a while.';
