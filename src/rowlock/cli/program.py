@@ -10,7 +10,21 @@ from pydantic import ValidationError
 
 from rowlock.catalogue.model import CatalogueError
 from rowlock.checkout.ticket_keys import TicketKeysError
-from rowlock.cli import health, holds, keys, mails, orders, plans, running, schema, shows, tickets, upkeep, venues
+from rowlock.cli import (
+    health,
+    holds,
+    keys,
+    mails,
+    money_checks,
+    orders,
+    plans,
+    running,
+    schema,
+    shows,
+    tickets,
+    upkeep,
+    venues,
+)
 from rowlock.cli.common import say, warn
 from rowlock.cli.exits import CommandError, ExitCode
 from rowlock.database.calls import BusyError, FunctionsMissingError, LoginMissingError, OutcomeUnknownError
@@ -48,7 +62,8 @@ def _options(
     """Sells reserved seats, and cannot sell one twice. `rowlock up` starts a demonstration."""
 
 
-for module in (running, schema, plans, venues, shows, holds, orders, tickets, keys, mails, upkeep, health):
+_MODULES = (running, schema, plans, venues, shows, holds, orders, tickets, keys, mails, money_checks, upkeep, health)
+for module in _MODULES:
     module.register(app)
 
 
