@@ -112,10 +112,11 @@ async def test_version_1_makes_one_live_payment_and_works_without_functions(
             "where seat_ids = '{3}'"
         )
         for name in functions():
-            await owner.execute(f"drop function rowlock.{name}".encode())
+            await owner.execute(f"drop function if exists rowlock.{name}".encode())
         bearer = {"authorization": f"Bearer {second['order_token']}"}
         foreign = {"authorization": f"Bearer {first['order_token']}"}
-        problem(await client.post(address, json={"order_id": second["order_id"]}, headers=foreign), 404, "ORDER_NOT_FOUND")
+        stranger = await client.post(address, json={"order_id": second["order_id"]}, headers=foreign)
+        problem(stranger, 404, "ORDER_NOT_FOUND")
         keyed = {**bearer, "idempotency-key": "once"}
         paying = await client.post(address, json={"order_id": second["order_id"]}, headers=keyed)
         again = await client.post(address, json={"order_id": second["order_id"]}, headers=keyed)

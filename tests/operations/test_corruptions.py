@@ -318,7 +318,8 @@ CORRUPTIONS = [
         (
             (
                 "insert into rowlock.refunds (show_id, refund_id, order_id, payment_intent_id, idempotency_key, "
-                "amount_minor, reason, status) values (%(show)s, %(new)s, %(money)s, %(intent)s, 'x', 5, 'x', 'succeeded')"
+                "amount_minor, reason, status) "
+                "values (%(show)s, %(new)s, %(money)s, %(intent)s, 'x', 5, 'x', 'succeeded')"
             ),
         ),
         {"LEDGER_REFUNDED_WRONG": 1},

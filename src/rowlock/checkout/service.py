@@ -254,9 +254,7 @@ class Checkout:
         assert self._providers is not None, "this process has no payment providers"
         _, event = self._providers.parse_webhook(provider, headers, body, now)
         dispute = event.dispute_reference if event.dispute is None else event.dispute.reference
-        payload = {
-            "kind": event.kind, "reference": event.reference, "dispute": dispute, "event": dict(event.payload)
-        }
+        payload = {"kind": event.kind, "reference": event.reference, "dispute": dispute, "event": dict(event.payload)}
         return await call(
             self._cells.catalogue.worker,
             lambda connection: store.keep_webhook_event(connection, provider, event.event_id, event.show_id, payload),

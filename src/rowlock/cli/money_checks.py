@@ -23,7 +23,8 @@ def reconcile(
     since: Annotated[
         str | None,
         typer.Option(
-            "--since", help="The day or instant, in UTC unless it says otherwise. [default: 30 days ago]",
+            "--since",
+            help="The day or instant, in UTC unless it says otherwise. [default: 30 days ago]",
             show_default=False,
         ),
     ] = None,

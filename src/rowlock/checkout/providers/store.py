@@ -211,9 +211,7 @@ async def open_dispute(
         return await find_dispute(connection, account, new)
 
 
-async def end_dispute(
-    connection: Connection, account: str, payment_reference: str, status: str
-) -> KeptDispute | None:
+async def end_dispute(connection: Connection, account: str, payment_reference: str, status: str) -> KeptDispute | None:
     """What the bank decides about the newest dispute of a payment: won or lost. One that has ended stays so."""
     async with connection.transaction():
         payment = await _lock(connection, SANDBOX, account, payment_reference)

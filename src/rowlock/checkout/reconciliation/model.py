@@ -207,8 +207,8 @@ def compare(told: ProviderPayment | None, position: Position, account: str) -> l
         return amount(minor, position.currency)
 
     if (told.amount_minor, told.currency) != (position.amount_minor, position.currency):
-        there = amount(told.amount_minor, told.currency)
-        what = f"is over {there} at the provider, and over {money(position.amount_minor)} here."
+        asked = amount(told.amount_minor, told.currency)
+        what = f"is over {asked} at the provider, and over {money(position.amount_minor)} here."
         # One that never took money, and never can, costs neither side anything.
         if told.captured_minor or position.captured_minor or told.status is PaymentStatus.AUTHORIZED:
             return [differs(DifferenceKind.AMOUNT_DIFFERS, what)]

@@ -33,6 +33,7 @@ from rowlock.checkout.reconciliation.model import (
     compare,
     unknown,
 )
+from rowlock.database.access import Database
 from rowlock.database.calls import call
 from rowlock.database.cells import Cells
 
@@ -145,19 +146,21 @@ class _Account:
     async def _compare_recorded(self) -> None:
         for cell in self._cells.each():
             after = (self._report.since, _FIRST_ID)
-            while True:
-                page = await call(
-                    cell.worker,
-                    lambda connection, after=after: store.references_since(  # type: ignore[misc]
-                        connection, self._provider.name, after, PAGE
-                    ),
-                    repeatable=True,
-                    reads=True,
-                )
+            is_last = False
+            while not is_last:
+                page = await self._page(cell, after)
                 await self._compare_missing(reference for _, _, reference in page)
-                if len(page) < PAGE:
-                    break
-                after = (page[-1][0], page[-1][1])
+                is_last = len(page) < PAGE
+                if not is_last:
+                    after = (page[-1][0], page[-1][1])
+
+    async def _page(self, cell: Database, after: tuple[datetime, UUID]) -> list[tuple[datetime, UUID, str]]:
+        return await call(
+            cell.worker,
+            lambda connection: store.references_since(connection, self._provider.name, after, PAGE),
+            repeatable=True,
+            reads=True,
+        )
 
     async def _compare_missing(self, references: Iterable[str]) -> None:
         left = [reference for reference in references if reference not in self._seen]

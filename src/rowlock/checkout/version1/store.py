@@ -28,9 +28,7 @@ async def begin_payment(
     assert hold is not None, "holds are never deleted"
     assert order is not None, "orders are never deleted"
     live = await _row(connection, query("version1_payments.lock_live_payment"), (show_id, order_id))
-    times = await _row(
-        connection, query("version1_payments.judge_times"), {"show_id": show_id, "order_id": order_id}
-    )
+    times = await _row(connection, query("version1_payments.judge_times"), {"show_id": show_id, "order_id": order_id})
     assert times is not None, "show, order and hold are there"
     is_cancelled, is_late, has_run_out, ends_soon = times
     status, total_minor, currency = order

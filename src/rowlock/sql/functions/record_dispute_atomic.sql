@@ -6,7 +6,7 @@
 --
 -- Locks     the order, then its payment intent, then the dispute.
 -- Outcomes  in precedence: PAYMENT_NOT_FOUND, INVALID_INPUT (no such status, an amount that is not positive, another
---           currency, or a reference of another payment), OK (dispute_id is that of the reference).
+--           currency, or a reference of another payment), OK. dispute_id is that of the reference.
 -- Writes    disputes, ledger_entries, one audit row (disputed, dispute_won or dispute_lost), and one outbox message
 --           (show_cancelled) when it ends after its show was cancelled.
 create or replace function rowlock.record_dispute_atomic(
@@ -79,7 +79,7 @@ begin
         returning d.* into v_dispute;
         v_event := 'disputed';
     elsif v_dispute.status <> p_status and p_status <> 'opened' then
-        v_event := 'dispute_' || p_status;
+        v_event := case p_status when 'won' then 'dispute_won' else 'dispute_lost' end;
     end if;
     if v_dispute.status = 'opened' or p_status <> 'opened' then
         if v_dispute.withdrawn_minor = 0 and p_withdrawn_minor > 0 then

@@ -6,7 +6,7 @@
 --
 -- Locks     the order, then its payment intent.
 -- Outcomes  in precedence: PAYMENT_NOT_FOUND, ORDER_NOT_REFUNDABLE (its money was not captured), REFUND_EXCEEDS_PAYMENT
---           (more than was captured), OK (amount_minor is what was written down; 0 for nothing).
+--           (more than was captured), OK. amount_minor is what was written down; 0 for nothing.
 -- Writes    refunds, ledger_entries, ticket_orders, one audit row (refunded), one outbox message (refund_succeeded).
 create or replace function rowlock.record_refund_atomic(
     p_show_id uuid,
