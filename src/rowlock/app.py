@@ -23,7 +23,10 @@ from rowlock.checkout.order_documents import OrderDocuments
 from rowlock.checkout.providers.payment_provider import Providers
 from rowlock.checkout.providers.sandbox import SandboxProvider
 from rowlock.checkout.reissue_api import ReissueEndpoints
+from rowlock.checkout.staff_api import StaffEndpoints
 from rowlock.checkout.ticket_keys import TicketKeys
+from rowlock.checkout.version1.service import Version1Payments
+from rowlock.checkout.version1_api import Version1PaymentEndpoints
 from rowlock.database.cells import Cells
 from rowlock.database.pool import PooledDatabase
 from rowlock.mail.post import Mailbox
@@ -87,14 +90,26 @@ def create_app(
     links = DocumentLinks(secret_key, settings.public_url)
     admission_key = settings.admission_key
     admissions = None if admission_key is None else Admissions(admission_key.get_secret_value())
-    orders = CheckoutEndpoints(services.checkout, keys, admin_api_key_hash, links)
     version1 = Version1(cells, services.reservations, settings.v2_rollout_percent)
+    paying = CheckoutEndpoints(services.checkout, services.disputes, keys, admin_api_key_hash, links)
+    sold_with = providers or accounts
+    assert sold_with is not None, "accounts are made where none are given"
+    version1_payments = Version1Payments(
+        cells,
+        sold_with,
+        begin=services.checkout.pay,
+        organization_of=services.checkout.organization_of,
+        is_served_by_version2=version1.is_served_by_version2,
+        public_url=settings.public_url,
+    )
     fast_path = FastPath(
         [
             *ReservationEndpoints(services.reservations, version1, secret_key, keys, admissions).endpoints(),
             *SeatStatusEndpoints(services.reservations.availability).endpoints(),
-            *orders.endpoints(),
-            *ReissueEndpoints(services.checkout, orders.for_staff).endpoints(),
+            *paying.endpoints(),
+            *StaffEndpoints(services.checkout, paying.order_for_staff, links).endpoints(),
+            *ReissueEndpoints(services.checkout, paying.order_for_staff).endpoints(),
+            *Version1PaymentEndpoints(services.checkout, paying, version1_payments).endpoints(),
             *operations_api.endpoints(),
         ],
         Sessions(secret_key, secure=settings.secure_cookies),

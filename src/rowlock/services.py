@@ -1,13 +1,14 @@
 """Composition: makes each service once, for HTTP, background loops and the command line."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic
 
 from rowlock.base.dsns import Dsns
 from rowlock.base.hold_limits import HoldLimits
 from rowlock.catalogue.service import Catalogue
+from rowlock.checkout.disputes.service import DisputeLoop, Disputes
 from rowlock.checkout.document_links import DocumentLinks
 from rowlock.checkout.jobs import Handler, InboxLoop, OutboxLoop, ReconcileLoop, money_handlers
 from rowlock.checkout.model import Message, NoticeShow, Order
@@ -18,6 +19,7 @@ from rowlock.checkout.providers.provider_account import ProviderSettingsError
 from rowlock.checkout.providers.registry import Installation, PaymentProviders, make_providers
 from rowlock.checkout.providers.sandbox import SandboxProvider
 from rowlock.checkout.purchase import WORKER_LIMIT_SECONDS, Purchases
+from rowlock.checkout.reconciliation.service import Reconciliation
 from rowlock.checkout.service import Checkout
 from rowlock.checkout.ticket_keys import FILE_NAME, TicketKeys
 from rowlock.database.access import DirectDatabase
@@ -41,6 +43,8 @@ class Services:
     catalogue: Catalogue
     reservations: Reservations
     checkout: Checkout
+    disputes: Disputes
+    reconciliation: Reconciliation
     reporting: Reporting
     operations: Operations
     integrators: Integrators
@@ -67,6 +71,8 @@ def make_services(
         catalogue=catalogue,
         reservations=Reservations(cells, catalogue, limits),
         checkout=Checkout(cells, providers, secret_key=secret_key, public_url=public_url),
+        disputes=Disputes(cells, providers),
+        reconciliation=Reconciliation(cells, providers),
         reporting=Reporting(cells),
         operations=Operations(cells),
         integrators=Integrators(cells),
@@ -109,9 +115,11 @@ def payment_loops(
     base_url    the address of a server in this process; without it ROWLOCK_SANDBOX_WEBHOOK_URL or ROWLOCK_PUBLIC_URL.
     """
     purchases = Purchases(cells, providers, public_url=settings.public_url, limit_seconds=WORKER_LIMIT_SECONDS)
+    disputes = Disputes(cells, providers)
     loops = [
         Loop("outbox", OutboxLoop(_handlers(purchases, cells, settings, secret_key)).work),
-        Loop("webhooks", InboxLoop(purchases).work),
+        Loop("webhooks", InboxLoop(purchases, disputes).work),
+        Loop("disputes", DisputeLoop(disputes, lambda: datetime.now(UTC)).work),
         Loop("reconciler", ReconcileLoop(purchases, monotonic).work),
     ]
     sandboxes = [provider for provider in providers.named("sandbox") if isinstance(provider, SandboxProvider)]

@@ -261,7 +261,7 @@ CORRUPTIONS = [
     Corruption(
         "an order is in another currency than its show and its payment",
         ("update rowlock.ticket_orders set currency = 'EUR' where order_id = %(money)s",),
-        {"CURRENCY_DIFFERS": 2},
+        {"CURRENCY_DIFFERS": 2, "LEDGER_UNBALANCED": 1},
         lambda busy: {"order_id": busy.money},
     ),
     Corruption(
@@ -272,7 +272,7 @@ CORRUPTIONS = [
     Corruption(
         "the payment of a paid order failed",
         ("update rowlock.payment_intents set status = 'failed' where payment_intent_id = %(intent)s",),
-        {"ORDER_WITHOUT_MONEY": 1},
+        {"ORDER_WITHOUT_MONEY": 1, "LEDGER_CAPTURED_WRONG": 1},
         lambda busy: {"order_id": busy.money},
     ),
     Corruption(
@@ -288,7 +288,54 @@ CORRUPTIONS = [
                 "currency, status) values (%(show)s, %(new)s, %(new)s, 'test', 700, 'USD', 'captured')"
             ),
         ),
-        {"MONEY_WITHOUT_ORDER": 1},
+        {"MONEY_WITHOUT_ORDER": 1, "LEDGER_CAPTURED_WRONG": 1},
+    ),
+    Corruption(
+        "an entry of the ledger vanishes",
+        ("delete from rowlock.ledger_entries where movement_id = %(intent)s and account = 'sales'",),
+        {"LEDGER_UNBALANCED": 1, "LEDGER_CAPTURED_WRONG": 1},
+        lambda busy: {"order_id": busy.money},
+    ),
+    Corruption(
+        "the ledger has another amount than the payment, in balance",
+        ("update rowlock.ledger_entries set amount_minor = sign(amount_minor) * 1 where movement_id = %(intent)s",),
+        {"LEDGER_CAPTURED_WRONG": 1},
+        lambda busy: {"order_id": busy.money},
+    ),
+    Corruption(
+        "the ledger has a movement of nothing",
+        (
+            (
+                "insert into rowlock.ledger_entries (show_id, movement_id, account, order_id, amount_minor, currency) "
+                "values (%(show)s, %(new)s, 'provider', %(money)s, 5, 'USD'), "
+                "(%(show)s, %(new)s, 'sales', %(money)s, -5, 'USD')"
+            ),
+        ),
+        {"LEDGER_UNBALANCED": 1},
+    ),
+    Corruption(
+        "a refund succeeded and the ledger does not have it",
+        (
+            (
+                "insert into rowlock.refunds (show_id, refund_id, order_id, payment_intent_id, idempotency_key, "
+                "amount_minor, reason, status) "
+                "values (%(show)s, %(new)s, %(money)s, %(intent)s, 'x', 5, 'x', 'succeeded')"
+            ),
+        ),
+        {"LEDGER_REFUNDED_WRONG": 1},
+        lambda busy: {"order_id": busy.money},
+    ),
+    Corruption(
+        "a bank withdrew money and the ledger does not have it",
+        (
+            (
+                "insert into rowlock.disputes (show_id, dispute_id, payment_intent_id, provider, provider_reference, "
+                "provider_status, amount_minor, withdrawn_minor, currency, reason) "
+                "values (%(show)s, %(new)s, %(intent)s, 'test', 'dp', 'lost', 5, 5, 'USD', 'x')"
+            ),
+        ),
+        {"LEDGER_DISPUTED_WRONG": 1},
+        lambda busy: {"order_id": busy.money},
     ),
     Corruption(
         "more is refunded than was captured",

@@ -27,6 +27,7 @@ BOUNDS = {
     "catalogue/service.py Catalogue._plans": "PLANS_LIMIT",
     "catalogue/service.py Catalogue._plan_of_show": "SHOWS_LIMIT",
     "checkout/jobs.py ReconcileLoop._again_at": "BATCH a round, for AGAIN_SECONDS",
+    "checkout/reconciliation/service.py _Account._seen": "the payments of one run of a command",
     "checkout/typesetting.py _characters": "the bundled fonts",
     "checkout/typesetting.py _fonts": "the bundled fonts",
     "database/pool.py PooledDatabase._checks": "one at a time",

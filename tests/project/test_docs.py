@@ -205,7 +205,9 @@ def events_of(functions: Iterable[str]) -> set[str]:
     judged = re.findall(r"'OK' then '([a-z]+)' else '([a-z]+)' end", text)
     orders = r"p_order_id|v_order(?:\.order_id)?|e\.order_id"
     plain = re.findall(rf"(?:reservation_id(?:, (?:{orders}))?|p_show_id), '([a-z_]+)'(?:[,)]| from)", text)
-    return {event for pair in judged for event in pair} | set(plain)
+    chosen = [event for line in re.findall(r"v_event := (.+);", text) for event in re.findall(r"'([a-z_]+)'", line)]
+    statuses = set(re.findall(r"v_event := case p_status when '([a-z_]+)'", text))
+    return {event for pair in judged for event in pair} | set(plain) | (set(chosen) - statuses)
 
 
 def wrong_events(text: str, functions: Iterable[str]) -> Iterator[str]:

@@ -41,6 +41,10 @@ VIOLATIONS = {
         ("checkout/store.py", "import rowlock.checkout.service"),
         ("checkout/ticket_codes.py", "import rowlock.checkout.ticket_keys"),
     ],
+    "inside-checkout-parts": [
+        ("checkout/reconciliation/model.py", "import rowlock.checkout.reconciliation.store"),
+        ("checkout/version1/store.py", "import rowlock.checkout.version1.service"),
+    ],
     "inside-checkout-providers": [
         ("checkout/providers/manual.py", "import rowlock.checkout.providers.sandbox"),
         ("checkout/providers/newcomer.py", "import rowlock.checkout.providers.payment_provider"),

@@ -140,7 +140,13 @@ class OneProvider:
 
     provider: PaymentProvider
 
-    def of(self, organization_id: UUID, name: str | None = None) -> PaymentProvider:
+    def accounts(self) -> dict[str, PaymentProvider]:
+        return {"installation": self.provider}
+
+    def account_of(self, organization_id: UUID) -> str:
+        return "installation"
+
+    def of(self, organization_id: UUID, name: str | None = None, account: str | None = None) -> PaymentProvider:
         if name not in (None, self.provider.name):
             raise ProviderRefusedError(f"there is no provider {name}")
         return self.provider

@@ -242,7 +242,7 @@ class SeatDb(Tables):
     async def begin_payment(self, show: Show, order_id: UUID, intent: UUID) -> Payment:
         return Payment(
             **await self._call(
-                "select * from rowlock.begin_payment_atomic(%s, %s, %s, 'test')",
+                "select * from rowlock.begin_payment_atomic(%s, %s, %s, 'test', 'installation')",
                 show.show_id,
                 order_id,
                 intent,

@@ -219,9 +219,22 @@ class StripeAccount:
             "reason": reason,
             "status": "needs_response",
             "created": int(self.now()),
+            "evidence_details": {"due_by": int(self.now()) + 7 * 86400},
+            "balance_transactions": [{"amount": -intent["amount"], "fee": 1500, "currency": intent["currency"]}],
         }
         self.disputes[dispute["id"]] = dispute
         self.tell("charge.dispute.created", dispute)
+        return dispute
+
+    def end_dispute(self, id_: str, status: str) -> Json:
+        """The bank decides: `won` gives the money back, `lost` does not."""
+        dispute = self.disputes[id_]
+        dispute["status"] = status
+        if status == "won":
+            returned = {"amount": dispute["amount"], "fee": 0, "currency": dispute["currency"]}
+            dispute["balance_transactions"] = [*dispute["balance_transactions"], returned]
+            self.tell("charge.dispute.funds_reinstated", dispute)
+        self.tell("charge.dispute.closed", dispute)
         return dispute
 
     def tell(self, kind: str, subject: Json) -> None:

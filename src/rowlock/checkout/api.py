@@ -8,6 +8,7 @@ import msgspec
 
 from rowlock.base.integrator import Scope
 from rowlock.base.outcomes import Outcome
+from rowlock.checkout.disputes.service import Disputes
 from rowlock.checkout.document_links import DocumentLinks
 from rowlock.checkout.model import Order, OrderMade, OrderToken, OrderWish, RefundWish
 from rowlock.checkout.order_shapes import (
@@ -23,6 +24,7 @@ from rowlock.checkout.order_shapes import (
     Received,
     RefundBody,
     RefundView,
+    dispute_view,
     members,
     order_view,
     payment_view,
@@ -30,7 +32,7 @@ from rowlock.checkout.order_shapes import (
 )
 from rowlock.checkout.providers.payment_provider import WebhookRefusedError
 from rowlock.checkout.purchase import PaymentUnavailableError
-from rowlock.checkout.service import KEY_LENGTH, Checkout, KeyConflictError
+from rowlock.checkout.service import KEY_LENGTH, Begin, Checkout, KeyConflictError
 from rowlock.reservations.model import ReservationToken
 from rowlock.web.admin_key import API_KEY, admit
 from rowlock.web.fast_path import Endpoint, Reply, Request
@@ -45,8 +47,16 @@ _TAG = "orders"
 class CheckoutEndpoints:
     """The handlers of the endpoints."""
 
-    def __init__(self, checkout: Checkout, keys: KeyGuard, admin_key_hash: bytes | None, links: DocumentLinks) -> None:
+    def __init__(
+        self,
+        checkout: Checkout,
+        disputes: Disputes,
+        keys: KeyGuard,
+        admin_key_hash: bytes | None,
+        links: DocumentLinks,
+    ) -> None:
         self._checkout = checkout
+        self._disputes = disputes
         self._keys = keys
         self._admin_key_hash = admin_key_hash
         self._links = links
@@ -159,6 +169,7 @@ class CheckoutEndpoints:
                     "ORDER_NOT_REFUNDABLE",
                     Outcome.SEATS_NOT_FOUND,
                     "REFUND_EXCEEDS_PAYMENT",
+                    "PAYMENT_DISPUTED",
                     Outcome.IDEMPOTENCY_KEY_REUSED,
                     "FUNCTIONS_MISSING",
                 ),
@@ -211,17 +222,25 @@ class CheckoutEndpoints:
         return Reply(201 if made.is_new else 200, _encoder.encode(view))
 
     async def show(self, request: Request) -> Reply:
-        """GET an order."""
+        """GET an order. Staff are told of its chargebacks, too."""
         order = await self._readable(request, request.value)
-        return Reply(200, _encoder.encode(order_view(order, self._links.tickets)))
+        view = order_view(order, self._links.tickets)
+        if order_token(request) is None:
+            found = await self._disputes.of_order(order.show_id, order.order_id)
+            view.disputes = [dispute_view(dispute) for dispute in found]
+        return Reply(200, _encoder.encode(view))
 
     async def pay(self, request: Request) -> Reply:
         """POST payment-intent-v2."""
+        order = await self._payable(request, request.body.order_id)
+        return await self.answer_payment(request, order, self._checkout.pay)
+
+    async def answer_payment(self, request: Request, order: Order, begin: Begin) -> Reply:
+        """Begin to pay an order, once for each key, and answer with the payment."""
         body: PaymentBody = request.body
-        order = await self._payable(request, body.order_id)
         key = _key(request, body.idempotency_key)
         if key is None:
-            return Reply(200, await self._pay(order))
+            return Reply(200, await self._pay(order, begin))
         try:
             answer = await self._checkout.answered_before(order, key, body.order_id.bytes)
         except KeyConflictError as error:
@@ -231,22 +250,24 @@ class CheckoutEndpoints:
             return Reply(200, answer.encode())
         made: bytes | None = None
         try:
-            made = await self._pay(order)
+            made = await self._pay(order, begin)
         finally:
             # A refusal is not kept: what caused it may be gone with the next request.
             await self._checkout.keep_answer(order, key, None if made is None else made.decode())
         return Reply(200, made)
 
-    async def _pay(self, order: Order) -> bytes:
+    async def _pay(self, order: Order, begin: Begin) -> bytes:
         try:
-            outcome, payment = await self._checkout.pay(order)
+            outcome, payment = await begin(order)
         except PaymentUnavailableError as error:
             raise _unavailable(error) from error
         if payment is None:
             raise ProblemError(outcome)
         if payment.status == "failed":
             raise ProblemError("PAYMENT_FAILED", payment.failure and f"The payment failed: {payment.failure}")
-        return _encoder.encode(payment_view(payment, self._checkout.publishable_key(payment)))
+        return _encoder.encode(
+            payment_view(payment, self._checkout.publishable_key(payment), self._checkout.page_url(payment))
+        )
 
     async def confirm(self, request: Request) -> Reply:
         """POST confirm."""
@@ -279,7 +300,7 @@ class CheckoutEndpoints:
     async def refund(self, request: Request) -> Reply:
         """POST a refund."""
         body: RefundBody = request.body
-        order = await self.for_staff(request, request.value)
+        order = await self.order_for_staff(request, request.value)
         if body.ticket_ids is not None and body.amount_minor is not None:
             raise ProblemError("INVALID_INPUT", "Name ticket_ids or amount_minor, not both; neither refunds all.")
         seats = None if body.ticket_ids is None else _seats_of(order, body.ticket_ids)
@@ -322,9 +343,9 @@ class CheckoutEndpoints:
 
     async def _readable(self, request: Request, order_id: str) -> Order:
         """The order of a request that has its token, or comes from staff."""
-        token = _token(request)
+        token = order_token(request)
         if token is None:
-            return await self.for_staff(request, order_id)
+            return await self.order_for_staff(request, order_id)
         order = await self._checkout.find(token)
         if order is None or str(order.order_id) != order_id.lower():
             raise ProblemError("ORDER_NOT_FOUND")
@@ -332,14 +353,14 @@ class CheckoutEndpoints:
 
     async def _payable(self, request: Request, order_id: UUID) -> Order:
         """The order that a request pays: its id is enough, which tells nothing of it. A token has to fit."""
-        token = _token(request)
+        token = order_token(request)
         order = await (self._checkout.find_for_staff(order_id) if token is None else self._checkout.find(token))
         if order is None or order.order_id != order_id:
             raise ProblemError("ORDER_NOT_FOUND")
         return order
 
-    async def for_staff(self, request: Request, order_id: str) -> Order:
-        """The order of this id, for a request of staff. Raises ProblemError."""
+    async def order_for_staff(self, request: Request, order_id: str) -> Order:
+        """The order of a request that comes from staff. Raises ProblemError."""
         if request.integrator is None and API_KEY not in request.headers:
             raise ProblemError("ORDER_NOT_FOUND")
         admit(self._admin_key_hash, request.headers.get(API_KEY), request.integrator)
@@ -353,7 +374,7 @@ class CheckoutEndpoints:
         return order
 
 
-def _token(request: Request) -> OrderToken | None:
+def order_token(request: Request) -> OrderToken | None:
     """The token in the Authorization header; None without one. Raises ProblemError when it is malformed."""
     given = request.headers.get(b"authorization")
     if given is None:

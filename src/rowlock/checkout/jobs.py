@@ -11,6 +11,7 @@ from uuid import UUID
 import structlog
 
 from rowlock.checkout import store
+from rowlock.checkout.disputes.service import Disputes
 from rowlock.checkout.model import InboxEvent, Message
 from rowlock.checkout.providers.payment_provider import ProviderError
 from rowlock.checkout.purchase import PaymentUnavailableError, Purchases
@@ -99,8 +100,9 @@ class OutboxLoop:
 class InboxLoop:
     """Works off the inbox. An event is a hint: the payment that it names is fetched from its provider."""
 
-    def __init__(self, purchases: Purchases) -> None:
+    def __init__(self, purchases: Purchases, disputes: Disputes | None = None) -> None:
         self._purchases = purchases
+        self._disputes = disputes
 
     async def work(self, connection: Connection) -> float:
         """Work on the events that are due. Returns the seconds until the next call."""
@@ -129,6 +131,9 @@ class InboxLoop:
                     return
                 if found is not None:
                     await self._purchases.advance(found[0], found[2])
+                    dispute = event.payload.get("dispute")
+                    if self._disputes is not None and isinstance(dispute, str):
+                        await self._disputes.follow(found[0], found[2], dispute)
         except Exception as error:  # noqa: BLE001 - a bug with one must not hold up the others; it is logged.
             _tell("webhook_not_processed", error, event_id=event.event_id)
             await store.finish_webhook_event(

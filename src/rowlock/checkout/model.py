@@ -39,6 +39,7 @@ class OrderOutcome(StrEnum):
     # It is used or void, or its order is not paid.
     TICKET_NOT_VALID = "TICKET_NOT_VALID"
     TICKET_REVISION_DIFFERS = "TICKET_REVISION_DIFFERS"
+    PAYMENT_DISPUTED = "PAYMENT_DISPUTED"
     # Of mark_paid, which is no function of the database.
     PAYMENT_NOT_MANUAL = "PAYMENT_NOT_MANUAL"
 
@@ -195,6 +196,7 @@ class Payment:
     reference  the provider's id; None until it has answered.
     failure    why the last attempt failed.
     is_abandoned  the order is still pending an hour after its deadline.
+    account    whose account it was made at; None for a payment of an earlier release.
     """
 
     show_id: UUID
@@ -208,6 +210,7 @@ class Payment:
     status: str
     failure: str | None
     created_at: datetime
+    account: str | None
     order_code: str
     order_status: str
     customer_email: str
@@ -268,6 +271,7 @@ class Refund:
     provider: str | None
     reference: str | None
     currency: str | None
+    account: str | None
     organization_id: UUID
 
 
@@ -386,3 +390,35 @@ class Receipt:
     def label(self) -> str:
         """The number as it is printed, such as 2026-000042."""
         return f"{self.year}-{self.number:06}"
+
+
+@dataclass(frozen=True, slots=True)
+class Dispute:
+    """A chargeback of a payment, as it is recorded. Amounts are minor units of `currency`.
+
+    status           opened, won or lost.
+    provider_status  as the provider calls it.
+    withdrawn_minor  what the provider took off the account for it at first.
+    is_returned      whether that came back.
+    fee_minor        what the provider asks for the dispute itself.
+    respond_by       until when the seller may answer the bank.
+    """
+
+    dispute_id: UUID
+    show_id: UUID
+    order_id: UUID
+    order_code: str
+    payment_intent_id: UUID
+    provider: str
+    reference: str
+    status: str
+    provider_status: str
+    amount_minor: int
+    withdrawn_minor: int
+    is_returned: bool
+    fee_minor: int
+    currency: str
+    reason: str
+    respond_by: datetime | None
+    created_at: datetime
+    ended_at: datetime | None

@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
-from rowlock.checkout.model import Order, Payment
+from rowlock.checkout.model import Dispute, Order, Payment
 from rowlock.web.texts import LINE, MAIL_ADDRESS, whole
 
 Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=whole(LINE))]
@@ -98,8 +98,23 @@ class LineView(Struct):
     tax_minor: int
 
 
+class DisputeView(Struct):
+    """A chargeback: `status` is opened, won or lost. Until `respond_by` the seller may answer the bank."""
+
+    dispute_id: UUID
+    status: str
+    amount_minor: int
+    currency: str
+    reason: str
+    respond_by: datetime | None
+    created_at: datetime
+
+
 class OrderView(Struct, kw_only=True):
-    """An order. `status` is pending, confirmed, paid, partially_refunded, refunded, voided, expired or cancelled."""
+    """An order. `status` is pending, confirmed, paid, partially_refunded, refunded, voided, expired or cancelled.
+
+    `disputes` are told to staff alone.
+    """
 
     success: bool = True
     order_id: UUID
@@ -113,6 +128,7 @@ class OrderView(Struct, kw_only=True):
     tickets: Sequence[TicketView]
     expires_at: datetime | None
     server_time: datetime
+    disputes: Sequence[DisputeView] | UnsetType = UNSET
 
 
 class NewOrderView(OrderView, kw_only=True):
@@ -121,8 +137,14 @@ class NewOrderView(OrderView, kw_only=True):
     order_token: str
 
 
+class ReceivedBody(Struct, forbid_unknown_fields=True):
+    """Who has received the money of an order."""
+
+    received_by: Name
+
+
 class PaymentView(Struct, kw_only=True):
-    """A payment to be authorized at `provider`, with `client_secret`."""
+    """A payment to be authorized at `provider`, with `client_secret`, or on the page at `page_url` where it has one."""
 
     success: bool = True
     payment_intent_id: UUID
@@ -133,6 +155,7 @@ class PaymentView(Struct, kw_only=True):
     status: str
     provider: str
     publishable_key: str | None
+    page_url: str | None
     failure: str | None
 
 
@@ -223,7 +246,20 @@ def order_view(order: Order, link: TicketLink) -> OrderView:
     )
 
 
-def payment_view(payment: Payment, publishable_key: str | None) -> PaymentView:
+def dispute_view(dispute: Dispute) -> DisputeView:
+    """A chargeback as it is answered to staff."""
+    return DisputeView(
+        dispute.dispute_id,
+        dispute.status,
+        dispute.amount_minor,
+        dispute.currency,
+        dispute.reason,
+        dispute.respond_by,
+        dispute.created_at,
+    )
+
+
+def payment_view(payment: Payment, publishable_key: str | None, page_url: str | None) -> PaymentView:
     """A payment as it is answered."""
     return PaymentView(
         payment_intent_id=payment.payment_intent_id,
@@ -234,6 +270,7 @@ def payment_view(payment: Payment, publishable_key: str | None) -> PaymentView:
         status=payment.status,
         provider=payment.provider,
         publishable_key=publishable_key,
+        page_url=page_url,
         failure=payment.failure,
     )
 

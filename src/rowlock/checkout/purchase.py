@@ -98,21 +98,28 @@ class Purchases:
         """
         self._wait_from_now()
         provider = self._providers.of(organization_id)
-        cell = self._cells.of(order.show_id)
-        begun = await call(
-            cell.worker,
-            lambda connection: store.begin_payment(
-                connection, order.show_id, order.order_id, mint_id(order.show_id), provider.name
-            ),
-            repeatable=True,
-        )
+        begun = await self._open(order, provider.name, self._providers.account_of(organization_id))
         if begun.payment_intent_id is None or begun.outcome != "OK":
             return begun, None
         payment = await self._payment(order.show_id, begun.payment_intent_id)
         if payment.reference is None and payment.status in ("sent", "in_doubt"):
-            await self._make(payment, self._providers.of(organization_id, payment.provider))
+            await self._make(payment, self.provider_of(payment))
             payment = await self._payment(order.show_id, begun.payment_intent_id)
         return begun, payment
+
+    def provider_of(self, payment: Payment) -> PaymentProvider:
+        """The account that a payment was made at. Raises ProviderRefusedError when there is none any more."""
+        return self._providers.of(payment.organization_id, payment.provider, payment.account)
+
+    async def _open(self, order: Order, provider: str, account: str) -> PaymentBegun:
+        """Record that an order is about to be paid at an account, or tell its live payment."""
+        return await call(
+            self._cells.of(order.show_id).worker,
+            lambda connection: store.begin_payment(
+                connection, order.show_id, order.order_id, mint_id(order.show_id), provider, account
+            ),
+            repeatable=True,
+        )
 
     async def advance(self, show_id: UUID, payment_intent_id: UUID, *, order_id: UUID | None = None) -> Advanced | None:
         """Do what comes next for a payment, as far as that is possible now; None when there is no such payment.
@@ -129,7 +136,7 @@ class Purchases:
         refusal: str | None = None
         gone: tuple[int, ...] = ()
         if payment.status in ("sent", "in_doubt", "authorized", "cancelled", "failed"):
-            provider = self._providers.of(payment.organization_id, payment.provider)
+            provider = self.provider_of(payment)
             told = await self._ask(payment, provider)
             refusal, gone = await self._follow(payment, told, provider)
         order = await self._order(show_id, payment.order_id)
@@ -162,7 +169,7 @@ class Purchases:
             return
         if refund.reference is None:
             raise PaymentUnavailableError
-        provider = self._providers.of(refund.organization_id, refund.provider)
+        provider = self._providers.of(refund.organization_id, refund.provider, refund.account)
         reference: str | None = None
         failure: str | None = None
         try:

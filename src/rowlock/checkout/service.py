@@ -3,7 +3,7 @@
 The database decides what an order costs and whether it can be paid; `purchase` moves a payment on.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from hashlib import sha256
@@ -28,11 +28,13 @@ from rowlock.checkout.model import (
     TicketState,
 )
 from rowlock.checkout.providers.manual import ManualProvider
-from rowlock.checkout.providers.payment_provider import Providers
+from rowlock.checkout.providers.payment_provider import HasPaymentPage, Providers
 from rowlock.checkout.purchase import Advanced, Purchases
 from rowlock.database.calls import call
 from rowlock.database.cells import Cells
 
+Begin = Callable[[Order], Awaitable[tuple[str, Payment | None]]]
+"""Begins to pay an order: the outcome, and the payment when it is OK."""
 CODE_ATTEMPTS = 5
 KEY_LENGTH = 255
 
@@ -135,19 +137,20 @@ class Checkout:
         ProviderRefusedError when its payment was cancelled.
         """
         assert self._providers is not None, "this process has no payment providers"
-        organization_id = await self._organization_of(order.show_id)
+        organization_id = await self.organization_of(order.show_id)
         if not isinstance(self._providers.of(organization_id), ManualProvider):
             return OrderOutcome.PAYMENT_NOT_MANUAL, None
         begun, payment = await self.purchases.begin(order, organization_id)
         if payment is None:
             return begun.outcome, None
-        provider = self._providers.of(organization_id, payment.provider)
+        provider = self.purchases.provider_of(payment)
         if not isinstance(provider, ManualProvider) or payment.reference is None:
             return OrderOutcome.PAYMENT_NOT_MANUAL, None
         await provider.mark_paid(payment.reference, by=received_by)
         return Outcome.OK, await self.confirm(order, payment.payment_intent_id)
 
-    async def _organization_of(self, show_id: UUID) -> UUID:
+    async def organization_of(self, show_id: UUID) -> UUID:
+        """The organization that sells a show."""
         return await call(
             self._cells.of(show_id).worker,
             lambda connection: store.organization_of(connection, show_id),
@@ -177,14 +180,21 @@ class Checkout:
 
         Raises purchase.PaymentUnavailableError.
         """
-        organization_id = await self._organization_of(order.show_id)
+        organization_id = await self.organization_of(order.show_id)
         begun, payment = await self.purchases.begin(order, organization_id)
         return begun.outcome, payment
 
     def publishable_key(self, payment: Payment) -> str | None:
         """What the buyer's page needs to talk to the provider of a payment."""
         assert self._providers is not None, "this process has no payment providers"
-        return self._providers.of(payment.organization_id, payment.provider).publishable_key
+        return self.purchases.provider_of(payment).publishable_key
+
+    def page_url(self, payment: Payment) -> str | None:
+        """Where the buyer pays, while the payment waits for that and its provider has a page of its own."""
+        provider = self.purchases.provider_of(payment)
+        if payment.reference is None or payment.status != "sent" or not isinstance(provider, HasPaymentPage):
+            return None
+        return provider.page_of(payment.reference)
 
     async def answered_before(self, order: Order, key: str, wish: bytes) -> str | None:
         """The stored answer to a request for a payment with this key; None when this request is to be worked on.
@@ -255,7 +265,8 @@ class Checkout:
         """
         assert self._providers is not None, "this process has no payment providers"
         _, event = self._providers.parse_webhook(provider, headers, body, now)
-        payload = {"kind": event.kind, "reference": event.reference, "event": dict(event.payload)}
+        dispute = event.dispute_reference if event.dispute is None else event.dispute.reference
+        payload = {"kind": event.kind, "reference": event.reference, "dispute": dispute, "event": dict(event.payload)}
         return await call(
             self._cells.catalogue.worker,
             lambda connection: store.keep_webhook_event(connection, provider, event.event_id, event.show_id, payload),

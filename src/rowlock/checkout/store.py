@@ -155,10 +155,11 @@ async def organization_of(connection: Connection, show_id: UUID) -> UUID:
 
 
 async def begin_payment(
-    connection: Connection, show_id: UUID, order_id: UUID, payment_intent_id: UUID, provider: str
+    connection: Connection, show_id: UUID, order_id: UUID, payment_intent_id: UUID, provider: str, account: str
 ) -> PaymentBegun:
-    """Record that an order is about to be paid, or tell its live payment."""
-    row = await _one(connection, query("checkout.begin_payment"), (show_id, order_id, payment_intent_id, provider))
+    """Record that an order is about to be paid at an account, or tell its live payment."""
+    given = (show_id, order_id, payment_intent_id, provider, account)
+    row = await _one(connection, query("checkout.begin_payment"), given)
     return PaymentBegun(*row)
 
 

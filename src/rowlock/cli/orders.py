@@ -1,5 +1,6 @@
 """Commands about orders, for staff: look at one, refund it, and note that it was paid at the desk or by invoice."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated
 from uuid import uuid4
@@ -7,7 +8,7 @@ from uuid import uuid4
 import typer
 
 from rowlock.base.outcomes import Outcome
-from rowlock.checkout.model import Order, RefundWish, Reissued, ReissueWish
+from rowlock.checkout.model import Dispute, Order, RefundWish, Reissued, ReissueWish
 from rowlock.cli.common import DataDir, Json, fields, money, print_result, refuse, table, with_services
 from rowlock.services import Services
 
@@ -17,6 +18,8 @@ _DESK = "box office"
 _REFUSALS = {
     "ORDER_NOT_REFUNDABLE": "Nothing was paid for it, or all of it was given back.",
     "REFUND_EXCEEDS_PAYMENT": "That is more than is left of what was paid. `rowlock order show` tells what was.",
+    "PAYMENT_DISPUTED": "The buyer's bank has taken the money back and has not decided yet: `rowlock disputes`. What "
+    "is refunded now would be lost twice.",
     "SEATS_NOT_FOUND": "The order has no valid ticket for one of these seats. `rowlock order show` lists them.",
     "IDEMPOTENCY_KEY_REUSED": "This key was used for another refund. Leave --key out, or choose another one.",
     "PAYMENT_NOT_MANUAL": "Its organization is not paid by hand (ROWLOCK_PAYMENT_PROVIDER=manual): the provider tells "
@@ -43,8 +46,14 @@ def register(app: typer.Typer) -> None:
 
 
 def show(order: OrderName, data_dir: DataDir = None, json: Json = False) -> None:
-    """Show an order with its seats and tickets."""
-    _print(with_services(data_dir, lambda services: _find(services, order)), as_json=json)
+    """Show an order with its seats, tickets and chargebacks."""
+
+    async def run(services: Services) -> tuple[Order, list[Dispute]]:
+        found = await _find(services, order)
+        return found, await services.disputes.of_order(found.show_id, found.order_id)
+
+    found, disputes = with_services(data_dir, run)
+    _print(found, disputes, as_json=json)
 
 
 def refund(
@@ -158,7 +167,7 @@ def _refused(order: Order, outcome: str) -> Exception:
     return refuse(f"Order {order.order_code} is {order.status}: {_REFUSALS.get(outcome, outcome)}")
 
 
-def _print(order: Order, *, as_json: bool) -> None:
+def _print(order: Order, disputes: Sequence[Dispute] = (), *, as_json: bool) -> None:
     values = {
         "order": order.order_code,
         "id": order.order_id,
@@ -177,5 +186,11 @@ def _print(order: Order, *, as_json: bool) -> None:
         )
         for line in order.lines
     ]
+    for number, dispute in enumerate(disputes, start=1):
+        respond = "" if dispute.respond_by is None else f", respond by {dispute.respond_by:%Y-%m-%d %H:%M %Z}"
+        values[f"dispute {number}"] = (
+            f"{dispute.status}: {money(dispute.amount_minor, dispute.currency)}, {dispute.reason or 'no reason'}"
+            f"{respond if dispute.status == 'opened' else ''}"
+        )
     text = fields(values) + "\n\n" + table(("SEAT", "LABEL", "PRICE", "AMOUNT", "TICKET"), rows, empty="No seats.")
-    print_result(asdict(order), text, as_json=as_json)
+    print_result({**asdict(order), "disputes": [asdict(dispute) for dispute in disputes]}, text, as_json=as_json)

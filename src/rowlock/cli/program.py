@@ -15,6 +15,7 @@ from rowlock.cli import (
     holds,
     keys,
     mails,
+    money_checks,
     orders,
     organizations,
     plans,
@@ -62,7 +63,7 @@ def _options(
     """Sells reserved seats, and cannot sell one twice. `rowlock up` starts a demonstration."""
 
 
-for module in (
+_MODULES = (
     running,
     schema,
     plans,
@@ -74,9 +75,11 @@ for module in (
     tickets,
     keys,
     mails,
+    money_checks,
     upkeep,
     health,
-):
+)
+for module in _MODULES:
     module.register(app)
 
 

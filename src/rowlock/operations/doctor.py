@@ -361,7 +361,19 @@ def _definitions(facts: Inspection) -> Diagnosis:
 
 
 def _schema(schema: SchemaFacts) -> list[Diagnosis]:
-    return [_partitions(schema), _cleanup(schema), _addresses(schema)]
+    return [_partitions(schema), _cleanup(schema), _addresses(schema), _disputes(schema)]
+
+
+def _disputes(schema: SchemaFacts) -> Diagnosis:
+    if not schema.open_disputes:
+        return Diagnosis("disputes", "ok", "none is open")
+    until = "" if schema.respond_by is None else f", the first to be answered by {schema.respond_by:%Y-%m-%d %H:%M %Z}"
+    return Diagnosis(
+        "disputes",
+        "warning",
+        f"{schema.open_disputes} open{until}",
+        "`rowlock disputes` lists them: docs/runbooks/money-differs.md#a-dispute.",
+    )
 
 
 def _addresses(schema: SchemaFacts) -> Diagnosis:

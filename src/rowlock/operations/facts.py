@@ -46,6 +46,8 @@ class SchemaFacts:
     sessions                 how many sessions have made holds within an hour.
     busiest_address          the address that most of them came from; None without any.
     busiest_sessions         how many came from there.
+    open_disputes            chargebacks that no bank has decided.
+    respond_by               until when the first of them may be answered; None without one.
     """
 
     missing_partitions: list[str]
@@ -58,6 +60,8 @@ class SchemaFacts:
     sessions: int
     busiest_address: str | None
     busiest_sessions: int
+    open_disputes: int
+    respond_by: datetime | None
     server_time: datetime
 
 

@@ -80,6 +80,26 @@ INVARIANTS: tuple[Invariant, ...] = (
         "The receipts and credit notes of an organization and year must have every number up to the last.",
         "money_invariants",
     ),
+    Invariant(
+        "LEDGER_UNBALANCED",
+        "The entries of each movement in the ledger must sum to zero, in the currency of its order.",
+        "money_invariants",
+    ),
+    Invariant(
+        "LEDGER_CAPTURED_WRONG",
+        "What the ledger has as captured must be what was captured, payment by payment.",
+        "money_invariants",
+    ),
+    Invariant(
+        "LEDGER_REFUNDED_WRONG",
+        "What the ledger has as refunded must be the refunds that succeeded, one by one.",
+        "money_invariants",
+    ),
+    Invariant(
+        "LEDGER_DISPUTED_WRONG",
+        "What the ledger has as disputed must be what banks have withdrawn and returned, dispute by dispute.",
+        "money_invariants",
+    ),
     Invariant("AUDIT_LOG_DISAGREES", "The audit log, read from its beginning, must result in the current claims."),
     Invariant(
         "RESERVATION_EVENT_MISSING",

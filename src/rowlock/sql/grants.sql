@@ -74,7 +74,7 @@ begin
             total_minor, fee_minor, currency, created_at, expires_at, confirmed_at, paid_at
         ) on rowlock.ticket_orders to rowlock_office;
         grant select (
-            show_id, payment_intent_id, order_id, provider, provider_reference, amount_minor, currency, status,
+            show_id, payment_intent_id, order_id, provider, provider_reference, account, amount_minor, currency, status,
             created_at, updated_at, failure
         ) on rowlock.payment_intents to rowlock_office;
         -- All but the session, which is the key of the holder.
@@ -106,8 +106,9 @@ begin
             rowlock.order_details, rowlock.payment_intents, rowlock.refunds, rowlock.refund_items,
             rowlock.ledger_entries, rowlock.receipts
             to rowlock_worker;
-        -- The inbox of what providers send, and chargebacks: neither changes a seat or an order.
-        grant select, insert, update on rowlock.webhook_events, rowlock.disputes to rowlock_worker;
+        -- The inbox of what providers send: it changes no seat and no order.
+        grant select, insert, update on rowlock.webhook_events to rowlock_worker;
+        grant select on rowlock.disputes to rowlock_worker;
         -- What became of each mail; and the local mailbox, where mails land without a mail server, the newest few.
         grant select, insert, update on rowlock.mails to rowlock_worker;
         grant select, insert, update, delete on rowlock.mailbox_messages to rowlock_worker;
@@ -116,7 +117,7 @@ begin
         -- What payment providers keep with us: they stand for systems outside, so their rows prove nothing to an order
         -- that the provider is not asked about.
         grant select, insert, update on
-            rowlock.sandbox_payments, rowlock.sandbox_events, rowlock.manual_payments
+            rowlock.sandbox_payments, rowlock.sandbox_events, rowlock.sandbox_disputes, rowlock.manual_payments
             to rowlock_worker;
         grant select, insert on rowlock.sandbox_refunds, rowlock.manual_refunds to rowlock_worker;
         grant execute on function
@@ -124,7 +125,8 @@ begin
             rowlock.void_order_atomic, rowlock.refund_order_atomic, rowlock.cancel_show_atomic,
             rowlock.reissue_ticket_atomic,
             rowlock.record_payment_atomic, rowlock.settle_refund_atomic, rowlock.expire_orders_atomic,
-            rowlock.end_order_atomic, rowlock.issue_receipt_atomic,
+            rowlock.end_order_atomic, rowlock.issue_receipt_atomic, rowlock.record_dispute_atomic,
+            rowlock.record_refund_atomic,
             rowlock.take_outbox_messages, rowlock.finish_outbox_message,
             rowlock.cleanup_expired_seat_reservations, rowlock.ensure_audit_log_partitions,
             rowlock.get_reservation_statistics
@@ -137,10 +139,20 @@ begin
         grant insert on rowlock.seat_reservation_audit_log to rowlock_v1;
         grant select, insert, update on rowlock.reservation_refusal_counts to rowlock_v1;
         -- A released hold cancels its pending order, and may not be released while that is being paid.
-        grant select (show_id, order_id, reservation_id, status) on rowlock.ticket_orders to rowlock_v1;
-        grant select (show_id, order_id, status) on rowlock.payment_intents to rowlock_v1;
+        grant select (
+            show_id, order_id, reservation_id, status, total_minor, currency, expires_at, token_hash
+        ) on rowlock.ticket_orders to rowlock_v1;
+        -- It begins payments, and writes down what the provider says of one that has begun.
+        grant select (
+            show_id, order_id, payment_intent_id, status, provider, provider_reference, client_secret, failure
+        ) on rowlock.payment_intents to rowlock_v1;
+        grant insert (
+            show_id, payment_intent_id, order_id, provider, account, amount_minor, currency, status
+        ) on rowlock.payment_intents to rowlock_v1;
         grant update (status) on rowlock.ticket_orders to rowlock_v1;
-        grant update (status, updated_at) on rowlock.payment_intents to rowlock_v1;
+        grant update (
+            status, updated_at, provider_reference, client_secret, failure
+        ) on rowlock.payment_intents to rowlock_v1;
     end if;
 end
 $$;

@@ -12,15 +12,29 @@ create table disputes (
     reason text not null,
     created_at timestamp with time zone not null default clock_timestamp(),
     updated_at timestamp with time zone not null default clock_timestamp(),
+    status text not null default 'opened'::text,
+    respond_by timestamp with time zone,
+    withdrawn_minor bigint not null default 0,
+    fee_minor bigint not null default 0,
+    return_movement_id uuid,
+    ended_at timestamp with time zone,
     constraint disputes_pkey PRIMARY KEY (show_id, dispute_id),
     constraint disputes_reference_unique UNIQUE (provider, provider_reference),
     constraint disputes_payment_intent FOREIGN KEY (show_id, payment_intent_id) REFERENCES payment_intents(show_id, payment_intent_id),
-    constraint chk_dispute_amount_positive CHECK ((amount_minor > 0))
+    constraint chk_dispute_amount_positive CHECK ((amount_minor > 0)),
+    constraint chk_dispute_ended_at CHECK (((status = 'opened'::text) = (ended_at IS NULL))),
+    constraint chk_dispute_status CHECK ((status = ANY (ARRAY['opened'::text, 'won'::text, 'lost'::text]))),
+    constraint chk_dispute_withdrawn CHECK (((withdrawn_minor >= 0) AND (withdrawn_minor <= amount_minor)))
 );
 CREATE INDEX idx_disputes_of_payment ON rowlock.disputes USING btree (show_id, payment_intent_id);
+CREATE INDEX idx_disputes_open ON rowlock.disputes USING btree (respond_by) WHERE (status = 'opened'::text);
 comment on table disputes is 'Chargebacks: a buyer''s bank takes the money back. The tickets stay as they are until staff decide.';
+comment on column disputes.respond_by is 'Until when the seller may answer the bank.';
+comment on column disputes.withdrawn_minor is 'What the provider took off the account for it, at first; returned or not.';
+comment on column disputes.fee_minor is 'What the provider asks for the dispute itself, in minor units of the currency.';
+comment on column disputes.return_movement_id is 'The movement of the ledger with which the money came back.';
 grant select on disputes to rowlock_office;
-grant insert, select, update on disputes to rowlock_worker;
+grant select on disputes to rowlock_worker;
 
 create table integrator_keys (
     key_id uuid not null,
@@ -53,11 +67,11 @@ create table ledger_entries (
     at timestamp with time zone not null default clock_timestamp(),
     constraint ledger_entries_pkey PRIMARY KEY (show_id, movement_id, account),
     constraint ledger_entries_order FOREIGN KEY (show_id, order_id) REFERENCES ticket_orders(show_id, order_id),
-    constraint chk_ledger_account CHECK ((account = ANY (ARRAY['provider'::text, 'sales'::text, 'owed'::text]))),
+    constraint chk_ledger_account CHECK ((account = ANY (ARRAY['provider'::text, 'sales'::text, 'owed'::text, 'disputed'::text, 'fees'::text]))),
     constraint chk_ledger_amount_not_zero CHECK ((amount_minor <> 0))
 );
 CREATE INDEX idx_ledger_entries_of_order ON rowlock.ledger_entries USING btree (show_id, order_id);
-comment on table ledger_entries is 'Every movement of money, twice, with a sum of zero: what is with the provider, and whose it is. movement_id is the payment intent or the refund. sales: for tickets. owed: to be given back, because the order had ended.';
+comment on table ledger_entries is 'Every movement of money, with a sum of zero: what is with the provider, and whose it is. movement_id is the payment intent, the refund, or the dispute. sales: for tickets. owed: to be given back, because the order had ended. disputed: withdrawn by a bank. fees: what the provider asked for a dispute.';
 grant select on ledger_entries to rowlock_office;
 grant select on ledger_entries to rowlock_worker;
 
@@ -226,6 +240,7 @@ create table payment_intents (
     updated_at timestamp with time zone not null default clock_timestamp(),
     client_secret text,
     failure text,
+    account text,
     constraint payment_intents_pkey PRIMARY KEY (show_id, payment_intent_id),
     constraint payment_intents_order FOREIGN KEY (show_id, order_id) REFERENCES ticket_orders(show_id, order_id),
     constraint chk_payment_amount_not_negative CHECK ((amount_minor >= 0)),
@@ -238,6 +253,7 @@ CREATE INDEX payment_intents_order ON rowlock.payment_intents USING btree (show_
 comment on table payment_intents is 'Attempts to pay an order. Seats are sold between authorized and captured, so nobody pays for a seat that is gone.';
 comment on column payment_intents.client_secret is 'With which the buyer''s page acts on the payment at the provider. Only the worker reads it.';
 comment on column payment_intents.failure is 'Why the last attempt to pay failed, as the provider says it.';
+comment on column payment_intents.account is 'Whose account at the provider it was made at: installation, or the id of an organization. Null for payments of earlier releases: those are looked for at the account that the organization has now.';
 grant select on payment_intents to rowlock_worker;
 
 create table receipt_counters (
@@ -369,6 +385,27 @@ comment on table runtime_settings is 'v2_rollout_percent: share of the sessions 
 grant select on runtime_settings to rowlock_app;
 grant select on runtime_settings to rowlock_office;
 grant select on runtime_settings to rowlock_worker;
+
+create table sandbox_disputes (
+    reference text not null,
+    account text not null,
+    payment_reference text not null,
+    amount_minor bigint not null,
+    fee_minor bigint not null,
+    currency text not null,
+    status text not null default 'opened'::text,
+    reason text not null,
+    respond_by timestamp with time zone not null,
+    created_at timestamp with time zone not null default clock_timestamp(),
+    constraint sandbox_disputes_pkey PRIMARY KEY (reference),
+    constraint sandbox_disputes_payment_reference_fkey FOREIGN KEY (payment_reference) REFERENCES sandbox_payments(reference),
+    constraint chk_sandbox_dispute_amounts CHECK (((amount_minor > 0) AND (fee_minor >= 0))),
+    constraint chk_sandbox_dispute_status CHECK ((status = ANY (ARRAY['opened'::text, 'won'::text, 'lost'::text])))
+);
+CREATE INDEX sandbox_disputes_created ON rowlock.sandbox_disputes USING btree (account, created_at);
+CREATE INDEX sandbox_disputes_payment ON rowlock.sandbox_disputes USING btree (payment_reference);
+comment on table sandbox_disputes is 'Chargebacks of the sandbox. While one is opened or lost, its money is off the account.';
+grant insert, select, update on sandbox_disputes to rowlock_worker;
 
 create table sandbox_events (
     event_id text not null,
@@ -981,7 +1018,7 @@ comment on view show_listing is 'What a buyer may know about a show. status: ann
 grant select on show_listing to rowlock_app;
 grant select on show_listing to rowlock_office;
 
-create function begin_payment_atomic(p_show_id uuid, p_order_id uuid, p_payment_intent_id uuid, p_provider text)
+create function begin_payment_atomic(p_show_id uuid, p_order_id uuid, p_payment_intent_id uuid, p_provider text, p_account text)
     returns TABLE(outcome text, order_id uuid, payment_intent_id uuid, status text, amount_minor bigint, currency text, server_time timestamp with time zone)
     language plpgsql security definer
     set plan_cache_mode=force_generic_plan
@@ -1000,6 +1037,13 @@ create function block_seats_atomic(p_show_id uuid, p_seat_ids integer[], p_reaso
     as 'see functions/block_seats_atomic.sql';
 comment on function block_seats_atomic is 'Keep seats from being sold, all or nothing, with a reason. Never replaces a live hold or a sale.';
 grant execute on function block_seats_atomic to rowlock_office;
+
+create function book_money(p_show_id uuid, p_movement_id uuid, p_order_id uuid, p_account text, p_amount_minor bigint, p_fee_minor bigint, p_currency text)
+    returns void
+    language plpgsql security definer
+    set search_path=rowlock, pg_temp
+    as 'see functions/book_money.sql';
+comment on function book_money is 'Write a movement of money into the ledger; a part of the functions that move money.';
 
 create function cancel_pending_order(p_show_id uuid, p_reservation_id uuid)
     returns void
@@ -1238,6 +1282,15 @@ create function pay_order_atomic(p_show_id uuid, p_order_id uuid, p_payment_inte
 comment on function pay_order_atomic is 'Record that the money of an order is captured: it is paid, or a refund is opened when it has ended. Repeatable.';
 grant execute on function pay_order_atomic to rowlock_worker;
 
+create function record_dispute_atomic(p_show_id uuid, p_payment_intent_id uuid, p_dispute_id uuid, p_reference text, p_status text, p_provider_status text, p_amount_minor bigint, p_withdrawn_minor bigint, p_fee_minor bigint, p_currency text, p_reason text, p_respond_by timestamp with time zone)
+    returns TABLE(outcome text, dispute_id uuid, order_id uuid, status text, server_time timestamp with time zone)
+    language plpgsql security definer
+    set plan_cache_mode=force_generic_plan
+    set search_path=rowlock, pg_temp
+    as 'see functions/record_dispute_atomic.sql';
+comment on function record_dispute_atomic is 'Write down what the provider says of a chargeback. Repeatable.';
+grant execute on function record_dispute_atomic to rowlock_worker;
+
 create function record_payment_atomic(p_show_id uuid, p_payment_intent_id uuid, p_status text, p_reference text, p_client_secret text, p_failure text)
     returns TABLE(outcome text, order_id uuid, status text, server_time timestamp with time zone)
     language plpgsql security definer
@@ -1246,6 +1299,15 @@ create function record_payment_atomic(p_show_id uuid, p_payment_intent_id uuid, 
     as 'see functions/record_payment_atomic.sql';
 comment on function record_payment_atomic is 'Write down what the provider says of a payment that is not captured yet. Repeatable.';
 grant execute on function record_payment_atomic to rowlock_worker;
+
+create function record_refund_atomic(p_show_id uuid, p_payment_intent_id uuid, p_refund_id uuid, p_refunded_minor bigint, p_reason text, p_actor text)
+    returns TABLE(outcome text, order_id uuid, amount_minor bigint, server_time timestamp with time zone)
+    language plpgsql security definer
+    set plan_cache_mode=force_generic_plan
+    set search_path=rowlock, pg_temp
+    as 'see functions/record_refund_atomic.sql';
+comment on function record_refund_atomic is 'Write down a refund that was made at the provider by hand. Repeatable.';
+grant execute on function record_refund_atomic to rowlock_worker;
 
 create function refund_order_atomic(p_show_id uuid, p_order_id uuid, p_refund_id uuid, p_idempotency_key text, p_seat_ids integer[] DEFAULT NULL::integer[], p_amount_minor bigint DEFAULT NULL::bigint, p_give_back text DEFAULT 'on_sale'::text, p_keep_fees boolean DEFAULT false, p_reason text DEFAULT ''::text, p_session_id text DEFAULT NULL::text, p_ip_address inet DEFAULT NULL::inet, p_actor text DEFAULT NULL::text)
     returns TABLE(outcome text, order_id uuid, status text, refund_id uuid, amount_minor bigint, seat_ids integer[], server_time timestamp with time zone)

@@ -184,6 +184,19 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
             "That is more than what was paid, less what other refunds give back. Refund less.",
         ),
         ProblemType(
+            "PAYMENT_DISPUTED",
+            409,
+            "Payment disputed",
+            "The buyer's bank has taken this money back, and has not decided yet. What is refunded now would be lost "
+            "twice. Refund at most what is not disputed, or wait for the end of the dispute.",
+        ),
+        ProblemType(
+            "PAYMENT_NOT_MANUAL",
+            409,
+            "Payment not manual",
+            "This organization is not paid by hand: its payment provider tells when money has come.",
+        ),
+        ProblemType(
             "IDEMPOTENCY_KEY_CONFLICT",
             409,
             "Idempotency key in use",

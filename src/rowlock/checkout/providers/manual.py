@@ -26,6 +26,7 @@ class ManualProvider(Bookkeeping):
     """Payments that staff mark paid."""
 
     name = "manual"
+    keeps_no_records = True
 
     def __init__(self, cells: Cells, account: str) -> None:
         super().__init__(cells, account, store.MANUAL, "man")

@@ -8,7 +8,9 @@ from enum import StrEnum
 from uuid import UUID
 
 from rowlock.checkout.providers.payment_provider import (
+    DisputeStatus,
     PaymentStatus,
+    ProviderDispute,
     ProviderPayment,
     ProviderRefund,
     ProviderRefusedError,
@@ -108,12 +110,50 @@ class KeptRefund:
         return ProviderRefund(self.reference, RefundStatus(self.status), self.amount_minor, self.currency, self.failure)
 
 
+DISPUTE_FEE_MINOR = 1500
+"""What the sandbox asks for a dispute, in minor units of any currency. It is not given back."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptDispute:
+    """A chargeback of the sandbox. While it is opened, and once it is lost, its money is off the account."""
+
+    reference: str
+    payment_reference: str
+    amount_minor: int
+    fee_minor: int
+    currency: str
+    status: str
+    reason: str
+    respond_by: datetime
+
+    def told(self) -> ProviderDispute:
+        """The dispute as the protocol has it."""
+        outcome = DisputeStatus(self.status)
+        return ProviderDispute(
+            reference=self.reference,
+            status=self.status,
+            amount_minor=self.amount_minor,
+            currency=self.currency,
+            reason=self.reason,
+            outcome=outcome,
+            payment=self.payment_reference,
+            withdrawn_minor=0 if outcome is DisputeStatus.WON else self.amount_minor,
+            fee_minor=self.fee_minor,
+            respond_by=self.respond_by,
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What becomes of a payment, and the kinds of the events that tell of it."""
+    """What becomes of a payment, and the kinds of the events that tell of it.
+
+    dispute  the reference of the dispute that the events are about.
+    """
 
     payment: KeptPayment
     kinds: tuple[str, ...] = ()
+    dispute: str | None = None
 
 
 Decide = Callable[[KeptPayment], Change]
@@ -198,7 +238,7 @@ def give_back(payment: KeptPayment, amount_minor: int) -> tuple[Change, RefundSt
     return Change(refunded, ("refund.succeeded",)), RefundStatus.SUCCEEDED, None
 
 
-def event_body(event_id: str, kind: str, payment: KeptPayment) -> str:
+def event_body(event_id: str, kind: str, payment: KeptPayment, dispute: str | None = None) -> str:
     """A webhook of the sandbox, as it is sent and signed."""
     content = {
         "id": event_id,
@@ -216,5 +256,6 @@ def event_body(event_id: str, kind: str, payment: KeptPayment) -> str:
             "order_id": str(payment.order_id),
             "payment_intent_id": str(payment.payment_intent_id),
         },
+        "dispute": dispute,
     }
     return json.dumps(content, separators=(",", ":"))

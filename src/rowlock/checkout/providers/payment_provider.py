@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 from uuid import UUID
 
 
@@ -100,7 +100,8 @@ class ProviderEvent:
 
     kind       as the provider calls it, such as payment_intent.succeeded.
     reference  the payment that it is about; None for events about something else.
-    dispute    for a chargeback: its id and status at the provider, its amount and reason.
+    dispute    for a chargeback: what the provider says of it.
+    dispute_reference  its id at the provider; needed only where `dispute` is not given.
     """
 
     event_id: str
@@ -110,17 +111,40 @@ class ProviderEvent:
     show_id: UUID | None = None
     payment_intent_id: UUID | None = None
     dispute: "ProviderDispute | None" = None
+    dispute_reference: str | None = None
+
+
+class DisputeStatus(StrEnum):
+    """What has become of a chargeback."""
+
+    OPENED = "opened"
+    WON = "won"
+    """The money is the seller's again, or was never taken."""
+    LOST = "lost"
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderDispute:
-    """A chargeback: the buyer's bank takes money back."""
+    """A chargeback: the buyer's bank takes money back. Amounts are minor units of `currency`.
+
+    status           as the provider calls it.
+    outcome          what has become of it: what the provider's word means.
+    payment          the reference of the payment.
+    withdrawn_minor  what is off the account for it now: 0 for an inquiry, and once the money is back.
+    fee_minor        what the provider asks for the dispute itself, so far.
+    respond_by       until when the seller may answer the bank.
+    """
 
     reference: str
     status: str
     amount_minor: int
     currency: str
     reason: str
+    outcome: DisputeStatus = DisputeStatus.OPENED
+    payment: str | None = None
+    withdrawn_minor: int = 0
+    fee_minor: int = 0
+    respond_by: datetime | None = None
 
 
 class ProviderError(Exception):
@@ -198,14 +222,53 @@ class PaymentProvider(Protocol):
         ...
 
 
+@runtime_checkable
+class TellsDisputes(Protocol):
+    """A provider that tells of chargebacks. One that cannot need not have these."""
+
+    async def fetch_dispute(self, reference: str) -> ProviderDispute | None:
+        """A dispute as it is now, or None when there is none of this reference."""
+        ...
+
+    def list_disputes(self, since: datetime) -> AsyncIterator[ProviderDispute]:
+        """Every dispute of the account that was opened since then, in any order."""
+        ...
+
+
+@runtime_checkable
+class HasPaymentPage(Protocol):
+    """A provider with a page of its own, where the buyer pays."""
+
+    def page_of(self, reference: str) -> str | None:
+        """The address of the page of a payment."""
+        ...
+
+
+@runtime_checkable
+class KeepsNoRecords(Protocol):
+    """A provider that knows nothing but what was written down here, so that there is nothing to compare."""
+
+    keeps_no_records: bool
+
+
 class Providers(Protocol):
     """The accounts of all organizations."""
 
-    def of(self, organization_id: UUID, name: str | None = None) -> PaymentProvider:
+    def of(self, organization_id: UUID, name: str | None = None, account: str | None = None) -> PaymentProvider:
         """The account of an organization, at the provider of this name or at the one it sells with now.
 
-        Raises ProviderRefusedError when it has none of that name any more.
+        account  whose account a payment was made at, as `account_of` has told it then: that one, and no other.
+
+        Raises ProviderRefusedError when there is none of that name any more.
         """
+        ...
+
+    def accounts(self) -> Mapping[str, PaymentProvider]:
+        """Every account, by whose it is."""
+        ...
+
+    def account_of(self, organization_id: UUID) -> str:
+        """Whose account an organization sells with now, as it is written down with a payment."""
         ...
 
     def parse_webhook(

@@ -101,16 +101,34 @@ class PaymentProviders:
         assert self._by_organization is not None, "accounts of organizations are known after open()"
         return self._by_organization.get(organization_id, self._default)
 
-    def of(self, organization_id: UUID, name: str | None = None) -> PaymentProvider:
+    def of(self, organization_id: UUID, name: str | None = None, account: str | None = None) -> PaymentProvider:
         """As `provider_of`; with a name the account there, also when the organization sells with another one by now.
 
-        Raises ProviderRefusedError when it has none of that name.
+        account  as `account_of` has told it when the payment was made. None for a payment of an earlier release.
+
+        Raises ProviderRefusedError when there is none of that name.
         """
+        if account is not None:
+            found = self.accounts().get(account)
+            if found is None or name not in (None, found.name):
+                raise ProviderRefusedError(f"there is no account at {name} for {account} any more", "no_account")
+            return found
         own = self.provider_of(organization_id)
         for provider in (own, self._default):
             if name in (None, provider.name):
                 return provider
         raise ProviderRefusedError(f"there is no account at {name} any more", "no_account")
+
+    def account_of(self, organization_id: UUID) -> str:
+        """Whose account an organization sells with now: INSTALLATION, or its own id."""
+        assert self._by_organization is not None, "accounts of organizations are known after open()"
+        return str(organization_id) if organization_id in self._by_organization else INSTALLATION
+
+    def accounts(self) -> dict[str, PaymentProvider]:
+        """Every account, by whose it is."""
+        assert self._by_organization is not None, "accounts of organizations are known after open()"
+        own = {str(organization_id): provider for organization_id, provider in self._by_organization.items()}
+        return {INSTALLATION: self._default, **own}
 
     def every(self) -> tuple[PaymentProvider, ...]:
         """Every account, for work on all of them, such as reconciling."""

@@ -11,7 +11,17 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
-from rowlock.checkout.providers.model import Change, Decide, KeptPayment, KeptRefund, event_body, give_back, settle
+from rowlock.checkout.providers.model import (
+    DISPUTE_FEE_MINOR,
+    Change,
+    Decide,
+    KeptDispute,
+    KeptPayment,
+    KeptRefund,
+    event_body,
+    give_back,
+    settle,
+)
 from rowlock.checkout.providers.payment_provider import PaymentWish, ProviderRefusedError
 from rowlock.database.connections import Connection
 from rowlock.database.queries import query
@@ -173,6 +183,68 @@ async def find_sandbox_payment(
     return None if row is None else str(row[0])
 
 
+async def open_dispute(
+    connection: Connection, account: str, payment_reference: str, new: str, reason: str
+) -> KeptDispute | None:
+    """The bank takes back what is left of a captured payment. A payment with an open dispute keeps that one."""
+    async with connection.transaction():
+        payment = await _lock(connection, SANDBOX, account, payment_reference)
+        if payment is None:
+            return None
+        known = await _newest_dispute(connection, account, payment_reference)
+        if known is not None and known.status == "opened":
+            return known
+        left = payment.captured_minor - payment.refunded_minor
+        if left <= 0:
+            raise ProviderRefusedError(f"the payment is {payment.status}, and no money of it is left", "not_captured")
+        given = {
+            "reference": new,
+            "account": account,
+            "payment_reference": payment_reference,
+            "amount_minor": left,
+            "fee_minor": DISPUTE_FEE_MINOR,
+            "currency": payment.currency,
+            "reason": reason,
+        }
+        await connection.execute(query("sandbox.add_dispute"), given)
+        await _write(connection, SANDBOX, payment, Change(payment, ("dispute.opened",), new))
+        return await find_dispute(connection, account, new)
+
+
+async def end_dispute(connection: Connection, account: str, payment_reference: str, status: str) -> KeptDispute | None:
+    """What the bank decides about the newest dispute of a payment: won or lost. One that has ended stays so."""
+    async with connection.transaction():
+        payment = await _lock(connection, SANDBOX, account, payment_reference)
+        known = await _newest_dispute(connection, account, payment_reference)
+        if payment is None or known is None or known.status != "opened":
+            return known
+        given = {"account": account, "reference": known.reference, "status": status}
+        await connection.execute(query("sandbox.end_dispute"), given)
+        await _write(connection, SANDBOX, payment, Change(payment, (f"dispute.{status}",), known.reference))
+        return await find_dispute(connection, account, known.reference)
+
+
+async def find_dispute(connection: Connection, account: str, reference: str) -> KeptDispute | None:
+    """A dispute of an account of the sandbox."""
+    async with connection.cursor(row_factory=class_row(KeptDispute)) as cursor:
+        await cursor.execute(query("sandbox.dispute"), {"account": account, "reference": reference})
+        return await cursor.fetchone()
+
+
+async def disputes_since(connection: Connection, account: str, since: datetime) -> list[KeptDispute]:
+    """The disputes of an account of the sandbox that were opened since then."""
+    async with connection.cursor(row_factory=class_row(KeptDispute)) as cursor:
+        await cursor.execute(query("sandbox.disputes_since"), {"account": account, "since": since})
+        return await cursor.fetchall()
+
+
+async def _newest_dispute(connection: Connection, account: str, payment_reference: str) -> KeptDispute | None:
+    async with connection.cursor(row_factory=class_row(KeptDispute)) as cursor:
+        given = {"account": account, "payment_reference": payment_reference}
+        await cursor.execute(query("sandbox.disputes_of_payment"), given)
+        return await cursor.fetchone()
+
+
 async def settling(connection: Connection, limit: int) -> list[tuple[str, str]]:
     """Account and reference of the sandbox's payments whose bank has decided by now."""
     cursor = await connection.execute(query("sandbox.settling"), {"limit": limit})
@@ -226,7 +298,7 @@ async def _write(connection: Connection, books: Books, before: KeptPayment, chan
             "event_id": event_id,
             "reference": payment.reference,
             "kind": kind,
-            "body": event_body(event_id, kind, payment),
+            "body": event_body(event_id, kind, payment, change.dispute),
             "deliveries": payment.deliveries,
         }
         await connection.execute(books.add_event, given)

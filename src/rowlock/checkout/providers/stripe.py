@@ -24,6 +24,7 @@ import stripe
 from rowlock.checkout.providers.payment_provider import (
     PaymentStatus,
     PaymentWish,
+    ProviderDispute,
     ProviderError,
     ProviderEvent,
     ProviderPayment,
@@ -34,7 +35,14 @@ from rowlock.checkout.providers.payment_provider import (
 )
 from rowlock.checkout.providers.provider_account import ProviderAccount, ProviderSettingsError
 from rowlock.checkout.providers.stripe_amounts import to_stripe
-from rowlock.checkout.providers.stripe_objects import event_of, made_at, payment_of, refund_of, wish_as_params
+from rowlock.checkout.providers.stripe_objects import (
+    dispute_of,
+    event_of,
+    made_at,
+    payment_of,
+    refund_of,
+    wish_as_params,
+)
 
 T = TypeVar("T")
 
@@ -95,6 +103,7 @@ class StripeProvider:
         # The SDK's parameters are typed dictionaries of hundreds of members; ours are checked by the tests.
         self._intents: Any = client.v1.payment_intents
         self._refunds: Any = client.v1.refunds
+        self._disputes: Any = client.v1.disputes
 
     async def create(self, wish: PaymentWish) -> ProviderPayment:
         """See PaymentProvider."""
@@ -156,6 +165,21 @@ class StripeProvider:
             page = await self._send(self._intents.list_async(params=params))
             for intent in page["data"]:
                 yield payment_of(intent)
+            if not page["has_more"]:
+                return
+            params["starting_after"] = page["data"][-1]["id"]
+
+    async def fetch_dispute(self, reference: str) -> ProviderDispute | None:
+        """See TellsDisputes."""
+        return await self._fetch(dispute_of, self._disputes.retrieve_async, reference, {})
+
+    async def list_disputes(self, since: datetime) -> AsyncIterator[ProviderDispute]:
+        """See TellsDisputes. Newest first, in pages."""
+        params: dict[str, Any] = {"created": {"gte": int(since.timestamp())}, "limit": PAGE}
+        while True:
+            page = await self._send(self._disputes.list_async(params=params))
+            for dispute in page["data"]:
+                yield dispute_of(dispute)
             if not page["has_more"]:
                 return
             params["starting_after"] = page["data"][-1]["id"]

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from rowlock.checkout.providers.payment_provider import (
+    DisputeStatus,
     PaymentStatus,
     PaymentWish,
     ProviderDispute,
@@ -134,7 +135,7 @@ def event_of(event: Json) -> ProviderEvent:
             reference=reference if isinstance(reference, str) else None,
             show_id=_uuid(metadata.get("show_id")),
             payment_intent_id=_uuid(metadata.get("payment_intent_id")),
-            dispute=_dispute(found) if kind == "dispute" else None,
+            dispute=dispute_of(found) if kind == "dispute" else None,
         )
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise WebhookRefusedError("the webhook is no event of Stripe") from error
@@ -145,14 +146,32 @@ def made_at(payment_intent_id: UUID) -> datetime:
     return datetime.fromtimestamp((payment_intent_id.int >> 80) / 1000, UTC)
 
 
-def _dispute(found: Json) -> ProviderDispute:
+_DISPUTE_OUTCOMES = {"lost": DisputeStatus.LOST, "won": DisputeStatus.WON, "warning_closed": DisputeStatus.WON}
+
+
+def dispute_of(found: Json) -> ProviderDispute:
+    """A dispute. What it took from the account, and gave back, are its balance transactions; an inquiry has none."""
     currency = str(found["currency"]).upper()
+    outcome = _DISPUTE_OUTCOMES.get(str(found["status"]), DisputeStatus.OPENED)
+    moved = [_dict(one) for one in found.get("balance_transactions") or ()]
+    due_by = _dict(found.get("evidence_details")).get("due_by")
+    payment = found.get("payment_intent")
+    # The account may be in another currency than the payment. Then amounts of its balance are not those of the payment.
+    is_same = all(str(one.get("currency", "")).upper() == currency for one in moved)
+    net = -sum(int(one.get("amount") or 0) for one in moved) if is_same else 0
+    if not is_same:
+        net = 0 if outcome is DisputeStatus.WON else int(found["amount"])
     return ProviderDispute(
         reference=str(found["id"]),
         status=str(found["status"]),
         amount_minor=from_stripe(int(found["amount"]), currency),
         currency=currency,
         reason=str(found.get("reason") or ""),
+        outcome=outcome,
+        payment=payment if isinstance(payment, str) else None,
+        withdrawn_minor=from_stripe(max(net, 0), currency),
+        fee_minor=from_stripe(sum(int(one.get("fee") or 0) for one in moved), currency) if is_same else 0,
+        respond_by=datetime.fromtimestamp(int(due_by), UTC) if due_by else None,
     )
 
 

@@ -72,6 +72,10 @@ class Version1:
         self._limits = reservations.limits
         self._rollout = Rollout(cells, default_percent)
 
+    async def is_served_by_version2(self, session: str) -> bool:
+        """Whether the calls of a session are served by version 2 now."""
+        return is_served_by_version2(session, await self._rollout.percent())
+
     async def reserve(self, intent: Intent[SeatIds]) -> ReservationResult:
         """As Reservations.reserve."""
         if is_served_by_version2(intent.holder.key, await self._rollout.percent()):

@@ -18,7 +18,8 @@ create or replace function rowlock.begin_payment_atomic(
     p_show_id uuid,
     p_order_id uuid,
     p_payment_intent_id uuid,
-    p_provider text
+    p_provider text,
+    p_account text                -- whose account at the provider: installation, or an organization's id
 )
 returns table (
     outcome text,
@@ -77,9 +78,10 @@ begin
     if v_outcome is null then
         v_outcome := 'OK';
         insert into payment_intents as i
-            (show_id, payment_intent_id, order_id, provider, amount_minor, currency, status)
+            (show_id, payment_intent_id, order_id, provider, account, amount_minor, currency, status)
         values (
-            p_show_id, p_payment_intent_id, p_order_id, p_provider, v_order.total_minor, v_order.currency, 'sent'
+            p_show_id, p_payment_intent_id, p_order_id, p_provider, p_account, v_order.total_minor, v_order.currency,
+            'sent'
         )
         returning i.* into v_intent;
         if v_hold.expires_at < v_now + interval '5 minutes' and not v_hold.has_grace then

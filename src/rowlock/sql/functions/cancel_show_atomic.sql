@@ -2,7 +2,8 @@
 --
 -- The first call cancels the show, so that nothing is completed from then on, and nothing reserved but what is in
 -- flight. Each call ends up to p_limit holds and orders; repeat it until holds_left and orders_left are 0. Money is given
--- back by the provider afterwards, refund by refund. Every seat stays sold, reserved or free as it was before its turn.
+-- back by the provider afterwards, refund by refund. An order whose payment is disputed waits for the end of the dispute:
+-- record_dispute_atomic has the rest ended then. Every seat stays sold, reserved or free as it was before its turn.
 --
 -- Locks     the show; then holds, by id; then orders, by the id of their hold; then seats, by seat id; then payment
 --           intents, which only a transaction with the lock of their order writes.
@@ -71,6 +72,11 @@ begin
         from ticket_orders as o
         where o.show_id = p_show_id
             and o.status in ('pending', 'confirmed', 'paid', 'partially_refunded')
+            and not exists (
+                select from disputes as d
+                join payment_intents as i on i.show_id = d.show_id and i.payment_intent_id = d.payment_intent_id
+                where d.show_id = p_show_id and d.status = 'opened' and i.order_id = o.order_id
+            )
         order by o.reservation_id
         limit p_limit
         for update
@@ -133,6 +139,11 @@ begin
         (
             select count(*)::integer from ticket_orders as o
             where o.show_id = p_show_id and o.status in ('pending', 'confirmed', 'paid', 'partially_refunded')
+                and not exists (
+                    select from disputes as d
+                    join payment_intents as i on i.show_id = d.show_id and i.payment_intent_id = d.payment_intent_id
+                    where d.show_id = p_show_id and d.status = 'opened' and i.order_id = o.order_id
+                )
         ),
         clock_timestamp();
 end

@@ -14,7 +14,7 @@
 -- Outcomes  in precedence: ORDER_NOT_FOUND, OK (repeated), SHOW_NOT_ON_SALE (cancelled or a draft), ORDER_NOT_PAYABLE
 --           (ended, or its items, total, currency or seats are not what they have to be), PAYMENT_NOT_AUTHORIZED,
 --           SEATS_UNAVAILABLE, OK.
--- Writes    show_seats, seat_reservations, ticket_orders, tickets, one audit row (completed or failed; none when
+-- Writes    show_seats, seat_reservations, ticket_orders, tickets, ledger_entries when the money was captured before, one audit row (completed or failed; none when
 --           repeated), one outbox message (order_confirmed or order_paid).
 create or replace function rowlock.complete_order_atomic(
     p_show_id uuid,
@@ -220,6 +220,11 @@ begin
         set status = v_order.status, confirmed_at = v_now,
             paid_at = case when v_order.status = 'paid' then v_now end
         where o.show_id = p_show_id and o.order_id = p_order_id;
+        if v_order.status = 'paid' and v_total > 0 then
+            perform book_money(
+                p_show_id, p_payment_intent_id, p_order_id, 'sales', v_intent.amount_minor, 0, v_intent.currency
+            );
+        end if;
         with issued as (
             insert into tickets as t (show_id, ticket_id, order_id, seat_id)
             select p_show_id, mint_id(p_show_id), p_order_id, s.seat_id

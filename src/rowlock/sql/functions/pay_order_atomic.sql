@@ -63,22 +63,19 @@ begin
         update payment_intents as i
         set status = 'captured', updated_at = v_now
         where i.show_id = p_show_id and i.payment_intent_id = p_payment_intent_id;
-        v_owed := v_extra or v_order.status in ('voided', 'cancelled', 'expired');
-        insert into ledger_entries (show_id, movement_id, account, order_id, amount_minor, currency)
-        values
-            (p_show_id, p_payment_intent_id, 'provider', p_order_id, v_intent.amount_minor, v_intent.currency),
-            (
-                p_show_id, p_payment_intent_id, case when v_owed then 'owed' else 'sales' end, p_order_id,
-                -v_intent.amount_minor, v_intent.currency
-            );
     end if;
+    v_owed := v_extra or v_order.status in ('voided', 'cancelled', 'expired');
+    perform book_money(
+        p_show_id, p_payment_intent_id, p_order_id, case when v_owed then 'owed' else 'sales' end,
+        v_intent.amount_minor, 0, v_intent.currency
+    );
     if v_order.status = 'confirmed' then
         v_order.status := 'paid';
         update ticket_orders as o
         set status = 'paid', paid_at = v_now
         where o.show_id = p_show_id and o.order_id = p_order_id;
         insert into outbox_messages (show_id, order_id, kind) values (p_show_id, p_order_id, 'order_paid');
-    elsif v_extra or v_order.status in ('voided', 'cancelled', 'expired') then
+    elsif v_owed then
         insert into refunds
             (show_id, refund_id, order_id, payment_intent_id, idempotency_key, amount_minor, reason, give_back)
         values (

@@ -7,13 +7,15 @@
 --
 -- The same idempotency key with the same wish answers the same; with another wish it is refused. When the refund has
 -- failed at the provider, the same key opens it again. A refund never exceeds what was captured less what other
--- refunds, pending ones included, give back. An order is refunded when all of its seats were given back; after some of
+-- refunds, pending ones included, give back, and less what a bank has taken back for good. While a chargeback is open its
+-- amount is not refunded, so that it is not lost twice. An order is refunded when all of its seats were given back; after some of
 -- them, or money alone, it is partially refunded.
 --
 -- Locks     the order and its captured payment, then the seats, by seat id.
 -- Outcomes  in precedence: ORDER_NOT_FOUND, IDEMPOTENCY_KEY_REUSED, OK (repeated), INVALID_INPUT (seats and an amount,
 --           an amount that is not positive, no key, no such p_give_back), ORDER_NOT_REFUNDABLE (not paid),
---           SEATS_NOT_FOUND (not of this order, or refunded before), REFUND_EXCEEDS_PAYMENT, OK.
+--           SEATS_NOT_FOUND (not of this order, or refunded before), REFUND_EXCEEDS_PAYMENT, PAYMENT_DISPUTED (more than
+--           what is not disputed), OK.
 -- Writes    refunds, refund_items, show_seats, tickets, ticket_orders, one audit row (refunded or failed), one outbox
 --           message (refund_requested when there is money to give back, else refund_succeeded).
 create or replace function rowlock.refund_order_atomic(
@@ -51,7 +53,8 @@ declare
     v_known    refunds%rowtype;
     v_intent   uuid;
     v_captured bigint;
-    v_given    bigint;         -- what other refunds give back already
+    v_given    bigint;         -- what other refunds give back already, and banks have taken back
+    v_disputed bigint;         -- what is in open disputes
     v_left     integer[];      -- seats of the order that no refund has given back
     v_seats    integer[];
     v_amount   bigint;
@@ -93,11 +96,19 @@ begin
     into v_given
     from refunds as r
     where r.show_id = p_show_id and r.order_id = p_order_id and r.payment_intent_id = v_intent and r.status <> 'failed';
+    select
+        v_given + coalesce(sum(d.withdrawn_minor) filter (where d.status = 'lost' and d.return_movement_id is null), 0)::bigint,
+        coalesce(sum(d.amount_minor) filter (where d.status = 'opened'), 0)::bigint
+    into v_given, v_disputed
+    from disputes as d
+    where d.show_id = p_show_id and d.payment_intent_id = v_intent;
     if v_known.refund_id is not null then
         v_outcome := case
             when v_known.order_id <> p_order_id or v_known.wish_hash is distinct from v_hash
                 then 'IDEMPOTENCY_KEY_REUSED'
             when v_known.status = 'failed' and v_known.amount_minor > v_captured - v_given then 'REFUND_EXCEEDS_PAYMENT'
+            when v_known.status = 'failed' and v_known.amount_minor > v_captured - v_given - v_disputed
+                then 'PAYMENT_DISPUTED'
             else 'OK'
         end;
         if v_outcome = 'OK' and v_known.status = 'failed' then
@@ -138,7 +149,7 @@ begin
     v_amount := case
         when p_amount_minor is not null then p_amount_minor
         else least(
-            v_captured - v_given,
+            greatest(v_captured - v_given, 0),
             (
                 select coalesce(sum(i.amount_minor), 0)::bigint
                 from ticket_order_items as i
@@ -156,7 +167,8 @@ begin
             then 'INVALID_INPUT'
         when v_order.status not in ('paid', 'partially_refunded') then 'ORDER_NOT_REFUNDABLE'
         when not v_seats <@ v_left then 'SEATS_NOT_FOUND'
-        when v_amount > v_captured - v_given then 'REFUND_EXCEEDS_PAYMENT'
+        when v_amount > greatest(v_captured - v_given, 0) then 'REFUND_EXCEEDS_PAYMENT'
+        when v_amount > greatest(v_captured - v_given - v_disputed, 0) then 'PAYMENT_DISPUTED'
         when p_seat_ids is null and p_amount_minor is null and cardinality(v_seats) = 0 and v_amount = 0
             then 'ORDER_NOT_REFUNDABLE'
         else 'OK'

@@ -23,6 +23,7 @@ as $$
 declare
     v_order  ticket_orders%rowtype;
     v_refund refunds%rowtype;
+    v_account text;
 begin
     select o.* into v_order
     from refunds as r
@@ -49,17 +50,14 @@ begin
         where r.show_id = p_show_id and r.refund_id = p_refund_id;
         v_refund.status := p_status;
         if p_status = 'succeeded' then
-            insert into ledger_entries (show_id, movement_id, account, order_id, amount_minor, currency)
-            select p_show_id, p_refund_id, e.account, v_order.order_id, e.amount_minor, v_order.currency
-            from (
-                values
-                    ('provider', -v_refund.amount_minor),
-                    (
-                        case when v_refund.idempotency_key = 'late-' || v_refund.payment_intent_id then 'owed' else 'sales' end,
-                        v_refund.amount_minor
-                    )
-            ) as e (account, amount_minor)
-            where e.amount_minor <> 0;
+            -- From where the money was booked: what came after the order had ended was owed.
+            select e.account into v_account
+            from ledger_entries as e
+            where e.show_id = p_show_id and e.movement_id = v_refund.payment_intent_id and e.account in ('sales', 'owed');
+            perform book_money(
+                p_show_id, p_refund_id, v_order.order_id, coalesce(v_account, 'sales'), -v_refund.amount_minor, 0,
+                v_order.currency
+            );
         elsif p_status = 'failed' then
             insert into seat_reservation_audit_log (show_id, reservation_id, order_id, event, metadata)
             values (

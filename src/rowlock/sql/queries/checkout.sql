@@ -91,7 +91,7 @@ order by d.seat_id
 -- scope: show
 -- Records that an order is about to be paid, or tells its live payment.
 select outcome, payment_intent_id, status, amount_minor, currency
-from rowlock.begin_payment_atomic(%s::uuid, %s::uuid, %s::uuid, %s::text)
+from rowlock.begin_payment_atomic(%s::uuid, %s::uuid, %s::uuid, %s::text, %s::text)
 
 -- name: record_payment
 -- scope: show
@@ -104,7 +104,7 @@ from rowlock.record_payment_atomic(%s::uuid, %s::uuid, %s::text, %s::text, %s::t
 -- One payment with what is needed to ask its provider about it.
 select
     i.show_id, i.order_id, i.payment_intent_id, i.provider, i.provider_reference as reference, i.client_secret,
-    i.amount_minor, i.currency, i.status, i.failure, i.created_at, d.order_code, d.status as order_status,
+    i.amount_minor, i.currency, i.status, i.failure, i.created_at, i.account, d.order_code, d.status as order_status,
     d.customer_email, s.title,
     coalesce(s.organization_id, v.organization_id) as organization_id, d.is_abandoned
 from rowlock.payment_intents as i
@@ -183,7 +183,7 @@ from rowlock.reissue_ticket_atomic(%s::uuid, %s::uuid, %s::uuid, %s::integer, %s
 -- One refund with what is needed to ask the provider for it.
 select
     r.show_id, r.order_id, r.refund_id, r.payment_intent_id, r.amount_minor, r.status,
-    r.provider_reference as refund_reference, i.provider, i.provider_reference as reference, i.currency,
+    r.provider_reference as refund_reference, i.provider, i.provider_reference as reference, i.currency, i.account,
     coalesce(s.organization_id, v.organization_id) as organization_id
 from rowlock.refunds as r
 join rowlock.shows as s using (show_id)

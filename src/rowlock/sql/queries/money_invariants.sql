@@ -157,3 +157,74 @@ from (
 ) as n
 full join rowlock.receipts as r using (organization_id, year, number)
 where n.number is null or r.number is null
+
+-- name: ledger_unbalanced
+-- scope: cell
+-- Movements whose entries do not sum to zero or are in another currency than their order, and those of nothing that is known.
+select e.show_id, null::integer as seat_id, null::uuid as reservation_id, min(e.order_id::text)::uuid as order_id,
+    'the entries of movement ' || e.movement_id || ' come to ' || sum(e.amount_minor) || ' ' || min(e.currency) as what
+from rowlock.ledger_entries as e
+join rowlock.ticket_orders as o using (show_id, order_id)
+group by e.show_id, e.movement_id
+having sum(e.amount_minor) <> 0 or count(distinct e.order_id) <> 1 or bool_or(e.currency <> o.currency)
+union all
+select e.show_id, null, null, e.order_id, 'movement ' || e.movement_id || ' is no payment, refund or dispute'
+from rowlock.ledger_entries as e
+where e.account = 'provider'
+    and not exists (
+        select from rowlock.payment_intents as i
+        where i.show_id = e.show_id and i.payment_intent_id = e.movement_id
+    )
+    and not exists (select from rowlock.refunds as r where r.show_id = e.show_id and r.refund_id = e.movement_id)
+    and not exists (
+        select from rowlock.disputes as d
+        where d.show_id = e.show_id and e.movement_id in (d.dispute_id, d.return_movement_id)
+    )
+
+-- name: ledger_captured_wrong
+-- scope: cell
+-- A captured payment came in with its amount, for tickets or to be given back; any other payment did not.
+select i.show_id, null::integer as seat_id, null::uuid as reservation_id, i.order_id,
+    'the payment is ' || i.status || ' over ' || i.amount_minor || ', the ledger has ' || e.amount_minor || ' of it' as what
+from rowlock.payment_intents as i
+cross join lateral (
+    select
+        coalesce(sum(k.amount_minor) filter (where k.account = 'provider'), 0) as amount_minor,
+        coalesce(-sum(k.amount_minor) filter (where k.account in ('sales', 'owed')), 0) as whose_minor
+    from rowlock.ledger_entries as k
+    where k.show_id = i.show_id and k.movement_id = i.payment_intent_id
+) as e
+where e.amount_minor <> case when i.status = 'captured' then i.amount_minor else 0 end or e.whose_minor <> e.amount_minor
+
+-- name: ledger_refunded_wrong
+-- scope: cell
+-- A refund that succeeded went out with its amount; any other did not.
+select r.show_id, null::integer as seat_id, null::uuid as reservation_id, r.order_id,
+    'the refund is ' || r.status || ' over ' || r.amount_minor || ', the ledger has ' || e.amount_minor || ' of it' as what
+from rowlock.refunds as r
+cross join lateral (
+    select
+        coalesce(-sum(k.amount_minor) filter (where k.account = 'provider'), 0) as amount_minor,
+        coalesce(sum(k.amount_minor) filter (where k.account in ('sales', 'owed')), 0) as whose_minor
+    from rowlock.ledger_entries as k
+    where k.show_id = r.show_id and k.movement_id = r.refund_id
+) as e
+where e.amount_minor <> case when r.status = 'succeeded' then r.amount_minor else 0 end or e.whose_minor <> e.amount_minor
+
+-- name: ledger_disputed_wrong
+-- scope: cell
+-- What a bank withdrew is disputed until it is returned, and what the provider asked for it are fees.
+select d.show_id, null::integer as seat_id, null::uuid as reservation_id, i.order_id,
+    'the dispute withdrew ' || d.withdrawn_minor || ' and costs ' || d.fee_minor || ', the ledger has '
+        || e.disputed_minor || ' and ' || e.fee_minor as what
+from rowlock.disputes as d
+join rowlock.payment_intents as i using (show_id, payment_intent_id)
+cross join lateral (
+    select
+        coalesce(sum(k.amount_minor) filter (where k.account = 'disputed'), 0) as disputed_minor,
+        coalesce(sum(k.amount_minor) filter (where k.account = 'fees'), 0) as fee_minor
+    from rowlock.ledger_entries as k
+    where k.show_id = d.show_id and k.movement_id in (d.dispute_id, d.return_movement_id)
+) as e
+where e.disputed_minor <> case when d.return_movement_id is null then d.withdrawn_minor else 0 end
+    or e.fee_minor <> d.fee_minor

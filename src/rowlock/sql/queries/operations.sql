@@ -43,6 +43,8 @@ select
     coalesce(b.sessions, 0)::integer as sessions,
     b.address as busiest_address,
     coalesce(b.of_address, 0)::integer as busiest_sessions,
+    (select count(*)::integer from rowlock.disputes where status = 'opened') as open_disputes,
+    (select min(respond_by) from rowlock.disputes where status = 'opened') as respond_by,
     clock_timestamp() as server_time
 from rowlock.lapsed_reservations as l
 left join (

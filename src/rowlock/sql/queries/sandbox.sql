@@ -144,3 +144,43 @@ set last_failure = %(failure)s::text,
             then clock_timestamp() + %(pause_seconds)s::float8 * interval '1 second'
     end
 where event_id = %(event_id)s::text and deliveries_left > 0
+
+-- name: add_dispute
+-- scope: catalogue
+-- A new dispute of a payment that is locked.
+insert into rowlock.sandbox_disputes
+    (reference, account, payment_reference, amount_minor, fee_minor, currency, reason, respond_by)
+values (
+    %(reference)s::text, %(account)s::text, %(payment_reference)s::text, %(amount_minor)s::bigint,
+    %(fee_minor)s::bigint, %(currency)s::text, %(reason)s::text, clock_timestamp() + interval '7 days'
+)
+
+-- name: disputes_of_payment
+-- scope: catalogue
+-- The disputes of a payment, the newest first.
+select reference, payment_reference, amount_minor, fee_minor, currency, status, reason, respond_by
+from rowlock.sandbox_disputes
+where account = %(account)s::text and payment_reference = %(payment_reference)s::text
+order by created_at desc, reference
+
+-- name: end_dispute
+-- scope: catalogue
+-- What the bank has decided about an open dispute.
+update rowlock.sandbox_disputes
+set status = %(status)s::text
+where account = %(account)s::text and reference = %(reference)s::text and status = 'opened'
+
+-- name: dispute
+-- scope: catalogue
+-- A dispute of an account.
+select reference, payment_reference, amount_minor, fee_minor, currency, status, reason, respond_by
+from rowlock.sandbox_disputes
+where account = %(account)s::text and reference = %(reference)s::text
+
+-- name: disputes_since
+-- scope: catalogue
+-- The disputes of an account that were opened since an instant.
+select reference, payment_reference, amount_minor, fee_minor, currency, status, reason, respond_by
+from rowlock.sandbox_disputes
+where account = %(account)s::text and created_at >= %(since)s::timestamptz
+order by created_at, reference

@@ -4,15 +4,15 @@ Its state is in the database, so that a restart loses nothing. It never runs bes
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from uuid import UUID
 
 from rowlock.checkout.providers import store
 from rowlock.checkout.providers.bookkeeping import Bookkeeping
-from rowlock.checkout.providers.model import CardOutcome, KeptPayment, authorize
-from rowlock.checkout.providers.payment_provider import ProviderEvent, WebhookRefusedError
+from rowlock.checkout.providers.model import CardOutcome, KeptDispute, KeptPayment, authorize
+from rowlock.checkout.providers.payment_provider import ProviderDispute, ProviderEvent, WebhookRefusedError
 from rowlock.checkout.providers.provider_account import ProviderAccount
 from rowlock.checkout.providers.sandbox.jobs import SandboxDeliveries
 from rowlock.checkout.providers.sandbox.signing import HEADER, verify
@@ -37,7 +37,11 @@ class SandboxProvider(Bookkeeping):
 
     def page_url(self, payment: KeptPayment) -> str | None:
         """See Bookkeeping."""
-        return f"{self._base}{PAGE}/{payment.reference}"
+        return self.page_of(payment.reference)
+
+    def page_of(self, reference: str) -> str:
+        """See HasPaymentPage."""
+        return f"{self._base}{PAGE}/{reference}"
 
     async def authorize(
         self, reference: str, outcome: CardOutcome, *, after_seconds: float | None = None
@@ -47,6 +51,29 @@ class SandboxProvider(Bookkeeping):
         Raises ProviderRefusedError when there is no such payment, PaymentNotOpenError when it takes no card now.
         """
         return await self.change(reference, lambda payment: authorize(payment, outcome, after_seconds))
+
+    async def dispute(self, reference: str, action: str) -> KeptDispute | None:
+        """What the buyer's bank does: `open` takes the money back, `win` gives it to the seller again, `lose` does not.
+
+        Returns None where there is no payment, or nothing to decide. Raises ProviderRefusedError when no money is left.
+        """
+        if action == "open":
+            new = self._new_reference("dp_")
+            return await self._call(
+                lambda connection: store.open_dispute(connection, self.account, reference, new, "fraudulent")
+            )
+        status = {"win": "won", "lose": "lost"}[action]
+        return await self._call(lambda connection: store.end_dispute(connection, self.account, reference, status))
+
+    async def fetch_dispute(self, reference: str) -> ProviderDispute | None:
+        """See TellsDisputes."""
+        found = await self._call(lambda connection: store.find_dispute(connection, self.account, reference))
+        return None if found is None else found.told()
+
+    async def list_disputes(self, since: datetime) -> AsyncIterator[ProviderDispute]:
+        """See TellsDisputes."""
+        for found in await self._call(lambda connection: store.disputes_since(connection, self.account, since)):
+            yield found.told()
 
     def deliveries(self, base_url: str, public_url: str | None = None) -> SandboxDeliveries:
         """The work that delivers webhooks, of every account of the sandbox, to a server of this installation."""
@@ -77,6 +104,7 @@ class SandboxProvider(Bookkeeping):
                 reference=str(payment["reference"]),
                 show_id=UUID(payment["show_id"]),
                 payment_intent_id=UUID(payment["payment_intent_id"]),
+                dispute_reference=content.get("dispute"),
             )
         except (ValueError, LookupError, TypeError) as error:
             raise WebhookRefusedError("the webhook is no event of the sandbox") from error

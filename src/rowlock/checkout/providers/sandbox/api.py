@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import parse_qs
 from uuid import UUID
 
@@ -11,7 +11,11 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from rowlock.checkout.providers.model import CardOutcome, KeptPayment, PaymentNotOpenError
-from rowlock.checkout.providers.payment_provider import PaymentStatus, ProviderUnavailableError
+from rowlock.checkout.providers.payment_provider import (
+    PaymentStatus,
+    ProviderRefusedError,
+    ProviderUnavailableError,
+)
 from rowlock.checkout.providers.sandbox import PAGE, SandboxProvider
 from rowlock.checkout.providers.sandbox.pages import content_security_policy, missing_page, payment_page
 from rowlock.web.openapi import problems
@@ -61,6 +65,27 @@ class SandboxPayment(BaseModel):
     currency: str
     last_error: str | None
     page_url: str | None
+
+
+class BankAction(BaseModel):
+    """What the buyer's bank does with money that was captured."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    action: Annotated[
+        Literal["open", "win", "lose"],
+        Field(description="`open` takes it back, `win` gives it to the seller again, `lose` does not."),
+    ]
+
+
+class SandboxDispute(BaseModel):
+    """A chargeback of the sandbox. `status` is opened, won or lost."""
+
+    success: bool = True
+    reference: str
+    status: str
+    amount_minor: int
+    currency: str
 
 
 def router(sandboxes: Sequence[SandboxProvider]) -> APIRouter:
@@ -115,6 +140,35 @@ def router(sandboxes: Sequence[SandboxProvider]) -> APIRouter:
             currency=paid.currency,
             last_error=paid.last_error,
             page_url=sandbox.page_url(paid),
+        )
+
+    @routes.post(
+        "/api/sandbox/payment-intents/{id}/dispute",
+        tags=["sandbox"],
+        summary="Dispute a payment",
+        operation_id="disputeSandboxPayment",
+        openapi_extra=stated(PUBLIC),
+        responses=problems("INVALID_INPUT", "UNAUTHORIZED", "NOT_FOUND", "PAYMENT_NOT_OPEN"),
+    )
+    async def dispute(id_: PaymentId, given: BankAction) -> SandboxDispute:
+        """Let the buyer's bank take captured money back, and decide later. There without a live provider only.
+
+        `open` twice is one dispute, and one that has ended stays as it is.
+        """
+        found = await find(id_)
+        if found is None:
+            raise ProblemError("NOT_FOUND", "The sandbox has no payment of this id or reference.")
+        sandbox, payment = found
+        try:
+            made = await sandbox.dispute(payment.reference, given.action)
+        except ProviderUnavailableError as error:
+            raise ProblemError("BUSY") from error
+        except ProviderRefusedError as error:
+            raise ProblemError("PAYMENT_NOT_OPEN", f"This payment cannot be disputed: {error}.") from error
+        if made is None:
+            raise ProblemError("NOT_FOUND", 'The payment has no dispute. Open one with {"action":"open"}.')
+        return SandboxDispute(
+            reference=made.reference, status=made.status, amount_minor=made.amount_minor, currency=made.currency
         )
 
     @routes.get(f"{PAGE}/{{reference}}", include_in_schema=False)

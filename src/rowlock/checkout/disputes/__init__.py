@@ -1,0 +1,1 @@
+"""Chargebacks: what providers say of them is fetched, recorded and listed."""

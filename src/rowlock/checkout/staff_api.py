@@ -1,0 +1,90 @@
+"""Endpoints on orders for staff alone: note that one was paid at the desk or by invoice."""
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from rowlock.base.outcomes import Outcome
+from rowlock.checkout.document_links import DocumentLinks
+from rowlock.checkout.model import Order
+from rowlock.checkout.order_shapes import ConfirmedView, ReceivedBody, ticket_views
+from rowlock.checkout.providers.payment_provider import ProviderRefusedError
+from rowlock.checkout.purchase import PaymentUnavailableError
+from rowlock.checkout.service import Checkout
+from rowlock.web.fast_path import Endpoint, Reply, Request
+from rowlock.web.problems import ProblemError
+from rowlock.web.security import STAFF
+
+_encoder = msgspec.json.Encoder()
+_PAID = ("paid", "partially_refunded", "refunded")
+
+OrderForStaff = Callable[[Request, str], Awaitable[Order]]
+"""The order of a request that comes from staff. Raises ProblemError for any other."""
+
+
+class StaffEndpoints:
+    """The handlers of the endpoints."""
+
+    def __init__(self, checkout: Checkout, order_for_staff: OrderForStaff, links: DocumentLinks) -> None:
+        self._checkout = checkout
+        self._order_for_staff = order_for_staff
+        self._links = links
+
+    def endpoints(self) -> list[Endpoint]:
+        """All of them, for the fast path."""
+        return [
+            Endpoint(
+                "POST",
+                "/api/ticket-orders/{order_id}/mark-paid",
+                self.mark_paid,
+                "Note that an order was paid by hand",
+                "The money has come at the desk or by invoice: sell the seats. For staff; repeatable.",
+                takes=ReceivedBody,
+                gives=ConfirmedView,
+                problems=(
+                    "UNAUTHORIZED",
+                    "FORBIDDEN",
+                    "ORDER_NOT_FOUND",
+                    "ORDER_NOT_PAYABLE",
+                    "PAYMENT_NOT_MANUAL",
+                    Outcome.RESERVATION_EXPIRED,
+                    Outcome.SEATS_UNAVAILABLE,
+                    Outcome.SHOW_NOT_ON_SALE,
+                    "PAYMENT_FAILED",
+                    "PAYMENT_UNAVAILABLE",
+                    "FUNCTIONS_MISSING",
+                ),
+                tag="orders",
+                operation_id="markOrderPaid",
+                security=STAFF,
+                keys=True,
+            )
+        ]
+
+    async def mark_paid(self, request: Request) -> Reply:
+        """POST mark-paid. An order that is paid is answered as it is."""
+        body: ReceivedBody = request.body
+        order = await self._order_for_staff(request, request.value)
+        payment_status, failure = "captured", None
+        if order.status not in _PAID:
+            try:
+                outcome, advanced = await self._checkout.mark_paid(order, body.received_by)
+            except PaymentUnavailableError as error:
+                raise ProblemError("PAYMENT_UNAVAILABLE") from error
+            except ProviderRefusedError as error:
+                raise ProblemError("ORDER_NOT_PAYABLE", f"Its payment cannot be marked paid: {error}.") from error
+            if advanced is None:
+                raise ProblemError(outcome)
+            if advanced.refusal is not None:
+                extra = {"unavailable_seat_ids": list(advanced.gone)} if advanced.gone else {}
+                raise ProblemError(advanced.refusal, extra=extra)
+            order, payment_status, failure = advanced.order, advanced.payment.status, advanced.payment.failure
+        view = ConfirmedView(
+            order_id=order.order_id,
+            order_code=order.order_code,
+            status=order.status,
+            payment_status=payment_status,
+            failure=failure,
+            tickets=ticket_views(order, self._links.tickets),
+        )
+        return Reply(200, _encoder.encode(view))
