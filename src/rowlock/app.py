@@ -19,6 +19,7 @@ from rowlock.catalogue.cancel_api import cancel_router
 from rowlock.checkout import document_api
 from rowlock.checkout.api import CheckoutEndpoints
 from rowlock.checkout.document_links import DocumentLinks
+from rowlock.checkout.exchange_api import ExchangeEndpoints
 from rowlock.checkout.order_documents import OrderDocuments
 from rowlock.checkout.providers.payment_provider import Providers
 from rowlock.checkout.providers.sandbox import SandboxProvider
@@ -92,6 +93,7 @@ def create_app(
             *ReservationEndpoints(services.reservations, version1, secret_key, keys, admissions).endpoints(),
             *SeatStatusEndpoints(services.reservations.availability).endpoints(),
             *CheckoutEndpoints(services.checkout, keys, admin_api_key_hash, links).endpoints(),
+            *ExchangeEndpoints(services.exchanges, services.checkout, keys, admin_api_key_hash, links).endpoints(),
             *operations_api.endpoints(),
         ],
         Sessions(secret_key, secure=settings.secure_cookies),

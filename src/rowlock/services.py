@@ -7,6 +7,7 @@ from time import monotonic
 from rowlock.base.dsns import Dsns
 from rowlock.base.hold_limits import HoldLimits
 from rowlock.catalogue.service import Catalogue
+from rowlock.checkout.exchanges import Exchanges
 from rowlock.checkout.jobs import Handler, InboxLoop, OutboxLoop, ReconcileLoop, money_handlers
 from rowlock.checkout.model import Message
 from rowlock.checkout.notices import mail_handlers
@@ -39,6 +40,7 @@ class Services:
     catalogue: Catalogue
     reservations: Reservations
     checkout: Checkout
+    exchanges: Exchanges
     reporting: Reporting
     operations: Operations
     integrators: Integrators
@@ -61,10 +63,12 @@ def make_services(
     public_url  where buyers come back to from a page of a provider.
     """
     catalogue = Catalogue(cells)
+    reservations = Reservations(cells, catalogue, limits)
     return Services(
         catalogue=catalogue,
-        reservations=Reservations(cells, catalogue, limits),
+        reservations=reservations,
         checkout=Checkout(cells, providers, secret_key=secret_key, public_url=public_url),
+        exchanges=Exchanges(cells, reservations, secret_key=secret_key),
         reporting=Reporting(cells),
         operations=Operations(cells),
         integrators=Integrators(cells),
@@ -123,7 +127,8 @@ def _handlers(purchases: Purchases, cells: Cells, settings: Settings) -> dict[st
     smtp_url = None if settings.smtp_url is None else settings.smtp_url.get_secret_value()
     post = make_post(cells, smtp_url, settings.mail_from)
     documents = OrderDocuments(cells, TicketKeys(ticket_keys_file(settings)))
-    money, mail = money_handlers(purchases), mail_handlers(cells, post, documents=documents.attachments)
+    money = money_handlers(purchases, Exchanges(cells))
+    mail = mail_handlers(cells, post, documents=documents.attachments)
     ending = {"show_cancelled": [_ending_of_cancelled_shows(Catalogue(cells))]}
     return {kind: [*money.get(kind, ()), *mail.get(kind, ())] for kind in {**money, **mail}} | ending
 

@@ -32,8 +32,8 @@ from rowlock.checkout.order_shapes import (
 from rowlock.checkout.providers.payment_provider import WebhookRefusedError
 from rowlock.checkout.purchase import PaymentUnavailableError
 from rowlock.checkout.service import KEY_LENGTH, Checkout, KeyConflictError
+from rowlock.checkout.staff_access import order_for_staff
 from rowlock.reservations.model import ReservationToken
-from rowlock.web.admin_key import API_KEY, admit
 from rowlock.web.fast_path import Endpoint, Reply, Request
 from rowlock.web.integrator_key import KeyGuard
 from rowlock.web.problems import ProblemError
@@ -329,17 +329,7 @@ class CheckoutEndpoints:
         return order
 
     async def _for_staff(self, request: Request, order_id: str) -> Order:
-        if request.integrator is None and API_KEY not in request.headers:
-            raise ProblemError("ORDER_NOT_FOUND")
-        admit(self._admin_key_hash, request.headers.get(API_KEY), request.integrator)
-        try:
-            order = await self._checkout.find_for_staff(UUID(order_id))
-        except ValueError as error:
-            raise ProblemError("ORDER_NOT_FOUND") from error
-        if order is None:
-            raise ProblemError("ORDER_NOT_FOUND")
-        await self._keys.check(request.integrator, Scope.STAFF, order.show_id, unknown="ORDER_NOT_FOUND")
-        return order
+        return await order_for_staff(self._checkout, self._keys, self._admin_key_hash, request, order_id)
 
 
 def _token(request: Request) -> OrderToken | None:

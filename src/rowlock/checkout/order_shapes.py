@@ -106,7 +106,10 @@ class LineView(Struct):
 
 
 class OrderView(Struct, kw_only=True):
-    """An order. `status` is pending, confirmed, paid, partially_refunded, refunded, voided, expired or cancelled."""
+    """An order. `status` is pending, confirmed, paid, partially_refunded, refunded, voided, expired or cancelled.
+
+    `credit_minor` is the part of the total that is paid with tickets given in exchange.
+    """
 
     success: bool = True
     order_id: UUID
@@ -115,6 +118,7 @@ class OrderView(Struct, kw_only=True):
     status: str
     total_minor: int
     fee_minor: int
+    credit_minor: int
     currency: str
     lines: Sequence[LineView]
     tickets: Sequence[TicketView]
@@ -210,6 +214,7 @@ def order_view(order: Order, link: TicketLink) -> OrderView:
         status=order.status,
         total_minor=order.total_minor,
         fee_minor=order.fee_minor,
+        credit_minor=order.credit_minor,
         currency=order.currency,
         lines=[
             LineView(

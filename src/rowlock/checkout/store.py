@@ -111,7 +111,8 @@ def _order(rows: Sequence[Mapping[str, Any]]) -> Order | None:
     first = rows[0]
     whole = ("show_id", "order_id", "order_code", "reservation_id", "status", "customer_name", "customer_email")
     money = ("total_minor", "fee_minor", "currency", "created_at", "expires_at", "server_time")
-    return Order(**{name: first[name] for name in (*whole, *money)}, lines=tuple(_line(row) for row in rows))
+    exchange = ("credit_minor", "exchange_of_show_id", "exchange_of_order_id")
+    return Order(**{name: first[name] for name in (*whole, *money, *exchange)}, lines=tuple(_line(row) for row in rows))
 
 
 def _line(row: Mapping[str, Any]) -> OrderLine:

@@ -160,6 +160,30 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
             "ORDER_NOT_REFUNDABLE", 409, "Order not refundable", "This order is not paid, or nothing is left of it."
         ),
         ProblemType(
+            "ORDER_NOT_EXCHANGEABLE",
+            409,
+            "Order not exchangeable",
+            "Only tickets of an order that is paid, and not given back, can be exchanged. Read the order.",
+        ),
+        ProblemType(
+            "ORDER_DISPUTED",
+            409,
+            "Order disputed",
+            "The buyer's bank wants the money of this order back. Settle the dispute at the payment provider first.",
+        ),
+        ProblemType(
+            "TICKET_USED",
+            409,
+            "Ticket used",
+            "One of the tickets was used at the door, so it cannot be exchanged. Leave it out.",
+        ),
+        ProblemType(
+            "SHOWS_DIFFER",
+            409,
+            "Shows differ",
+            "Tickets are exchanged within one organization and one currency. Refund the order, and sell a new one.",
+        ),
+        ProblemType(
             "REFUND_EXCEEDS_PAYMENT",
             409,
             "Refund exceeds payment",

@@ -174,7 +174,8 @@ from rowlock.refund_order_atomic(
 -- One refund with what is needed to ask the provider for it.
 select
     r.show_id, r.order_id, r.refund_id, r.payment_intent_id, r.amount_minor, r.status,
-    r.provider_reference as refund_reference, i.provider, i.provider_reference as reference, i.currency,
+    r.provider_reference as refund_reference, coalesce(i.source_provider, i.provider) as provider,
+    case when i.source_provider is null then i.provider_reference else i.source_reference end as reference, i.currency,
     coalesce(s.organization_id, v.organization_id) as organization_id
 from rowlock.refunds as r
 join rowlock.shows as s using (show_id)
@@ -333,7 +334,7 @@ select
         from rowlock.refund_items as i
         join rowlock.shows as s on s.show_id = i.show_id
         left join rowlock.seats as c on c.plan_id = s.plan_id and c.seat_id = i.seat_id
-        where i.show_id = r.show_id and i.refund_id = r.refund_id
+        where i.show_id = r.show_id and i.refund_id = coalesce(r.part_of, r.refund_id)
         order by i.seat_id
     ) as seats
 from rowlock.refunds as r
