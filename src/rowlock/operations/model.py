@@ -80,6 +80,11 @@ INVARIANTS: tuple[Invariant, ...] = (
         "The receipts and credit notes of an organization and year must have every number up to the last.",
         "money_invariants",
     ),
+    Invariant(
+        "EXCHANGE_BROKEN",
+        "What is credited for tickets given up must be a payment of their new order, and no exchange be left half done.",
+        "money_invariants",
+    ),
     Invariant("AUDIT_LOG_DISAGREES", "The audit log, read from its beginning, must result in the current claims."),
     Invariant(
         "RESERVATION_EVENT_MISSING",

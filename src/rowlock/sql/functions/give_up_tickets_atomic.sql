@@ -8,7 +8,7 @@
 -- Locks     the order and its captured payments, then the seats, by seat id.
 -- Outcomes  in precedence: EXCHANGE_NOT_FOUND, OK (repeated), the refusal that was given before, ORDER_NOT_PAYABLE (the new
 --           order has ended), those of judge_exchange, REFUND_EXCEEDS_PAYMENT (the tickets are worth less now than the
---           credit), OK. With OK come the credits: a refund of this order is a payment of the new one with the same id.
+--           credit), OK. With OK come the credits, which are payments of the new order, with their ids.
 -- Writes    ticket_exchanges, refunds, refund_items, ledger_entries, show_seats, tickets, ticket_orders, one audit row
 --           (exchanged or failed), an outbox message for each refund of money (refund_requested).
 create or replace function rowlock.give_up_tickets_atomic(
@@ -71,12 +71,13 @@ begin
         v_first := mint_id(p_show_id);
         insert into refunds
             (show_id, refund_id, order_id, payment_intent_id, idempotency_key, amount_minor, reason, give_back, status,
-             part_of, credited_show_id, credited_order_id)
+             part_of, credited_show_id, credited_order_id, credited_payment_intent_id)
         select
             p_show_id, case when n.number = 1 then v_first else mint_id(p_show_id) end, v_order.order_id,
             s.payment_intent_id, 'exchange-' || p_to_order_id || '-' || n.number, coalesce(s.amount_minor, 0),
             v_exchange.reason, case when n.number = 1 then 'on_sale' else 'nothing' end, 'succeeded',
-            case when n.number > 1 then v_first end, v_exchange.to_show_id, p_to_order_id
+            case when n.number > 1 then v_first end, v_exchange.to_show_id, p_to_order_id,
+            case when s.payment_intent_id is not null then mint_id(v_exchange.to_show_id) end
         from generate_series(1, greatest(1, (
             select count(*) from split_refund(p_show_id, v_order.order_id, p_credit_minor)
         ))) as n (number)
@@ -154,7 +155,7 @@ begin
     return query
     select
         case v_outcome when 'REPEATED' then 'OK' else v_outcome end,
-        coalesce(array_agg(r.refund_id order by r.refund_id), '{}'),
+        coalesce(array_agg(r.credited_payment_intent_id order by r.refund_id), '{}'),
         coalesce(array_agg(r.amount_minor order by r.refund_id), '{}'),
         coalesce(array_agg(coalesce(i.source_provider, i.provider) order by r.refund_id), '{}'),
         coalesce(array_agg(

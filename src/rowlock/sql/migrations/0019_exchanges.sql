@@ -35,13 +35,16 @@ alter table refunds
     add column part_of uuid,
     add column credited_show_id uuid,
     add column credited_order_id uuid,
+    add column credited_payment_intent_id uuid,
     add constraint chk_refund_credit check (
         (credited_show_id is null) = (credited_order_id is null)
+        and (credited_order_id is not null or credited_payment_intent_id is null)
         and (credited_order_id is null or status = 'succeeded')
     ) not valid;
 create index idx_refunds_part_of on refunds (show_id, part_of) where part_of is not null;
 comment on column refunds.part_of is
     'The refund that this is a further part of: what one payment does not have is taken from another.';
+comment on column refunds.credited_payment_intent_id is 'What this money is as a payment of that order.';
 comment on column refunds.credited_order_id is
     'The order, in credited_show_id, that has the money now. The provider is not asked for such a refund.';
 

@@ -171,7 +171,7 @@ select r.show_id, null::integer as seat_id, null::uuid as reservation_id, r.orde
 from rowlock.refunds as r
 join rowlock.ticket_orders as o on o.show_id = r.credited_show_id and o.order_id = r.credited_order_id
 left join rowlock.payment_intents as i
-    on i.show_id = o.show_id and i.payment_intent_id = r.refund_id and i.order_id = o.order_id and i.status = 'captured'
+    on i.show_id = o.show_id and i.payment_intent_id = r.credited_payment_intent_id and i.order_id = o.order_id and i.status = 'captured'
 where r.amount_minor > 0 and o.given_up_at is not null and i.amount_minor is distinct from r.amount_minor
 union all
 select i.show_id, null, null, i.order_id, 'a credit of ' || i.amount_minor || ' comes from no exchange'
@@ -181,8 +181,8 @@ join rowlock.shows as s on s.show_id = o.exchange_of_show_id
 where i.provider = 'credit'
     and not exists (
         select from rowlock.refunds as r
-        where r.show_id = o.exchange_of_show_id and r.refund_id = i.payment_intent_id and r.credited_order_id = o.order_id
-            and r.amount_minor = i.amount_minor
+        where r.show_id = o.exchange_of_show_id and r.credited_payment_intent_id = i.payment_intent_id
+            and r.credited_order_id = o.order_id and r.amount_minor = i.amount_minor
     )
 union all
 select t.show_id, t.seat_id, null, t.order_id, 'the ticket was given up for the order ' || x.to_order_id || ', and is '
