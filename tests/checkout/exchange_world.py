@@ -1,6 +1,5 @@
 """Two shows of one organization, a buyer with paid tickets, a provider in memory, and staff who exchange tickets."""
 
-import asyncio
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -44,7 +43,8 @@ class ExchangeWorld:
     async def make(cls, db: SeatDb) -> "ExchangeWorld":
         here, there = await db.make_show(), await db.make_show()
         await db.owner.execute(
-            "update rowlock.shows set organization_id = (select min(organization_id::text)::uuid from rowlock.organizations)"
+            "update rowlock.shows set organization_id = "
+            "(select min(organization_id::text)::uuid from rowlock.organizations)"
         )
         await db.owner.execute(
             "update rowlock.seats set category = case when seat_id > 30 then 1 when seat_id > 20 then 2 else 0 end"
@@ -53,7 +53,8 @@ class ExchangeWorld:
             "insert into rowlock.show_prices (show_id, category, price_type, amount_minor) "
             "select s.show_id, p.category, 'adult', p.amount from rowlock.shows as s "
             "cross join (values (0, %s), (1, %s), (2, %s)) as p (category, amount) "
-            "on conflict (show_id, price_version, category, price_type) do update set amount_minor = excluded.amount_minor",
+            "on conflict (show_id, price_version, category, price_type) do update "
+            "set amount_minor = excluded.amount_minor",
             [PRICE, DEAR, CHEAP],
         )
         await db.owner.execute(
@@ -84,7 +85,8 @@ class ExchangeWorld:
     async def pay(self, order: Order) -> Order:
         """What the buyer does: pay what is due."""
         outcome, payment = await self.checkout.pay(order)
-        assert outcome == "OK" and payment is not None and payment.reference is not None, outcome
+        assert payment is not None, outcome
+        assert payment.reference is not None
         self.provider.authorize(payment.reference)
         await self.checkout.confirm(order, payment.payment_intent_id)
         return await self.order(order.show_id, order.order_id)
@@ -94,9 +96,11 @@ class ExchangeWorld:
         assert [order.show_id for order in orders] == [show_id]
         return orders[0]
 
-    def wish(self, old: Order, seats: dict[int, int], *, to: Show | None = None, key: str = "k", **more: object) -> Wish:
+    def wish(
+        self, old: Order, seats: dict[int, int], *, to: Show | None = None, key: str = "k", **more: object
+    ) -> Wish:
         to_show = (to or self.here).show_id
-        return Wish(old.show_id, old.order_id, to_show, seats, key, "asked for it", "staff", **more)  # type: ignore[arg-type]
+        return Wish(old.show_id, old.order_id, to_show, seats, key, "asked for it", "staff")
 
     async def exchange(self, old: Order, seats: dict[int, int], *, to: Show | None = None, key: str = "k") -> Exchanged:
         return await self.exchanges.exchange(self.wish(old, seats, to=to, key=key))
@@ -107,7 +111,8 @@ class ExchangeWorld:
             name: [
                 row["seat_id"]
                 for row in await self.db._owner_rows(
-                    "select t.seat_id from rowlock.tickets as t join rowlock.ticket_orders as o using (show_id, order_id) "
+                    "select t.seat_id from rowlock.tickets as t "
+                    "join rowlock.ticket_orders as o using (show_id, order_id) "
                     "where t.show_id = %s and t.status = 'valid' and o.paid_at is not null order by t.seat_id",
                     show.show_id,
                 )
@@ -121,7 +126,9 @@ class ExchangeWorld:
         loop = ReconcileLoop(purchases, lambda: 0.0)
         handlers = money_handlers(purchases, Exchanges(self.cells))
         for _ in range(4):
-            await self.db.owner.execute("update rowlock.payment_intents set updated_at = updated_at - interval '1 minute'")
+            await self.db.owner.execute(
+                "update rowlock.payment_intents set updated_at = updated_at - interval '1 minute'"
+            )
             async with self.cells.of(self.here.show_id).worker() as connection:
                 await loop.work(connection)
             cursor = await self.db.owner.execute(
@@ -136,7 +143,7 @@ class ExchangeWorld:
                 )
 
     async def assert_settled(self) -> None:
-        """What the provider keeps is the tickets and fees that were paid for, and the ledger and all invariants agree."""
+        """The provider keeps what was paid for tickets and fees; the ledger and all invariants agree."""
         await self.work_off()
         cursor = await self.db.owner.execute(
             "select coalesce(sum(amount_minor) filter (where account = 'provider'), 0)::bigint, "
@@ -155,8 +162,3 @@ class ExchangeWorld:
         assert not [p for p in self.provider.payments.values() if p.status == "authorized"], "money is still reserved"
         assert await violations(self.db) == []
         assert await self.db.check() == []
-
-
-async def together(*calls: object) -> list[object]:
-    """The results of calls at once, exceptions included."""
-    return list(await asyncio.gather(*calls, return_exceptions=True))  # type: ignore[call-overload]

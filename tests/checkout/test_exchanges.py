@@ -47,7 +47,8 @@ async def test_a_dearer_seat_is_paid_for_before_the_tickets_change(world: Exchan
     done = await world.exchange(old, {1: 31}, to=world.there)
 
     assert (done.outcome, done.due_minor) == ("OK", DEAR - PRICE)
-    assert done.order is not None and done.order.status == "pending"
+    assert done.order is not None
+    assert done.order.status == "pending"
     assert await world.tickets() == {"here": [1], "there": []}
     await world.pay(done.order)
     assert await world.tickets() == {"here": [1], "there": []}
@@ -96,7 +97,8 @@ async def test_a_free_ticket_moves_to_one_that_costs_something_only_when_that_is
 
     done = await world.exchange(free, {21: 1})
 
-    assert done.order is not None and done.due_minor == PRICE
+    assert done.order is not None
+    assert done.due_minor == PRICE
     await world.pay(done.order)
     assert (await world.order(done.order.show_id, done.order.order_id)).status == "confirmed"
     await world.work_off()
@@ -110,15 +112,17 @@ async def test_a_ticket_is_exchanged_again_and_refunded_from_every_payment(world
     assert dear is not None
     await world.pay(dear)
     await world.work_off()
-    back = (await world.exchange(await world.order(dear.show_id, dear.order_id), {31: 32}, to=world.here, key="b")).order
+    back = (
+        await world.exchange(await world.order(dear.show_id, dear.order_id), {31: 32}, to=world.here, key="b")
+    ).order
     assert back is not None
     assert (back.status, back.credit_minor) == ("paid", DEAR)
 
     refunded = await world.db.refund(world.here, back.order_id)
-    again = await world.db.refund(world.here, back.order_id)
+    repeated = await world.db.refund(world.here, back.order_id)
 
     assert (refunded.outcome, refunded.amount_minor, refunded.status) == ("OK", DEAR, "refunded")
-    assert (again.refund_id, again.amount_minor) == (refunded.refund_id, DEAR)
+    assert (repeated.refund_id, repeated.amount_minor) == (refunded.refund_id, DEAR)
     parts = await rows(world.db, "refunds", back.order_id)
     assert sorted(part["amount_minor"] for part in parts) == [DEAR - PRICE, PRICE]
     await world.work_off()
@@ -134,7 +138,8 @@ async def test_one_key_is_one_exchange(world: ExchangeWorld) -> None:
     again = await world.exchange(old, {1: 5})
     other = await world.exchange(old, {2: 6})
 
-    assert first.order is not None and again.order is not None
+    assert first.order is not None
+    assert again.order is not None
     assert (again.outcome, again.order.order_id, str(again.token)) == ("OK", first.order.order_id, str(first.token))
     assert other.outcome == "IDEMPOTENCY_KEY_REUSED"
     assert await world.tickets() == {"here": [2, 5], "there": []}
@@ -165,21 +170,24 @@ async def spoil_refunded_seat(world: ExchangeWorld) -> None:
 
 
 async def spoil_cancelled(world: ExchangeWorld) -> None:
-    await world.db.owner.execute("update rowlock.shows set status = 'cancelled' where show_id = %s", [world.here.show_id])
+    await world.db.owner.execute(
+        "update rowlock.shows set status = 'cancelled' where show_id = %s", [world.here.show_id]
+    )
 
 
 async def spoil_disputed(world: ExchangeWorld) -> None:
     await world.db.owner.execute(
         "insert into rowlock.disputes (show_id, dispute_id, payment_intent_id, provider, provider_reference, "
-        "provider_status, amount_minor, currency, reason) select show_id, gen_random_uuid(), payment_intent_id, provider, "
-        "'dp_1', 'needs_response', amount_minor, currency, 'fraudulent' from rowlock.payment_intents"
+        "provider_status, amount_minor, currency, reason) "
+        "select show_id, gen_random_uuid(), payment_intent_id, provider, 'dp_1', 'needs_response', amount_minor, "
+        "currency, 'fraudulent' from rowlock.payment_intents"
     )
 
 
 async def spoil_organization(world: ExchangeWorld) -> None:
     await world.db.owner.execute(
-        "update rowlock.shows set organization_id = (select max(organization_id::text)::uuid from rowlock.organizations) "
-        "where show_id = %s",
+        "update rowlock.shows set organization_id = "
+        "(select max(organization_id::text)::uuid from rowlock.organizations) where show_id = %s",
         [world.there.show_id],
     )
 
@@ -261,7 +269,9 @@ async def test_a_difference_that_is_never_paid_leaves_the_old_tickets(world: Exc
     old = await world.buy(1)
     done = await world.exchange(old, {1: 31})
     assert done.order is not None
-    await world.db.owner.execute("update rowlock.ticket_orders set expires_at = clock_timestamp() where status = 'pending'")
+    await world.db.owner.execute(
+        "update rowlock.ticket_orders set expires_at = clock_timestamp() where status = 'pending'"
+    )
     await world.db.owner.execute(
         "update rowlock.seat_reservations set created_at = created_at - interval '1 hour', "
         "expires_at = expires_at - interval '1 hour' where status = 'active'"
@@ -283,7 +293,8 @@ async def test_a_capture_that_is_refused_leaves_the_old_tickets(world: ExchangeW
     done = await world.exchange(old, {1: 31})
     assert done.order is not None
     outcome, payment = await world.checkout.pay(done.order)
-    assert payment is not None and payment.reference is not None, outcome
+    assert payment is not None, outcome
+    assert payment.reference is not None
     world.provider.authorize(payment.reference)
 
     def gone(call: str) -> None:
@@ -325,7 +336,8 @@ async def test_an_exchange_and_a_refund_of_the_old_ticket_at_once(world: Exchang
         assert (done.outcome == "OK") != (refunded.outcome == "OK"), (done.outcome, refunded.outcome)
         assert await world.tickets() == {"here": [2, 5] if done.outcome == "OK" else [2], "there": []}
         await world.assert_settled()
-        for order in await world.db._owner_rows("select order_id from rowlock.ticket_orders where status in ('paid', 'partially_refunded')"):
+        left = "select order_id from rowlock.ticket_orders where status in ('paid', 'partially_refunded')"
+        for order in await world.db._owner_rows(left):
             await world.db.refund(world.here, order["order_id"], key=f"end {order['order_id']}")
 
 
@@ -361,7 +373,7 @@ async def test_a_show_that_is_cancelled_meanwhile_gives_all_of_its_money_back(
     await world.assert_settled()
 
 
-class Crash(Exception):
+class CrashError(Exception):
     """The process is gone."""
 
 
@@ -386,11 +398,11 @@ async def test_a_crash_at_any_step_leaves_one_ticket(
     async def crashes(*given: Any, **named: Any) -> Any:
         if moment == "after":
             await real(*given, **named)
-        raise Crash
+        raise CrashError
 
     with monkeypatch.context() as patch:
         patch.setattr(STEPS[step], step, crashes)
-        with pytest.raises(Crash):
+        with pytest.raises(CrashError):
             await world.exchange(old, {1: 25}, to=world.there)
 
     if goes_on == "by the same request":
@@ -412,11 +424,11 @@ async def test_a_show_cancelled_between_the_decision_and_the_end_gives_back_what
     await world.pay(done.order)
 
     async def crashes(*_: Any, **__: Any) -> Any:
-        raise Crash
+        raise CrashError
 
     with monkeypatch.context() as patch:
         patch.setattr(exchange_store, "finish_exchange", crashes)
-        with pytest.raises(Crash):
+        with pytest.raises(CrashError):
             await world.exchanges.finish(done.order.show_id, done.order.order_id)
     await world.db.cancel_show(world.there)
 

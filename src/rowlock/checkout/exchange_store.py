@@ -77,8 +77,8 @@ async def give_up_tickets(
 
 async def finish_exchange(connection: Connection, show_id: UUID, order_id: UUID, given: Given) -> None:
     """Make the new order paid with the money of the tickets that were given up."""
-    credits = (given.credit_ids, given.amounts_minor, given.source_providers, given.source_references)
-    await _row(connection, query("exchanges.finish_exchange"), (show_id, order_id, *(list(one) for one in credits)))
+    money = (given.credit_ids, given.amounts_minor, given.source_providers, given.source_references)
+    await _row(connection, query("exchanges.finish_exchange"), (show_id, order_id, *(list(one) for one in money)))
 
 
 async def difference_captured(connection: Connection, show_id: UUID, order_id: UUID) -> int:
@@ -94,7 +94,7 @@ async def decision(connection: Connection, show_id: UUID, to_order_id: UUID) -> 
     return None if row is None else Decision(row[0], tuple(row[1]), *row[2:])
 
 
-async def credits(connection: Connection, show_id: UUID, to_order_id: UUID) -> Sequence[UUID]:
+async def credits_of(connection: Connection, show_id: UUID, to_order_id: UUID) -> Sequence[UUID]:
     """The refunds of old tickets whose money went to an order."""
     cursor = await connection.execute(query("exchanges.credits"), (show_id, to_order_id))
     return [refund_id for (refund_id,) in await cursor.fetchall()]

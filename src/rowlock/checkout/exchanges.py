@@ -36,7 +36,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Exchanges:
-    """The operations. Methods raise database.calls.BusyError. A worker needs neither reservations nor the secret key."""
+    """The operations. Methods raise database.calls.BusyError. A worker needs no reservations and no secret key."""
 
     def __init__(self, cells: Cells, reservations: Reservations | None = None, *, secret_key: str = "") -> None:
         self._cells = cells
@@ -76,7 +76,11 @@ class Exchanges:
         order = await self._order(show_id, order_id)
         if order is None or order.exchange_of_show_id is None or not await self._is_due(order):
             return
-        is_confirmed, credit_minor, old_show = order.status == "confirmed", order.credit_minor, order.exchange_of_show_id
+        is_confirmed, credit_minor, old_show = (
+            order.status == "confirmed",
+            order.credit_minor,
+            order.exchange_of_show_id,
+        )
         given = await call(
             self._cells.of(old_show).worker,
             lambda connection: exchange_store.give_up_tickets(
@@ -172,9 +176,7 @@ class Exchanges:
         surplus_minor = decided.surplus_minor
         if decided.status == "begun":
             surplus_minor = begun.worth_minor - order.credit_minor
-        return Exchanged(
-            Outcome.OK, order, token, due_minor if order.status == "pending" else 0, max(0, surplus_minor)
-        )
+        return Exchanged(Outcome.OK, order, token, due_minor if order.status == "pending" else 0, max(0, surplus_minor))
 
     async def _sell(self, order: Order) -> tuple[str, tuple[int, ...]]:
         """Sell the new seats, for which nothing is to be paid; an order that cannot be completed ends."""

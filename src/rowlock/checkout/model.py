@@ -340,6 +340,7 @@ class NoticeRefund:
     is_of_cancelled_show: bool
     is_of_late_money: bool
     seats: Sequence[str]
+    is_of_exchange: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -357,6 +357,12 @@ async def finish_message(
     await connection.execute(query("checkout.finish_message"), (message_id, error, retry_seconds))
 
 
+async def tell_buyers_of_move(connection: Connection, message_id: int, *, limit: int) -> int:
+    """Make a message for each of the next orders of a show that was moved; returns how many."""
+    (orders,) = await _one(connection, query("checkout.tell_buyers_of_move"), (message_id, limit))
+    return int(orders)
+
+
 async def keep_webhook_event(
     connection: Connection, provider: str, event_id: str, show_id: UUID | None, payload: Mapping[str, object]
 ) -> bool:

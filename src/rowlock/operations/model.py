@@ -82,7 +82,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     ),
     Invariant(
         "EXCHANGE_BROKEN",
-        "What is credited for tickets given up must be a payment of their new order, and no exchange be left half done.",
+        "What is credited for tickets given up must be a payment of the new order; no exchange may be left half done.",
         "money_invariants",
     ),
     Invariant("AUDIT_LOG_DISAGREES", "The audit log, read from its beginning, must result in the current claims."),

@@ -91,6 +91,7 @@ begin
             to rowlock_office;
         grant execute on function
             rowlock.block_seats_atomic, rowlock.unblock_seats_atomic, rowlock.move_show_atomic,
+            rowlock.announce_show_moved,
             rowlock.release_holds_atomic,
             rowlock.get_reservation_statistics
             to rowlock_office;
@@ -126,7 +127,7 @@ begin
             rowlock.record_payment_atomic, rowlock.settle_refund_atomic, rowlock.expire_orders_atomic,
             rowlock.end_order_atomic, rowlock.issue_receipt_atomic,
             rowlock.begin_exchange_atomic, rowlock.make_exchange_order_atomic, rowlock.give_up_tickets_atomic,
-            rowlock.finish_exchange_atomic,
+            rowlock.finish_exchange_atomic, rowlock.tell_buyers_of_move,
             rowlock.take_outbox_messages, rowlock.finish_outbox_message,
             rowlock.cleanup_expired_seat_reservations, rowlock.ensure_audit_log_partitions,
             rowlock.get_reservation_statistics

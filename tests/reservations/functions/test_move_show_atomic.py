@@ -10,7 +10,7 @@ import pytest
 
 from rowlock.base.dsns import Dsns
 from rowlock.catalogue.model import Category, SeatingPlan, ShowInput
-from rowlock.catalogue.price_list import Price, PriceList, PriceChanges
+from rowlock.catalogue.price_list import Price, PriceChanges, PriceList
 from rowlock.database.connections import connect
 from rowlock.operations.store import find_violations
 from tests.support.answers import Show
@@ -164,7 +164,7 @@ async def test_prices_follow_the_names_of_categories(owner: Connection, db: Seat
     assert {price.category: price.amount_minor for price in found[1]} == {"Stalls": 1000, "Box": 9000, "Loge": 500}
 
 
-async def test_a_hold_keeps_its_prices_by_name_and_has_one_for_every_new_category(owner: Connection, db: SeatDb) -> None:
+async def test_holds_keep_prices_by_name_and_have_one_for_new_categories(owner: Connection, db: SeatDb) -> None:
     catalogue = services_on(owner).catalogue
     plan = with_seat(replace(hall(4), categories=(Category("Stalls"), Category("Box"))), 4, category=1)
     imported = await catalogue.import_plan(plan, source_format="test", venue="Playhouse")

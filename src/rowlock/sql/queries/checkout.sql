@@ -205,6 +205,11 @@ from rowlock.take_outbox_messages(%s::integer, %s::integer)
 -- A message of the outbox is done, or is to be tried again.
 select rowlock.finish_outbox_message(%s::bigint, %s::text, %s::integer)
 
+-- name: tell_buyers_of_move
+-- scope: cell
+-- Makes a message for each of the next orders whose buyers have to know that a show was moved; returns how many.
+select rowlock.tell_buyers_of_move(%s::bigint, %s::integer)
+
 -- name: keep_webhook_event
 -- scope: cell
 -- Puts an event into the inbox; no row when it is there already.
@@ -336,7 +341,12 @@ select
         left join rowlock.seats as c on c.plan_id = s.plan_id and c.seat_id = i.seat_id
         where i.show_id = r.show_id and i.refund_id = coalesce(r.part_of, r.refund_id)
         order by i.seat_id
-    ) as seats
+    ) as seats,
+    exists (
+        select from rowlock.ticket_exchanges as x
+        where x.show_id = r.show_id and x.order_id = r.order_id
+            and starts_with(r.idempotency_key, 'exchange-' || x.to_order_id || '-surplus-')
+    ) as is_of_exchange
 from rowlock.refunds as r
 where r.show_id = %s and r.refund_id = %s
 
