@@ -19,10 +19,12 @@ from rowlock.catalogue.cancel_api import cancel_router
 from rowlock.checkout import document_api
 from rowlock.checkout.api import CheckoutEndpoints
 from rowlock.checkout.document_links import DocumentLinks
+from rowlock.checkout.exchange_api import ExchangeEndpoints
 from rowlock.checkout.order_documents import OrderDocuments
 from rowlock.checkout.providers.payment_provider import Providers
 from rowlock.checkout.providers.sandbox import SandboxProvider
 from rowlock.checkout.reissue_api import ReissueEndpoints
+from rowlock.checkout.staff_access import StaffAccess
 from rowlock.checkout.staff_api import StaffEndpoints
 from rowlock.checkout.ticket_keys import TicketKeys
 from rowlock.checkout.version1.service import Version1Payments
@@ -91,7 +93,8 @@ def create_app(
     admission_key = settings.admission_key
     admissions = None if admission_key is None else Admissions(admission_key.get_secret_value())
     version1 = Version1(cells, services.reservations, settings.v2_rollout_percent)
-    paying = CheckoutEndpoints(services.checkout, services.disputes, keys, admin_api_key_hash, links)
+    staff = StaffAccess(services.checkout, keys, admin_api_key_hash)
+    paying = CheckoutEndpoints(services.checkout, services.disputes, keys, staff, links)
     sold_with = providers or accounts
     assert sold_with is not None, "accounts are made where none are given"
     version1_payments = Version1Payments(
@@ -107,9 +110,10 @@ def create_app(
             *ReservationEndpoints(services.reservations, version1, secret_key, keys, admissions).endpoints(),
             *SeatStatusEndpoints(services.reservations.availability).endpoints(),
             *paying.endpoints(),
-            *StaffEndpoints(services.checkout, paying.order_for_staff, links).endpoints(),
-            *ReissueEndpoints(services.checkout, paying.order_for_staff).endpoints(),
+            *StaffEndpoints(services.checkout, staff, links).endpoints(),
+            *ReissueEndpoints(services.checkout, staff).endpoints(),
             *Version1PaymentEndpoints(services.checkout, paying, version1_payments).endpoints(),
+            *ExchangeEndpoints(services.exchanges, staff, links).endpoints(),
             *operations_api.endpoints(),
         ],
         Sessions(secret_key, secure=settings.secure_cookies),

@@ -10,6 +10,7 @@ from rowlock.base.hold_limits import HoldLimits
 from rowlock.catalogue.service import Catalogue
 from rowlock.checkout.disputes.service import DisputeLoop, Disputes
 from rowlock.checkout.document_links import DocumentLinks
+from rowlock.checkout.exchanges import Exchanges
 from rowlock.checkout.jobs import Handler, InboxLoop, OutboxLoop, ReconcileLoop, money_handlers
 from rowlock.checkout.model import Message, NoticeShow, Order
 from rowlock.checkout.notices import Links, mail_handlers
@@ -45,6 +46,7 @@ class Services:
     checkout: Checkout
     disputes: Disputes
     reconciliation: Reconciliation
+    exchanges: Exchanges
     reporting: Reporting
     operations: Operations
     integrators: Integrators
@@ -67,12 +69,14 @@ def make_services(
     public_url  where buyers come back to from a page of a provider.
     """
     catalogue = Catalogue(cells)
+    reservations = Reservations(cells, catalogue, limits)
     return Services(
         catalogue=catalogue,
-        reservations=Reservations(cells, catalogue, limits),
+        reservations=reservations,
         checkout=Checkout(cells, providers, secret_key=secret_key, public_url=public_url),
         disputes=Disputes(cells, providers),
         reconciliation=Reconciliation(cells, providers),
+        exchanges=Exchanges(cells, reservations, secret_key=secret_key),
         reporting=Reporting(cells),
         operations=Operations(cells),
         integrators=Integrators(cells),
@@ -134,7 +138,7 @@ def _handlers(purchases: Purchases, cells: Cells, settings: Settings, secret_key
     smtp_url = None if settings.smtp_url is None else settings.smtp_url.get_secret_value()
     post = make_post(cells, smtp_url, settings.mail_from)
     documents = OrderDocuments(cells, TicketKeys(ticket_keys_file(settings)))
-    money = money_handlers(purchases)
+    money = money_handlers(purchases, Exchanges(cells))
     mail = mail_handlers(
         cells, post, documents=documents.attachments, links=_links(DocumentLinks(secret_key, settings.public_url))
     )

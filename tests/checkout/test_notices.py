@@ -2,6 +2,8 @@
 
 import pytest
 
+from rowlock.catalogue.service import Catalogue
+from rowlock.checkout import notices, store
 from rowlock.mail.post import Mails
 from tests.checkout.notice_world import World
 from tests.checkout.orders import PRICE, confirmed, held, paid, rows
@@ -251,3 +253,78 @@ async def test_a_ticket_that_was_issued_again_is_mailed_once_for_each_new_code(w
     (attached,) = mails[0].iter_attachments()
     assert attached.get_filename() == "ticket_reissued.pdf"
     assert await world.work() == []
+
+
+async def move(world: World, starts_at: str) -> None:
+    """As staff do: `rowlock show update`."""
+    catalogue = Catalogue(world.cells)
+    await catalogue.update_show(world.show.show_id, {"starts_at": starts_at, "doors_at": None})
+
+
+async def test_buyers_of_a_moved_show_are_told_once_what_was_and_what_is(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders = [await paid(world.db, world.show, seat, by=f"buyer {seat}") for seat in range(1, 6)]
+    refunded = await paid(world.db, world.show, 6, by="refunded")
+    await world.db.refund(world.show, refunded)
+    await held(world.db, world.show, 7, by="not paid")
+    await world.db.owner.execute("update rowlock.outbox_messages set done_at = clock_timestamp()")
+    monkeypatch.setattr(notices, "MOVED_BATCH", 2)
+
+    await move(world, "2026-12-21T19:00")
+
+    mails = [mail for _ in range(6) for mail in await world.work()]
+    assert [mail["Subject"] for mail in mails] == ["Moved: An Evening of Dance, Dec 21"] * 5
+    assert len({mail["Message-ID"] for mail in mails}) == 5
+    assert {record.order_id for record in await Mails(world.cells).list_mails()} == set(orders)
+    for kind in ("plain", "html"):
+        assert "It was: Saturday, December 19, 2026, 7:30 PM (America/New_York" in body(mails[0], kind)
+        assert "It is now: Monday, December 21, 2026, 7:00 PM (America/New_York" in body(mails[0], kind)
+    assert [attached.get_filename() for attached in mails[0].iter_attachments()] == ["order_moved.pdf"]
+    assert await world.db.check() == []
+
+
+async def test_a_worker_that_dies_while_it_tells_of_a_move_tells_each_buyer_once(world: World) -> None:
+    await paid(world.db, world.show, 1)
+    await world.db.owner.execute("update rowlock.outbox_messages set done_at = clock_timestamp()")
+    await move(world, "2026-12-21T19:00")
+    cursor = await world.db.owner.execute("select message_id from rowlock.outbox_messages where kind = 'show_moved'")
+    [(message_id,)] = await cursor.fetchall()
+
+    # It had made the messages, and died before it knew; another takes the message up again.
+    assert [await store.tell_buyers_of_move(world.connection, message_id, limit=100) for _ in range(2)] == [1, 0]
+    first = await world.work()
+    await world.db.owner.execute("update rowlock.outbox_messages set done_at = null where kind = 'order_moved'")
+    again = await world.work()
+
+    assert len(first) == 1
+    assert again == []
+
+
+@pytest.mark.parametrize("case", ["moved back", "cancelled", "draft", "over", "only the title"])
+async def test_there_is_nothing_to_tell_of_a_move_that_no_buyer_sees(world: World, case: str) -> None:
+    await paid(world.db, world.show, 1)
+    await world.db.owner.execute("update rowlock.outbox_messages set done_at = clock_timestamp()")
+    if case == "moved back":
+        await move(world, "2026-12-21T19:00")
+        await world.db.owner.execute(
+            "update rowlock.shows set starts_at = '2026-12-20 00:30+00', doors_at = '2026-12-20 00:00+00'"
+        )
+    elif case == "only the title":
+        await Catalogue(world.cells).update_show(world.show.show_id, {"title": "Dance"})
+    elif case == "over":
+        await world.db.owner.execute(
+            "update rowlock.shows set starts_at = '2020-01-01 00:00+00', doors_at = null, ends_at = null"
+        )
+        async with world.cells.of(world.show.show_id).office() as office:
+            await office.execute(
+                "select rowlock.announce_show_moved(%s, '2020-01-02 00:00+00', null)", [world.show.show_id]
+            )
+    else:
+        await world.db.set_show(world.show, status=case)
+        async with world.cells.of(world.show.show_id).office() as office:
+            await office.execute(
+                "select rowlock.announce_show_moved(%s, '2026-12-01 00:00+00', null)", [world.show.show_id]
+            )
+
+    assert [mail for _ in range(3) for mail in await world.work()] == []

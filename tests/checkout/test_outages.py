@@ -20,6 +20,7 @@ import pytest
 
 from rowlock.base.dsns import Dsns
 from rowlock.checkout import jobs
+from rowlock.checkout.exchanges import Exchanges
 from rowlock.checkout.jobs import InboxLoop, OutboxLoop, ReconcileLoop, money_handlers
 from rowlock.checkout.providers import stripe as stripe_adapter
 from rowlock.checkout.providers.payment_provider import PaymentProvider
@@ -74,7 +75,7 @@ class Shop:
         """So many rounds of a worker, each a minute after the one before."""
         cells = Cells(DirectDatabase(self.db.dsns, application_name="rowlock test"))
         purchases = Purchases(cells, OneProvider(self.provider), limit_seconds=limit_seconds)
-        outbox, inbox = OutboxLoop(money_handlers(purchases)), InboxLoop(purchases)
+        outbox, inbox = OutboxLoop(money_handlers(purchases, Exchanges(cells))), InboxLoop(purchases)
         async with cells.catalogue.worker() as connection:
             for _ in range(rounds):
                 await self.db.owner.execute(

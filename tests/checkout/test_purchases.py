@@ -13,6 +13,7 @@ import pytest
 
 from rowlock.base.holder import Holder
 from rowlock.base.ids import mint_id
+from rowlock.checkout.exchanges import Exchanges
 from rowlock.checkout.jobs import ReconcileLoop, money_handlers
 from rowlock.checkout.model import Message, Order, OrderToken, OrderWish
 from rowlock.checkout.purchase import PaymentUnavailableError, Purchases
@@ -112,7 +113,7 @@ async def work_off(db: SeatDb, provider: ScriptedProvider, show: Show) -> None:
             "returning message_id, show_id, order_id, kind, payload, attempts, created_at"
         )
         for row in await cursor.fetchall():
-            for handler in money_handlers(purchases).get(row[3], ()):
+            for handler in money_handlers(purchases, Exchanges(cells)).get(row[3], ()):
                 await handler(Message(*row))
 
 

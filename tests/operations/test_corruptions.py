@@ -421,6 +421,18 @@ CORRUPTIONS = [
         {"RECEIPT_GAP": 3},
     ),
     Corruption(
+        "tickets were given up for an order that never gets their money",
+        (
+            (
+                "insert into rowlock.ticket_exchanges (show_id, to_order_id, to_show_id, to_reservation_id, order_id, "
+                "seat_ids, idempotency_key, wish_hash, reason, status, decided_at) "
+                "select show_id, order_id, show_id, reservation_id, order_id, '{}', 'k', '', 'r', 'given_up', "
+                "clock_timestamp() from rowlock.ticket_orders where show_id = %(show)s and order_id = %(paid)s"
+            ),
+        ),
+        {"EXCHANGE_BROKEN": 1},
+    ),
+    Corruption(
         "a blocked seat is freed and the log does not say so",
         ("delete from rowlock.show_seats where show_id = %(show)s and seat_id = 20",),
         {"AUDIT_LOG_DISAGREES": 1},

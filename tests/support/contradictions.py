@@ -26,7 +26,7 @@ def fold_audit(rows: Iterable[AuditRow]) -> dict[int, tuple[str, UUID | None]]:
                 seats |= dict.fromkeys(row.seat_ids, ("reserved", row.reservation_id))
             case "refunded" if row.metadata["give_back"] == "house":
                 seats |= dict.fromkeys(row.seat_ids, ("blocked", None))
-            case "released" | "expired" | "unblocked" | "voided" | "refunded":
+            case "released" | "expired" | "unblocked" | "voided" | "refunded" | "exchanged":
                 for seat in row.seat_ids:
                     seats.pop(seat, None)
             case "completed":

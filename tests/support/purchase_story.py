@@ -19,6 +19,7 @@ import psycopg
 
 from rowlock.base.dsns import Dsns
 from rowlock.checkout import store
+from rowlock.checkout.exchanges import Exchanges
 from rowlock.checkout.jobs import OutboxLoop, ReconcileLoop, money_handlers
 from rowlock.checkout.notices import mail_handlers
 from rowlock.checkout.providers.model import CardOutcome
@@ -92,7 +93,7 @@ async def work(dsns: Dsns, provider: SandboxProvider, rounds: int = 2) -> None:
 
 async def work_on(cells: Cells, provider: SandboxProvider, rounds: int) -> None:
     purchases = Purchases(cells, OneProvider(provider), limit_seconds=WORKER_LIMIT_SECONDS)
-    money, mail = money_handlers(purchases), mail_handlers(cells, make_post(cells, None, None))
+    money, mail = money_handlers(purchases, Exchanges(cells)), mail_handlers(cells, make_post(cells, None, None))
     outbox = OutboxLoop({kind: [*money.get(kind, ()), *mail.get(kind, ())] for kind in {**money, **mail}})
     reconciler = ReconcileLoop(purchases, monotonic)
     async with cells.catalogue.worker() as connection:

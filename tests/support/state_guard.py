@@ -24,7 +24,7 @@ _TRIGGER: LiteralString = """
     create or replace trigger state_guard before update of status on rowlock.{table}
     for each row when (old.status is distinct from new.status) execute function public.rowlock_state_guard()
 """
-GUARDED = ("ticket_orders", "payment_intents", "refunds", "tickets", "disputes")
+GUARDED = ("ticket_orders", "payment_intents", "refunds", "tickets", "disputes", "ticket_exchanges")
 
 
 async def guard_states(owner: psycopg.AsyncConnection) -> None:

@@ -226,12 +226,15 @@ class Catalogue:
     ) -> ShowState:
         """Change what is told of a show: names of ShowDetails with their new values, None for nothing; and its prices.
 
-        Holds and orders keep the prices that they were made under. Raises CatalogueError; then nothing was written.
+        Holds and orders keep the prices that they were made under. Buyers are told of another time.
+        Raises CatalogueError; then nothing was written.
         """
         async with self._transaction() as connection:
             show = await _lock_show(connection, show_id)
             details = read_details(changes, show.time_zone, datetime.now(UTC), before=show.details)
             sales_close_at = await store.update_show(connection, show_id, details)
+            if (details.starts_at, details.doors_at) != (show.details.starts_at, show.details.doors_at):
+                await store.announce_show_moved(connection, show_id, show.details)
             if prices is not None:
                 show = await _change_prices(connection, show, prices)
         return replace(show, details=details, sales_close_at=sales_close_at)

@@ -342,6 +342,11 @@ async def update_show(connection: Connection, show_id: UUID, details: ShowDetail
     return sales_close_at
 
 
+async def announce_show_moved(connection: Connection, show_id: UUID, before: ShowDetails) -> None:
+    """Have every buyer with tickets told when the show was to begin, and when it does."""
+    await connection.execute(query("catalogue.announce_show_moved"), (show_id, before.starts_at, before.doors_at))
+
+
 async def set_status(connection: Connection, show_id: UUID, status: str) -> None:
     """Set the status of a show."""
     await connection.execute(query("catalogue.set_status"), (status, show_id))

@@ -25,6 +25,7 @@ from rowlock.checkout.order_shapes import (
     RefundBody,
     RefundView,
     dispute_view,
+    idempotency_key,
     members,
     order_view,
     payment_view,
@@ -32,9 +33,9 @@ from rowlock.checkout.order_shapes import (
 )
 from rowlock.checkout.providers.payment_provider import WebhookRefusedError
 from rowlock.checkout.purchase import PaymentUnavailableError
-from rowlock.checkout.service import KEY_LENGTH, Begin, Checkout, KeyConflictError
+from rowlock.checkout.service import Begin, Checkout, KeyConflictError
+from rowlock.checkout.staff_access import StaffAccess, actor
 from rowlock.reservations.model import ReservationToken
-from rowlock.web.admin_key import API_KEY, admit
 from rowlock.web.fast_path import Endpoint, Reply, Request
 from rowlock.web.integrator_key import KeyGuard
 from rowlock.web.problems import ProblemError
@@ -52,13 +53,13 @@ class CheckoutEndpoints:
         checkout: Checkout,
         disputes: Disputes,
         keys: KeyGuard,
-        admin_key_hash: bytes | None,
+        staff: StaffAccess,
         links: DocumentLinks,
     ) -> None:
         self._checkout = checkout
         self._disputes = disputes
         self._keys = keys
-        self._admin_key_hash = admin_key_hash
+        self._staff = staff
         self._links = links
 
     def endpoints(self) -> list[Endpoint]:
@@ -211,7 +212,7 @@ class CheckoutEndpoints:
             customer_name=body.customer.name.strip(),
             customer_email=body.customer.email.strip(),
             price_types=types,
-            idempotency_key=_key(request, body.idempotency_key),
+            idempotency_key=idempotency_key(request, body.idempotency_key),
         )
         made, token = await self._checkout.order(wish, request.bearer())
         if token is None:
@@ -238,7 +239,7 @@ class CheckoutEndpoints:
     async def answer_payment(self, request: Request, order: Order, begin: Begin) -> Reply:
         """Begin to pay an order, once for each key, and answer with the payment."""
         body: PaymentBody = request.body
-        key = _key(request, body.idempotency_key)
+        key = idempotency_key(request, body.idempotency_key)
         if key is None:
             return Reply(200, await self._pay(order, begin))
         try:
@@ -300,17 +301,17 @@ class CheckoutEndpoints:
     async def refund(self, request: Request) -> Reply:
         """POST a refund."""
         body: RefundBody = request.body
-        order = await self.order_for_staff(request, request.value)
+        order = await self._staff.order(request, request.value)
         if body.ticket_ids is not None and body.amount_minor is not None:
             raise ProblemError("INVALID_INPUT", "Name ticket_ids or amount_minor, not both; neither refunds all.")
         seats = None if body.ticket_ids is None else _seats_of(order, body.ticket_ids)
-        key = _key(request, None)
+        key = idempotency_key(request, None)
         wish = RefundWish(
             show_id=order.show_id,
             order_id=order.order_id,
             idempotency_key=f"refund-{uuid4()}" if key is None else key,
             reason=body.reason,
-            actor="staff" if request.integrator is None else f"key: {request.integrator.name}",
+            actor=actor(request),
             seat_ids=seats,
             amount_minor=body.amount_minor,
             give_back="house" if body.to_house or not body.give_back_seats else "on_sale",
@@ -345,7 +346,7 @@ class CheckoutEndpoints:
         """The order of a request that has its token, or comes from staff."""
         token = order_token(request)
         if token is None:
-            return await self.order_for_staff(request, order_id)
+            return await self._staff.order(request, order_id)
         order = await self._checkout.find(token)
         if order is None or str(order.order_id) != order_id.lower():
             raise ProblemError("ORDER_NOT_FOUND")
@@ -359,20 +360,6 @@ class CheckoutEndpoints:
             raise ProblemError("ORDER_NOT_FOUND")
         return order
 
-    async def order_for_staff(self, request: Request, order_id: str) -> Order:
-        """The order of a request that comes from staff. Raises ProblemError."""
-        if request.integrator is None and API_KEY not in request.headers:
-            raise ProblemError("ORDER_NOT_FOUND")
-        admit(self._admin_key_hash, request.headers.get(API_KEY), request.integrator)
-        try:
-            order = await self._checkout.find_for_staff(UUID(order_id))
-        except ValueError as error:
-            raise ProblemError("ORDER_NOT_FOUND") from error
-        if order is None:
-            raise ProblemError("ORDER_NOT_FOUND")
-        await self._keys.check(request.integrator, Scope.STAFF, order.show_id, unknown="ORDER_NOT_FOUND")
-        return order
-
 
 def order_token(request: Request) -> OrderToken | None:
     """The token in the Authorization header; None without one. Raises ProblemError when it is malformed."""
@@ -384,20 +371,6 @@ def order_token(request: Request) -> OrderToken | None:
     if token is None:
         raise ProblemError("ORDER_NOT_FOUND")
     return token
-
-
-def _key(request: Request, of_body: str | None) -> str | None:
-    """The idempotency key of the header, or of the body: any printable text."""
-    given = request.headers.get(b"idempotency-key")
-    if given is None:
-        key = of_body
-    else:
-        key = given.decode("utf-8", "replace")
-        if of_body is not None and of_body != key:
-            raise ProblemError("INVALID_INPUT", "Idempotency-Key and idempotency_key differ. Send one of them.")
-    if key is not None and not (0 < len(key) <= KEY_LENGTH and key.isprintable()):
-        raise ProblemError("INVALID_INPUT", f"An idempotency key is 1 to {KEY_LENGTH} printable characters.")
-    return key
 
 
 def _refuse_order(made: OrderMade) -> NoReturn:

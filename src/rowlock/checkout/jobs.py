@@ -12,6 +12,7 @@ import structlog
 
 from rowlock.checkout import store
 from rowlock.checkout.disputes.service import Disputes
+from rowlock.checkout.exchanges import Exchanges
 from rowlock.checkout.model import InboxEvent, Message
 from rowlock.checkout.providers.payment_provider import ProviderError
 from rowlock.checkout.purchase import PaymentUnavailableError, Purchases
@@ -178,7 +179,7 @@ class ReconcileLoop:
             _tell("payment_not_reconciled", error, payment_intent_id=str(payment_id))
 
 
-def money_handlers(purchases: Purchases) -> dict[str, list[Handler]]:
+def money_handlers(purchases: Purchases, exchanges: Exchanges) -> dict[str, list[Handler]]:
     """What is done with the money for each kind of message."""
 
     async def refund(message: Message) -> None:
@@ -188,7 +189,17 @@ def money_handlers(purchases: Purchases) -> dict[str, list[Handler]]:
         assert message.order_id is not None, "these messages are about an order"
         await purchases.settle(message.show_id, message.order_id)
 
-    return {"refund_requested": [refund], "order_confirmed": [settle], "order_voided": [settle], "order_lost": [settle]}
+    async def exchange(message: Message) -> None:
+        assert message.order_id is not None, "these messages are about an order"
+        await exchanges.finish(message.show_id, message.order_id)
+
+    return {
+        "refund_requested": [refund],
+        "order_confirmed": [settle],
+        "order_voided": [settle],
+        "order_lost": [settle],
+        "exchange_due": [exchange],
+    }
 
 
 def _id(message: Message, name: str) -> UUID:

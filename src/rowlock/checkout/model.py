@@ -40,6 +40,11 @@ class OrderOutcome(StrEnum):
     TICKET_NOT_VALID = "TICKET_NOT_VALID"
     TICKET_REVISION_DIFFERS = "TICKET_REVISION_DIFFERS"
     PAYMENT_DISPUTED = "PAYMENT_DISPUTED"
+    EXCHANGE_NOT_FOUND = "EXCHANGE_NOT_FOUND"
+    ORDER_NOT_EXCHANGEABLE = "ORDER_NOT_EXCHANGEABLE"
+    TICKET_USED = "TICKET_USED"
+    # Of exchanges between shows, which no function of one show can judge.
+    SHOWS_DIFFER = "SHOWS_DIFFER"
     # Of mark_paid, which is no function of the database.
     PAYMENT_NOT_MANUAL = "PAYMENT_NOT_MANUAL"
 
@@ -170,7 +175,11 @@ class OrderLine:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An order with its lines, in minor units of `currency`. `expires_at` is that of a pending one."""
+    """An order with its lines, in minor units of `currency`. `expires_at` is that of a pending one.
+
+    credit_minor          of an exchange: the part of the total that is paid with the money of the old tickets.
+    exchange_of_order_id  the order that they are of, in the show `exchange_of_show_id`; None for any other order.
+    """
 
     show_id: UUID
     order_id: UUID
@@ -186,6 +195,9 @@ class Order:
     expires_at: datetime | None
     server_time: datetime
     lines: Sequence[OrderLine]
+    credit_minor: int = 0
+    exchange_of_show_id: UUID | None = None
+    exchange_of_order_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,6 +376,7 @@ class NoticeRefund:
     is_of_cancelled_show: bool
     is_of_late_money: bool
     seats: Sequence[str]
+    is_of_exchange: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,11 +142,67 @@ def lost(facts: Facts, *, reason: str, money_was_taken: bool) -> NoticeText:
     )
 
 
-def voided(facts: Facts) -> NoticeText:
+def moved(facts: Facts, starts_before: datetime, doors_before: datetime | None, attached: Sequence[str]) -> NoticeText:
+    """A show that begins at another time than the buyer was told. `attached` are the names of the new documents."""
+    show = facts.show
+    zone = ZoneInfo(show.time_zone)
+    words = [f"{_title(show)} was moved. Please note the new time."]
+    if starts_before != show.starts_at:
+        words.append(f"It was: {when(starts_before, show.time_zone)}.")
+        words.append(f"It is now: {when(show.starts_at, show.time_zone)}.")
+    if doors_before != show.doors_at and show.doors_at is not None:
+        was = "" if doors_before is None else f" They were to open at {clock(doors_before.astimezone(zone))}."
+        words.append(f"Doors open at {clock(show.doors_at.astimezone(zone))}.{was}")
+    words.append("Your tickets stay valid, and you need not do anything. The codes are the same as before.")
+    if attached:
+        words.append("Tickets and a calendar entry with the new time are attached, in place of the old ones.")
+    words.append("If you cannot come at the new time, please answer this mail.")
+    return _render(
+        facts,
+        subject=f"Moved: {_named(show)}",
+        heading="The show has a new time",
+        paragraphs=words,
+        rows=_seats(facts.order, with_amounts=False),
+    )
+
+
+def exchanged(facts: Facts, old: NoticeShow, given_up: Sequence[str]) -> NoticeText:
+    """New tickets for old ones. `old` is the show of the old tickets, `given_up` the labels of their seats."""
+    order, show = facts.order, facts.show
+    seats = ", ".join(one_line(label, _TITLE_LENGTH) for label in given_up[:_LINES])
+    more = f" and {len(given_up) - _LINES} more" if len(given_up) > _LINES else ""
+    words = [
+        f"Your tickets were exchanged, as you asked. Here are the new ones for {_title(show)}.",
+        f"The old tickets for {_named(old)} ({seats}{more}) are void now: their codes no longer open the door.",
+    ]
+    if order.credit_minor:
+        words.append(f"{amount(order.credit_minor, order.currency)} that you had paid for them were counted.")
+    paid = order.total_minor - order.credit_minor
+    at = show.starts_at.astimezone(ZoneInfo(show.time_zone))
+    rows = _seats(order)
+    if order.credit_minor:
+        rows.append(Row("Credit for the old tickets", f"-{amount(order.credit_minor, order.currency)}"))
+    return _render(
+        facts,
+        subject=f"Your new tickets: {_named(show)}",
+        heading=f"See you on {at:%B} {at.day}",
+        paragraphs=words,
+        rows=rows,
+        total=Row("Paid now", amount(paid, order.currency)) if order.total_minor else None,
+    )
+
+
+def voided(facts: Facts, *, money_was_taken: bool = False) -> NoticeText:
     """An order that was taken back because its money could not be had, or its show was cancelled before."""
     title = _title(facts.show)
     if facts.show.status == "cancelled":
         why, subject = f"{title} was cancelled, so your order ends, and its tickets are void.", "Cancelled, no charge"
+    elif facts.order.exchange_of_order_id is not None:
+        why = (
+            f"Your tickets could not be exchanged for these of {title}: the new order has ended, and its seats are on "
+            "sale again. What you had before is as it was."
+        )
+        subject = "Not exchanged"
     else:
         why = (
             f"Your payment for {title} could not be completed: your bank or card did not give the money in the end. "
@@ -157,7 +213,7 @@ def voided(facts: Facts) -> NoticeText:
         facts,
         subject=f"{subject}: {_named(facts.show)}",
         heading="Your order has ended",
-        paragraphs=[why, *_no_charge(False)],
+        paragraphs=[why, *_no_charge(money_was_taken)],
         rows=_seats(facts.order, with_amounts=False),
     )
 
@@ -173,6 +229,9 @@ def refunded(facts: Facts, refund: NoticeRefund) -> NoticeText:
         subject, heading = f"Cancelled: {_named(show)}", "The show was cancelled"
     elif refund.is_of_late_money:
         words = [f"Your payment for {title} came after your order had ended, or a second time. We returned it."]
+        subject, heading = f"Returned: {money} for {_named(show)}", "Your money is on its way back"
+    elif refund.is_of_exchange:
+        words = [f"You exchanged tickets for {title} for ones that cost less. This is the difference."]
         subject, heading = f"Returned: {money} for {_named(show)}", "Your money is on its way back"
     elif refund.seats:
         count = "Your ticket" if len(refund.seats) == 1 else f"{len(refund.seats)} of your tickets"

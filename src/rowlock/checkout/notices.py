@@ -10,7 +10,7 @@ from uuid import UUID, uuid5
 
 import structlog
 
-from rowlock.checkout import notice_texts, store
+from rowlock.checkout import exchange_store, notice_texts, store
 from rowlock.checkout.jobs import Handler, NeverError
 from rowlock.checkout.model import Message, NoticeRefund, NoticeShow, Order, Receipt
 from rowlock.checkout.notice_texts import Facts, NoticeText
@@ -25,6 +25,9 @@ credit note of the refund. None for a free order."""
 
 Links = Callable[[Order, NoticeShow], str | None]
 """The address of the tickets of an order, with whatever proves that the reader may see them."""
+
+MOVED_BATCH = 100
+"""Orders of a moved show that get their messages in one step."""
 
 _log = structlog.get_logger(__name__)
 
@@ -51,6 +54,8 @@ def mail_handlers(
         "ticket_reissued": [notices.ticket_reissued],
         "refund_succeeded": [notices.refund_succeeded],
         "refund_failed": [notices.refund_failed],
+        "show_moved": [notices.show_moved],
+        "order_moved": [notices.order_moved],
     }
 
 
@@ -69,19 +74,19 @@ class Notices:
         receipt = await self.issue_receipt(message.show_id, order.order_id)
         facts = await self._facts(order, receipt)
         attachments = await self._attachments(message, order, receipt)
-        link = self._links(order, facts.show)
-        text = notice_texts.tickets(facts, [attachment.name for attachment in attachments], link)
+        if order.exchange_of_show_id is None or order.exchange_of_order_id is None:
+            link = self._links(order, facts.show)
+            text = notice_texts.tickets(facts, [attachment.name for attachment in attachments], link)
+        else:
+            old = await self._order_of(order.exchange_of_show_id, order.exchange_of_order_id)
+            attachments = (*attachments, *await self._credit_notes(message, order, old))
+            text = notice_texts.exchanged(facts, await self._show(old.show_id), await self._given_up(order, old))
         await self._send(message, order, text, order.order_id, attachments)
 
     async def order_lost(self, message: Message) -> None:
         """The seats are gone; the buyer is not charged, or gets the money back."""
         order = await self._order(message)
-        taken = await call(
-            self._cells.of(message.show_id).worker,
-            lambda connection: store.money_was_taken(connection, message.show_id, order.order_id),
-            repeatable=True,
-            reads=True,
-        )
+        taken = await self._money_was_taken(order)
         reason = str(message.payload.get("reason", ""))
         text = notice_texts.lost(await self._facts(order), reason=reason, money_was_taken=taken)
         await self._send(message, order, text, order.order_id)
@@ -89,7 +94,36 @@ class Notices:
     async def order_voided(self, message: Message) -> None:
         """The money could not be had, or the show was cancelled before."""
         order = await self._order(message)
-        await self._send(message, order, notice_texts.voided(await self._facts(order)), order.order_id)
+        taken = order.exchange_of_order_id is not None and await self._money_was_taken(order)
+        text = notice_texts.voided(await self._facts(order), money_was_taken=taken)
+        await self._send(message, order, text, order.order_id)
+
+    async def show_moved(self, message: Message) -> None:
+        """A message for each buyer with tickets, a batch at a time."""
+        await call(
+            self._cells.of(message.show_id).worker,
+            lambda connection: store.tell_buyers_of_move(connection, message.message_id, limit=MOVED_BATCH),
+            repeatable=True,
+        )
+
+    async def order_moved(self, message: Message) -> None:
+        """When the show was to begin and when it does, with tickets and a calendar entry that say so."""
+        order = await self._order(message)
+        facts = await self._facts(order)
+        try:
+            move_id = UUID(str(message.payload["move_id"]))
+            before = _instant(message.payload["starts_at"]), _instant(message.payload.get("doors_at"))
+        except (KeyError, ValueError) as error:
+            raise NeverError("the message does not say what was moved") from error
+        starts_before, doors_before = before
+        if starts_before is None:
+            raise NeverError("the message does not say what was moved")
+        has_tickets = any(line.ticket is not None and line.ticket.status != "void" for line in order.lines)
+        if not has_tickets or facts.show.status == "cancelled" or before == (facts.show.starts_at, facts.show.doors_at):
+            return  # It was refunded, cancelled or moved back meanwhile.
+        attachments = await self._attachments(message, order, None)
+        text = notice_texts.moved(facts, starts_before, doors_before, [attachment.name for attachment in attachments])
+        await self._send(message, order, text, uuid5(move_id, str(order.order_id)), attachments)
 
     async def ticket_reissued(self, message: Message) -> None:
         """The tickets once more, one of them with a new code."""
@@ -171,9 +205,11 @@ class Notices:
         except MailRefusedError as error:
             raise NeverError(str(error)) from error
 
-    async def _attachments(self, message: Message, order: Order, receipt: Receipt | None) -> Sequence[Attachment]:
+    async def _attachments(
+        self, message: Message, order: Order, receipt: Receipt | None, *, kind: str | None = None
+    ) -> Sequence[Attachment]:
         try:
-            return await self._documents(message.kind, order, receipt)
+            return await self._documents(kind or message.kind, order, receipt)
         except Exception as error:
             _log.exception("documents_failed", order_id=str(order.order_id))
             text = f"The documents of order {order.order_code} could not be made: {type(error).__name__}: {error}"
@@ -182,21 +218,60 @@ class Notices:
             raise MailLaterError(text) from error
 
     async def _facts(self, order: Order, receipt: Receipt | None = None) -> Facts:
-        show = await call(
-            self._cells.of(order.show_id).worker,
-            lambda connection: store.notice_show(connection, order.show_id),
+        return Facts(order, await self._show(order.show_id), receipt)
+
+    async def _show(self, show_id: UUID) -> NoticeShow:
+        return await call(
+            self._cells.of(show_id).worker,
+            lambda connection: store.notice_show(connection, show_id),
             repeatable=True,
             reads=True,
         )
-        return Facts(order, show, receipt)
+
+    async def _money_was_taken(self, order: Order) -> bool:
+        return await call(
+            self._cells.of(order.show_id).worker,
+            lambda connection: store.money_was_taken(connection, order.show_id, order.order_id),
+            repeatable=True,
+            reads=True,
+        )
+
+    async def _given_up(self, order: Order, old: Order) -> tuple[str, ...]:
+        """The labels of the seats that were given up for an order."""
+        decided = await call(
+            self._cells.of(old.show_id).worker,
+            lambda connection: exchange_store.decision(connection, old.show_id, order.order_id),
+            repeatable=True,
+            reads=True,
+        )
+        assert decided is not None, "exchanges are never deleted"
+        return tuple(line.label for line in old.lines if line.seat_id in decided.seat_ids)
+
+    async def _credit_notes(self, message: Message, order: Order, old: Order) -> Sequence[Attachment]:
+        """The credit notes of the old tickets, whose money is that of the new ones now."""
+        refunds = await call(
+            self._cells.of(old.show_id).worker,
+            lambda connection: exchange_store.credits_of(connection, old.show_id, order.order_id),
+            repeatable=True,
+            reads=True,
+        )
+        made: list[Attachment] = []
+        for refund_id in refunds:
+            if await self.issue_receipt(old.show_id, old.order_id) is not None:
+                note = await self.issue_receipt(old.show_id, old.order_id, refund_id)
+                made += await self._attachments(message, old, note, kind="refund_succeeded")
+        return made
 
     async def _order(self, message: Message) -> Order:
         order_id = message.order_id
         if order_id is None:
             raise NeverError("the message has no order")
+        return await self._order_of(message.show_id, order_id)
+
+    async def _order_of(self, show_id: UUID, order_id: UUID) -> Order:
         order = await call(
-            self._cells.of(message.show_id).worker,
-            lambda connection: store.order_details(connection, message.show_id, order_id),
+            self._cells.of(show_id).worker,
+            lambda connection: store.order_details(connection, show_id, order_id),
             repeatable=True,
             reads=True,
         )
@@ -218,3 +293,7 @@ class Notices:
         if refund is None:
             raise NeverError(f"there is no refund {refund_id}")
         return refund
+
+
+def _instant(text: object) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(str(text))

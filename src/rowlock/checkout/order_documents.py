@@ -41,9 +41,10 @@ class OrderDocuments:
     async def attachments(self, kind: str, order: Order, receipt: Receipt | None) -> Sequence[Attachment]:
         """What goes with a mail of this kind (`notices.Documents`)."""
         made = []
-        if kind in ("order_paid", "ticket_reissued") and (tickets := await self.tickets(order)) is not None:
+        with_tickets = kind in ("order_paid", "ticket_reissued", "order_moved")
+        if with_tickets and (tickets := await self.tickets(order)) is not None:
             made.append(Attachment(f"tickets-{order.order_code}.pdf", PDF, tickets))
-            calendar = await self.calendar(order)
+            calendar = await self.calendar(order, is_new=kind == "order_moved")
             made.append(Attachment(f"{order.order_code}.ics", "text/calendar", calendar))
         if receipt is not None:
             name = "receipt" if receipt.refund_id is None else "credit-note"
@@ -60,13 +61,15 @@ class OrderDocuments:
         paper = paper_of(order.currency)
         return await self._typeset(lambda: render_tickets(pages, created_at=order.created_at, paper=paper))
 
-    async def calendar(self, order: Order) -> bytes:
-        """The show as a calendar file."""
+    async def calendar(self, order: Order, *, is_new: bool = False) -> bytes:
+        """The show as a calendar file. With `is_new` it takes the place of those that were made before."""
         show = await self._show(order.show_id)
+        changed_at = datetime.now(UTC) if is_new else order.created_at
         event = calendar_file.CalendarEvent(
             show_id=show.show_id,
-            sequence=0,
-            changed_at=order.created_at,
+            # Calendars keep the entry with the greatest number: the minutes since the order was made only grow.
+            sequence=1 + int((changed_at - order.created_at).total_seconds()) // 60 if is_new else 0,
+            changed_at=changed_at,
             title=show.title,
             starts_at=show.starts_at,
             ends_at=show.ends_at,

@@ -8,6 +8,9 @@ from uuid import UUID
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from rowlock.checkout.model import Dispute, Order, Payment
+from rowlock.checkout.service import KEY_LENGTH
+from rowlock.web.fast_path import Request
+from rowlock.web.problems import ProblemError
 from rowlock.web.texts import LINE, MAIL_ADDRESS, whole
 
 Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=whole(LINE))]
@@ -114,6 +117,7 @@ class OrderView(Struct, kw_only=True):
     """An order. `status` is pending, confirmed, paid, partially_refunded, refunded, voided, expired or cancelled.
 
     `disputes` are told to staff alone.
+    `credit_minor` is the part of the total that is paid with tickets given in exchange.
     """
 
     success: bool = True
@@ -123,6 +127,7 @@ class OrderView(Struct, kw_only=True):
     status: str
     total_minor: int
     fee_minor: int
+    credit_minor: int
     currency: str
     lines: Sequence[LineView]
     tickets: Sequence[TicketView]
@@ -226,6 +231,7 @@ def order_view(order: Order, link: TicketLink) -> OrderView:
         status=order.status,
         total_minor=order.total_minor,
         fee_minor=order.fee_minor,
+        credit_minor=order.credit_minor,
         currency=order.currency,
         lines=[
             LineView(
@@ -278,3 +284,17 @@ def payment_view(payment: Payment, publishable_key: str | None, page_url: str | 
 def members(view: Struct) -> dict[str, Any]:
     """The members of a view, for one that has more."""
     return {name: getattr(view, name) for name in view.__struct_fields__}
+
+
+def idempotency_key(request: Request, of_body: str | None) -> str | None:
+    """The idempotency key of the header, or of the body: any printable text. Raises ProblemError."""
+    given = request.headers.get(b"idempotency-key")
+    if given is None:
+        key = of_body
+    else:
+        key = given.decode("utf-8", "replace")
+        if of_body is not None and of_body != key:
+            raise ProblemError("INVALID_INPUT", "Idempotency-Key and idempotency_key differ. Send one of them.")
+    if key is not None and not (0 < len(key) <= KEY_LENGTH and key.isprintable()):
+        raise ProblemError("INVALID_INPUT", f"An idempotency key is 1 to {KEY_LENGTH} printable characters.")
+    return key

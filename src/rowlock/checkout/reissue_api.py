@@ -1,6 +1,5 @@
 """The endpoint with which staff issue a ticket again."""
 
-from collections.abc import Awaitable, Callable
 from typing import Annotated
 from uuid import UUID
 
@@ -8,17 +7,15 @@ import msgspec
 from msgspec import Meta, Struct
 
 from rowlock.base.outcomes import Outcome
-from rowlock.checkout.model import Order, ReissueWish
+from rowlock.checkout.model import ReissueWish
 from rowlock.checkout.service import Checkout
+from rowlock.checkout.staff_access import StaffAccess, actor
 from rowlock.web.fast_path import Endpoint, Reply, Request
 from rowlock.web.problems import ProblemError
 from rowlock.web.security import STAFF
 from rowlock.web.texts import LINE, whole
 
 _encoder = msgspec.json.Encoder()
-
-StaffOrder = Callable[[Request, str], Awaitable[Order]]
-"""The order of this id, for a request of staff. Raises ProblemError."""
 
 
 class ReissueBody(Struct, forbid_unknown_fields=True):
@@ -40,11 +37,11 @@ class ReissuedView(Struct, kw_only=True):
 
 
 class ReissueEndpoints:
-    """The handler of the endpoint. `staff_order` finds an order for staff."""
+    """The handler of the endpoint."""
 
-    def __init__(self, checkout: Checkout, staff_order: StaffOrder) -> None:
+    def __init__(self, checkout: Checkout, staff: StaffAccess) -> None:
         self._checkout = checkout
-        self._staff_order = staff_order
+        self._staff = staff
 
     def endpoints(self) -> list[Endpoint]:
         """The endpoint, for the fast path."""
@@ -76,14 +73,14 @@ class ReissueEndpoints:
     async def reissue(self, request: Request) -> Reply:
         """POST a reissue."""
         body: ReissueBody = request.body
-        order = await self._staff_order(request, request.value)
+        order = await self._staff.order(request, request.value)
         wish = ReissueWish(
             show_id=order.show_id,
             order_id=order.order_id,
             ticket_id=body.ticket_id,
             revision=body.revision,
             reason=body.reason,
-            actor="staff" if request.integrator is None else f"key: {request.integrator.name}",
+            actor=actor(request),
             ip_address=request.address,
         )
         done = await self._checkout.reissue(wish)

@@ -1,16 +1,14 @@
 """Endpoints on orders for staff alone: note that one was paid at the desk or by invoice."""
 
-from collections.abc import Awaitable, Callable
-
 import msgspec
 
 from rowlock.base.outcomes import Outcome
 from rowlock.checkout.document_links import DocumentLinks
-from rowlock.checkout.model import Order
 from rowlock.checkout.order_shapes import ConfirmedView, ReceivedBody, ticket_views
 from rowlock.checkout.providers.payment_provider import ProviderRefusedError
 from rowlock.checkout.purchase import PaymentUnavailableError
 from rowlock.checkout.service import Checkout
+from rowlock.checkout.staff_access import StaffAccess
 from rowlock.web.fast_path import Endpoint, Reply, Request
 from rowlock.web.problems import ProblemError
 from rowlock.web.security import STAFF
@@ -18,16 +16,13 @@ from rowlock.web.security import STAFF
 _encoder = msgspec.json.Encoder()
 _PAID = ("paid", "partially_refunded", "refunded")
 
-OrderForStaff = Callable[[Request, str], Awaitable[Order]]
-"""The order of a request that comes from staff. Raises ProblemError for any other."""
-
 
 class StaffEndpoints:
     """The handlers of the endpoints."""
 
-    def __init__(self, checkout: Checkout, order_for_staff: OrderForStaff, links: DocumentLinks) -> None:
+    def __init__(self, checkout: Checkout, staff: StaffAccess, links: DocumentLinks) -> None:
         self._checkout = checkout
-        self._order_for_staff = order_for_staff
+        self._staff = staff
         self._links = links
 
     def endpoints(self) -> list[Endpoint]:
@@ -64,7 +59,7 @@ class StaffEndpoints:
     async def mark_paid(self, request: Request) -> Reply:
         """POST mark-paid. An order that is paid is answered as it is."""
         body: ReceivedBody = request.body
-        order = await self._order_for_staff(request, request.value)
+        order = await self._staff.order(request, request.value)
         payment_status, failure = "captured", None
         if order.status not in _PAID:
             try:

@@ -113,7 +113,8 @@ def _order(rows: Sequence[Mapping[str, Any]]) -> Order | None:
     first = rows[0]
     whole = ("show_id", "order_id", "order_code", "reservation_id", "status", "customer_name", "customer_email")
     money = ("total_minor", "fee_minor", "currency", "created_at", "expires_at", "server_time")
-    return Order(**{name: first[name] for name in (*whole, *money)}, lines=tuple(_line(row) for row in rows))
+    exchange = ("credit_minor", "exchange_of_show_id", "exchange_of_order_id")
+    return Order(**{name: first[name] for name in (*whole, *money, *exchange)}, lines=tuple(_line(row) for row in rows))
 
 
 def _line(row: Mapping[str, Any]) -> OrderLine:
@@ -372,6 +373,12 @@ async def finish_message(
 ) -> None:
     """A message is done, or is to be tried again; with an error and no time, never."""
     await connection.execute(query("checkout.finish_message"), (message_id, error, retry_seconds))
+
+
+async def tell_buyers_of_move(connection: Connection, message_id: int, *, limit: int) -> int:
+    """Make a message for each of the next orders of a show that was moved; returns how many."""
+    (orders,) = await _one(connection, query("checkout.tell_buyers_of_move"), (message_id, limit))
+    return int(orders)
 
 
 async def keep_webhook_event(

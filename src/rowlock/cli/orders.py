@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import typer
 
 from rowlock.base.outcomes import Outcome
+from rowlock.checkout.exchange_model import Exchanged, Wish
+from rowlock.checkout.exchanges import new_key
 from rowlock.checkout.model import Dispute, Order, RefundWish, Reissued, ReissueWish
 from rowlock.cli.common import DataDir, Json, fields, money, print_result, refuse, table, with_services
 from rowlock.services import Services
@@ -29,8 +31,13 @@ _REFUSALS = {
     "SHOW_NOT_ON_SALE": "The show was cancelled.",
     "TICKET_NOT_FOUND": "It has no ticket for this seat. `rowlock order show` lists them.",
     "TICKET_NOT_VALID": "This ticket is used or void, or its order is not paid, so it cannot be issued again.",
-    "TICKET_REVISION_DIFFERS": "The ticket was issued again in this moment. Look whether that is enough.",
+    "TICKET_REVISION_DIFFERS": "It was issued again in this moment, or has had all 255 revisions: see `order show`.",
     "SEATS_UNAVAILABLE": "Its hold had run out, and another customer has taken seats of it.",
+    "ORDER_NOT_EXCHANGEABLE": "Only tickets that were paid, and not given back, can be exchanged.",
+    "TICKET_USED": "One of the tickets was used at the door.",
+    "SHOWS_DIFFER": "The other show is of another organization or currency. Refund the order, and sell a new one.",
+    "SHOW_NOT_FOUND": "There is no show of that id. `rowlock show list` shows what there is.",
+    "PRICE_TYPE_NOT_FOUND": "A new seat has no price of the ticket's type. Name one with --type.",
 }
 
 
@@ -42,6 +49,7 @@ def register(app: typer.Typer) -> None:
     group.command("refund", epilog="Example: rowlock order refund K7M2-XQ4T --seat 12 --reason ill")(refund)
     group.command("reissue", epilog="Example: rowlock order reissue K7M2-XQ4T --seat 12 --reason stolen")(reissue)
     group.command("mark-paid", epilog="Example: rowlock order mark-paid K7M2-XQ4T --by Mara")(mark_paid)
+    group.command("exchange", epilog="Example: rowlock order exchange K7M2-XQ4T --seat 12=40 --reason asked")(exchange)
     app.add_typer(group, name="order")
 
 
@@ -102,6 +110,74 @@ def refund(
     text = f"{money(amount_minor, found.currency)} of order {found.order_code} are on their way back."
     document = {"order_id": found.order_id, "amount_minor": amount_minor, "currency": found.currency}
     print_result(document, text, as_json=json)
+
+
+def exchange(
+    order: OrderName,
+    seat: Annotated[list[str], typer.Option("--seat", metavar="OLD=NEW", help="A seat and its new one. Repeatable.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why. It is written down with the exchange.")],
+    to_show: Annotated[
+        UUID | None, typer.Option("--to-show", help="The show of the new seats, if it is another.", show_default=False)
+    ] = None,
+    kind: Annotated[
+        list[str] | None,
+        typer.Option("--type", metavar="NEW=TYPE", help="The price type of a new seat.", show_default=False),
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option("--key", help="Your own name for this exchange: with it, it may be repeated.", show_default=False),
+    ] = None,
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
+    """Move tickets to other seats of the same show or of another; the difference is paid or given back."""
+    seats = {_number(old): _number(new) for old, new in _pairs(seat)}
+    types = {_number(new): name for new, name in _pairs(kind or [])}
+    if len(set(seats.values())) < len(seat):
+        raise refuse("A seat is named twice. Name each old and each new one once.")
+
+    async def run(services: Services) -> tuple[Order, Exchanged]:
+        old = await _find(services, order)
+        to_show_id = to_show or old.show_id
+        wish = Wish(old.show_id, old.order_id, to_show_id, seats, key or new_key(), reason, _DESK, types)
+        if unknown := set(seats) - {line.seat_id for line in old.lines}:
+            raise refuse(f"Order {old.order_code} has no seat {min(unknown)}. `rowlock order show` lists its seats.")
+        return old, await services.exchanges.exchange(wish)
+
+    old, done = with_services(data_dir, run, with_payments=True)
+    if done.order is None:
+        raise _refused(old, done.outcome)
+    new = done.order
+    text = f"Order {new.order_code} has the new seats, and is {new.status}."
+    if done.due_minor:
+        due = money(done.due_minor, new.currency)
+        text += f" The tickets change once {due} are paid for it. The token to pay it with: {done.token}"
+    elif done.surplus_minor:
+        text += f" {money(done.surplus_minor, new.currency)} are on their way back."
+    document = {
+        "order_id": new.order_id,
+        "order_code": new.order_code,
+        "order_token": str(done.token),
+        "status": new.status,
+        "credit_minor": new.credit_minor,
+        "due_minor": done.due_minor,
+        "refunded_minor": done.surplus_minor,
+        "currency": new.currency,
+    }
+    print_result(document, text, as_json=json)
+
+
+def _pairs(texts: list[str]) -> list[tuple[str, str]]:
+    pairs = [(left.strip(), right.strip()) for left, _, right in (text.partition("=") for text in texts)]
+    if not all(left and right for left, right in pairs):
+        raise refuse("Write seats as OLD=NEW, such as --seat 12=40, and types as NEW=TYPE, such as --type 40=child.")
+    return pairs
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal():
+        raise refuse(f"{text} is no seat id: these are whole numbers. `rowlock order show` lists those of the order.")
+    return int(text)
 
 
 def mark_paid(

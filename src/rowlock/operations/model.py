@@ -100,6 +100,11 @@ INVARIANTS: tuple[Invariant, ...] = (
         "What the ledger has as disputed must be what banks have withdrawn and returned, dispute by dispute.",
         "money_invariants",
     ),
+    Invariant(
+        "EXCHANGE_BROKEN",
+        "What is credited for tickets given up must be a payment of the new order; no exchange may be left half done.",
+        "money_invariants",
+    ),
     Invariant("AUDIT_LOG_DISAGREES", "The audit log, read from its beginning, must result in the current claims."),
     Invariant(
         "RESERVATION_EVENT_MISSING",

@@ -60,7 +60,7 @@ begin
         grant select on
             rowlock.ticket_order_items, rowlock.refunds, rowlock.refund_items, rowlock.tickets, rowlock.disputes,
             rowlock.ledger_entries, rowlock.reservation_cleanup_runs,
-            rowlock.reservation_refusal_counts, rowlock.runtime_settings, rowlock.receipts
+            rowlock.reservation_refusal_counts, rowlock.runtime_settings, rowlock.receipts, rowlock.ticket_exchanges
             to rowlock_office;
         -- Which mail failed and why, and that one came back. What a mail said is not kept there.
         grant select on rowlock.mails to rowlock_office;
@@ -71,11 +71,12 @@ begin
         -- All but the hash of the order's secret, and the secret of the buyer's page.
         grant select (
             show_id, order_id, order_code, idempotency_key, reservation_id, customer_name, customer_email, status,
-            total_minor, fee_minor, currency, created_at, expires_at, confirmed_at, paid_at
+            total_minor, fee_minor, currency, created_at, expires_at, confirmed_at, paid_at, exchange_of_show_id,
+            exchange_of_order_id, credit_minor, given_up_at
         ) on rowlock.ticket_orders to rowlock_office;
         grant select (
             show_id, payment_intent_id, order_id, provider, provider_reference, account, amount_minor, currency, status,
-            created_at, updated_at, failure
+            created_at, updated_at, failure, source_provider, source_reference
         ) on rowlock.payment_intents to rowlock_office;
         -- All but the session, which is the key of the holder.
         grant select (
@@ -90,6 +91,7 @@ begin
             to rowlock_office;
         grant execute on function
             rowlock.block_seats_atomic, rowlock.unblock_seats_atomic, rowlock.move_show_atomic,
+            rowlock.announce_show_moved,
             rowlock.release_holds_atomic,
             rowlock.get_reservation_statistics
             to rowlock_office;
@@ -104,7 +106,7 @@ begin
         grant select on
             rowlock.lapsed_reservations, rowlock.reservation_cleanup_job_status, rowlock.seat_change_feed,
             rowlock.order_details, rowlock.payment_intents, rowlock.refunds, rowlock.refund_items,
-            rowlock.ledger_entries, rowlock.receipts
+            rowlock.ledger_entries, rowlock.receipts, rowlock.ticket_exchanges
             to rowlock_worker;
         -- The inbox of what providers send: it changes no seat and no order.
         grant select, insert, update on rowlock.webhook_events to rowlock_worker;
@@ -127,6 +129,8 @@ begin
             rowlock.record_payment_atomic, rowlock.settle_refund_atomic, rowlock.expire_orders_atomic,
             rowlock.end_order_atomic, rowlock.issue_receipt_atomic, rowlock.record_dispute_atomic,
             rowlock.record_refund_atomic,
+            rowlock.begin_exchange_atomic, rowlock.make_exchange_order_atomic, rowlock.give_up_tickets_atomic,
+            rowlock.finish_exchange_atomic, rowlock.tell_buyers_of_move,
             rowlock.take_outbox_messages, rowlock.finish_outbox_message,
             rowlock.cleanup_expired_seat_reservations, rowlock.ensure_audit_log_partitions,
             rowlock.get_reservation_statistics
@@ -140,7 +144,7 @@ begin
         grant select, insert, update on rowlock.reservation_refusal_counts to rowlock_v1;
         -- A released hold cancels its pending order, and may not be released while that is being paid.
         grant select (
-            show_id, order_id, reservation_id, status, total_minor, currency, expires_at, token_hash
+            show_id, order_id, reservation_id, status, total_minor, credit_minor, currency, expires_at, token_hash
         ) on rowlock.ticket_orders to rowlock_v1;
         -- It begins payments, and writes down what the provider says of one that has begun.
         grant select (

@@ -67,11 +67,11 @@ create table ledger_entries (
     at timestamp with time zone not null default clock_timestamp(),
     constraint ledger_entries_pkey PRIMARY KEY (show_id, movement_id, account),
     constraint ledger_entries_order FOREIGN KEY (show_id, order_id) REFERENCES ticket_orders(show_id, order_id),
-    constraint chk_ledger_account CHECK ((account = ANY (ARRAY['provider'::text, 'sales'::text, 'owed'::text, 'disputed'::text, 'fees'::text]))),
+    constraint chk_ledger_account CHECK ((account = ANY (ARRAY['provider'::text, 'sales'::text, 'owed'::text, 'disputed'::text, 'fees'::text, 'credit'::text]))),
     constraint chk_ledger_amount_not_zero CHECK ((amount_minor <> 0))
 );
 CREATE INDEX idx_ledger_entries_of_order ON rowlock.ledger_entries USING btree (show_id, order_id);
-comment on table ledger_entries is 'Every movement of money, with a sum of zero: what is with the provider, and whose it is. movement_id is the payment intent, the refund, or the dispute. sales: for tickets. owed: to be given back, because the order had ended. disputed: withdrawn by a bank. fees: what the provider asked for a dispute.';
+comment on table ledger_entries is 'Every movement of money, with a sum of zero: what is with the provider, and whose it is. movement_id is the payment intent, the refund, or the dispute. sales: for tickets. owed: to be given back, because the order had ended. disputed: withdrawn by a bank. fees: what the provider asked for a dispute. credit: what moves from one order to another, so it is zero over all shows.';
 grant select on ledger_entries to rowlock_office;
 grant select on ledger_entries to rowlock_worker;
 
@@ -241,19 +241,24 @@ create table payment_intents (
     client_secret text,
     failure text,
     account text,
+    source_provider text,
+    source_reference text,
     constraint payment_intents_pkey PRIMARY KEY (show_id, payment_intent_id),
     constraint payment_intents_order FOREIGN KEY (show_id, order_id) REFERENCES ticket_orders(show_id, order_id),
     constraint chk_payment_amount_not_negative CHECK ((amount_minor >= 0)),
     constraint chk_payment_currency CHECK ((currency ~ '^[A-Z]{3}$'::text)),
-    constraint chk_payment_intent_status CHECK ((status = ANY (ARRAY['requires_payment'::text, 'sent'::text, 'in_doubt'::text, 'authorized'::text, 'captured'::text, 'cancelled'::text, 'failed'::text])))
+    constraint chk_payment_intent_status CHECK ((status = ANY (ARRAY['requires_payment'::text, 'sent'::text, 'in_doubt'::text, 'authorized'::text, 'captured'::text, 'cancelled'::text, 'failed'::text]))),
+    constraint chk_payment_source CHECK ((((provider = 'credit'::text) = (source_provider IS NOT NULL)) AND ((source_provider IS NOT NULL) OR (source_reference IS NULL))))
 );
 CREATE UNIQUE INDEX idx_one_live_payment_intent_per_order ON rowlock.payment_intents USING btree (show_id, order_id) WHERE (status = ANY (ARRAY['requires_payment'::text, 'sent'::text, 'in_doubt'::text, 'authorized'::text]));
+CREATE INDEX idx_payment_intents_credits ON rowlock.payment_intents USING btree (source_provider, source_reference) WHERE (provider = 'credit'::text);
 CREATE UNIQUE INDEX idx_payment_intents_provider_reference ON rowlock.payment_intents USING btree (provider, provider_reference) WHERE (provider_reference IS NOT NULL);
 CREATE INDEX payment_intents_order ON rowlock.payment_intents USING btree (show_id, order_id);
 comment on table payment_intents is 'Attempts to pay an order. Seats are sold between authorized and captured, so nobody pays for a seat that is gone.';
 comment on column payment_intents.client_secret is 'With which the buyer''s page acts on the payment at the provider. Only the worker reads it.';
 comment on column payment_intents.failure is 'Why the last attempt to pay failed, as the provider says it.';
 comment on column payment_intents.account is 'Whose account at the provider it was made at: installation, or the id of an organization. Null for payments of earlier releases: those are looked for at the account that the organization has now.';
+comment on column payment_intents.source_reference is 'Of a credit: the payment at source_provider that has the money, of which refunds are asked.';
 grant select on payment_intents to rowlock_worker;
 
 create table receipt_counters (
@@ -326,20 +331,29 @@ create table refunds (
     wish_hash bytea,
     updated_at timestamp with time zone not null default clock_timestamp(),
     failure text,
+    part_of uuid,
+    credited_show_id uuid,
+    credited_order_id uuid,
+    credited_payment_intent_id uuid,
     constraint refunds_pkey PRIMARY KEY (show_id, refund_id),
     constraint refunds_idempotency_key_unique UNIQUE (show_id, idempotency_key),
     constraint refunds_order FOREIGN KEY (show_id, order_id) REFERENCES ticket_orders(show_id, order_id),
     constraint refunds_payment_intent FOREIGN KEY (show_id, payment_intent_id) REFERENCES payment_intents(show_id, payment_intent_id),
     constraint chk_refund_amount CHECK (((amount_minor >= 0) AND ((amount_minor > 0) = (payment_intent_id IS NOT NULL)))),
+    constraint chk_refund_credit CHECK ((((credited_show_id IS NULL) = (credited_order_id IS NULL)) AND ((credited_order_id IS NOT NULL) OR (credited_payment_intent_id IS NULL)) AND ((credited_order_id IS NULL) OR (status = 'succeeded'::text)))),
     constraint chk_refund_give_back CHECK ((give_back = ANY (ARRAY['nothing'::text, 'on_sale'::text, 'house'::text]))),
     constraint chk_refund_has_order CHECK ((order_id IS NOT NULL)),
     constraint chk_refund_status CHECK ((status = ANY (ARRAY['pending'::text, 'in_doubt'::text, 'succeeded'::text, 'failed'::text])))
 );
+CREATE INDEX idx_refunds_part_of ON rowlock.refunds USING btree (show_id, part_of) WHERE (part_of IS NOT NULL);
 CREATE INDEX refunds_order ON rowlock.refunds USING btree (show_id, order_id);
 CREATE INDEX refunds_payment_intent ON rowlock.refunds USING btree (show_id, payment_intent_id);
 comment on table refunds is 'Money given back, in minor units of the payment''s currency. Each has its own idempotency key.';
 comment on column refunds.give_back is 'What became of the seats: on_sale (free again), house (blocked), nothing (a refund of money alone).';
 comment on column refunds.failure is 'Why the provider did not give the money back.';
+comment on column refunds.part_of is 'The refund that this is a further part of: what one payment does not have is taken from another.';
+comment on column refunds.credited_order_id is 'The order, in credited_show_id, that has the money now. The provider is not asked for such a refund.';
+comment on column refunds.credited_payment_intent_id is 'What this money is as a payment of that order.';
 grant select on refunds to rowlock_office;
 grant select on refunds to rowlock_worker;
 
@@ -753,6 +767,37 @@ create table state_changes (
 );
 comment on table state_changes is 'Which state may follow which. subject: the table whose status it is.';
 
+create table ticket_exchanges (
+    show_id uuid not null,
+    to_order_id uuid not null,
+    to_show_id uuid not null,
+    to_reservation_id uuid not null,
+    order_id uuid not null,
+    seat_ids integer[] not null,
+    idempotency_key text not null,
+    wish_hash bytea not null,
+    reason text not null,
+    actor text,
+    ip_address inet,
+    status text not null default 'begun'::text,
+    refusal text,
+    credit_minor bigint not null default 0,
+    surplus_minor bigint not null default 0,
+    created_at timestamp with time zone not null default clock_timestamp(),
+    decided_at timestamp with time zone,
+    constraint ticket_exchanges_pkey PRIMARY KEY (show_id, to_order_id),
+    constraint ticket_exchanges_idempotency_key_unique UNIQUE (show_id, idempotency_key),
+    constraint ticket_exchanges_order FOREIGN KEY (show_id, order_id) REFERENCES ticket_orders(show_id, order_id),
+    constraint chk_exchange_amounts CHECK (((credit_minor >= 0) AND (surplus_minor >= 0))),
+    constraint chk_exchange_decided CHECK (((status = 'begun'::text) = (decided_at IS NULL))),
+    constraint chk_exchange_refusal CHECK (((status = 'refused'::text) = (refusal IS NOT NULL))),
+    constraint chk_exchange_status CHECK ((status = ANY (ARRAY['begun'::text, 'given_up'::text, 'refused'::text])))
+);
+CREATE INDEX idx_ticket_exchanges_of_order ON rowlock.ticket_exchanges USING btree (show_id, order_id);
+comment on table ticket_exchanges is 'Each exchange, in the show of the old tickets, where it is decided once and for all whether they are given up. to_order_id is the new order, in to_show_id.';
+grant select on ticket_exchanges to rowlock_office;
+grant select on ticket_exchanges to rowlock_worker;
+
 create table ticket_order_items (
     show_id uuid not null,
     order_id uuid not null,
@@ -791,11 +836,17 @@ create table ticket_orders (
     expires_at timestamp with time zone,
     confirmed_at timestamp with time zone,
     token_hash bytea,
+    exchange_of_show_id uuid,
+    exchange_of_order_id uuid,
+    credit_minor bigint not null default 0,
+    given_up_at timestamp with time zone,
     constraint ticket_orders_pkey PRIMARY KEY (show_id, order_id),
     constraint ticket_orders_code_unique UNIQUE (show_id, order_code),
     constraint ticket_orders_idempotency_key_unique UNIQUE (show_id, idempotency_key),
     constraint chk_order_confirmed_at CHECK (((status = ANY (ARRAY['confirmed'::text, 'paid'::text, 'partially_refunded'::text, 'refunded'::text, 'voided'::text])) = (confirmed_at IS NOT NULL))),
+    constraint chk_order_credit_within_total CHECK (((credit_minor >= 0) AND (credit_minor <= total_minor))),
     constraint chk_order_currency CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    constraint chk_order_exchange CHECK ((((exchange_of_show_id IS NULL) = (exchange_of_order_id IS NULL)) AND ((exchange_of_order_id IS NOT NULL) OR ((credit_minor = 0) AND (given_up_at IS NULL))))),
     constraint chk_order_fee_within_total CHECK (((fee_minor >= 0) AND (fee_minor <= total_minor))),
     constraint chk_order_paid_at CHECK (((status = ANY (ARRAY['paid'::text, 'partially_refunded'::text, 'refunded'::text])) = (paid_at IS NOT NULL))),
     constraint chk_order_status CHECK ((status = ANY (ARRAY['pending'::text, 'confirmed'::text, 'paid'::text, 'partially_refunded'::text, 'refunded'::text, 'voided'::text, 'expired'::text, 'cancelled'::text]))),
@@ -808,6 +859,9 @@ comment on column ticket_orders.fee_minor is 'The fee per order. total_minor is 
 comment on column ticket_orders.expires_at is 'Until when a pending order may be paid.';
 comment on column ticket_orders.confirmed_at is 'When its seats became sold and its tickets were issued.';
 comment on column ticket_orders.token_hash is 'SHA-256 of the secret that the order is read and paid with. It is told once, and not stored.';
+comment on column ticket_orders.exchange_of_order_id is 'The order whose tickets are given up for this one, in the show exchange_of_show_id; null for any other order.';
+comment on column ticket_orders.credit_minor is 'The part of the total that is paid with the money of the tickets given up. The buyer pays the rest.';
+comment on column ticket_orders.given_up_at is 'When an exchange was finished: the old tickets are void, and the credit is here. Until then it is not paid.';
 
 create table tickets (
     show_id uuid not null,
@@ -914,6 +968,9 @@ grant select on live_holds to rowlock_office;
 --     ticket_id uuid
 --     ticket_status text
 --     ticket_revision integer
+--     credit_minor bigint
+--     exchange_of_show_id uuid
+--     exchange_of_order_id uuid
 comment on view order_details is 'Orders with their lines and tickets, for staff, mail and reports.';
 grant select on order_details to rowlock_office;
 grant select on order_details to rowlock_worker;
@@ -1018,6 +1075,24 @@ comment on view show_listing is 'What a buyer may know about a show. status: ann
 grant select on show_listing to rowlock_app;
 grant select on show_listing to rowlock_office;
 
+create function announce_show_moved(p_show_id uuid, p_starts_at timestamp with time zone, p_doors_at timestamp with time zone)
+    returns boolean
+    language plpgsql security definer
+    set plan_cache_mode=force_generic_plan
+    set search_path=rowlock, pg_temp
+    as 'see functions/announce_show_moved.sql';
+comment on function announce_show_moved is 'Have every buyer with tickets told that a show begins at another time; the worker mails them.';
+grant execute on function announce_show_moved to rowlock_office;
+
+create function begin_exchange_atomic(p_show_id uuid, p_order_id uuid, p_idempotency_key text, p_wish_hash bytea, p_seat_ids integer[], p_to_show_id uuid, p_to_order_id uuid, p_to_reservation_id uuid, p_reason text, p_ip_address inet, p_actor text)
+    returns TABLE(outcome text, to_order_id uuid, to_reservation_id uuid, status text, worth_minor bigint, server_time timestamp with time zone)
+    language plpgsql security definer
+    set plan_cache_mode=force_generic_plan
+    set search_path=rowlock, pg_temp
+    as 'see functions/begin_exchange_atomic.sql';
+comment on function begin_exchange_atomic is 'Write down that tickets are to be exchanged, in the show that they are for. Repeatable by its key.';
+grant execute on function begin_exchange_atomic to rowlock_worker;
+
 create function begin_payment_atomic(p_show_id uuid, p_order_id uuid, p_payment_intent_id uuid, p_provider text, p_account text)
     returns TABLE(outcome text, order_id uuid, payment_intent_id uuid, status text, amount_minor bigint, currency text, server_time timestamp with time zone)
     language plpgsql security definer
@@ -1038,7 +1113,7 @@ create function block_seats_atomic(p_show_id uuid, p_seat_ids integer[], p_reaso
 comment on function block_seats_atomic is 'Keep seats from being sold, all or nothing, with a reason. Never replaces a live hold or a sale.';
 grant execute on function block_seats_atomic to rowlock_office;
 
-create function book_money(p_show_id uuid, p_movement_id uuid, p_order_id uuid, p_account text, p_amount_minor bigint, p_fee_minor bigint, p_currency text)
+create function book_money(p_show_id uuid, p_movement_id uuid, p_order_id uuid, p_account text, p_amount_minor bigint, p_fee_minor bigint, p_currency text, p_at text DEFAULT 'provider'::text)
     returns void
     language plpgsql security definer
     set search_path=rowlock, pg_temp
@@ -1171,7 +1246,7 @@ comment on function find_integrator_key is 'What an integrator''s key may do, an
 grant execute on function find_integrator_key to rowlock_app;
 
 create function find_order(p_show_id uuid, p_order_id uuid, p_secret bytea)
-    returns TABLE(show_id uuid, order_id uuid, order_code text, reservation_id uuid, status text, customer_name text, customer_email text, total_minor bigint, fee_minor bigint, currency text, created_at timestamp with time zone, expires_at timestamp with time zone, seat_id integer, label text, category text, price_type text, amount_minor bigint, item_fee_minor bigint, tax_basis_points integer, ticket_id uuid, ticket_status text, ticket_revision integer, server_time timestamp with time zone)
+    returns TABLE(show_id uuid, order_id uuid, order_code text, reservation_id uuid, status text, customer_name text, customer_email text, total_minor bigint, fee_minor bigint, currency text, created_at timestamp with time zone, expires_at timestamp with time zone, seat_id integer, label text, category text, price_type text, amount_minor bigint, item_fee_minor bigint, tax_basis_points integer, ticket_id uuid, ticket_status text, ticket_revision integer, credit_minor bigint, exchange_of_show_id uuid, exchange_of_order_id uuid, server_time timestamp with time zone)
     language plpgsql stable security definer
     set enable_seqscan=off
     set plan_cache_mode=force_generic_plan
@@ -1190,6 +1265,15 @@ create function find_reservation(p_show_id uuid, p_reservation_id uuid DEFAULT N
     as 'see functions/find_reservation.sql';
 comment on function find_reservation is 'One hold, for the owner of its token or its holder.';
 grant execute on function find_reservation to rowlock_app;
+
+create function finish_exchange_atomic(p_show_id uuid, p_order_id uuid, p_credit_ids uuid[], p_amounts_minor bigint[], p_source_providers text[], p_source_references text[], p_source_accounts text[])
+    returns TABLE(outcome text, order_id uuid, status text, server_time timestamp with time zone)
+    language plpgsql security definer
+    set plan_cache_mode=force_generic_plan
+    set search_path=rowlock, pg_temp
+    as 'see functions/finish_exchange_atomic.sql';
+comment on function finish_exchange_atomic is 'Make the order of an exchange paid, with the money of the tickets that were given up. Repeatable.';
+grant execute on function finish_exchange_atomic to rowlock_worker;
 
 create function finish_outbox_message(p_message_id bigint, p_error text, p_retry_seconds integer)
     returns void
@@ -1217,6 +1301,16 @@ comment on function get_reservation_statistics is 'Counts of reservations create
 grant execute on function get_reservation_statistics to rowlock_office;
 grant execute on function get_reservation_statistics to rowlock_worker;
 
+create function give_up_tickets_atomic(p_show_id uuid, p_to_order_id uuid, p_credit_minor bigint, p_is_confirmed boolean)
+    returns TABLE(outcome text, credit_ids uuid[], amounts_minor bigint[], source_providers text[], source_references text[], source_accounts text[], server_time timestamp with time zone)
+    language plpgsql security definer
+    set enable_seqscan=off
+    set plan_cache_mode=force_generic_plan
+    set search_path=rowlock, pg_temp
+    as 'see functions/give_up_tickets_atomic.sql';
+comment on function give_up_tickets_atomic is 'Decide an exchange: the old tickets are void and their money goes to the new order, or they stay. Repeatable.';
+grant execute on function give_up_tickets_atomic to rowlock_worker;
+
 create function issue_receipt_atomic(p_show_id uuid, p_order_id uuid, p_refund_id uuid)
     returns TABLE(outcome text, organization_id uuid, year integer, number integer, issued_at timestamp with time zone)
     language plpgsql security definer
@@ -1225,6 +1319,24 @@ create function issue_receipt_atomic(p_show_id uuid, p_order_id uuid, p_refund_i
     as 'see functions/issue_receipt_atomic.sql';
 comment on function issue_receipt_atomic is 'Give a paid order its receipt, or a refund its credit note, with the next number of the organization. Repeatable.';
 grant execute on function issue_receipt_atomic to rowlock_worker;
+
+create function judge_exchange(p_show_id uuid, p_order_id uuid, p_seat_ids integer[])
+    returns TABLE(outcome text, worth_minor bigint)
+    language plpgsql security definer
+    set enable_seqscan=off
+    set plan_cache_mode=force_generic_plan
+    set search_path=rowlock, pg_temp
+    as 'see functions/judge_exchange.sql';
+comment on function judge_exchange is 'Whether tickets of an order can be exchanged, and what they are worth; a part of the functions of exchanges.';
+
+create function keep_prices_of_holds(p_show_id uuid, p_old_version integer, p_new_version integer, p_old_categories jsonb, p_new_categories jsonb)
+    returns void
+    language plpgsql security definer
+    set enable_seqscan=off
+    set plan_cache_mode=force_generic_plan
+    set search_path=rowlock, pg_temp
+    as 'see functions/keep_prices_of_holds.sql';
+comment on function keep_prices_of_holds is 'Give the live holds of a show that moves their prices under the new plan; a part of move_show_atomic.';
 
 create function limit_holds(p_show_id uuid, p_limits integer[], p_seats_total integer, p_max_hold_seconds integer, p_outcomes text[], p_clients inet[], p_reserved_by text[], p_seat_lists text[], OUT r_outcomes text[], OUT r_weights integer[])
     returns record
@@ -1255,6 +1367,15 @@ create function log_refusals(p_show_id uuid, p_outcomes text[], p_reservation_id
     as 'see functions/log_refusals.sql';
 comment on function log_refusals is 'Record refused requests, as counts or as rows of the audit log; a part of the functions that refuse.';
 
+create function make_exchange_order_atomic(p_show_id uuid, p_reservation_id uuid, p_secret bytea, p_order_id uuid, p_order_code text, p_order_secret bytea, p_customer_name text, p_customer_email text, p_seat_ids integer[], p_price_types text[], p_wish_hash bytea, p_session_id text, p_ip_address inet, p_of_show_id uuid, p_of_order_id uuid, p_worth_minor bigint)
+    returns TABLE(outcome text, refused_seat_ids integer[], server_time timestamp with time zone)
+    language plpgsql security definer
+    set plan_cache_mode=force_generic_plan
+    set search_path=rowlock, pg_temp
+    as 'see functions/make_exchange_order_atomic.sql';
+comment on function make_exchange_order_atomic is 'Order held seats in exchange for tickets, whose worth is credited. Repeatable.';
+grant execute on function make_exchange_order_atomic to rowlock_worker;
+
 create function mint_id(p_show_id uuid)
     returns uuid
     language plpgsql security definer
@@ -1281,6 +1402,13 @@ create function pay_order_atomic(p_show_id uuid, p_order_id uuid, p_payment_inte
     as 'see functions/pay_order_atomic.sql';
 comment on function pay_order_atomic is 'Record that the money of an order is captured: it is paid, or a refund is opened when it has ended. Repeatable.';
 grant execute on function pay_order_atomic to rowlock_worker;
+
+create function payments_left(p_show_id uuid, p_order_id uuid)
+    returns TABLE(payment_intent_id uuid, left_minor bigint, free_minor bigint)
+    language sql security definer
+    set search_path=rowlock, pg_temp
+    as 'see functions/payments_left.sql';
+comment on function payments_left is 'What can still be given back of each payment of an order; a part of the functions that open refunds.';
 
 create function record_dispute_atomic(p_show_id uuid, p_payment_intent_id uuid, p_dispute_id uuid, p_reference text, p_status text, p_provider_status text, p_amount_minor bigint, p_withdrawn_minor bigint, p_fee_minor bigint, p_currency text, p_reason text, p_respond_by timestamp with time zone)
     returns TABLE(outcome text, dispute_id uuid, order_id uuid, status text, server_time timestamp with time zone)
@@ -1395,6 +1523,13 @@ create function settle_refund_atomic(p_show_id uuid, p_refund_id uuid, p_status 
 comment on function settle_refund_atomic is 'Write down what the provider says of a refund. Repeatable.';
 grant execute on function settle_refund_atomic to rowlock_worker;
 
+create function split_refund(p_show_id uuid, p_order_id uuid, p_amount_minor bigint)
+    returns TABLE(payment_intent_id uuid, amount_minor bigint)
+    language sql security definer
+    set search_path=rowlock, pg_temp
+    as 'see functions/split_refund.sql';
+comment on function split_refund is 'Of which payments of an order an amount is given back; a part of the functions that open refunds.';
+
 create function take_outbox_messages(p_limit integer, p_seconds integer)
     returns TABLE(message_id bigint, show_id uuid, order_id uuid, kind text, payload jsonb, attempts integer, created_at timestamp with time zone)
     language plpgsql security definer
@@ -1403,6 +1538,16 @@ create function take_outbox_messages(p_limit integer, p_seconds integer)
     as 'see functions/take_outbox_messages.sql';
 comment on function take_outbox_messages is 'Messages that are due, for one worker for a while.';
 grant execute on function take_outbox_messages to rowlock_worker;
+
+create function tell_buyers_of_move(p_message_id bigint, p_limit integer)
+    returns integer
+    language plpgsql security definer
+    set enable_seqscan=off
+    set plan_cache_mode=force_generic_plan
+    set search_path=rowlock, pg_temp
+    as 'see functions/tell_buyers_of_move.sql';
+comment on function tell_buyers_of_move is 'Make a message for each of the next orders whose buyers have to know that a show was moved. Repeatable.';
+grant execute on function tell_buyers_of_move to rowlock_worker;
 
 create function tell_repeated_requests(p_show_id uuid, p_outcomes text[], p_reservation_ids uuid[], p_secrets bytea[], p_wish_hashes bytea[], p_reserved_by text[], p_seat_lists text[], p_unavailable text[], p_max_extensions integer)
     returns TABLE(request integer, outcome text, reservation_id uuid, status text, seat_ids integer[], unavailable_seat_ids integer[], expires_at timestamp with time zone, extension_count integer, extensions_remaining integer, server_time timestamp with time zone)

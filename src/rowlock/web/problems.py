@@ -172,10 +172,29 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
             "TICKET_REVISION_DIFFERS",
             409,
             "Ticket revision differs",
-            "Another revision of this ticket counts now: it was issued again meanwhile. Verify its newest code first.",
+            "The ticket has another revision than the one named, or it has had all 255 that there are. Read the order: "
+            "it has the newest one. After the last, refund the ticket or exchange it.",
         ),
         ProblemType(
             "ORDER_NOT_REFUNDABLE", 409, "Order not refundable", "This order is not paid, or nothing is left of it."
+        ),
+        ProblemType(
+            "ORDER_NOT_EXCHANGEABLE",
+            409,
+            "Order not exchangeable",
+            "Only tickets of an order that is paid, and not given back, can be exchanged. Read the order.",
+        ),
+        ProblemType(
+            "TICKET_USED",
+            409,
+            "Ticket used",
+            "One of the tickets was used at the door, so it cannot be exchanged. Leave it out.",
+        ),
+        ProblemType(
+            "SHOWS_DIFFER",
+            409,
+            "Shows differ",
+            "Tickets are exchanged within one organization and one currency. Refund the order, and sell a new one.",
         ),
         ProblemType(
             "REFUND_EXCEEDS_PAYMENT",
@@ -187,8 +206,8 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
             "PAYMENT_DISPUTED",
             409,
             "Payment disputed",
-            "The buyer's bank has taken this money back, and has not decided yet. What is refunded now would be lost "
-            "twice. Refund at most what is not disputed, or wait for the end of the dispute.",
+            "The buyer's bank wants this money back. What is refunded or exchanged now could be lost twice. Refund at "
+            "most what is not disputed, or wait for the end of the dispute.",
         ),
         ProblemType(
             "PAYMENT_NOT_MANUAL",

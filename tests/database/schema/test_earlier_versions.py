@@ -139,6 +139,13 @@ SEEDS = {
             values ('dp_2', '', 'sbx_1', 1500, 1500, 'EUR', 'fraudulent', '2030-01-01');
     """,
     23: "",
+    24: f"""
+        insert into ticket_exchanges (
+                show_id, to_order_id, to_show_id, to_reservation_id, order_id, seat_ids, idempotency_key, wish_hash,
+                reason)
+            values ('{SHOW}', '{HOLD}', '{SHOW}', '{HOLD}', '{ORDER}', '{{1}}', 'key', sha256('wish'), 'asked');
+    """,
+    25: "",
 }
 
 # Tables that a migration fills from others. Every other one has as many rows as before.

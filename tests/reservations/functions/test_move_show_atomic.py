@@ -10,7 +10,7 @@ import pytest
 
 from rowlock.base.dsns import Dsns
 from rowlock.catalogue.model import Category, SeatingPlan, ShowInput
-from rowlock.catalogue.price_list import Price, PriceList
+from rowlock.catalogue.price_list import Price, PriceChanges, PriceList
 from rowlock.database.connections import connect
 from rowlock.operations.store import find_violations
 from tests.support.answers import Show
@@ -162,6 +162,35 @@ async def test_prices_follow_the_names_of_categories(owner: Connection, db: Seat
     found = await services_on(owner).catalogue.find_show(show.show_id)
     assert found is not None
     assert {price.category: price.amount_minor for price in found[1]} == {"Stalls": 1000, "Box": 9000, "Loge": 500}
+
+
+async def test_holds_keep_prices_by_name_and_have_one_for_new_categories(owner: Connection, db: SeatDb) -> None:
+    catalogue = services_on(owner).catalogue
+    plan = with_seat(replace(hall(4), categories=(Category("Stalls"), Category("Box"))), 4, category=1)
+    imported = await catalogue.import_plan(plan, source_format="test", venue="Playhouse")
+    given = ShowInput(imported.plan.plan_id, "Gala", "2100-01-01T20:00", {"Stalls": 1000, "Box": 9000})
+    show = Show((await catalogue.create_show(given)).show_id, 6)
+    early = await db.reserve(show, seats=[1], holder="anna")
+    await catalogue.update_show(show.show_id, {}, PriceChanges({"Stalls": 1100, "Box": 9900}))
+    late = await db.reserve(show, seats=[2], holder="ben")
+    # Box is the third category now. Seats 5 and 6 are of the new one, which has the number that Box had.
+    larger = replace(hall(6), categories=(Category("Stalls"), Category("Loge"), Category("Box")))
+    larger = with_seat(with_seat(with_seat(larger, 4, category=2), 5, category=1), 6, category=1)
+
+    assert (await db.move(show, await publish(owner, larger), {"Loge": 500})).outcome == "OK"
+    assert await find_violations(owner) == []
+    assert (await db.change(early, add=[4, 5])).outcome == "OK"
+    assert (await db.change(late, add=[6])).outcome == "OK"
+
+    cursor = await owner.execute(
+        "select h.seat_id, p.amount_minor from rowlock.seat_reservations as r "
+        "cross join lateral unnest(r.seat_ids) as h (seat_id) join rowlock.shows as s using (show_id) "
+        "join rowlock.seats as t on t.plan_id = s.plan_id and t.seat_id = h.seat_id "
+        "left join rowlock.show_prices as p on p.show_id = r.show_id and p.price_version = r.price_version "
+        "and p.category = t.category order by h.seat_id"
+    )
+    assert await cursor.fetchall() == [(1, 1000), (2, 1100), (4, 9000), (5, 500), (6, 500)]
+    assert await find_violations(owner) == []
 
 
 async def test_types_fees_and_taxes_go_along_and_a_new_category_gets_the_fee(owner: Connection, db: SeatDb) -> None:

@@ -12,12 +12,24 @@ from rowlock.checkout.providers.payment_provider import PaymentStatus, ProviderP
 
 
 @dataclass(frozen=True, slots=True)
+class CreditRefund:
+    """A refund of a credit: for the provider it is one of the payment that an exchange took the money from."""
+
+    reference: str
+    show_id: UUID
+    refund_id: UUID
+    is_open: bool
+    refunded_minor: int
+
+
+@dataclass(frozen=True, slots=True)
 class Position:
     """A payment as it is recorded here. Amounts are minor units of `currency`, by the ledger.
 
     captured_minor  what came in.
     refunded_minor  what went back.
     open_refunds    refunds that are on their way: opened, and not known to be done.
+    credits         refunds of what exchanges have moved from here to other orders.
     """
 
     show_id: UUID
@@ -35,6 +47,12 @@ class Position:
     captured_minor: int
     refunded_minor: int
     open_refunds: Sequence[UUID]
+    credits: tuple[CreditRefund, ...] = ()
+
+    @property
+    def given_back_minor(self) -> int:
+        """What the provider should have given back of this payment in all."""
+        return self.refunded_minor + sum(refund.refunded_minor for refund in self.credits)
 
 
 class DifferenceKind(StrEnum):
@@ -221,7 +239,7 @@ def compare(told: ProviderPayment | None, position: Position, account: str) -> l
     if there != here:
         kind = DifferenceKind.CAPTURED_HERE if there < here else DifferenceKind.CAPTURED_THERE
         found.append(differs(kind, f"has {money(there)} captured at the provider, and {money(here)} here."))
-    there, here = told.refunded_minor, position.refunded_minor
+    there, here = told.refunded_minor, position.given_back_minor
     if there != here:
         kind = DifferenceKind.REFUNDED_HERE if there < here else DifferenceKind.REFUNDED_THERE
         found.append(differs(kind, f"has {money(there)} refunded at the provider, and {money(here)} here."))

@@ -7,6 +7,7 @@ down. Sold seats and tickets stay as they are in that last case.
 
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -26,6 +27,7 @@ from rowlock.checkout.purchase import WORKER_LIMIT_SECONDS, PaymentUnavailableEr
 from rowlock.checkout.reconciliation import store
 from rowlock.checkout.reconciliation.model import (
     AccountReport,
+    CreditRefund,
     Difference,
     DifferenceKind,
     Position,
@@ -218,18 +220,26 @@ class _Account:
                 await self._purchases.advance(position.show_id, position.payment_intent_id)
                 return True
             if DifferenceKind.REFUNDED_THERE in kinds and DifferenceKind.CAPTURED_HERE not in kinds:
-                for refund_id in position.open_refunds:
-                    await self._purchases.refund(position.show_id, refund_id)
-                return bool(position.open_refunds) or await self._record_refund(told, position)
+                on_their_way = [(position.show_id, refund_id) for refund_id in position.open_refunds]
+                on_their_way += [(refund.show_id, refund.refund_id) for refund in position.credits if refund.is_open]
+                for show_id, refund_id in on_their_way:
+                    await self._purchases.refund(show_id, refund_id)
+                return bool(on_their_way) or await self._record_refund(told, position)
         except (ProviderError, PaymentUnavailableError) as error:
             log.warning("payment_not_set_right", reference=told.reference, error=str(error))
         return False
 
     async def _record_refund(self, told: ProviderPayment, position: Position) -> bool:
+        refunded_minor = told.refunded_minor - (position.given_back_minor - position.refunded_minor)
         outcome, amount_minor = await call(
             self._cells.of(position.show_id).worker,
             lambda connection: store.record_refund(
-                connection, position, mint_id(position.show_id), told.refunded_minor, reason=BY_HAND, actor=self._actor
+                connection,
+                position,
+                mint_id(position.show_id),
+                refunded_minor,
+                reason=BY_HAND,
+                actor=self._actor,
             ),
             repeatable=True,
         )
@@ -244,4 +254,20 @@ class _Account:
                 repeatable=True,
                 reads=True,
             )
-        return found
+        return await self._with_credits(found)
+
+    async def _with_credits(self, positions: list[Position]) -> list[Position]:
+        """Positions with the refunds of what exchanges have moved to orders of any database."""
+        references = [position.reference for position in positions if position.reference is not None]
+        found: list[CreditRefund] = []
+        for cell in self._cells.each():
+            found += await call(
+                cell.worker,
+                lambda connection: store.refunds_of_credits(connection, self._provider.name, references),
+                repeatable=True,
+                reads=True,
+            )
+        return [
+            replace(position, credits=tuple(refund for refund in found if refund.reference == position.reference))
+            for position in positions
+        ]

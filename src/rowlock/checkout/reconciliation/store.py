@@ -6,7 +6,7 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
-from rowlock.checkout.reconciliation.model import Position
+from rowlock.checkout.reconciliation.model import CreditRefund, Position
 from rowlock.database.connections import Connection
 from rowlock.database.queries import query
 
@@ -18,6 +18,14 @@ async def positions(
     given = {"provider": provider, "references": list(references), "ids": list(ids)}
     async with connection.cursor(row_factory=class_row(Position)) as cursor:
         await cursor.execute(query("reconciliation.positions"), given)
+        return await cursor.fetchall()
+
+
+async def refunds_of_credits(connection: Connection, provider: str, references: Sequence[str]) -> list[CreditRefund]:
+    """The refunds of what exchanges have moved from these payments to other orders."""
+    given = {"provider": provider, "references": list(references)}
+    async with connection.cursor(row_factory=class_row(CreditRefund)) as cursor:
+        await cursor.execute(query("reconciliation.refunds_of_credits"), given)
         return await cursor.fetchall()
 
 

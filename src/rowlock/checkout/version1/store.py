@@ -31,24 +31,24 @@ async def begin_payment(
     times = await _row(connection, query("version1_payments.judge_times"), {"show_id": show_id, "order_id": order_id})
     assert times is not None, "show, order and hold are there"
     is_cancelled, is_late, has_run_out, ends_soon = times
-    status, total_minor, currency = order
+    status, due_minor, currency = order
     outcome = _refusal(
-        status, total_minor, live=live, is_cancelled=is_cancelled, is_late=is_late, has_run_out=has_run_out
+        status, due_minor, live=live, is_cancelled=is_cancelled, is_late=is_late, has_run_out=has_run_out
     )
     if outcome is not None:
-        return PaymentBegun(outcome, None, None, total_minor, currency)
+        return PaymentBegun(outcome, None, None, due_minor, currency)
     if live is not None:
         if live[1] == "requires_payment":
             await connection.execute(query("version1_payments.send_payment"), (show_id, live[0]))
         now = "sent" if live[1] == "requires_payment" else live[1]
-        return PaymentBegun("OK", live[0], now, total_minor, currency)
+        return PaymentBegun("OK", live[0], now, due_minor, currency)
     given = {
         "show_id": show_id,
         "payment_intent_id": payment_intent_id,
         "order_id": order_id,
         "provider": provider,
         "account": account,
-        "amount_minor": total_minor,
+        "amount_minor": due_minor,
         "currency": currency,
     }
     await connection.execute(query("version1_payments.add_payment"), given)
@@ -56,12 +56,12 @@ async def begin_payment(
         of_hold = {"show_id": show_id, "reservation_id": reservation_id, "order_id": order_id, "seat_ids": hold[1]}
         await connection.execute(query("version1_payments.lock_claims"), of_hold)
         await connection.execute(query("version1_payments.give_grace"), of_hold)
-    return PaymentBegun("OK", payment_intent_id, "sent", total_minor, currency)
+    return PaymentBegun("OK", payment_intent_id, "sent", due_minor, currency)
 
 
 def _refusal(
     status: str,
-    total_minor: int,
+    due_minor: int,
     *,
     live: tuple[Any, ...] | None,
     is_cancelled: bool,
@@ -75,7 +75,7 @@ def _refusal(
         return "ORDER_NOT_PAYABLE"
     if live is not None:
         return None
-    if status != "pending" or total_minor == 0 or is_late:
+    if status != "pending" or due_minor == 0 or is_late:
         return "ORDER_NOT_PAYABLE"
     return "RESERVATION_EXPIRED" if has_run_out else None
 

@@ -7,6 +7,8 @@
 -- A hold that has less than five minutes left when its payment begins gets five from now on, once, so that no cleanup and
 -- no rival comes between a buyer and the provider. This grace is beyond the longest time of a hold.
 --
+-- An order of an exchange is paid as far as its credit leaves something open.
+--
 -- Locks     the show (shared), the order's hold, then the order, then its live payment intent; with a grace the claims of
 --           the hold, by seat id.
 -- Outcomes  in precedence: ORDER_NOT_FOUND, SHOW_NOT_ON_SALE (cancelled or a draft), ORDER_NOT_PAYABLE (ended, free, past
@@ -62,7 +64,7 @@ begin
     select * into v_intent
     from payment_intents as i
     where i.show_id = p_show_id and i.order_id = p_order_id
-        and i.status in ('requires_payment', 'sent', 'in_doubt', 'authorized', 'captured')
+        and i.status in ('requires_payment', 'sent', 'in_doubt', 'authorized', 'captured') and i.provider <> 'credit'
     for update;
     -- step: order_locked
 
@@ -71,7 +73,7 @@ begin
         when v_show_status in ('cancelled', 'draft') then 'SHOW_NOT_ON_SALE'
         when v_order.status in ('cancelled', 'expired', 'voided') then 'ORDER_NOT_PAYABLE'
         when v_intent.payment_intent_id is not null then 'OK'
-        when v_order.status <> 'pending' or v_order.total_minor = 0 or v_order.expires_at <= v_now
+        when v_order.status <> 'pending' or v_order.total_minor = v_order.credit_minor or v_order.expires_at <= v_now
             then 'ORDER_NOT_PAYABLE'
         when v_hold.status <> 'active' or v_hold.expires_at <= v_now then 'RESERVATION_EXPIRED'
     end;
@@ -80,8 +82,8 @@ begin
         insert into payment_intents as i
             (show_id, payment_intent_id, order_id, provider, account, amount_minor, currency, status)
         values (
-            p_show_id, p_payment_intent_id, p_order_id, p_provider, p_account, v_order.total_minor, v_order.currency,
-            'sent'
+            p_show_id, p_payment_intent_id, p_order_id, p_provider, p_account, v_order.total_minor - v_order.credit_minor,
+            v_order.currency, 'sent'
         )
         returning i.* into v_intent;
         if v_hold.expires_at < v_now + interval '5 minutes' and not v_hold.has_grace then
@@ -116,8 +118,8 @@ begin
         returning i.* into v_intent;
     end if;
     -- step: written
-    return query select v_outcome, p_order_id, v_intent.payment_intent_id, v_intent.status, v_order.total_minor,
-        v_order.currency, v_now;
+    return query select v_outcome, p_order_id, v_intent.payment_intent_id, v_intent.status,
+        v_order.total_minor - v_order.credit_minor, v_order.currency, v_now;
 end
 $$;
 comment on function rowlock.begin_payment_atomic is

@@ -12,7 +12,8 @@ create or replace function rowlock.book_money(
     p_account text,               -- whose the money is: sales, owed or disputed
     p_amount_minor bigint,        -- what comes to the provider; negative for what leaves it
     p_fee_minor bigint,           -- what the provider keeps of it for itself
-    p_currency text
+    p_currency text,
+    p_at text default 'provider'  -- where the money is: provider, or credit for what moves from one order to another
 )
 returns void
 language plpgsql
@@ -24,10 +25,12 @@ begin
     insert into ledger_entries (show_id, movement_id, account, order_id, amount_minor, currency)
     select p_show_id, p_movement_id, e.account, p_order_id, e.amount_minor, p_currency
     from (
-        values ('provider', p_amount_minor - p_fee_minor), (p_account, -p_amount_minor), ('fees', p_fee_minor)
+        values (p_at, p_amount_minor - p_fee_minor), (p_account, -p_amount_minor), ('fees', p_fee_minor)
     ) as e (account, amount_minor)
     where e.amount_minor <> 0
-    on conflict (show_id, movement_id, account) do nothing;
+        and not exists (
+            select from ledger_entries as k where k.show_id = p_show_id and k.movement_id = p_movement_id
+        );
 end
 $$;
 comment on function rowlock.book_money is

@@ -4,6 +4,9 @@
 -- is not charged. The order becomes confirmed; pay_order_atomic makes it paid once the money is captured. An order
 -- whose payment is captured already, and a free one (total 0, no payment), become paid at once.
 --
+-- An order of an exchange needs a payment of what its credit leaves open, and becomes confirmed, never paid:
+-- finish_exchange_atomic makes it paid.
+--
 -- An order contains exactly the seats of its hold. Seats whose hold ran out are claimed again if they are still free,
 -- also from a newer hold of the same holder, whose pending order is then cancelled, unless that order is being paid. A
 -- paused or closed show completes the orders of holds made before.
@@ -15,7 +18,7 @@
 --           (ended, or its items, total, currency or seats are not what they have to be), PAYMENT_NOT_AUTHORIZED,
 --           SEATS_UNAVAILABLE, OK.
 -- Writes    show_seats, seat_reservations, ticket_orders, tickets, ledger_entries when the money was captured before, one audit row (completed or failed; none when
---           repeated), one outbox message (order_confirmed or order_paid).
+--           repeated), one outbox message (order_confirmed, order_paid, or exchange_due when nothing is left to pay).
 create or replace function rowlock.complete_order_atomic(
     p_show_id uuid,
     p_order_id uuid,
@@ -51,6 +54,7 @@ declare
     v_newer   uuid[];          -- those whose seats this order takes over
     v_seats   integer[];
     v_total   bigint;
+    v_due     bigint;          -- what the buyer has to pay: the total less the credit of an exchange
     v_locked  integer[];
     v_missing integer[];
     v_tickets uuid[];
@@ -103,6 +107,7 @@ begin
             into v_seats, v_total
             from ticket_order_items as i
             where i.show_id = p_show_id and i.order_id = p_order_id;
+            v_due := v_total - v_order.credit_minor;
             v_mine := array(
                 select h from unnest(v_holds) as h
                 where h = v_order.reservation_id or not lock_pending_order(p_show_id, h)
@@ -120,10 +125,10 @@ begin
                     then 'ORDER_NOT_PAYABLE'
                 when
                     case
-                        when v_total = 0 then p_payment_intent_id is not null
+                        when v_due = 0 then p_payment_intent_id is not null
                         else v_intent.payment_intent_id is null
                             or v_intent.status not in ('authorized', 'captured')
-                            or v_intent.amount_minor <> v_total
+                            or v_intent.amount_minor <> v_due
                             or v_intent.currency <> v_order.currency
                     end
                     then 'PAYMENT_NOT_AUTHORIZED'
@@ -215,12 +220,15 @@ begin
         update seat_reservations as a
         set status = 'completed', ended_at = v_now
         where a.show_id = p_show_id and a.reservation_id = v_order.reservation_id;
-        v_order.status := case when v_total = 0 or v_intent.status = 'captured' then 'paid' else 'confirmed' end;
+        v_order.status := case
+            when v_order.exchange_of_order_id is null and (v_due = 0 or v_intent.status = 'captured') then 'paid'
+            else 'confirmed'
+        end;
         update ticket_orders as o
         set status = v_order.status, confirmed_at = v_now,
             paid_at = case when v_order.status = 'paid' then v_now end
         where o.show_id = p_show_id and o.order_id = p_order_id;
-        if v_order.status = 'paid' and v_total > 0 then
+        if v_due > 0 and v_intent.status = 'captured' then
             perform book_money(
                 p_show_id, p_payment_intent_id, p_order_id, 'sales', v_intent.amount_minor, 0, v_intent.currency
             );
@@ -233,7 +241,14 @@ begin
         )
         select array_agg(i.ticket_id order by i.seat_id) into v_tickets from issued as i;
         insert into outbox_messages (show_id, order_id, kind)
-        values (p_show_id, p_order_id, 'order_' || v_order.status);
+        values (
+            p_show_id, p_order_id,
+            case
+                when v_order.exchange_of_order_id is not null and (v_due = 0 or v_intent.status = 'captured')
+                    then 'exchange_due'
+                else 'order_' || v_order.status
+            end
+        );
     end if;
 
     if v_outcome = 'OK' then

@@ -31,6 +31,9 @@ returns table (
     ticket_id uuid,
     ticket_status text,
     ticket_revision integer,
+    credit_minor bigint,
+    exchange_of_show_id uuid,
+    exchange_of_order_id uuid,
     server_time timestamptz
 )
 language plpgsql

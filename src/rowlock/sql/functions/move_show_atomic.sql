@@ -6,7 +6,9 @@
 -- paid, in the category of the same name and position. Seats that are blocked because the plan does not sell their
 -- category are blocked anew as the new plan says.
 --
--- The prices of a category go with its name, as a new version with the same fee per order: holds keep theirs. A category
+-- The prices of a category go with its name, as a new version with the same fee per order. Holds keep theirs, by name
+-- too: those of a version that the show had before get a version of their own, so that a seat that is added to them has
+-- the price that its category had then, or, if the category is new, the one that it has now. A category
 -- that had no price needs one in p_categories and p_amounts_minor (adult, minor units). The show's fee per ticket is added
 -- to it, unless it is free, and it gets the tax rate of its adult prices.
 --
@@ -14,7 +16,8 @@
 --           then its active holds, by id; then its claims, by seat id. The clock is read after all of them.
 -- Outcomes  in precedence: SHOW_NOT_FOUND, PLAN_NOT_FOUND (there is none, or it is of another venue), OK (the show is in
 --           that plan already), PRICES_MISSING (see categories), SEATS_IN_THE_WAY (see seat_ids), OK.
--- Writes    shows, show_prices, show_price_lists, show_seats, seat_reservations (lapsed holds are retired), one audit row
+-- Writes    shows, show_prices, show_price_lists, show_seats, seat_reservations (lapsed holds are retired, the version
+--           of the others' prices changes), one audit row
 --           for each lapsed hold (expired), at most one for the seats that were blocked by the old plan (unblocked), one for each category that
 --           the new plan does not sell (blocked), and one for the move (moved). Nothing when it is refused.
 create or replace function rowlock.move_show_atomic(
@@ -219,6 +222,7 @@ begin
             where p.show_id = p_show_id and p.price_version = v_show.price_version
                 and v_old -> p.category ->> 'name' = n.category ->> 'name'
         );
+        perform keep_prices_of_holds(p_show_id, v_show.price_version, v_prices, v_old, v_new);
         update shows as s
         set plan_id = p_plan_id, seats_total = v_total, price_version = v_prices
         where s.show_id = p_show_id;

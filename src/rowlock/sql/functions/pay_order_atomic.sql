@@ -1,15 +1,16 @@
 -- pay_order_atomic: record that the provider has captured the money of an order.
 --
 -- A confirmed order becomes paid, and its tickets may be mailed. A pending one waits for complete_order_atomic, which
--- makes it paid at once. An order that has ended meanwhile (voided, cancelled, expired), or was paid by another intent,
--- has no use for this money: then a refund of all of it is opened in the same step, so that the buyer gets it back
--- without a person. Repeating the call is OK and changes nothing.
+-- makes it paid at once. An order of an exchange waits until the old tickets are given up, which a message to the worker
+-- asks for. An order that has ended meanwhile (voided, cancelled, expired), or was paid by another intent, has no use for
+-- this money: then a refund of all of it is opened in the same step, so that the buyer gets it back without a person.
+-- Repeating the call is OK and changes nothing.
 --
 -- Locks     the order, then its payment intents.
 -- Outcomes  in precedence: ORDER_NOT_FOUND, PAYMENT_NOT_FOUND, OK (status says paid, or what the order is; refund_id
 --           is the refund that was opened, if one was).
--- Writes    payment_intents, ledger_entries, ticket_orders, one outbox message (order_paid), or one refund and its message
---           (refund_requested).
+-- Writes    payment_intents, ledger_entries, ticket_orders, one outbox message (order_paid or exchange_due), or one refund
+--           and its message (refund_requested).
 create or replace function rowlock.pay_order_atomic(
     p_show_id uuid,
     p_order_id uuid,
@@ -33,6 +34,7 @@ declare
     v_intent payment_intents%rowtype;
     v_refund uuid;
     v_extra  boolean;         -- the order is paid with the money of another intent
+    v_waits  boolean;         -- the order is of an exchange that is not finished
     v_owed   boolean;         -- the money is to be given back
     v_now    timestamptz;
 begin
@@ -59,6 +61,7 @@ begin
         select from payment_intents as i
         where i.show_id = p_show_id and i.order_id = p_order_id and i.status = 'captured'
     );
+    v_waits := v_order.exchange_of_order_id is not null and v_order.given_up_at is null;
     if v_intent.status <> 'captured' then
         update payment_intents as i
         set status = 'captured', updated_at = v_now
@@ -69,7 +72,11 @@ begin
         p_show_id, p_payment_intent_id, p_order_id, case when v_owed then 'owed' else 'sales' end,
         v_intent.amount_minor, 0, v_intent.currency
     );
-    if v_order.status = 'confirmed' then
+    if v_order.status = 'confirmed' and v_waits then
+        if v_intent.status <> 'captured' then
+            insert into outbox_messages (kind, show_id, order_id) values ('exchange_due', p_show_id, p_order_id);
+        end if;
+    elsif v_order.status = 'confirmed' then
         v_order.status := 'paid';
         update ticket_orders as o
         set status = 'paid', paid_at = v_now

@@ -26,7 +26,8 @@ as $$
 declare
     v_order   ticket_orders%rowtype;
     v_intent  payment_intents%rowtype;
-    v_more    bigint;
+    v_more    bigint;         -- what is not known here
+    v_left    bigint;         -- what could be given back
     v_account text;
     v_outcome text;
 begin
@@ -40,14 +41,17 @@ begin
     where i.show_id = p_show_id and i.payment_intent_id = p_payment_intent_id
     for update;
     -- step: order_locked
-    select p_refunded_minor - coalesce(sum(r.amount_minor), 0)::bigint
-    into v_more
+    -- What went to another order in an exchange was not given back by the provider, and is not left here either.
+    select
+        p_refunded_minor - coalesce(sum(r.amount_minor) filter (where r.credited_order_id is null), 0)::bigint,
+        v_intent.amount_minor - coalesce(sum(r.amount_minor), 0)::bigint
+    into v_more, v_left
     from refunds as r
     where r.show_id = p_show_id and r.payment_intent_id = p_payment_intent_id and r.status <> 'failed';
     v_outcome := case
         when v_intent.payment_intent_id is null then 'PAYMENT_NOT_FOUND'
         when v_intent.status <> 'captured' then 'ORDER_NOT_REFUNDABLE'
-        when p_refunded_minor > v_intent.amount_minor then 'REFUND_EXCEEDS_PAYMENT'
+        when p_refunded_minor > v_intent.amount_minor or v_more > greatest(v_left, 0) then 'REFUND_EXCEEDS_PAYMENT'
         else 'OK'
     end;
     if v_outcome <> 'OK' or v_more <= 0 then

@@ -1,12 +1,13 @@
 -- void_order_atomic: take back a confirmed order whose money could not be captured. Its seats are free again.
 --
--- Repeating the call is OK and changes nothing. An order that is paid is not voided; it is refunded.
+-- Repeating the call is OK and changes nothing. An order that is paid is not voided; it is refunded. An order of an
+-- exchange that was not finished is voided also when the difference was captured, which is given back then.
 --
 -- Locks     the order and its payment intents, then its seats, by seat id.
 -- Outcomes  in precedence: ORDER_NOT_FOUND, ORDER_NOT_VOIDABLE (neither confirmed nor voided before, or its money was
---           captured), OK.
+--           captured and it is of no open exchange), OK.
 -- Writes    show_seats, tickets, ticket_orders, payment_intents, one audit row (voided or failed), one outbox message
---           (order_voided).
+--           (order_voided); of an exchange what pay_order_atomic writes.
 create or replace function rowlock.void_order_atomic(
     p_show_id uuid,
     p_order_id uuid,
@@ -59,7 +60,10 @@ begin
         return query select 'OK', p_order_id, v_order.status, '{}'::integer[], clock_timestamp();
         return;
     end if;
-    v_outcome := case when v_order.status <> 'confirmed' or v_captured then 'ORDER_NOT_VOIDABLE' else 'OK' end;
+    v_outcome := case
+        when v_order.status <> 'confirmed' or v_captured and v_order.exchange_of_order_id is null then 'ORDER_NOT_VOIDABLE'
+        else 'OK'
+    end;
     if v_outcome = 'OK' then
         v_seats := free_seats_of_orders(p_show_id, array[p_order_id], null, null);
         -- step: seats_locked
@@ -72,6 +76,11 @@ begin
         set status = 'cancelled', updated_at = v_now
         where i.show_id = p_show_id and i.order_id = p_order_id and i.status in ('requires_payment', 'sent', 'authorized');
         insert into outbox_messages (show_id, order_id, kind) values (p_show_id, p_order_id, 'order_voided');
+        if v_captured then
+            perform pay_order_atomic(p_show_id, p_order_id, i.payment_intent_id)
+            from payment_intents as i
+            where i.show_id = p_show_id and i.order_id = p_order_id and i.status = 'captured';
+        end if;
     end if;
 
     if v_outcome = 'OK' then

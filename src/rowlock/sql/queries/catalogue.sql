@@ -195,6 +195,11 @@ set title = %(title)s, starts_at = %(starts_at)s::timestamptz, description = %(d
 where show_id = %(show_id)s
 returning sales_close_at
 
+-- name: announce_show_moved
+-- scope: show
+-- Has every buyer with tickets told when the show was to begin, and when it does.
+select rowlock.announce_show_moved(%s::uuid, %s::timestamptz, %s::timestamptz)
+
 -- name: set_status
 -- scope: show
 -- The status of a show.

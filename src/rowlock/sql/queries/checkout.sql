@@ -183,7 +183,9 @@ from rowlock.reissue_ticket_atomic(%s::uuid, %s::uuid, %s::uuid, %s::integer, %s
 -- One refund with what is needed to ask the provider for it.
 select
     r.show_id, r.order_id, r.refund_id, r.payment_intent_id, r.amount_minor, r.status,
-    r.provider_reference as refund_reference, i.provider, i.provider_reference as reference, i.currency, i.account,
+    r.provider_reference as refund_reference, coalesce(i.source_provider, i.provider) as provider,
+    case when i.source_provider is null then i.provider_reference else i.source_reference end as reference, i.currency,
+    i.account,
     coalesce(s.organization_id, v.organization_id) as organization_id
 from rowlock.refunds as r
 join rowlock.shows as s using (show_id)
@@ -212,6 +214,11 @@ from rowlock.take_outbox_messages(%s::integer, %s::integer)
 -- scope: cell
 -- A message of the outbox is done, or is to be tried again.
 select rowlock.finish_outbox_message(%s::bigint, %s::text, %s::integer)
+
+-- name: tell_buyers_of_move
+-- scope: cell
+-- Makes a message for each of the next orders whose buyers have to know that a show was moved; returns how many.
+select rowlock.tell_buyers_of_move(%s::bigint, %s::integer)
 
 -- name: keep_webhook_event
 -- scope: cell
@@ -342,9 +349,14 @@ select
         from rowlock.refund_items as i
         join rowlock.shows as s on s.show_id = i.show_id
         left join rowlock.seats as c on c.plan_id = s.plan_id and c.seat_id = i.seat_id
-        where i.show_id = r.show_id and i.refund_id = r.refund_id
+        where i.show_id = r.show_id and i.refund_id = coalesce(r.part_of, r.refund_id)
         order by i.seat_id
-    ) as seats
+    ) as seats,
+    exists (
+        select from rowlock.ticket_exchanges as x
+        where x.show_id = r.show_id and x.order_id = r.order_id
+            and starts_with(r.idempotency_key, 'exchange-' || x.to_order_id || '-surplus-')
+    ) as is_of_exchange
 from rowlock.refunds as r
 where r.show_id = %s and r.refund_id = %s
 

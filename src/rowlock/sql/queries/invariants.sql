@@ -247,7 +247,7 @@ seat_events as (
                 else 'free'
             end
         from unnest(a.seat_ids) as s (seat_id)
-        where a.event in ('completed', 'blocked', 'released', 'expired', 'unblocked', 'voided', 'refunded')
+        where a.event in ('completed', 'blocked', 'released', 'expired', 'unblocked', 'voided', 'refunded', 'exchanged')
     ) as e
     where a.event not in ('failed', 'extended')
 ),

@@ -31,7 +31,7 @@ where i.status in ('authorized', 'captured') and i.currency <> o.currency
 -- scope: cell
 -- A confirmed order has money that can be captured, a paid one money that was captured; free orders need none.
 select o.show_id, null::integer as seat_id, o.reservation_id, o.order_id,
-    'the order is ' || o.status || ' and needs ' || o.total_minor || ', its payments come to ' || p.amount_minor as what
+    'the order is ' || o.status || ' and needs ' || n.amount_minor || ', its payments come to ' || p.amount_minor as what
 from rowlock.ticket_orders as o
 cross join lateral (
     select coalesce(sum(i.amount_minor), 0) as amount_minor
@@ -42,7 +42,11 @@ cross join lateral (
             or o.status = 'confirmed' and i.status in ('authorized', 'in_doubt')
         )
 ) as p
-where o.status in ('confirmed', 'paid', 'partially_refunded', 'refunded') and p.amount_minor < o.total_minor
+cross join lateral (
+    -- The credit of an exchange comes when the old tickets are given up.
+    select o.total_minor - case o.status when 'confirmed' then o.credit_minor else 0 end as amount_minor
+) as n
+where o.status in ('confirmed', 'paid', 'partially_refunded', 'refunded') and p.amount_minor < n.amount_minor
 
 -- name: money_without_order
 -- scope: cell
@@ -170,7 +174,7 @@ having sum(e.amount_minor) <> 0 or count(distinct e.order_id) <> 1 or bool_or(e.
 union all
 select e.show_id, null, null, e.order_id, 'movement ' || e.movement_id || ' is no payment, refund or dispute'
 from rowlock.ledger_entries as e
-where e.account = 'provider'
+where e.account in ('provider', 'credit')
     and not exists (
         select from rowlock.payment_intents as i
         where i.show_id = e.show_id and i.payment_intent_id = e.movement_id
@@ -189,7 +193,7 @@ select i.show_id, null::integer as seat_id, null::uuid as reservation_id, i.orde
 from rowlock.payment_intents as i
 cross join lateral (
     select
-        coalesce(sum(k.amount_minor) filter (where k.account = 'provider'), 0) as amount_minor,
+        coalesce(sum(k.amount_minor) filter (where k.account in ('provider', 'credit')), 0) as amount_minor,
         coalesce(-sum(k.amount_minor) filter (where k.account in ('sales', 'owed')), 0) as whose_minor
     from rowlock.ledger_entries as k
     where k.show_id = i.show_id and k.movement_id = i.payment_intent_id
@@ -204,7 +208,7 @@ select r.show_id, null::integer as seat_id, null::uuid as reservation_id, r.orde
 from rowlock.refunds as r
 cross join lateral (
     select
-        coalesce(-sum(k.amount_minor) filter (where k.account = 'provider'), 0) as amount_minor,
+        coalesce(-sum(k.amount_minor) filter (where k.account in ('provider', 'credit')), 0) as amount_minor,
         coalesce(sum(k.amount_minor) filter (where k.account in ('sales', 'owed')), 0) as whose_minor
     from rowlock.ledger_entries as k
     where k.show_id = r.show_id and k.movement_id = r.refund_id
@@ -228,3 +232,46 @@ cross join lateral (
 ) as e
 where e.disputed_minor <> case when d.return_movement_id is null then d.withdrawn_minor else 0 end
     or e.fee_minor <> d.fee_minor
+
+-- name: exchange_broken
+-- scope: cell
+-- What an exchange credits is a payment of the new order, its old tickets are void, and one that was decided goes on: its
+-- new order is finished, or a message to finish it waits. Of exchanges between shows of this database.
+select r.show_id, null::integer as seat_id, null::uuid as reservation_id, r.order_id,
+    r.amount_minor || ' are credited to the order ' || o.order_id || ', which has ' || coalesce(i.amount_minor, 0) as what
+from rowlock.refunds as r
+join rowlock.ticket_orders as o on o.show_id = r.credited_show_id and o.order_id = r.credited_order_id
+left join rowlock.payment_intents as i
+    on i.show_id = o.show_id and i.payment_intent_id = r.credited_payment_intent_id and i.order_id = o.order_id and i.status = 'captured'
+where r.amount_minor > 0 and o.given_up_at is not null and i.amount_minor is distinct from r.amount_minor
+union all
+select i.show_id, null, null, i.order_id, 'a credit of ' || i.amount_minor || ' comes from no exchange'
+from rowlock.payment_intents as i
+join rowlock.ticket_orders as o using (show_id, order_id)
+join rowlock.shows as s on s.show_id = o.exchange_of_show_id
+where i.provider = 'credit'
+    and not exists (
+        select from rowlock.refunds as r
+        where r.show_id = o.exchange_of_show_id and r.credited_payment_intent_id = i.payment_intent_id
+            and r.credited_order_id = o.order_id and r.amount_minor = i.amount_minor
+    )
+union all
+select t.show_id, t.seat_id, null, t.order_id, 'the ticket was given up for the order ' || x.to_order_id || ', and is '
+    || t.status
+from rowlock.ticket_exchanges as x
+join rowlock.tickets as t on t.show_id = x.show_id and t.order_id = x.order_id and t.seat_id = any(x.seat_ids)
+where x.status = 'given_up' and t.status <> 'void'
+union all
+select o.show_id, null, null, o.order_id, 'the old tickets are ' || x.status || ', and the new order is ' || o.status
+    || ' for good'
+from rowlock.ticket_exchanges as x
+join rowlock.ticket_orders as o on o.show_id = x.to_show_id and o.order_id = x.to_order_id
+where (
+        x.status = 'given_up' and o.given_up_at is null
+        or x.status <> 'given_up' and o.status in ('paid', 'partially_refunded', 'refunded')
+        or x.status = 'refused' and o.status = 'confirmed'
+    )
+    and not exists (
+        select from rowlock.outbox_messages as m
+        where m.show_id = o.show_id and m.order_id = o.order_id and m.kind = 'exchange_due' and m.done_at is null
+    )

@@ -43,6 +43,25 @@ cross join lateral (
 where i.provider = %(provider)s::text
     and (i.provider_reference = any(%(references)s::text[]) or i.payment_intent_id = any(%(ids)s::uuid[]))
 
+-- name: refunds_of_credits
+-- scope: cell
+-- What went back, and what is on its way, of money that exchanges have moved to other orders: the provider has it as
+-- refunds of the first payment.
+select
+    i.source_reference as reference, r.show_id, r.refund_id, r.status in ('pending', 'in_doubt') as is_open,
+    coalesce(
+        (
+            select -e.amount_minor
+            from rowlock.ledger_entries as e
+            where e.show_id = r.show_id and e.movement_id = r.refund_id and e.account = 'provider'
+        ), 0
+    )::bigint as refunded_minor
+from rowlock.payment_intents as i
+join rowlock.refunds as r on r.show_id = i.show_id and r.payment_intent_id = i.payment_intent_id
+where i.provider = 'credit' and i.source_provider = %(provider)s::text
+    and i.source_reference = any(%(references)s::text[]) and r.credited_order_id is null and r.status <> 'failed'
+order by r.created_at, r.refund_id
+
 -- name: references_since
 -- scope: cell
 -- A page of the payments at a provider that were made since an instant, by age.
@@ -55,10 +74,11 @@ limit %(limit)s::integer
 
 -- name: accounts_since
 -- scope: cell
--- Where payments were made since an instant, and how many. Those of the demonstration were made nowhere.
+-- Where payments were made since an instant, and how many. Those of the demonstration were made nowhere, and credits of
+-- exchanges elsewhere.
 select i.provider, i.account, count(*)::integer as payments
 from rowlock.payment_intents as i
-where i.created_at >= %(since)s::timestamptz and i.provider <> 'demonstration'
+where i.created_at >= %(since)s::timestamptz and i.provider not in ('demonstration', 'credit')
 group by i.provider, i.account
 order by i.provider, i.account
 

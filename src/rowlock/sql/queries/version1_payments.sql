@@ -25,7 +25,7 @@ for update
 -- name: lock_order
 -- scope: show
 -- An order that is to be paid, locked.
-select o.status, o.total_minor, o.currency
+select o.status, o.total_minor - o.credit_minor, o.currency
 from rowlock.ticket_orders as o
 where o.show_id = %s and o.order_id = %s
 for update
@@ -36,7 +36,7 @@ for update
 select i.payment_intent_id, i.status
 from rowlock.payment_intents as i
 where i.show_id = %s and i.order_id = %s
-    and i.status in ('requires_payment', 'sent', 'in_doubt', 'authorized', 'captured')
+    and i.status in ('requires_payment', 'sent', 'in_doubt', 'authorized', 'captured') and i.provider <> 'credit'
 for update
 
 -- name: judge_times

@@ -24,7 +24,10 @@ select
     i.tax_basis_points,
     t.ticket_id,
     t.status as ticket_status,
-    t.revision as ticket_revision
+    t.revision as ticket_revision,
+    o.credit_minor,
+    o.exchange_of_show_id,
+    o.exchange_of_order_id
 from rowlock.ticket_orders as o
 join rowlock.ticket_order_items as i using (show_id, order_id)
 join rowlock.shows as w using (show_id)

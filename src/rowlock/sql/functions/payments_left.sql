@@ -1,0 +1,42 @@
+-- payments_left: what can still be given back of each captured payment of an order.
+--
+-- left_minor is what was captured, less what refunds give back, open ones included, and less what a bank has taken back for
+-- good. free_minor is the same less what is in open disputes. Money that came too late or twice has a refund of its own,
+-- and is left out: see pay_order_atomic. A part of the functions that open refunds, which have locked the order.
+--
+-- Locks     nothing: whoever writes payments, refunds or disputes of an order has the order locked.
+-- Outcomes  a row for each captured payment.
+-- Writes    nothing.
+create or replace function rowlock.payments_left(
+    p_show_id uuid,
+    p_order_id uuid
+)
+returns table (payment_intent_id uuid, left_minor bigint, free_minor bigint)
+language sql
+volatile
+security definer
+set search_path = rowlock, pg_temp
+as $$
+    select i.payment_intent_id, l.left_minor, greatest(0, l.left_minor - d.opened_minor)
+    from payment_intents as i
+    cross join lateral (
+        select
+            coalesce(sum(k.withdrawn_minor) filter (where k.status = 'lost' and k.return_movement_id is null), 0) as lost_minor,
+            coalesce(sum(k.amount_minor) filter (where k.status = 'opened'), 0)::bigint as opened_minor
+        from disputes as k
+        where k.show_id = i.show_id and k.payment_intent_id = i.payment_intent_id
+    ) as d
+    cross join lateral (
+        select greatest(0, i.amount_minor - coalesce(sum(r.amount_minor), 0) - d.lost_minor)::bigint as left_minor
+        from refunds as r
+        where r.show_id = i.show_id and r.payment_intent_id = i.payment_intent_id and r.status <> 'failed'
+    ) as l
+    where i.show_id = p_show_id and i.order_id = p_order_id and i.status = 'captured'
+        and not exists (
+            select from refunds as r
+            where r.show_id = p_show_id and r.idempotency_key = 'late-' || i.payment_intent_id
+        )
+$$;
+comment on function rowlock.payments_left is
+    'What can still be given back of each payment of an order; a part of the functions that open refunds.';
+revoke all on function rowlock.payments_left from public;
