@@ -21,10 +21,10 @@ from rowlock.checkout.order_documents import (
     paper_of,
     price_type_name,
     receipt_lines,
-    spread,
     tax_lines,
 )
 from rowlock.checkout.receipt_pdf import ReceiptLine
+from rowlock.checkout.taxes import order_tax, spread
 from rowlock.checkout.ticket_keys import TicketKeys
 from rowlock.checkout.typesetting import Paper
 from rowlock.database.access import DirectDatabase
@@ -81,8 +81,8 @@ def test_a_receipt_adds_up_to_the_order_and_has_the_tax_that_the_order_was_told(
     printed = receipt_lines(made, SHOW)
 
     assert sum(line.amount_minor for line in printed) == made.total_minor
-    assert sum(line.quantity for line in printed) == len(sold) + (fee > 0)
-    assert sum(tax.tax_minor for tax in tax_lines(printed)) == sum(line.tax_minor for line in made.lines)
+    assert sum(line.quantity for line in printed if line.description != "Booking fee") == len(sold)
+    assert sum(tax.tax_minor for tax in tax_lines(printed)) == order_tax(made)
     assert {t.tax_percent: t.net_minor + t.tax_minor for t in tax_lines(printed)} == by_rate(printed)
 
 
@@ -110,6 +110,16 @@ def test_an_amount_is_spread_to_the_last_cent_and_no_part_is_off_by_one(amount: 
     total = sum(weights.values())
     for key, part in parts.items():
         assert abs(part * total - amount * weights[key]) < total
+
+
+def test_the_fee_per_order_is_taxed_as_its_tickets_in_proportion_to_what_they_cost() -> None:
+    made = order([(3000, 1900), (1000, 700), (0, 0)], fee=200)
+
+    fees = [line for line in receipt_lines(made, SHOW) if line.description == "Booking fee"]
+
+    assert {line.tax_percent: line.amount_minor for line in fees} == {Decimal(19): 150, Decimal(7): 50}
+    # 30.00 and 1.50 have 4.79 and 0.24 of tax, 10.00 and 0.50 have 0.65 and 0.03.
+    assert order_tax(made) == 479 + 24 + 65 + 3
 
 
 def test_equal_tickets_are_one_line_that_names_their_seats() -> None:

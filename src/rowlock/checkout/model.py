@@ -169,8 +169,8 @@ class OrderLine:
     @property
     def tax_minor(self) -> int:
         """The tax within the amount, rounded half up."""
-        parts = 10_000 + self.tax_basis_points
-        return (2 * self.amount_minor * self.tax_basis_points + parts) // (2 * parts)
+        whole = 10_000 + self.tax_basis_points
+        return (2 * self.amount_minor * self.tax_basis_points + whole) // (2 * whole)
 
 
 @dataclass(frozen=True, slots=True)

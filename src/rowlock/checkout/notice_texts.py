@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from rowlock.base.currencies import amount
 from rowlock.checkout.model import NoticeRefund, NoticeShow, Order, OrderLine, Receipt
+from rowlock.checkout.taxes import order_tax
 from rowlock.mail.composition import one_line
 
 _TITLE_LENGTH = 120
@@ -284,7 +285,7 @@ def _named(show: NoticeShow) -> str:
 
 
 def _within(order: Order) -> str:
-    tax = sum(line.tax_minor for line in order.lines)
+    tax = order_tax(order)
     return f"fees included, and {amount(tax, order.currency)} tax" if tax else "fees included"
 
 

@@ -14,6 +14,7 @@ from uuid import UUID
 from rowlock.checkout import calendar_file, receipt_pdf, store
 from rowlock.checkout.model import NoticeShow, Order, OrderLine, Place, Receipt
 from rowlock.checkout.receipt_pdf import Party, ReceiptKind, ReceiptLine, TaxLine, render_receipt
+from rowlock.checkout.taxes import by_rates_of, tax_within
 from rowlock.checkout.ticket_keys import KeyRing, TicketKeys
 from rowlock.checkout.ticket_pdf import TicketPage, local_time, render_tickets
 from rowlock.checkout.typesetting import Paper
@@ -196,10 +197,9 @@ def price_type_name(price_type: str) -> str:
 
 
 def receipt_lines(order: Order, show: NoticeShow) -> list[ReceiptLine]:
-    """A line for each category, type, price and rate, and one for the fee per order."""
+    """A line for each category, type, price and rate, and one for the fee per order at each rate."""
     lines = _grouped(show, [(line, line.amount_minor) for line in order.lines])
-    if order.fee_minor:
-        lines.append(_line("Booking fee", 1, order.fee_minor, 0))
+    lines += [_line("Booking fee", 1, part, rate) for rate, part in by_rates_of(order.lines, order.fee_minor).items()]
     return lines
 
 
@@ -211,33 +211,16 @@ def credit_lines(order: Order, show: NoticeShow, refunded: dict[int, int], amoun
     by_seat = {line.seat_id: line for line in order.lines}
     lines = _grouped(show, [(by_seat[seat], amount) for seat, amount in refunded.items() if amount])
     rest = amount_minor - sum(refunded.values())
-    if rest:
-        by_rate: dict[int, int] = {}
-        for line in order.lines:
-            by_rate[line.tax_basis_points] = by_rate.get(line.tax_basis_points, 0) + line.amount_minor
-        by_rate[0] = by_rate.get(0, 0) + order.fee_minor
-        for rate, part in spread(rest, {rate: paid for rate, paid in by_rate.items() if paid}).items():
-            if part:
-                lines.append(_line(f"Refund of order {order.order_code}", 1, part, rate))
+    text = f"Refund of order {order.order_code}"
+    lines += [_line(text, 1, part, rate) for rate, part in by_rates_of(order.lines, rest).items()]
     return lines
-
-
-def spread(amount: int, weights: dict[int, int]) -> dict[int, int]:
-    """Whole parts of an amount in proportion to weights, which add up to it: the largest remainders are rounded up."""
-    total = sum(weights.values())
-    parts = {key: amount * weight // total for key, weight in weights.items()}
-    by_remainder = sorted(weights, key=lambda key: (-(amount * weights[key] % total), key))
-    for key in by_remainder[: amount - sum(parts.values())]:
-        parts[key] += 1
-    return parts
 
 
 def tax_lines(lines: Iterable[ReceiptLine]) -> list[TaxLine]:
     """The tax within the lines, by rate: of each unit, rounded half up, as buyers were told it with their order."""
     taxes: dict[Decimal, tuple[int, int]] = {}
     for line in lines:
-        whole = 100 + line.tax_percent
-        tax = line.quantity * int((2 * line.unit_minor * line.tax_percent + whole) // (2 * whole))
+        tax = line.quantity * tax_within(line.unit_minor, int(line.tax_percent * 100))
         net, sum_of_taxes = taxes.get(line.tax_percent, (0, 0))
         taxes[line.tax_percent] = (net + line.amount_minor - tax, sum_of_taxes + tax)
     return [
