@@ -1,13 +1,13 @@
 """The JSON bodies of orders and payments: what is accepted, and what is answered. Amounts are minor units."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 from msgspec import Meta, Struct
 
 from rowlock.checkout.model import Order, Payment
+from rowlock.web.json_types import Instant
 from rowlock.web.texts import LINE, MAIL_ADDRESS, whole
 
 Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=whole(LINE))]
@@ -111,8 +111,8 @@ class OrderView(Struct, kw_only=True):
     currency: str
     lines: Sequence[LineView]
     tickets: Sequence[TicketView]
-    expires_at: datetime | None
-    server_time: datetime
+    expires_at: Instant | None
+    server_time: Instant
 
 
 class NewOrderView(OrderView, kw_only=True):
