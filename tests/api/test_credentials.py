@@ -132,7 +132,7 @@ async def open_operations(client: Api, document: dict[str, Any], known: Mapping[
     return found
 
 
-async def test_whoever_has_no_credentials_is_refused(
+async def test_a_request_without_credentials_is_refused(
     client: Api, document: dict[str, Any], known: dict[str, str]
 ) -> None:
     names = {operation["operationId"] for _, _, operation in guarded(document)}
