@@ -1,4 +1,7 @@
-"""The operator's endpoints: the key that they need, cleanup, statistics, and blocked seats."""
+"""The operator's endpoints: cleanup, statistics, blocked seats, and what is so of the key that they need.
+
+That each of them asks for it is what test_credentials.py tests.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -25,14 +28,6 @@ NOTHING_RETIRED = {
     "reservation_ids": [],
     "paused": False,
 }
-WRONG_KEYS: tuple[dict[str, str | bytes], ...] = (
-    {},
-    {"x-api-key": ""},
-    {"x-api-key": "wrong"},
-    {"x-api-key": ADMIN_KEY + " x"},
-    {"x-api-key": b"\xff\xfe"},
-    {"authorization": f"Bearer {ADMIN_KEY}"},
-)
 
 
 @pytest.fixture
@@ -40,12 +35,6 @@ def dsns(server: TestServer) -> Iterator[Dsns]:
     """A database for each test: cleanup and statistics are about all that is in it."""
     with server.database() as name:
         yield server.dsns(name)
-
-
-async def test_every_endpoint_is_unauthorized_without_the_right_key(client: Api) -> None:
-    for method, path, body in CALLS:
-        for headers in WRONG_KEYS:
-            problem(await client.request(method, path, json=body, headers=headers), 401, "UNAUTHORIZED")  # type: ignore[arg-type] # httpx takes bytes too.
 
 
 async def test_without_a_configured_key_every_key_is_unauthorized(dsns: Dsns) -> None:

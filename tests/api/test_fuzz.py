@@ -67,7 +67,8 @@ def _fuzz(dsns: Dsns, steering: dict[str, str], folder: Path) -> subprocess.Comp
                 f"{served.url}/openapi.json",
                 "--checks=all",
                 # An order answers to who has neither token nor key as a missing one does: 404, where this asks for 401.
-                # That the operator's endpoints ask for a key is what test_admin.py tests.
+                # test_credentials.py tests in its place that every operation which asks for credentials is refused
+                # without.
                 "--exclude-checks=ignored_auth",
                 "--phases=examples,coverage,fuzzing,stateful",
                 f"--max-examples={EXAMPLES}",

@@ -59,16 +59,22 @@ def unfit(document: dict[str, Any]) -> Iterator[str]:
                     yield f"{name} has the tag {tag}: describe it in TAGS of rowlock.app."
 
 
-def lint(document: dict[str, Any], folder: Path, linter: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+def node_modules() -> Path:
+    """What is installed from package-lock.json. Skips the test where it is not, but in CI."""
     modules = os.environ.get(VARIABLE)
     if not modules:
         if os.environ.get("CI") == "true":
             raise RuntimeError(f"{VARIABLE} is not set")
         pytest.skip(f"{VARIABLE} is not set: `make test-tools` sets it.")
+    return Path(modules)
+
+
+def lint(document: dict[str, Any], folder: Path, linter: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+    modules = node_modules()
     file = folder / "openapi.json"
     file.write_text(json.dumps(document), encoding="utf-8")
     script, *options = linter
-    command = [str(NODE), str(Path(modules) / script), *options, str(file)]
+    command = [str(NODE), str(modules / script), *options, str(file)]
     return subprocess.run(
         command,
         cwd=folder,
@@ -110,11 +116,52 @@ async def test_the_server_is_the_one_that_buyers_see(url: str | None, server: st
     assert [each["url"] for each in (await made(public_url=url))["servers"]] == [server]
 
 
-async def test_every_tuple_says_what_its_items_are() -> None:
-    text = json.dumps(await made())
-    point = re.search(r'\{[^{}]*"prefixItems": \[[^]]*\][^{}]*"items": \{"type": "number"\}', text)
+def parts(document: Any, name: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every object of the document with its place, such as `/components/schemas/Show`."""
+    if isinstance(document, dict):
+        yield name, document
+    for key, part in document.items() if isinstance(document, dict) else enumerate(document):
+        if isinstance(part, dict | list):
+            yield from parts(part, f"{name}/{key}")
 
-    assert point is not None or '"prefixItems"' not in text
+
+def poor_schemas(document: dict[str, Any]) -> Iterator[str]:
+    """Schemas of which generators make poor types, or none, each as a sentence."""
+    for place, schema in parts(document):
+        if "prefixItems" in schema and not schema.get("items"):
+            yield f"{place} is a tuple without items."
+        if place.endswith(("/schema", "/items")) and not schema:
+            yield f"{place} says nothing of its type."
+        if place.startswith("/components/schemas/") and place.rpartition("/")[2] == "properties":
+            for member, kind in schema.items():
+                if re.search(r"_at$|_until$|^server_time$", member) and "date-time" not in json.dumps(kind):
+                    yield f"{place}/{member} is any text: make it an Instant."
+                if "default" in kind:
+                    yield f"{place}/{member} has a default, which generated types take for a member that is there."
+
+
+async def test_no_schema_makes_poor_types() -> None:
+    document = await made()
+
+    assert list(poor_schemas(document)) == []
+    assert any("prefixItems" in schema for _, schema in parts(document)), "there is no tuple any more"
+
+
+@pytest.mark.parametrize(
+    ("schema", "complaint"),
+    [
+        ({"type": "array", "prefixItems": [{"type": "number"}]}, "without items"),
+        ({"type": "array", "prefixItems": [{"type": "number"}], "items": False}, "without items"),
+        ({"type": "array", "items": {}}, "says nothing"),
+        ({"type": "object", "properties": {"paid_at": {"type": "string"}}}, "paid_at is any text"),
+        ({"type": "object", "properties": {"note": {"type": "string", "default": ""}}}, "note has a default"),
+    ],
+)
+async def test_a_schema_that_makes_a_poor_type_is_seen(schema: dict[str, Any], complaint: str) -> None:
+    document = await made()
+    document["components"]["schemas"]["Planted"] = schema
+
+    assert [complaint in told for told in poor_schemas(document)] == [True]
 
 
 @pytest.mark.parametrize("linter", [REDOCLY, SPECTRAL], ids=["redocly", "spectral"])

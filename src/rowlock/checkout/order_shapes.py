@@ -1,7 +1,6 @@
 """The JSON bodies of orders and payments: what is accepted, and what is answered. Amounts are minor units."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -10,6 +9,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from rowlock.checkout.model import Dispute, Order, Payment
 from rowlock.checkout.service import KEY_LENGTH
 from rowlock.web.fast_path import Request
+from rowlock.web.json_types import Instant
 from rowlock.web.problems import ProblemError
 from rowlock.web.texts import LINE, MAIL_ADDRESS, whole
 
@@ -109,8 +109,8 @@ class DisputeView(Struct):
     amount_minor: int
     currency: str
     reason: str
-    respond_by: datetime | None
-    created_at: datetime
+    respond_by: Instant | None
+    created_at: Instant
 
 
 class OrderView(Struct, kw_only=True):
@@ -131,8 +131,8 @@ class OrderView(Struct, kw_only=True):
     currency: str
     lines: Sequence[LineView]
     tickets: Sequence[TicketView]
-    expires_at: datetime | None
-    server_time: datetime
+    expires_at: Instant | None
+    server_time: Instant
     disputes: Sequence[DisputeView] | UnsetType = UNSET
 
 

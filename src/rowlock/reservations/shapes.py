@@ -5,12 +5,12 @@ Members that a request body does not have are refused: a wish that is ignored lo
 """
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 from msgspec import Meta, Struct
 
+from rowlock.web.json_types import Instant
 from rowlock.web.texts import VISIBLE_ASCII, whole
 
 SeatId = Annotated[int, Meta(ge=1, le=2_147_483_647)]
@@ -133,20 +133,20 @@ class Reservation(Struct, kw_only=True):
     status: str
     show_id: UUID
     seat_ids: Sequence[int]
-    expires_at: datetime
+    expires_at: Instant
     extension_count: int
     extensions_remaining: int
-    server_time: datetime
+    server_time: Instant
 
 
 class Extended(Struct, kw_only=True):
     """The new deadline of a hold."""
 
     success: bool = True
-    expires_at: datetime
+    expires_at: Instant
     extension_count: int
     extensions_remaining: int
-    server_time: datetime
+    server_time: Instant
 
 
 class Released(Struct, kw_only=True):
@@ -176,11 +176,11 @@ class HoldView(Struct, kw_only=True):
     seats: Sequence[HeldSeatView]
     total_minor: int | None
     currency: str
-    created_at: datetime
-    expires_at: datetime
+    created_at: Instant
+    expires_at: Instant
     extension_count: int
     extensions_remaining: int
-    server_time: datetime
+    server_time: Instant
 
 
 class OwnHoldView(HoldView, kw_only=True):

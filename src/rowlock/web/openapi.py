@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from rowlock.web.client_schemas import mend
 from rowlock.web.fast_path import Endpoint
 from rowlock.web.problems import MEDIA_TYPE, PROBLEM_TYPES, Problem
 from rowlock.web.security import schemes
@@ -81,7 +82,7 @@ def complete(document: dict[str, Any], cookie: str) -> None:
                 if method != "get":
                     _add_problem(operation, "CROSS_SITE")
             operation["responses"] = dict(sorted(operation["responses"].items()))
-    _items_of_tuples(document)
+    mend(document)
 
 
 def _responses(endpoint: Endpoint, schema_of: dict[int, Any]) -> dict[str, Any]:
@@ -121,20 +122,6 @@ def _add_problem(operation: dict[str, Any], code: str) -> None:
         operation["responses"][str(status)] = problems(code)[status]
     else:
         operation["responses"][str(status)] = {**known, "description": f"{known['description'][:-1]}, {code}."}
-
-
-def _items_of_tuples(schema: Any) -> None:
-    """Give each tuple `items` that say what all of its parts are: generators ask for them, or know no `prefixItems`."""
-    if isinstance(schema, list):
-        for part in schema:
-            _items_of_tuples(part)
-    elif isinstance(schema, dict):
-        if "prefixItems" in schema and not schema.get("items"):
-            kinds = [kind for n, kind in enumerate(schema["prefixItems"]) if kind not in schema["prefixItems"][:n]]
-            schema["items"] = kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
-            schema["minItems"] = schema["maxItems"] = len(schema["prefixItems"])
-        for part in list(schema.values()):
-            _items_of_tuples(part)
 
 
 def _path_parameters(path: str) -> list[dict[str, Any]]:

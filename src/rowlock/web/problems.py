@@ -6,7 +6,6 @@ the database; the others exist only in HTTP.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +13,7 @@ import msgspec
 
 from rowlock.base.outcomes import Outcome
 from rowlock.database.calls import BusyError, FunctionsMissingError, LoginMissingError, OutcomeUnknownError
+from rowlock.web.json_types import Instant
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -339,8 +339,8 @@ class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
     reservation_token: str | None = None
     reservation_status: str | None = None
     seat_ids: Sequence[int] | None = None
-    expires_at: datetime | None = None
-    server_time: datetime | None = None
+    expires_at: Instant | None = None
+    server_time: Instant | None = None
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ from rowlock.base.outcomes import Outcome
 from rowlock.reservations.availability.service import Availability
 from rowlock.reservations.availability.status_array import STATUSES, StatusArray
 from rowlock.web.fast_path import JSON, Endpoint, Reply, Request
+from rowlock.web.json_types import Instant
 from rowlock.web.parameters import parse_show_id
 from rowlock.web.problems import ProblemError
 from rowlock.web.security import PUBLIC
@@ -36,7 +37,7 @@ class SeatStatuses(Struct, kw_only=True):
     show_id: UUID
     plan_id: UUID
     version: str
-    server_time: datetime
+    server_time: Instant
     seats_total: int
     seats_available: int
     seats: list[SeatStatus]
