@@ -36,6 +36,8 @@ from tests.support.http import session
 from tests.support.scale import PLAIN, Scale
 from tests.support.servers import TestServers
 
+pytestmark = pytest.mark.usefixtures("clean_check")
+
 ATTEMPTS = 3
 UNNOTICED_SECONDS = 0.05
 WARM_UP = 10

@@ -17,6 +17,8 @@ from rowlock.base.dsns import Dsns
 from rowlock.web.protocol import ConnectionLimits
 from tests.support.http import Served, serving
 
+pytestmark = pytest.mark.usefixtures("clean_check")
+
 SHORT = ConnectionLimits(head_seconds=0.3, body_seconds=0.3, linger_seconds=0.1)
 NEVER = ConnectionLimits(head_seconds=3_600, body_seconds=3_600, linger_seconds=0.1)
 GOOD = b"GET /health/live HTTP/1.1\r\nhost: a\r\n\r\n"

@@ -92,6 +92,7 @@ def test_after_a_kill_everything_starts_again(data_dir: Path) -> None:
     with up(data_dir, "--no-demo") as again:
         url = ready(again)
         assert get(f"{url}/api/shows")["shows"] == []
+        run_process("check", "--data-dir", data_dir, env={})
         assert again.stop() == 0
     assert running(data_dir) is None
 
@@ -124,6 +125,7 @@ def test_a_postgres_that_is_killed_is_started_again(data_dir: Path) -> None:
             except urllib.error.HTTPError as refused:
                 if refused.code != 503 or time.monotonic() > deadline:
                     raise
+        run_process("check", "--data-dir", data_dir, env={})
         assert started.stop() == 0
     assert running(data_dir) is None
 

@@ -17,6 +17,8 @@ from rowlock.operations.facts import Readiness
 from rowlock.operations.service import Operations
 from tests.support.servers import TestServer
 
+pytestmark = pytest.mark.usefixtures("clean_check")
+
 
 @pytest.fixture
 async def database(dsns: Dsns) -> AsyncIterator[PooledDatabase]:

@@ -11,6 +11,8 @@ from tests.support.answers import Request, Reserved, Show
 from tests.support.seatdb import SeatDb
 from tests.support.steps import Mutant, load_test_build, wait_until_blocked
 
+pytestmark = pytest.mark.usefixtures("clean_check")
+
 ADDRESS = "203.0.113.9"
 OTHER = "203.0.113.10"
 MANY = 1_000_000
@@ -149,11 +151,7 @@ async def test_one_session_has_a_limit_of_its_own(db: SeatDb, show: Show) -> Non
 async def test_holds_that_were_bought_count_no_more_and_their_session_weighs_less(db: SeatDb, show: Show) -> None:
     given = limits(new=1, session=1)
     bought = await reserve(db, show, [1, 2], "anna", given)
-    await db.owner.execute(
-        "update rowlock.seat_reservations set status = 'completed', ended_at = clock_timestamp() "
-        "where reservation_id = %s",
-        [bought.reservation_id],
-    )
+    assert (await db.complete(show, await db.order(bought))).outcome == "OK"
 
     assert (await reserve(db, show, [3], "anna", given)).outcome == "OK"
     assert [row["weight"] for row in await weights(db, show)] == [2, 1]
