@@ -113,6 +113,7 @@ def test_a_postgres_that_is_killed_is_started_again(data_dir: Path) -> None:
             f"{url}/api/seat-reservations/reserve-v2", body, {"Content-Type": "application/json"}
         )
         for _ in range(2):
+            killed = time.monotonic()
             kill_postgres(data_dir)
             started.line_with("embedded_database_started_again")
             started.lines.clear()
@@ -125,6 +126,7 @@ def test_a_postgres_that_is_killed_is_started_again(data_dir: Path) -> None:
             except urllib.error.HTTPError as refused:
                 if refused.code != 503 or time.monotonic() > deadline:
                     raise
+        print(f"the second kill of PostgreSQL: a seat is sold again after {time.monotonic() - killed:.1f} s")
         run_process("check", "--data-dir", data_dir, env={})
         assert started.stop() == 0
     assert running(data_dir) is None
