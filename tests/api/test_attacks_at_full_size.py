@@ -7,6 +7,7 @@ The limits here are wide, because all processes share the cores with whatever el
 import asyncio
 import socket
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -21,6 +22,7 @@ from tests.support.crowd import crowd
 from tests.support.failing import failing_writes
 from tests.support.halls import hall, put_on_sale
 from tests.support.http import outcome, running, session
+from tests.support.seatdb import SeatDb
 from tests.support.server_process import Buyer, ServerProcess, server_process, told
 from tests.support.servers import TestServers
 
@@ -135,3 +137,20 @@ async def test_a_batch_of_20_on_a_full_disk_is_busy_within_seconds(
         assert {outcome(answer) for answer in answers} == {(503, "BUSY")}
         assert "refuses to write" in ready.json()["detail"]
         assert took < 10
+
+
+@pytest.mark.parametrize("limits", ["as they are", "off"])
+async def test_one_client_does_not_get_a_hall_of_600(dsns: Dsns, show: Show, db: SeatDb, limits: str) -> None:
+    """Before: it had all seats in 0.7 s, with a new session for each hold. So it has with the limits off."""
+    settings = {} if limits == "as they are" else {"hold_limits": "off"}
+    async with running(dsns, **settings) as application, application.client(address="203.0.113.9") as client:
+        await client.best(show, 1, session_id=session("first"))  # The hall is in memory then.
+        began = time.monotonic()
+        wishes = (client.best(show, 10, session_id=session(f"greedy-{number}")) for number in range(60))
+        answers = Counter(answer.status_code for answer in await asyncio.gather(*wishes))
+        took = time.monotonic() - began
+        held = len(await db.claims(show))
+
+    print(f"limits {limits}: {held} of 600 seats after {took:.2f} s, answers {dict(answers)}")
+    # A quarter of what is free when a batch begins; asked one after the other it would be a fifth.
+    assert held <= 600 // 4 if limits == "as they are" else held > 500
