@@ -112,6 +112,7 @@ def test_a_postgres_that_is_killed_is_started_again(data_dir: Path) -> None:
         reserve = urllib.request.Request(
             f"{url}/api/seat-reservations/reserve-v2", body, {"Content-Type": "application/json"}
         )
+        killed = 0.0
         for _ in range(2):
             killed = time.monotonic()
             kill_postgres(data_dir)
