@@ -22,7 +22,7 @@ from rowlock.database.refusals import resource_refusals
 from tests.support.scale import PLAIN, SHORT_SOAK, SOAK, Scale, scale_of
 from tests.support.servers import ServerNotAvailableError, TestServer, TestServers
 
-pytest_plugins = ["tests.support.seatdb"]
+pytest_plugins = ["tests.support.seatdb", "tests.support.clean_check"]
 
 OLDEST = "pg15"
 VERSIONS = ("pg18", OLDEST)

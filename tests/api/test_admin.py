@@ -37,6 +37,7 @@ def dsns(server: TestServer) -> Iterator[Dsns]:
         yield server.dsns(name)
 
 
+@pytest.mark.usefixtures("clean_check")
 async def test_without_a_configured_key_every_key_is_unauthorized(dsns: Dsns) -> None:
     application = make_application(dsns, admin_key=None)
     async with application.client() as client:
@@ -44,6 +45,7 @@ async def test_without_a_configured_key_every_key_is_unauthorized(dsns: Dsns) ->
             problem(await client.post("/api/admin/cleanup", headers=headers), 401, "UNAUTHORIZED")
 
 
+@pytest.mark.usefixtures("clean_check")
 async def test_an_empty_key_opens_nothing_also_where_one_is_configured(dsns: Dsns) -> None:
     """Before: with an empty ROWLOCK_ADMIN_API_KEY every request was the operator's, with and without a key."""
     async with make_application(dsns, admin_key="").client() as client:
@@ -51,6 +53,7 @@ async def test_an_empty_key_opens_nothing_also_where_one_is_configured(dsns: Dsn
             problem(await client.post("/api/admin/cleanup", headers=headers), 401, "UNAUTHORIZED")
 
 
+@pytest.mark.usefixtures("clean_check")
 async def test_the_key_is_asked_for_before_the_body_is_read(application: Application) -> None:
     for key, bodies_read in ((b"wrong", 0), (ADMIN_KEY.encode(), 1)):
         reads: list[None] = []

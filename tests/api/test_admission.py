@@ -20,6 +20,8 @@ from tests.support.answers import Show
 from tests.support.http import RESERVATIONS, Api, Application, outcome, problem, running, session
 from tests.support.seatdb import SeatDb
 
+pytestmark = pytest.mark.usefixtures("clean_check")
+
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "let-a-queue-admit.md"
 KEY = "admission-key-of-the-tests-0123456789"
 ANNA = session("anna")

@@ -202,6 +202,7 @@ async def test_unknown_members_are_refused_in_every_body(
     assert "unknown field `surprise`" in told
 
 
+@pytest.mark.usefixtures("clean_check")
 async def test_a_wish_above_the_limit_is_refused_without_choosing(
     client: Api, show: Show, db: SeatDb, monkeypatch: pytest.MonkeyPatch
 ) -> None:

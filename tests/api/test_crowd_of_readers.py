@@ -25,6 +25,8 @@ from tests.support.answers import Show
 from tests.support.http import Api, outcome, running
 from tests.support.seatdb import SeatDb
 
+pytestmark = pytest.mark.usefixtures("clean_check")
+
 
 async def _one(connection: Connection) -> int:
     row = await (await connection.execute("select 1")).fetchone()

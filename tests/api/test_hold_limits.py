@@ -19,6 +19,8 @@ from tests.support.http import Api, Application, outcome, problem, running
 from tests.support.scale import Scale
 from tests.support.seatdb import SeatDb
 
+pytestmark = pytest.mark.usefixtures("clean_check")
+
 ADDRESS = "203.0.113.9"
 VERSIONS = pytest.mark.parametrize("version", [2, 1])
 

@@ -16,6 +16,8 @@ from tests.support.halls import services_on
 from tests.support.http import ADMIN_KEY, RESERVATIONS, Api, Application, outcome, problem, running
 from tests.support.seatdb import SeatDb
 
+pytestmark = pytest.mark.usefixtures("clean_check")
+
 GUEST = "guest-0123456789abcdef0123456789abcdef"
 BLOCK = {"seat_ids": [1], "reason": "camera"}
 

@@ -21,6 +21,8 @@ from tests.support.lossy_proxy import LossyProxy, lossy_proxy
 from tests.support.seatdb import SeatDb
 from tests.support.servers import TestServer
 
+pytestmark = pytest.mark.usefixtures("clean_check")
+
 COMES_WITHIN_SECONDS = 20.0
 
 

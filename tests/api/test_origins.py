@@ -10,6 +10,8 @@ from tests.support.answers import Show
 from tests.support.http import RESERVATIONS, Api, outcome, problem, running, session
 from tests.support.seatdb import SeatDb
 
+pytestmark = pytest.mark.usefixtures("clean_check")
+
 HOSTS = {"public_url": "https://tickets.example.org", "allowed_hosts": "Box.Example.org:8443, [::1]"}
 
 

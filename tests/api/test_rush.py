@@ -13,6 +13,8 @@ from tests.support.answers import Show
 from tests.support.http import RESERVATIONS, Served, outcome, problem, said, session
 from tests.support.seatdb import SeatDb
 
+pytestmark = pytest.mark.usefixtures("clean_check")
+
 
 @pytest.fixture
 def full(monkeypatch: pytest.MonkeyPatch) -> None:

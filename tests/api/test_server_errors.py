@@ -17,6 +17,8 @@ from tests.support.http import Api, outcome, problem, running, session
 from tests.support.seatdb import SeatDb
 from tests.support.servers import TestServer
 
+pytestmark = pytest.mark.usefixtures("clean_check")
+
 
 @pytest.fixture
 def dsns(server: TestServer) -> Iterator[Dsns]:

@@ -12,6 +12,8 @@ from tests.support.answers import Show
 from tests.support.http import RESERVATIONS, Api, Application, outcome, problem, said, serving, session
 from tests.support.seatdb import SeatDb
 
+pytestmark = pytest.mark.usefixtures("clean_check")
+
 
 @pytest.fixture
 async def other_show(owner: psycopg.AsyncConnection, show: Show, db: SeatDb) -> Show:

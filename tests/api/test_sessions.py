@@ -2,12 +2,15 @@
 
 import asyncio
 
+import pytest
 from itsdangerous import Signer
 
 from rowlock.web.sessions import BROWSER_PREFIX, COOKIE, Sessions
 from tests.support.answers import Show
 from tests.support.http import RESERVATIONS, SECRET_KEY, Api, Application, outcome, problem, running, said, session
 from tests.support.seatdb import SeatDb
+
+pytestmark = pytest.mark.usefixtures("clean_check")
 
 
 def _cookie(answer: object) -> str | None:

@@ -1,6 +1,6 @@
 """Fixtures of the tests of checkout."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import psycopg
 import pytest
@@ -14,6 +14,7 @@ from rowlock.mail.smtp import SmtpDelivery
 from tests.checkout.notice_world import SENDER, World
 from tests.support.mail_sink import mail_sink
 from tests.support.seatdb import SeatDb
+from tests.support.stripe_simulator import StripeSimulator, simulated_stripe
 
 Connection = psycopg.AsyncConnection
 
@@ -35,3 +36,20 @@ async def world(db: SeatDb, dsns: Dsns, worker: Connection) -> AsyncIterator[Wor
         delivery = SmtpDelivery(SmtpServer.parse(sink.url), answer_seconds=2.0, send_seconds=3.0)
         yield World(db, show, sink, worker, cells, Post(cells, delivery, SENDER), delivery)
         await delivery.close()
+
+
+@pytest.fixture(scope="module")
+def stripe_server() -> Iterator[StripeSimulator]:
+    """One simulator of Stripe for the tests of a file."""
+    with simulated_stripe() as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def simulator(stripe_server: StripeSimulator) -> Iterator[StripeSimulator]:
+    """The simulator, which is afterwards as it was but for the payments that it keeps."""
+    yield stripe_server
+    stripe_server.faults.clear()
+    stripe_server.requests.clear()
+    stripe_server.has_search = True
+    stripe_server.platform.refunds_pending = False

@@ -183,7 +183,10 @@ async def test_a_refund_whose_key_changes_is_found(db: SeatDb, show: Show, monke
     await a_minute_passes(db.owner)
     await story(db.dsns, hold_token)
 
-    with pytest.raises(AssertionError):
+    assert await money_at_the_sandbox(db.owner, show.show_id) == (1, 2 * PRICE, 2 * PRICE), (
+        "the ticket, given back twice"
+    )
+    with pytest.raises(AssertionError, match=f"{2 * PRICE} != {PRICE}"):
         await assert_bought_and_refunded_once(db, show)
 
 

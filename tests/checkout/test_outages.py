@@ -7,7 +7,7 @@ charged twice.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from time import monotonic
@@ -33,7 +33,7 @@ from tests.support.answers import Show
 from tests.support.http import ADMIN_KEY, Api, problem, running
 from tests.support.scripted_provider import OneProvider, ScriptedProvider, unavailable
 from tests.support.seatdb import SeatDb
-from tests.support.stripe_simulator import SECRET_KEY, WEBHOOK_SECRET, Fault, StripeSimulator, simulated_stripe
+from tests.support.stripe_simulator import SECRET_KEY, WEBHOOK_SECRET, Fault, StripeSimulator
 from tests.support.stripe_state import GOOD_CARD
 
 ORDERS = "/api/ticket-orders"
@@ -128,18 +128,6 @@ async def shop_with(dsns: Dsns, db: SeatDb) -> AsyncIterator[Opener]:
             return Shop(db, await put_on_sale(db.owner), client, staff, provider)
 
         yield open_shop
-
-
-@pytest.fixture(scope="module")
-def stripe_server() -> Iterator[StripeSimulator]:
-    with simulated_stripe() as simulator:
-        yield simulator
-
-
-@pytest.fixture
-def simulator(stripe_server: StripeSimulator) -> Iterator[StripeSimulator]:
-    yield stripe_server
-    stripe_server.faults.clear()
 
 
 def kept_by(simulator: StripeSimulator) -> int:

@@ -342,7 +342,7 @@ async def test_every_order_of_events_ends_with_one_owner_and_no_money_for_nothin
 async def test_the_orders_of_events_see_claims_that_are_not_checked(db: SeatDb) -> None:
     """The negative control: with the check of claims left out, one of the orders ends with two owners."""
     await load_test_build(db.owner, mutants=[CLAIMS_UNCHECKED])
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match="RESERVATION_WITHOUT_CLAIM"):
         await play_all(db, ORDERS[::SAMPLE_OF_CONTROL], at_once=False, last="nothing")
 
 

@@ -101,6 +101,7 @@ def test_every_function_that_locks_has_steps() -> None:
 
     assert without == {
         "announce_show_moved",
+        "book_money",
         "cancel_pending_order",
         "change_seats_atomic",
         "end_order_of_cancelled_show",
@@ -352,8 +353,8 @@ MISTAKES: dict[str, tuple[tuple[str, str], str, list[Mutant]]] = {
         [
             Mutant(
                 "pay_order_atomic",
-                "elsif v_extra or v_order.status in ('voided', 'cancelled', 'expired')",
-                "elsif v_extra",
+                "v_owed := v_extra or v_order.status in ('voided', 'cancelled', 'expired');",
+                "v_owed := v_extra;",
             )
         ],
     ),

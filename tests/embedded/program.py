@@ -27,11 +27,10 @@ def report(**facts: object) -> None:
     print(json.dumps(facts), flush=True)
 
 
-def serve(data_dir: Path, bin_dir: Path | None) -> None:
+def serve(data_dir: Path, bin_dir: Path | None, statement: str) -> None:
     with EmbeddedServer(data_dir, bin_dir=bin_dir) as server:
         with psycopg.connect(server.dsns.owner, autocommit=True) as connection:
-            connection.execute("create table if not exists public.kept (note text)")
-            connection.execute("insert into public.kept values ('committed')")
+            connection.execute(statement.encode())
         report(pid=server.pid, cluster=str(server.home / "cluster"), uid=os.geteuid())
         sys.stdin.read()
 
@@ -53,6 +52,7 @@ def main() -> None:
     arguments.add_argument("data_dir", type=Path)
     arguments.add_argument("--bin-dir", type=Path)
     arguments.add_argument("--user")
+    arguments.add_argument("--commit", metavar="STATEMENT", default="select 1")
     arguments.add_argument("--exit-on-term", action="store_true")
     given = arguments.parse_args()
     if given.user:
@@ -60,7 +60,7 @@ def main() -> None:
     if given.exit_on_term:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     if given.action == "serve":
-        serve(given.data_dir, given.bin_dir)
+        serve(given.data_dir, given.bin_dir, given.commit)
     else:
         ask(given.data_dir)
 

@@ -1,29 +1,70 @@
-"""What is left when processes are killed: all committed data, and no process that was started."""
+"""What is left when processes are killed: all committed data, and no process that was started.
 
+The data are a hold, in a database in which a show is on sale, and after each kill `rowlock check` finds nothing wrong.
+"""
+
+import asyncio
 import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
+from tests.embedded.conftest import open_folder
 from tests.embedded.support import ParentMaker, ServerMaker, wait_until
+from tests.support.clean_check import assert_clean_check
+from tests.support.halls import put_on_sale
 
+from rowlock.base.dsns import Dsns
+from rowlock.database.connections import connect
+from rowlock.database.schema.migrate import migrate
 from rowlock.embedded import EmbeddedServer, StartError, account, postmaster
 from rowlock.embedded.data_folder import Home
 
-
-def kept_rows(dsn: str) -> list[str]:
-    with psycopg.connect(dsn) as connection:
-        return [row[0] for row in connection.execute("select note from public.kept").fetchall()]
+RESERVE = "select outcome from rowlock.reserve_seats_atomic((select show_id from rowlock.shows), '{{{}}}', '{}')"
+COMMITTED = (7, "anna")
 
 
-def commit_a_row(dsn: str) -> None:
-    with psycopg.connect(dsn) as connection:
-        connection.execute("create table public.kept as select 'committed' as note")
+@pytest.fixture(scope="module")
+def stopped_server(stopped_server: Path) -> Iterator[Path]:
+    """The data folder of a server with a show on sale."""
+    with open_folder() as made:
+        subprocess.run(["cp", "-a", stopped_server, made / "data"], check=True)
+        with EmbeddedServer(made / "data") as server:
+            asyncio.run(put_a_show_on_sale(server.dsns))
+        yield made / "data"
+
+
+async def put_a_show_on_sale(dsns: Dsns) -> None:
+    async with await connect(dsns.owner) as owner:
+        await migrate(owner)
+        await put_on_sale(owner)
+
+
+def reserve(connection: psycopg.Connection, seat: int, holder: str) -> None:
+    assert connection.execute(RESERVE.format(seat, holder).encode()).fetchone() == ("OK",)
+
+
+def commit_a_hold(dsns: Dsns) -> None:
+    with psycopg.connect(dsns.owner) as connection:
+        reserve(connection, *COMMITTED)
+
+
+def serving(data_dir: Path) -> tuple[str, ...]:
+    """Arguments of a parent that starts the server and commits the hold."""
+    return ("serve", str(data_dir), "--commit", RESERVE.format(*COMMITTED))
+
+
+def assert_that_the_committed_hold_is_all_there_is(dsns: Dsns) -> None:
+    """And that `rowlock check` is clean."""
+    with psycopg.connect(dsns.owner) as connection:
+        held = connection.execute("select seat_id, reserved_by from rowlock.show_seats").fetchall()
+    assert held == [COMMITTED]
+    asyncio.run(assert_clean_check(dsns))
 
 
 def kill(server: EmbeddedServer) -> None:
@@ -34,21 +75,21 @@ def kill(server: EmbeddedServer) -> None:
 def test_data_committed_before_a_kill_of_the_server_is_there_after_the_next_start(
     server: EmbeddedServer,
 ) -> None:
-    commit_a_row(server.dsns.owner)
+    commit_a_hold(server.dsns)
     log = server.log_path
     with psycopg.connect(server.dsns.owner) as open_transaction:
-        open_transaction.execute("insert into public.kept values ('not committed')")
+        reserve(open_transaction, 8, "ben")
 
         kill(server)
         dsns = server.start()
 
         open_transaction.close()
     assert "database system was not properly shut down; automatic recovery in progress" in log.read_text()
-    assert kept_rows(dsns.owner) == ["committed"]
+    assert_that_the_committed_hold_is_all_there_is(dsns)
 
 
 def test_a_start_waits_for_backends_that_a_killed_server_left_running(server: EmbeddedServer) -> None:
-    commit_a_row(server.dsns.owner)
+    commit_a_hold(server.dsns)
     log = server.log_path
     with psycopg.connect(server.dsns.owner) as connection:
         backend = connection.info.backend_pid
@@ -71,7 +112,7 @@ def test_a_start_waits_for_backends_that_a_killed_server_left_running(server: Em
         connection.close()
 
     assert refused in log.read_text()
-    assert kept_rows(dsns.owner) == ["committed"]
+    assert_that_the_committed_hold_is_all_there_is(dsns)
 
 
 def stale_pid_file_with_the_id_of_another_process(server: EmbeddedServer) -> tuple[int, Callable[[], None]]:
@@ -92,14 +133,14 @@ def stale_pid_file_with_the_id_of_another_process(server: EmbeddedServer) -> tup
 def test_a_stale_pid_file_whose_number_is_used_again_does_not_prevent_a_start(
     server: EmbeddedServer,
 ) -> None:
-    commit_a_row(server.dsns.owner)
+    commit_a_hold(server.dsns)
     other_process, end_other_process = stale_pid_file_with_the_id_of_another_process(server)
     try:
         dsns = server.start()
         assert postmaster.command_line(other_process) == ["/bin/sleep", "600"]
     finally:
         end_other_process()
-    assert kept_rows(dsns.owner) == ["committed"]
+    assert_that_the_committed_hold_is_all_there_is(dsns)
 
 
 def test_negative_control_postgresql_itself_refuses_such_a_pid_file(
@@ -115,12 +156,12 @@ def test_negative_control_postgresql_itself_refuses_such_a_pid_file(
 
 
 def test_a_pid_file_cut_short_by_a_power_failure_does_not_prevent_a_start(server: EmbeddedServer) -> None:
-    commit_a_row(server.dsns.owner)
+    commit_a_hold(server.dsns)
     pid_file = Home(server.home).cluster / "postmaster.pid"
     kill(server)
     pid_file.write_text("")
 
-    assert kept_rows(server.start().owner) == ["committed"]
+    assert_that_the_committed_hold_is_all_there_is(server.start())
 
 
 def test_an_initdb_that_was_cut_short_leaves_nothing_behind(make_server: ServerMaker, empty_dir: Path) -> None:
@@ -136,19 +177,19 @@ def test_an_initdb_that_was_cut_short_leaves_nothing_behind(make_server: ServerM
 def test_the_server_of_a_killed_parent_stops_and_the_next_start_finds_the_data(
     make_parent: ParentMaker, make_server: ServerMaker, data_dir: Path
 ) -> None:
-    parent = make_parent("serve", str(data_dir))
+    parent = make_parent(*serving(data_dir))
 
     parent.signal(signal.SIGKILL)
 
     wait_until(parent.server_has_ended, "the server of the killed parent has ended")
     assert (data_dir / "postgres.log").read_text().rstrip().endswith("database system is shut down")
-    assert kept_rows(make_server(data_dir).start().owner) == ["committed"]
+    assert_that_the_committed_hold_is_all_there_is(make_server(data_dir).start())
 
 
 def test_a_server_whose_parent_and_watchdog_were_killed_is_stopped_by_the_next_start(
     make_parent: ParentMaker, make_server: ServerMaker, data_dir: Path
 ) -> None:
-    parent = make_parent("serve", str(data_dir))
+    parent = make_parent(*serving(data_dir))
     parent.kill_without_watchdog()
     assert not parent.server_has_ended(), "the server must still run, or this test shows nothing"
 
@@ -158,15 +199,15 @@ def test_a_server_whose_parent_and_watchdog_were_killed_is_stopped_by_the_next_s
     assert server.pid != parent.server_pid
     assert parent.server_has_ended()
     assert "database system is shut down" in server.log_path.read_text()
-    assert kept_rows(dsns.owner) == ["committed"]
+    assert_that_the_committed_hold_is_all_there_is(dsns)
 
 
 def test_a_start_may_follow_a_kill_of_the_parent_at_once(
     make_parent: ParentMaker, make_server: ServerMaker, data_dir: Path
 ) -> None:
-    make_parent("serve", str(data_dir)).signal(signal.SIGKILL)
+    make_parent(*serving(data_dir)).signal(signal.SIGKILL)
 
-    assert kept_rows(make_server(data_dir).start().owner) == ["committed"]
+    assert_that_the_committed_hold_is_all_there_is(make_server(data_dir).start())
 
 
 @pytest.mark.parametrize(
@@ -180,7 +221,7 @@ def test_a_start_may_follow_a_kill_of_the_parent_at_once(
 def test_a_signal_to_the_parent_shuts_the_server_down_cleanly(
     make_parent: ParentMaker, data_dir: Path, number: signal.Signals, options: list[str]
 ) -> None:
-    parent = make_parent("serve", str(data_dir), *options)
+    parent = make_parent(*serving(data_dir), *options)
     cluster = Path(parent.reported["cluster"])
 
     status = parent.signal(number)
@@ -193,7 +234,7 @@ def test_a_signal_to_the_parent_shuts_the_server_down_cleanly(
 
 
 def test_ctrl_c_in_the_terminal_is_a_signal_to_the_parent_only(make_parent: ParentMaker, data_dir: Path) -> None:
-    parent = make_parent("serve", str(data_dir))
+    parent = make_parent(*serving(data_dir))
 
     sessions = {os.getsid(pid) for pid in parent.children()}
 

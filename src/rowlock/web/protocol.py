@@ -121,8 +121,9 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(ProblemError("BUSY", "Too many clients are connected. Nothing was changed; come back soon."))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the deadline."""
+        """Forget the deadline, and uvicorn's of the next request, which would keep a connection that was reset."""
         self._end_deadline()
+        self._unset_keepalive_if_required()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:

@@ -118,3 +118,22 @@ def test_the_stage_that_is_written_below_a_grid_is_where_the_audience_looks(word
     assert only(reading.report, "STAGE_FOUND").severity == "info"
     assert reading.plan.focal_point[1] == 90
     assert reading.report.warnings == 0
+
+
+@pytest.mark.parametrize(
+    "line", ["V,V,V,V,V,V", "1,0,1,1,0,0,1,0", "V,X,V,V,V", "res:free" + 6 * ",res:free" + ",res:taken"]
+)
+def test_a_grid_that_says_only_which_seats_are_free_is_refused(line: str) -> None:
+    error = refusal(f"{line}\n" * 5)
+
+    assert (error.code, error.place) == ("WRONG_TYPE", "line 1")
+    assert "Write the number of each seat into its cell" in error.message
+
+
+@pytest.mark.parametrize("line", ["1,2,3,,1,2,3,,1,2,3", "1,2,,1,2", "1,2", "A1,A2,A3", "1", ",,,1,2,,,,"])
+def test_small_blocks_that_count_alike_are_no_marks(line: str) -> None:
+    assert len(read_csv(f"{line}\n" * 4).plan.seats) == 4 * sum(cell != "" for cell in line.split(","))
+
+
+def test_places_without_a_seat_are_no_marks() -> None:
+    assert len(read_csv("X,X,X,X,X,X,1,2\n" * 4).plan.seats) == 8

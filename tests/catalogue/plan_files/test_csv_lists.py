@@ -366,3 +366,13 @@ def test_a_bad_list_is_refused_with_its_place(text: str, code: str, place: str) 
     error = refusal(text)
 
     assert (error.code, error.place) == (code, place)
+
+
+@pytest.mark.parametrize("header", ["座席番号　,x,y", "desk,x,y", "x,y,label"])
+def test_a_list_of_positions_without_rows_is_no_grid(header: str) -> None:
+    """Its lines were read as the rows of a grid, in which each seat had its own coordinates for neighbours."""
+    with pytest.raises(PlanError) as caught:
+        read_csv(f"{header}\n1,2,1\n2,3,1\n3,4,1\n")
+
+    assert caught.value.code == "FIELD_MISSING"
+    assert "there is no column" in caught.value.message

@@ -266,7 +266,8 @@ async def test_a_worker_delivers_webhooks_where_an_account_is_at_the_sandbox(tmp
     for name, loops in (("sandbox", ["sandbox webhooks"]), ("manual", [])):
         settings = Settings(payment_provider=name, data_dir=tmp_path)
         providers = make_payment_providers(settings, cells, SECRET)
-        assert [loop.name for loop in payment_loops(providers, cells, settings, secret_key="key")][3:] == loops
+        made = payment_loops(providers, cells, settings, secret_key="key")
+        assert [loop.name for loop in made if "sandbox" in loop.name] == loops
 
 
 def test_settings_of_an_installed_provider_are_its_environment_variables(monkeypatch: pytest.MonkeyPatch) -> None:

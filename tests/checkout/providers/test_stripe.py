@@ -3,7 +3,7 @@
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -46,21 +46,6 @@ class AtStripe:
     async def try_declined_card(self, reference: str) -> None:
         with pytest.raises(StripeError):
             self._simulator.platform.confirm(reference, DECLINED_CARD)
-
-
-@pytest.fixture(scope="module")
-def stripe_server() -> Iterator[StripeSimulator]:
-    with simulated_stripe() as simulator:
-        yield simulator
-
-
-@pytest.fixture
-def simulator(stripe_server: StripeSimulator) -> Iterator[StripeSimulator]:
-    yield stripe_server
-    stripe_server.faults.clear()
-    stripe_server.requests.clear()
-    stripe_server.has_search = True
-    stripe_server.platform.refunds_pending = False
 
 
 def connect(simulator: StripeSimulator, **more: object) -> StripeProvider:

@@ -29,6 +29,8 @@ from tests.support.answers import Show
 from tests.support.seatdb import SeatDb
 from tests.support.servers import TestServer
 
+pytestmark = pytest.mark.usefixtures("clean_check")
+
 
 def request(show: Show, *seats: int, by: str, user_agent: str | None = None) -> Intent[SeatIds]:
     return Intent(ReservationToken.mint(show.show_id), Holder(by, by, None, user_agent), seats)

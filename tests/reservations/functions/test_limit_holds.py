@@ -1,6 +1,7 @@
 """limit_holds: what one client address, and one session, may hold in one show."""
 
 import asyncio
+import random
 from collections.abc import Sequence
 from uuid import uuid4
 
@@ -10,6 +11,8 @@ from rowlock.base.hold_limits import HoldLimits
 from tests.support.answers import Request, Reserved, Show
 from tests.support.seatdb import SeatDb
 from tests.support.steps import Mutant, load_test_build, wait_until_blocked
+
+pytestmark = pytest.mark.usefixtures("clean_check")
 
 ADDRESS = "203.0.113.9"
 OTHER = "203.0.113.10"
@@ -149,11 +152,7 @@ async def test_one_session_has_a_limit_of_its_own(db: SeatDb, show: Show) -> Non
 async def test_holds_that_were_bought_count_no_more_and_their_session_weighs_less(db: SeatDb, show: Show) -> None:
     given = limits(new=1, session=1)
     bought = await reserve(db, show, [1, 2], "anna", given)
-    await db.owner.execute(
-        "update rowlock.seat_reservations set status = 'completed', ended_at = clock_timestamp() "
-        "where reservation_id = %s",
-        [bought.reservation_id],
-    )
+    assert (await db.complete(show, await db.order(bought))).outcome == "OK"
 
     assert (await reserve(db, show, [3], "anna", given)).outcome == "OK"
     assert [row["weight"] for row in await weights(db, show)] == [2, 1]
@@ -230,3 +229,42 @@ async def test_a_change_of_a_client_without_limits_is_not_limited(db: SeatDb, sh
     hold = await reserve(db, show, [1], "anna", limits(seats=1), None)
 
     assert (await db.change_within_limits(hold, add=[2], limits=limits(seats=1))).outcome == "OK"
+
+
+ALL_COUNTED = Mutant("limit_holds", "not v_counts and v_clients", "false and v_clients")
+NOTHING_COUNTED = Mutant("limit_holds", "not v_counts and v_clients", "true or v_clients")
+
+
+async def story(db: SeatDb, show: Show, seed: int) -> tuple[list[list[str]], list[tuple[object, ...]]]:
+    """The outcomes of random batches of few clients, some of which let seats go; and all holds with their weights."""
+    rng = random.Random(seed)
+    given = limits(seats=5, holds=3, new=4, session=2)
+    told, holds = [], []
+    for _ in range(20):
+        requests = [
+            Request(
+                rng.sample(range(1, 41), rng.choice((1, 1, 2, 3, 6))),
+                f"holder {rng.randrange(20)}",
+                client=rng.choice((ADDRESS, OTHER, "203.0.113.11", "203.0.113.12", "2001:db8::/64", None)),
+            )
+            for _ in range(rng.randint(1, 4))
+        ]
+        answers = await db.reserve_batch(show, requests, given)
+        told.append([answer.outcome for answer in answers])
+        holds += [answer for answer in answers if answer.outcome == "OK"]
+        if holds and rng.random() < 0.5:
+            await db.release(holds.pop(rng.randrange(len(holds))))
+    rows = await db.reservations(show)
+    return told, sorted((row["reserved_by"], row["seat_ids"], row["status"], row["weight"]) for row in rows)
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_what_is_decided_without_counting_is_what_counting_decides(db: SeatDb, show: Show, seed: int) -> None:
+    short = await story(db, show, seed)
+    await load_test_build(db.owner, mutants=[ALL_COUNTED])
+    counted = await story(db, await db.make_show(), seed)
+
+    assert short == counted
+    assert {"OK", "TOO_MANY_HOLDS"} <= {outcome for batch in counted[0] for outcome in batch}
+    await load_test_build(db.owner, mutants=[NOTHING_COUNTED])
+    assert await story(db, await db.make_show(), seed) != counted, "the comparison sees nothing"

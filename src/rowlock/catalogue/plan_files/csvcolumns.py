@@ -15,7 +15,7 @@ _OTHER_NAMES: dict[str, str] = {
     "seat": "seat number, seat no, seatnum, seat label, seat name, seat nr, number, no, nr, platz, platznummer, sitz, "
     "sitzplatz, sitznummer, place, siège, fauteuil, asiento, butaca, assento, lugar, cadeira, posto, stoel, plats, "
     "plads, paikka, sedadlo, miejsce, szék, sedište, koltuk, место, кресло, місце, θέση, מושב, مقعد, صندلی, "
-    "座席, 座位, 席, 좌석",
+    "座席, 座席番号, 座位, 座位号, 座位號, 席, 좌석, 좌석번호",
     "section": "section name, sector, block, area, sitzbereich, bereich, sektor, secteur, sección, seção, settore, "
     "vak, sektion, сектор, секція",
     "category": "category name, seat category, price category, kategorie, preiskategorie, platzkategorie, catégorie, "
@@ -47,11 +47,12 @@ def is_header(titles: Sequence[str]) -> bool:
 
 
 def looks_like_header(titles: Sequence[str]) -> bool:
-    """Say whether a line names one of the columns that a list needs, and has no number, as a row of a grid has."""
+    """Say whether a line names one of the columns that a list needs, or x and y, and has no number, as a grid has."""
     if REQUIRED.intersection(titles):
         return True
     no_number = not any(letter.isdecimal() for title in titles for letter in title)
-    return no_number and bool(columns_of(titles).keys() & (REQUIRED | {"id"}))
+    columns = columns_of(titles).keys()
+    return no_number and (bool(columns & (REQUIRED | {"id"})) or columns >= {"x", "y"})
 
 
 def _plain(title: str) -> str:

@@ -29,6 +29,8 @@ _WORDS = re.compile(r"[^\W\d_]+(?:[ '’&/.-]+[^\W\d_]+)*")
 _NO_SEAT = frozenset("xX×-–—_./*")
 _LONGEST_LETTERS = 3
 """Row labels made of letters: A to Z, AA, AAA."""
+_MOST_MARKS = 3
+"""A grid that says only which seats are free has so many different cells at most, such as free, taken and blocked."""
 
 
 @dataclass(slots=True)
@@ -53,6 +55,7 @@ def read(lines: Iterable[Line], name: str, findings: Findings) -> Draft:
     counter = SeatCounter()
     section = DraftSection("", "line 1")
     cells_of = [(line, _cells(line, findings)) for line in lines]
+    _refuse_marks(cells_of)
     # Where no cell has a digit, seats are called by letters, and a word is a seat.
     numbered = any(_has_digit(cell.text) for _, cells in cells_of for cell in cells)
     columns = [cell.column + 1 for _, cells in cells_of for cell in cells if _has_digit(cell.text)]
@@ -80,6 +83,25 @@ def _cells(line: Line, findings: Findings) -> list[_Cell]:
         if whole:
             cells.append(_Cell(column, whole))
     return cells
+
+
+def _refuse_marks(cells_of: list[tuple[Line, list[_Cell]]]) -> None:
+    """Refuse a grid whose cells say what state a seat is in: nobody could be told which of the seats "V" is theirs.
+
+    Blocks beside each other may count alike, so up to two of three cells of a line may be called as others of it.
+    """
+    named = [[cell.text for cell in cells if cell.text not in _NO_SEAT] for _, cells in cells_of]
+    names = sorted({name for line in named for name in line})
+    total = sum(map(len, named))
+    repeated = total - sum(len(set(line)) for line in named)
+    if 0 < len(names) <= _MOST_MARKS and 3 * repeated > 2 * total:
+        marks = ", ".join(describe(name) for name in names)
+        raise PlanError(
+            "WRONG_TYPE",
+            f"line {cells_of[0][0].number}",
+            f"the {total:,} cells of this grid are only {marks}. They may say which seats are free, but not what the "
+            "seats are called. Write the number of each seat into its cell, and leave a cell empty where there is none",
+        )
 
 
 def _places(cells: list[_Cell], line: Line, findings: Findings) -> _Places:
