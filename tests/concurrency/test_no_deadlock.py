@@ -242,7 +242,9 @@ begin
                 case v_kind
                     when 'begin' then
                         select outcome into v_outcome
-                        from rowlock.begin_payment_atomic(p_show, v_order, rowlock.mint_id(p_show), 'storm', 'installation');
+                        from rowlock.begin_payment_atomic(
+                            p_show, v_order, rowlock.mint_id(p_show), 'storm', 'installation'
+                        );
                     when 'record' then
                         select outcome into v_outcome
                         from rowlock.record_payment_atomic(
