@@ -16,6 +16,7 @@ from tests.concurrency.interleaving import explore_pair
 from tests.concurrency.racing_operations import (
     ALL_OPERATIONS,
     CHECKOUT_PAIRS,
+    EXCHANGE_PAIRS,
     MONEY_PAIRS,
     OPERATIONS,
     PAIRS,
@@ -24,7 +25,7 @@ from tests.concurrency.racing_operations import (
 from tests.support.seatdb import SeatDb
 from tests.support.steps import Mutant, functions, load_test_build, stepping, steps_of
 
-EVERY_PAIR = [*PAIRS, *MONEY_PAIRS, *CHECKOUT_PAIRS]
+EVERY_PAIR = [*PAIRS, *MONEY_PAIRS, *CHECKOUT_PAIRS, *EXCHANGE_PAIRS]
 
 # Pairs of operations that lock different rows before they meet at the claims; together they have every operation.
 ON_BOTH_VERSIONS = [
@@ -63,6 +64,11 @@ IN_A_PLAIN_RUN = [
     ("refund", "settle"),
     ("receipt", "credit_note"),
     ("outbox", "outbox"),
+    ("reissue", "give_up"),
+    ("by_hand", "begin_exchange"),
+    ("complete_paid", "make_exchange"),
+    ("finish_exchange", "finish_exchange"),
+    ("refund_exchanged", "dispute"),
 ]
 
 # Of the rest the short soak has one in so many.
@@ -114,6 +120,7 @@ def test_every_function_that_locks_has_steps() -> None:
         "judge_exchange",
         "keep_prices_of_holds",
         "lock_pending_order",
+        "lock_payments",
         "log_refusals",
         "mint_id",
         "payments_left",
