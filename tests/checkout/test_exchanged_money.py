@@ -369,6 +369,7 @@ STEPS = {
 }
 
 
+@pytest.mark.soak("pg15", "pg18")
 async def test_a_crash_after_any_step_ends_with_every_cent_accounted_for(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

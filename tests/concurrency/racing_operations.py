@@ -336,6 +336,8 @@ async def _count_receipts(db: SeatDb, world: World) -> None:
 async def _order_for_anna(db: SeatDb, world: World, names: set[str]) -> None:
     """Anna's pending order: free only where it is completed without money, past its deadline where that matters."""
     is_free = "complete" in names and not names & _ANNAS_PAYMENT
+    # In exchange for a ticket half is credited, so half is due.
+    due: dict[str, object] = {"amount_minor": PRICE} if "make_exchange" in names else {}
     if "make_exchange" in names:
         assert (await racing_exchanges.make_for_anna(db, world, PRICE))["outcome"] == "OK"
     else:
@@ -348,10 +350,10 @@ async def _order_for_anna(db: SeatDb, world: World, names: set[str]) -> None:
         [-1 if "expire" in names else 20, world.show.show_id, world.order_id],
     )
     if "expire" in names and names & {"begin", "record"}:
-        world.intent = await db.intent(world.show, world.order_id, status="requires_payment")
+        world.intent = await db.intent(world.show, world.order_id, status="requires_payment", **due)
     elif "expire" in names and "capture" in names:
         # The provider called it failed, and has the money after all.
-        world.intent = await db.intent(world.show, world.order_id, status="failed")
+        world.intent = await db.intent(world.show, world.order_id, status="failed", **due)
     elif names & _ANNAS_PAYMENT:
         status = "sent" if "record" in names else "authorized"
-        world.intent = await db.intent(world.show, world.order_id, status=status)
+        world.intent = await db.intent(world.show, world.order_id, status=status, **due)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import pytest
 from _pytest.mark.structures import ParameterSet
 
+from tests.concurrency.exchange_mistakes import EXCHANGE_MISTAKES, STOPS_AFTER_ITS_JUDGEMENT
 from tests.concurrency.interleaving import explore_pair
 from tests.concurrency.racing_operations import (
     ALL_OPERATIONS,
@@ -474,6 +475,7 @@ MISTAKES: dict[str, tuple[tuple[str, str], str, list[Mutant]]] = {
         "free",
         [Mutant("block_seats_atomic", "and c.seat_id = any(v_locked) and c.reservation_id = v_call", "and false")],
     ),
+    **EXCHANGE_MISTAKES,
 }
 
 
@@ -493,6 +495,16 @@ async def test_money_that_comes_while_orders_expire_is_seen(db: SeatDb) -> None:
     await load_test_build(db.owner, mutants=[STOPS_IN_ITS_SEARCH])
     async with stepping(db, sessions=2) as steps:
         found = await explore_pair(db, steps, pair=("capture", "expire"), state="lapsed")
+
+    assert found.violations == []
+    assert found.schedules >= 6
+
+
+async def test_a_dispute_that_opens_while_its_money_is_refunded_of_another_order_waits(db: SeatDb) -> None:
+    """Also between the moment that decides about the refund and the one that takes the money."""
+    await load_test_build(db.owner, mutants=[STOPS_AFTER_ITS_JUDGEMENT])
+    async with stepping(db, sessions=2) as steps:
+        found = await explore_pair(db, steps, pair=("refund_exchanged", "dispute"), state="held")
 
     assert found.violations == []
     assert found.schedules >= 6
