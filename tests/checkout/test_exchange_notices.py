@@ -1,6 +1,5 @@
 """What the buyer of exchanged tickets is told: the mail in text and HTML, and the documents that come with it."""
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -54,7 +53,7 @@ class Letters:
             kept.append(mail)
             await send(mail, *about, **more)  # type: ignore[arg-type]
 
-        post.send = keep  # type: ignore[method-assign, assignment]
+        post.send = keep  # type: ignore[method-assign]
         for handler in handlers[kind]:
             await handler(Message(*row))
         [mail] = kept
@@ -62,11 +61,11 @@ class Letters:
 
 
 @pytest.fixture
-async def letters(db: SeatDb, tmp_path: Path) -> AsyncIterator[Letters]:
+async def letters(db: SeatDb, tmp_path: Path) -> Letters:
     world = await ExchangeWorld.make(db)
     await db.owner.execute("update rowlock.shows set title = 'Giselle' where show_id = %s", [world.there.show_id])
     await db.owner.execute("update rowlock.shows set title = 'Swan Lake' where show_id = %s", [world.here.show_id])
-    yield Letters(world, tmp_path / "keys.json")
+    return Letters(world, tmp_path / "keys.json")
 
 
 def amount(minor: int) -> str:

@@ -1,6 +1,6 @@
 """The money of exchanged tickets, at the sandbox and over HTTP: refunds, disputes, cancelled shows and crashes.
 
-Whatever happens to it, the ledger and the provider agree, `rowlock reconcile` finds nothing and `rowlock check` is clean.
+Whatever happens to it, ledger and provider agree, `rowlock reconcile` finds nothing and `rowlock check` is clean.
 """
 
 from collections.abc import AsyncIterator
@@ -307,8 +307,8 @@ async def test_a_small_dispute_is_borne_by_what_the_first_order_has_left(house: 
     await house.db.owner.execute(
         "insert into rowlock.disputes (show_id, dispute_id, payment_intent_id, provider, provider_reference, "
         "provider_status, amount_minor, currency, reason) "
-        "select show_id, gen_random_uuid(), payment_intent_id, provider, 'dp_1', 'needs_response', %s, currency, 'fraud' "
-        "from rowlock.payment_intents where provider = 'sandbox'",
+        "select show_id, gen_random_uuid(), payment_intent_id, provider, 'dp_1', 'needs_response', %s, currency, "
+        "'fraud' from rowlock.payment_intents where provider = 'sandbox'",
         [DEAR + FEE + 1000],
     )
 

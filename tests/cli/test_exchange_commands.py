@@ -27,7 +27,8 @@ async def paid(db: SeatDb, show: Show) -> UUID:
     )
     order_id, intent = await confirmed(db, show, 1, 2)
     await db.owner.execute(
-        "update rowlock.payment_intents set provider = 'sandbox', provider_reference = 'pay_1', account = 'installation'"
+        "update rowlock.payment_intents set provider = 'sandbox', provider_reference = 'pay_1', "
+        "account = 'installation'"
     )
     assert (await db.pay(show, order_id, intent)).status == "paid"
     return order_id

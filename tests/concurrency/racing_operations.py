@@ -285,11 +285,13 @@ async def make_world(db: SeatDb, pair: tuple[str, str], state: str) -> World:
         world.other_plan = await make_plan(db.owner, world.show, labels=labels)
     await STATES[state](db, world)
     if names & _SALES:
-        await _sell_for_money(db, world)
-    if names & set(EXCHANGE_OPERATIONS):
-        await racing_exchanges.exchange_ginas_ticket(db, world, names)
+        refunds = bool(names & {"settle", "credit_note"})
+        # What goes back is her fee, so that her ticket keeps its worth for an exchange.
+        await _sell_for_money(db, world, fee_minor=700 if refunds and names & racing_exchanges.OF_AN_EXCHANGE else 0)
     if names & {"settle", "credit_note"}:
         await _refund_money(db, world)
+    if names & set(EXCHANGE_OPERATIONS):
+        await racing_exchanges.exchange_ginas_ticket(db, world, names)
     if names >= {"receipt", "credit_note"}:
         await _count_receipts(db, world)
     if "make_exchange" in names:
@@ -302,10 +304,12 @@ async def make_world(db: SeatDb, pair: tuple[str, str], state: str) -> World:
     return world
 
 
-async def _sell_for_money(db: SeatDb, world: World) -> None:
+async def _sell_for_money(db: SeatDb, world: World, *, fee_minor: int) -> None:
+    """Gina's order, with a fee per order, is paid; Hans's is confirmed."""
     await db.block(world.show, seats=[4])
     for seat, holder in ((7, "gina"), (8, "hans")):
-        order_id = await db.order(await db.reserve(world.show, seats=[seat], holder=holder), price_minor=PRICE)
+        hold = await db.reserve(world.show, seats=[seat], holder=holder)
+        order_id = await db.order(hold, price_minor=PRICE, fee_minor=fee_minor if holder == "gina" else 0)
         intent = await db.intent(world.show, order_id)
         assert (await db.complete(world.show, order_id, intent)).status == "confirmed"
         if holder == "gina":
