@@ -38,7 +38,7 @@ from tests.support.seatdb import SeatDb
 STAFF = 16
 PART = 1250
 TOTAL = 10_000
-CHECK: LiteralString = "i.amount_minor - coalesce(sum(r.amount_minor), 0) - d.lost_minor"
+CHECK: LiteralString = "i.amount_minor - coalesce(sum(r.amount_minor), 0) - b.lost_minor"
 
 
 async def refunds_of_staff(dsns: Dsns, db: SeatDb, show: Show) -> list[int]:
@@ -80,7 +80,7 @@ async def test_without_the_check_more_is_refunded_than_was_paid(dsns: Dsns, db: 
     cursor = await db.owner.execute("select pg_get_functiondef('rowlock.payments_left'::regproc)")
     [(text,)] = await cursor.fetchall()
     assert CHECK in text
-    await db.owner.execute(text.replace(CHECK, "i.amount_minor - 0 * count(*) - d.lost_minor"))
+    await db.owner.execute(text.replace(CHECK, "i.amount_minor - 0 * count(*) - b.lost_minor"))
     show = await put_on_sale(db.owner)
 
     assert await refunds_of_staff(dsns, db, show) == [201] * STAFF

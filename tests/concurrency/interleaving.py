@@ -94,7 +94,21 @@ select json_build_object(
         select json_agg(concat_ws(' ', r.number, r.amount_minor, r.refund_id) order by r.number)
         from rowlock.receipts as r
     ),
-    'tickets', (select json_agg(t.seat_id || t.status order by t.seat_id, t.status) from rowlock.tickets as t),
+    'tickets', (
+        select json_agg(concat_ws(' ', t.seat_id, t.status, t.revision) order by t.seat_id, t.status)
+        from rowlock.tickets as t
+    ),
+    'exchanges', (
+        select json_agg(
+            concat_ws(' ', x.seat_ids, x.status, x.refusal, x.credit_minor, x.surplus_minor)
+            order by x.seat_ids, x.status, x.idempotency_key
+        )
+        from rowlock.ticket_exchanges as x
+    ),
+    'disputes', (
+        select json_agg(concat_ws(' ', d.provider_reference, d.status, d.withdrawn_minor) order by d.provider_reference)
+        from rowlock.disputes as d
+    ),
     'outbox', (select json_agg(m.kind order by m.kind) from rowlock.outbox_messages as m),
     'audit', (
         select json_agg(e order by e.event, e.reserved_by, e.operation, e.seat_ids::text, e.error_code)
@@ -214,9 +228,19 @@ async def _left_after_cancelling_again(db: SeatDb, world: World, schedule: Sched
     left = {seat: claim for seat, claim in (await db.claims(world.show)).items() if claim != "blocked"}
     wrong = [f"{result!r} was raised" for result in schedule.results if isinstance(result, Exception)]
     wrong += [f"seats {left} are not free in a cancelled show"] if left else []
-    wrong += [f"after the first call the orders {live} were live"] if live else []
+    if live and not await _goes_on(db, world):
+        wrong.append(f"after the first call the orders {live} were live")
     wrong += [f"{again.holds_left} holds and {again.orders_left} orders are left"] if again.holds_left else []
     return wrong + await _wrong(db)
+
+
+async def _goes_on(db: SeatDb, world: World) -> bool:
+    """Whether a worker is told once more to end what the cancellation has left out: an order that was disputed."""
+    cursor = await db.owner.execute(
+        "select count(*) from rowlock.outbox_messages where kind = 'show_cancelled' and show_id = %s",
+        [world.show.show_id],
+    )
+    return world.is_disputed and await cursor.fetchall() == [(2,)]
 
 
 async def _wrong(db: SeatDb) -> list[str]:
@@ -258,7 +282,7 @@ async def check(db: SeatDb, schedule: Schedule) -> list[str]:
 # Made anew by each call, or moments.
 _LEFT_OUT = (
     "ticket_ids", "order_id", "refund_id", "payment_intent_id", "reservation_id", "server_time", "organization_id",
-    "issued_at", "ended_at",
+    "issued_at", "ended_at", "to_order_id", "to_reservation_id", "credit_ids", "dispute_id", "ticket_id",
 )  # fmt: skip
 
 

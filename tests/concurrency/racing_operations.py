@@ -11,6 +11,8 @@ from uuid import UUID, uuid4
 
 from rowlock.base.ids import mint_id
 from rowlock.database.connections import APP_ROLE, WORKER_ROLE
+from tests.concurrency import racing_exchanges
+from tests.concurrency.racing_exchanges import EXCHANGE_OPERATIONS
 from tests.support.answers import Reserved, Show, token
 from tests.support.seatdb import SeatDb
 from tests.support.tables import make_plan
@@ -35,6 +37,12 @@ class World:
     open_refund: UUID = field(default_factory=uuid4)
     confirmed: UUID = field(default_factory=uuid4)
     authorized: UUID = field(default_factory=uuid4)
+    # Gina's payment and ticket; the order that her ticket is exchanged for, and what is told of its credit.
+    paid_intent: UUID = field(default_factory=uuid4)
+    ticket: UUID = field(default_factory=uuid4)
+    exchanged: UUID = field(default_factory=uuid4)
+    credit: tuple[Any, ...] = ([], [], [], [], [])
+    is_disputed: bool = False
     # Another plan of the venue, for the show to move to.
     other_plan: UUID = field(default_factory=uuid4)
 
@@ -214,7 +222,7 @@ CHECKOUT_OPERATIONS: dict[str, tuple[Operation, Operation]] = {
     "outbox": (_take, _take),
 }
 
-ALL_OPERATIONS = OPERATIONS | MONEY_OPERATIONS | CHECKOUT_OPERATIONS
+ALL_OPERATIONS = OPERATIONS | MONEY_OPERATIONS | CHECKOUT_OPERATIONS | EXCHANGE_OPERATIONS
 
 
 def pairs_of(later: dict[str, tuple[Operation, Operation]]) -> list[tuple[str, str]]:
@@ -224,11 +232,12 @@ def pairs_of(later: dict[str, tuple[Operation, Operation]]) -> list[tuple[str, s
 
 
 PAIRS, MONEY_PAIRS, CHECKOUT_PAIRS = pairs_of(OPERATIONS), pairs_of(MONEY_OPERATIONS), pairs_of(CHECKOUT_OPERATIONS)
+EXCHANGE_PAIRS = pairs_of(EXCHANGE_OPERATIONS)
 
 # What these touch is the same in every state of anna's hold.
-_ELSEWHERE = {"pay", "void", "refund", "settle", "receipt", "credit_note", "outbox"}
+_ELSEWHERE = {"pay", "void", "refund", "settle", "receipt", "credit_note", "outbox", *racing_exchanges.ELSEWHERE}
 # These need Gina and Hans.
-_SALES = {*MONEY_OPERATIONS, "settle", "receipt", "credit_note", "outbox"}
+_SALES = {*MONEY_OPERATIONS, "settle", "receipt", "credit_note", "outbox", *EXCHANGE_OPERATIONS}
 _ANNAS_ORDER = {"complete", "complete_paid", "begin", "record", "capture", "end", "expire"}
 _ANNAS_PAYMENT = {"complete_paid", "record", "capture"}
 
@@ -246,12 +255,19 @@ _OTHER_SEATS = {
     "capture": {2, 6},
     "end": {2, 6},
     "expire": {2, 6},
+    "make_exchange": {2, 6},
+    "give_up": {racing_exchanges.OLD_SEAT},
+    "refund_exchanged": {racing_exchanges.NEW_SEAT},
 }
 
 
 def states_for(pair: tuple[str, str]) -> list[str]:
     """The states from which a pair is worth running."""
-    return ["held"] if set(pair) & _ELSEWHERE else list(STATES)
+    if set(pair) & _ELSEWHERE:
+        return ["held"]
+    # An exchange makes no order of a hold that ran out.
+    has_order = "make_exchange" in pair and set(pair) & _ANNAS_ORDER
+    return [state for state in STATES if not (has_order and state == "lapsed")]
 
 
 async def make_world(db: SeatDb, pair: tuple[str, str], state: str) -> World:
@@ -269,11 +285,17 @@ async def make_world(db: SeatDb, pair: tuple[str, str], state: str) -> World:
         world.other_plan = await make_plan(db.owner, world.show, labels=labels)
     await STATES[state](db, world)
     if names & _SALES:
-        await _sell_for_money(db, world)
+        refunds = bool(names & {"settle", "credit_note"})
+        # What goes back is her fee, so that her ticket keeps its worth for an exchange.
+        await _sell_for_money(db, world, fee_minor=700 if refunds and names & racing_exchanges.OF_AN_EXCHANGE else 0)
     if names & {"settle", "credit_note"}:
         await _refund_money(db, world)
+    if names & set(EXCHANGE_OPERATIONS):
+        await racing_exchanges.exchange_ginas_ticket(db, world, names)
     if names >= {"receipt", "credit_note"}:
         await _count_receipts(db, world)
+    if "make_exchange" in names:
+        world.order_id = mint_id(world.show.show_id)
     if names & _ANNAS_ORDER:
         await _order_for_anna(db, world, names)
     if "begin" in names:
@@ -282,14 +304,16 @@ async def make_world(db: SeatDb, pair: tuple[str, str], state: str) -> World:
     return world
 
 
-async def _sell_for_money(db: SeatDb, world: World) -> None:
+async def _sell_for_money(db: SeatDb, world: World, *, fee_minor: int) -> None:
+    """Gina's order, with a fee per order, is paid; Hans's is confirmed."""
     await db.block(world.show, seats=[4])
     for seat, holder in ((7, "gina"), (8, "hans")):
-        order_id = await db.order(await db.reserve(world.show, seats=[seat], holder=holder), price_minor=PRICE)
+        hold = await db.reserve(world.show, seats=[seat], holder=holder)
+        order_id = await db.order(hold, price_minor=PRICE, fee_minor=fee_minor if holder == "gina" else 0)
         intent = await db.intent(world.show, order_id)
         assert (await db.complete(world.show, order_id, intent)).status == "confirmed"
         if holder == "gina":
-            world.paid = order_id
+            world.paid, world.paid_intent = order_id, intent
             assert (await db.pay(world.show, order_id, intent)).status == "paid"
         else:
             world.confirmed, world.authorized = order_id, intent
@@ -316,19 +340,24 @@ async def _count_receipts(db: SeatDb, world: World) -> None:
 async def _order_for_anna(db: SeatDb, world: World, names: set[str]) -> None:
     """Anna's pending order: free only where it is completed without money, past its deadline where that matters."""
     is_free = "complete" in names and not names & _ANNAS_PAYMENT
-    world.order_id = await db.order(
-        world.holds["anna"], price_minor=0 if is_free else PRICE, fee_minor=0 if is_free else 100
-    )
+    # In exchange for a ticket half is credited, so half is due.
+    due: dict[str, object] = {"amount_minor": PRICE} if "make_exchange" in names else {}
+    if "make_exchange" in names:
+        assert (await racing_exchanges.make_for_anna(db, world, PRICE))["outcome"] == "OK"
+    else:
+        world.order_id = await db.order(
+            world.holds["anna"], price_minor=0 if is_free else PRICE, fee_minor=0 if is_free else 100
+        )
     await db.owner.execute(
         "update rowlock.ticket_orders set expires_at = clock_timestamp() + %s * interval '1 minute' "
         "where show_id = %s and order_id = %s",
         [-1 if "expire" in names else 20, world.show.show_id, world.order_id],
     )
     if "expire" in names and names & {"begin", "record"}:
-        world.intent = await db.intent(world.show, world.order_id, status="requires_payment")
+        world.intent = await db.intent(world.show, world.order_id, status="requires_payment", **due)
     elif "expire" in names and "capture" in names:
         # The provider called it failed, and has the money after all.
-        world.intent = await db.intent(world.show, world.order_id, status="failed")
+        world.intent = await db.intent(world.show, world.order_id, status="failed", **due)
     elif names & _ANNAS_PAYMENT:
         status = "sent" if "record" in names else "authorized"
-        world.intent = await db.intent(world.show, world.order_id, status=status)
+        world.intent = await db.intent(world.show, world.order_id, status=status, **due)

@@ -12,10 +12,12 @@ from collections.abc import Sequence
 import pytest
 from _pytest.mark.structures import ParameterSet
 
+from tests.concurrency.exchange_mistakes import EXCHANGE_MISTAKES, STOPS_AFTER_ITS_JUDGEMENT
 from tests.concurrency.interleaving import explore_pair
 from tests.concurrency.racing_operations import (
     ALL_OPERATIONS,
     CHECKOUT_PAIRS,
+    EXCHANGE_PAIRS,
     MONEY_PAIRS,
     OPERATIONS,
     PAIRS,
@@ -24,7 +26,7 @@ from tests.concurrency.racing_operations import (
 from tests.support.seatdb import SeatDb
 from tests.support.steps import Mutant, functions, load_test_build, stepping, steps_of
 
-EVERY_PAIR = [*PAIRS, *MONEY_PAIRS, *CHECKOUT_PAIRS]
+EVERY_PAIR = [*PAIRS, *MONEY_PAIRS, *CHECKOUT_PAIRS, *EXCHANGE_PAIRS]
 
 # Pairs of operations that lock different rows before they meet at the claims; together they have every operation.
 ON_BOTH_VERSIONS = [
@@ -63,6 +65,11 @@ IN_A_PLAIN_RUN = [
     ("refund", "settle"),
     ("receipt", "credit_note"),
     ("outbox", "outbox"),
+    ("reissue", "give_up"),
+    ("by_hand", "begin_exchange"),
+    ("complete_paid", "make_exchange"),
+    ("finish_exchange", "finish_exchange"),
+    ("refund_exchanged", "dispute"),
 ]
 
 # Of the rest the short soak has one in so many.
@@ -115,6 +122,7 @@ def test_every_function_that_locks_has_steps() -> None:
         "judge_exchange",
         "keep_prices_of_holds",
         "lock_pending_order",
+        "lock_payments",
         "log_refusals",
         "mint_id",
         "payments_left",
@@ -468,6 +476,7 @@ MISTAKES: dict[str, tuple[tuple[str, str], str, list[Mutant]]] = {
         "free",
         [Mutant("block_seats_atomic", "and c.seat_id = any(v_locked) and c.reservation_id = v_call", "and false")],
     ),
+    **EXCHANGE_MISTAKES,
 }
 
 
@@ -487,6 +496,16 @@ async def test_money_that_comes_while_orders_expire_is_seen(db: SeatDb) -> None:
     await load_test_build(db.owner, mutants=[STOPS_IN_ITS_SEARCH])
     async with stepping(db, sessions=2) as steps:
         found = await explore_pair(db, steps, pair=("capture", "expire"), state="lapsed")
+
+    assert found.violations == []
+    assert found.schedules >= 6
+
+
+async def test_a_dispute_that_opens_while_its_money_is_refunded_of_another_order_waits(db: SeatDb) -> None:
+    """Also between the moment that decides about the refund and the one that takes the money."""
+    await load_test_build(db.owner, mutants=[STOPS_AFTER_ITS_JUDGEMENT])
+    async with stepping(db, sessions=2) as steps:
+        found = await explore_pair(db, steps, pair=("refund_exchanged", "dispute"), state="held")
 
     assert found.violations == []
     assert found.schedules >= 6

@@ -13,7 +13,7 @@ TABLES: tuple[LiteralString, ...] = (
     "shows", "show_price_lists", "show_prices", "seat_reservations", "ticket_orders", "order_idempotency_keys",
     "ticket_order_items", "payment_intents", "show_seats", "tickets", "refunds", "refund_items", "ledger_entries",
     "outbox_messages", "receipt_counters", "receipts", "seat_reservation_audit_log", "reservation_cleanup_runs",
-    "reservation_refusal_counts",
+    "reservation_refusal_counts", "ticket_exchanges", "disputes",
 )  # fmt: skip
 
 _COLUMNS: LiteralString = """

@@ -85,6 +85,19 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """An exchange as the order of the old tickets has it: the new order, and `status`: begun, given_up or refused."""
+
+    show_id: UUID
+    order_id: UUID
+    seat_ids: tuple[int, ...]
+    status: str
+    refusal: str | None
+    credit_minor: int
+    surplus_minor: int
+
+
+@dataclass(frozen=True, slots=True)
 class Exchanged:
     """The outcome of an exchange; with OK the new order, its token, and what is paid or given back.
 

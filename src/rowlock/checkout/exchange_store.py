@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, LiteralString
 from uuid import UUID
 
-from rowlock.checkout.exchange_model import Decision, Given, Making, Started, Wish
+from rowlock.checkout.exchange_model import Decision, Given, Link, Making, Started, Wish
 from rowlock.database.connections import Connection
 from rowlock.database.queries import query
 
@@ -104,6 +104,19 @@ async def credits_of(connection: Connection, show_id: UUID, to_order_id: UUID) -
     """The refunds of old tickets whose money went to an order."""
     cursor = await connection.execute(query("exchanges.credits"), (show_id, to_order_id))
     return [refund_id for (refund_id,) in await cursor.fetchall()]
+
+
+async def credited_order(connection: Connection, show_id: UUID, refund_id: UUID) -> tuple[UUID, UUID] | None:
+    """The order that the money of a refund went to in an exchange: show and order, or None."""
+    cursor = await connection.execute(query("exchanges.credited_order"), (show_id, refund_id))
+    row = await cursor.fetchone()
+    return None if row is None else (row[0], row[1])
+
+
+async def exchanges_of(connection: Connection, show_id: UUID, order_id: UUID) -> list[Link]:
+    """What tickets of an order were exchanged for, or are being exchanged for, the first one first."""
+    cursor = await connection.execute(query("exchanges.exchanges_of"), (show_id, order_id))
+    return [Link(row[0], row[1], tuple(row[2]), *row[3:]) for row in await cursor.fetchall()]
 
 
 async def show_terms(connection: Connection, show_id: UUID) -> tuple[UUID, str] | None:

@@ -24,7 +24,7 @@ from rowlock.base.holder import Holder
 from rowlock.base.ids import mint_id
 from rowlock.base.outcomes import Outcome
 from rowlock.checkout import exchange_store, store
-from rowlock.checkout.exchange_model import Decision, Exchanged, Making, Started, Wish
+from rowlock.checkout.exchange_model import Decision, Exchanged, Link, Making, Started, Wish
 from rowlock.checkout.model import Order, OrderOutcome, OrderToken, mint_order_code
 from rowlock.database.calls import call
 from rowlock.database.cells import Cells
@@ -110,6 +110,15 @@ class Exchanges:
         return await call(
             self._cells.of(old_show).worker,
             lambda connection: exchange_store.decision(connection, old_show, order.order_id),
+            repeatable=True,
+            reads=True,
+        )
+
+    async def of_order(self, order: Order) -> list[Link]:
+        """What tickets of an order were exchanged for, the first one first."""
+        return await call(
+            self._cells.of(order.show_id).worker,
+            lambda connection: exchange_store.exchanges_of(connection, order.show_id, order.order_id),
             repeatable=True,
             reads=True,
         )

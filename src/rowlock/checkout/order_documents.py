@@ -11,7 +11,8 @@ from decimal import Decimal
 from itertools import groupby
 from uuid import UUID
 
-from rowlock.checkout import calendar_file, receipt_pdf, store
+from rowlock.base.currencies import amount as money
+from rowlock.checkout import calendar_file, exchange_store, receipt_pdf, store
 from rowlock.checkout.model import NoticeShow, Order, OrderLine, Place, Receipt
 from rowlock.checkout.receipt_pdf import Party, ReceiptKind, ReceiptLine, TaxLine, render_receipt
 from rowlock.checkout.taxes import by_rates_of, tax_within
@@ -83,9 +84,10 @@ class OrderDocuments:
     async def receipt(self, order: Order, receipt: Receipt) -> bytes:
         """The receipt of an order, or the credit note of a refund."""
         show = await self._show(order.show_id)
-        refers_to = None
+        refers_to = credited_to = note = None
         if receipt.refund_id is None:
             lines = receipt_lines(order, show)
+            note = await self._note_of_credit(order)
         else:
             refund_id = receipt.refund_id
             refunded = await call(
@@ -94,7 +96,8 @@ class OrderDocuments:
                 repeatable=True,
                 reads=True,
             )
-            lines = credit_lines(order, show, refunded, receipt.amount_minor)
+            credited_to = await self._credited_to(order.show_id, refund_id)
+            lines = credit_lines(order, show, refunded, receipt.amount_minor, credited_to)
             refers_to = await self._number_of_receipt(order)
         document = receipt_pdf.Receipt(
             kind=ReceiptKind.RECEIPT if receipt.refund_id is None else ReceiptKind.CREDIT_NOTE,
@@ -112,6 +115,8 @@ class OrderDocuments:
             lines=lines,
             taxes=tax_lines(lines),
             total_minor=receipt.amount_minor,
+            credited_to=credited_to,
+            note=note,
         )
         paper = paper_of(order.currency)
         return await self._typeset(lambda: render_receipt(document, created_at=receipt.issued_at, paper=paper))
@@ -126,6 +131,33 @@ class OrderDocuments:
                 return await asyncio.to_thread(render)
         finally:
             self._waiting -= 1
+
+    async def _note_of_credit(self, order: Order) -> str | None:
+        """How much of an order was paid with tickets that were given up for it."""
+        if order.exchange_of_show_id is None or order.exchange_of_order_id is None or not order.credit_minor:
+            return None
+        code = await self._code(order.exchange_of_show_id, order.exchange_of_order_id)
+        return f"{money(order.credit_minor, order.currency)} of this total were credited from order {code}."
+
+    async def _credited_to(self, show_id: UUID, refund_id: UUID) -> str | None:
+        """The code of the order that the money of a refund went to in an exchange, if it did."""
+        credited = await call(
+            self._cells.of(show_id).worker,
+            lambda connection: exchange_store.credited_order(connection, show_id, refund_id),
+            repeatable=True,
+            reads=True,
+        )
+        return None if credited is None else await self._code(*credited)
+
+    async def _code(self, show_id: UUID, order_id: UUID) -> str:
+        order = await call(
+            self._cells.of(show_id).worker,
+            lambda connection: store.order_details(connection, show_id, order_id),
+            repeatable=True,
+            reads=True,
+        )
+        assert order is not None, "orders are never deleted"
+        return order.order_code
 
     async def _number_of_receipt(self, order: Order) -> str | None:
         receipts = await call(
@@ -203,15 +235,19 @@ def receipt_lines(order: Order, show: NoticeShow) -> list[ReceiptLine]:
     return lines
 
 
-def credit_lines(order: Order, show: NoticeShow, refunded: dict[int, int], amount_minor: int) -> list[ReceiptLine]:
+def credit_lines(
+    order: Order, show: NoticeShow, refunded: dict[int, int], amount_minor: int, credited_to: str | None = None
+) -> list[ReceiptLine]:
     """The lines of a credit note: the seats that were given back, and what was given back beside them.
+
+    `credited_to` is the code of the order that has the money now, if it is another one's.
 
     What belongs to no seat is spread over the rates of the order as its money was.
     """
     by_seat = {line.seat_id: line for line in order.lines}
     lines = _grouped(show, [(by_seat[seat], amount) for seat, amount in refunded.items() if amount])
     rest = amount_minor - sum(refunded.values())
-    text = f"Refund of order {order.order_code}"
+    text = f"{'Refund' if credited_to is None else 'Credit'} of order {order.order_code}"
     lines += [_line(text, 1, part, rate) for rate, part in by_rates_of(order.lines, rest).items()]
     return lines
 

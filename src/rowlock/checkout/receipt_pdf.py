@@ -65,6 +65,7 @@ class Receipt:
     order_code    the order that it is for.
     refers_to     of a credit note: the number of the receipt that it corrects.
     total_minor   the sum of the lines, tax included, in minor units of `currency`.
+    credited_to   of a credit note: the code of the order that the money went to in an exchange; None when it went back.
     paid_with     such as "Visa ending in 4242"; None when unknown.
     note          such as the ground of a tax exemption.
     """
@@ -80,6 +81,7 @@ class Receipt:
     lines: Sequence[ReceiptLine]
     taxes: Sequence[TaxLine]
     total_minor: int
+    credited_to: str | None = None
     paid_with: str | None = None
     note: str | None = None
 
@@ -118,7 +120,7 @@ def render_receipt(receipt: Receipt, *, created_at: datetime, paper: Paper = Pap
             }
             for tax in receipt.taxes
         ],
-        "total_label": "Total paid" if receipt.kind is ReceiptKind.RECEIPT else "Total returned",
+        "total_label": _total_label(receipt),
         "total": amount(receipt.total_minor, receipt.currency),
         "paid_with": directed(receipt.paid_with, _NAME),
         "note": directed(receipt.note, _NOTE),
@@ -147,6 +149,14 @@ def check_amounts(receipt: Receipt) -> None:
 def percent(rate: Decimal) -> str:
     """A rate as people write it: 19 %, 7.7 %."""
     return f"{rate.normalize():f}\u00a0%"
+
+
+def _total_label(receipt: Receipt) -> str:
+    if receipt.kind is ReceiptKind.RECEIPT:
+        return "Total paid"
+    if receipt.credited_to is not None:
+        return f"Credited to order {printable(receipt.credited_to, _NUMBER)}"
+    return "Total returned"
 
 
 def _party(party: Party) -> dict[str, object]:

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import typer
 
 from rowlock.base.outcomes import Outcome
-from rowlock.checkout.exchange_model import Exchanged, Wish
+from rowlock.checkout.exchange_model import Exchanged, Link, Wish
 from rowlock.checkout.exchanges import new_key
 from rowlock.checkout.model import Dispute, Order, RefundWish, Reissued, ReissueWish
 from rowlock.cli.common import DataDir, Json, fields, money, print_result, refuse, table, with_services
@@ -54,14 +54,15 @@ def register(app: typer.Typer) -> None:
 
 
 def show(order: OrderName, data_dir: DataDir = None, json: Json = False) -> None:
-    """Show an order with its seats, tickets and chargebacks."""
+    """Show an order with its seats, tickets, exchanges and chargebacks."""
 
-    async def run(services: Services) -> tuple[Order, list[Dispute]]:
+    async def run(services: Services) -> tuple[Order, list[Dispute], list[Link]]:
         found = await _find(services, order)
-        return found, await services.disputes.of_order(found.show_id, found.order_id)
+        disputes = await services.disputes.of_order(found.show_id, found.order_id)
+        return found, disputes, await services.exchanges.of_order(found)
 
-    found, disputes = with_services(data_dir, run)
-    _print(found, disputes, as_json=json)
+    found, disputes, links = with_services(data_dir, run)
+    _print(found, disputes, links, as_json=json)
 
 
 def refund(
@@ -243,7 +244,7 @@ def _refused(order: Order, outcome: str) -> Exception:
     return refuse(f"Order {order.order_code} is {order.status}: {_REFUSALS.get(outcome, outcome)}")
 
 
-def _print(order: Order, disputes: Sequence[Dispute] = (), *, as_json: bool) -> None:
+def _print(order: Order, disputes: Sequence[Dispute] = (), links: Sequence[Link] = (), *, as_json: bool) -> None:
     values = {
         "order": order.order_code,
         "id": order.order_id,
@@ -262,6 +263,14 @@ def _print(order: Order, disputes: Sequence[Dispute] = (), *, as_json: bool) -> 
         )
         for line in order.lines
     ]
+    if order.exchange_of_order_id is not None:
+        credit = money(order.credit_minor, order.currency)
+        values["in exchange for"] = f"order {order.exchange_of_order_id}, {credit} of it credited"
+    for number, link in enumerate(links, start=1):
+        seats = ", ".join(map(str, link.seat_ids))
+        credit = money(link.credit_minor, order.currency) + " credited"
+        became = credit if link.status == "given_up" else f"{link.status} {link.refusal or ''}".rstrip()
+        values[f"exchange {number}"] = f"seat {seats} for order {link.order_id}: {became}"
     for number, dispute in enumerate(disputes, start=1):
         respond = "" if dispute.respond_by is None else f", respond by {dispute.respond_by:%Y-%m-%d %H:%M %Z}"
         values[f"dispute {number}"] = (
@@ -269,4 +278,9 @@ def _print(order: Order, disputes: Sequence[Dispute] = (), *, as_json: bool) -> 
             f"{respond if dispute.status == 'opened' else ''}"
         )
     text = fields(values) + "\n\n" + table(("SEAT", "LABEL", "PRICE", "AMOUNT", "TICKET"), rows, empty="No seats.")
-    print_result({**asdict(order), "disputes": [asdict(dispute) for dispute in disputes]}, text, as_json=as_json)
+    document = {
+        **asdict(order),
+        "disputes": [asdict(dispute) for dispute in disputes],
+        "exchanges": [asdict(link) for link in links],
+    }
+    print_result(document, text, as_json=as_json)

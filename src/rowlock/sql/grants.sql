@@ -85,7 +85,7 @@ begin
         ) on rowlock.seat_reservation_audit_log to rowlock_office;
         grant select on
             rowlock.seat_states, rowlock.show_listing, rowlock.reservation_details, rowlock.reservation_refusals,
-            rowlock.live_holds, rowlock.order_details,
+            rowlock.live_holds, rowlock.order_details, rowlock.disputed_payments,
             rowlock.reservation_cleanup_job_status, rowlock.seat_change_feed, rowlock.lapsed_reservations,
             rowlock.seating_plan_checksums
             to rowlock_office;
@@ -110,7 +110,7 @@ begin
             to rowlock_worker;
         -- The inbox of what providers send: it changes no seat and no order.
         grant select, insert, update on rowlock.webhook_events to rowlock_worker;
-        grant select on rowlock.disputes to rowlock_worker;
+        grant select on rowlock.disputes, rowlock.disputed_payments to rowlock_worker;
         -- What became of each mail; and the local mailbox, where mails land without a mail server, the newest few.
         grant select, insert, update on rowlock.mails to rowlock_worker;
         grant select, insert, update, delete on rowlock.mailbox_messages to rowlock_worker;

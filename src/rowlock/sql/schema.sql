@@ -927,6 +927,17 @@ grant insert, select, update on webhook_events to rowlock_worker;
 --     begins_at timestamp with time zone
 comment on view audit_log_start is 'Since when the audit log has every event: the start of its oldest partition that is not archived.';
 
+-- view disputed_payments:
+--     show_id uuid
+--     order_id uuid
+--     payment_intent_id uuid
+--     dispute_show_id uuid
+--     dispute_id uuid
+--     status text
+comment on view disputed_payments is 'Payments that a chargeback is about, also those that exchanges have moved its money to.';
+grant select on disputed_payments to rowlock_office;
+grant select on disputed_payments to rowlock_worker;
+
 -- view lapsed_reservations:
 --     reservations integer
 --     oldest_expired_at timestamp with time zone
@@ -1348,6 +1359,15 @@ create function limit_holds(p_show_id uuid, p_limits integer[], p_seats_total in
     set search_path=rowlock, pg_temp
     as 'see functions/limit_holds.sql';
 comment on function limit_holds is 'Refuse requests of clients beyond the limits of holds, and weigh the others; a part of the functions that hold seats.';
+
+create function lock_payments(p_show_id uuid, p_order_ids uuid[])
+    returns void
+    language plpgsql security definer
+    set enable_seqscan=off
+    set plan_cache_mode=force_generic_plan
+    set search_path=rowlock, pg_temp
+    as 'see functions/lock_payments.sql';
+comment on function lock_payments is 'Lock the payments that orders are refunded of; a part of the functions that give money back.';
 
 create function lock_pending_order(p_show_id uuid, p_reservation_id uuid)
     returns boolean

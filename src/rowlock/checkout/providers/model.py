@@ -225,13 +225,20 @@ def receive(payment: KeptPayment, by: str) -> Change:
     return Change(replace(payment, status=PaymentStatus.CAPTURED, captured_minor=payment.amount_minor, received_by=by))
 
 
-def give_back(payment: KeptPayment, amount_minor: int) -> tuple[Change, RefundStatus, str | None]:
-    """Refund part of a captured payment: the payment after it, the refund's status, and why it failed."""
+def give_back(
+    payment: KeptPayment, amount_minor: int, *, disputed_minor: int = 0
+) -> tuple[Change, RefundStatus, str | None]:
+    """Refund part of a captured payment: the payment after it, the refund's status, and why it failed.
+
+    disputed_minor  what banks have taken back of it.
+    """
     if payment.status != PaymentStatus.CAPTURED:
         raise ProviderRefusedError(f"the payment is {payment.status}, so there is nothing to refund", "not_captured")
     left = payment.captured_minor - payment.refunded_minor
     if not 0 < amount_minor <= left:
         raise ProviderRefusedError(f"{amount_minor} of {left} {payment.currency} minor cannot be refunded", "amount")
+    if amount_minor > left - disputed_minor:
+        raise ProviderRefusedError("the buyer's bank has taken the money back", "charge_disputed")
     if payment.refunds_fail:
         return Change(payment, ("refund.failed",)), RefundStatus.FAILED, "The bank did not take the money back."
     refunded = replace(payment, refunded_minor=payment.refunded_minor + amount_minor)

@@ -138,7 +138,8 @@ async def add_refund(
             if (found.payment_reference, found.amount_minor) != (payment, amount_minor):
                 raise ProviderRefusedError("this key has made another refund", "key_reused")
             return found
-        change, status, failure = give_back(locked, amount_minor)
+        disputed_minor = await _disputed(connection, account, payment) if books is SANDBOX else 0
+        change, status, failure = give_back(locked, amount_minor, disputed_minor=disputed_minor)
         made = KeptRefund(reference, payment, amount_minor, locked.currency, status, failure)
         await connection.execute(
             books.add_refund,
@@ -236,6 +237,14 @@ async def disputes_since(connection: Connection, account: str, since: datetime) 
     async with connection.cursor(row_factory=class_row(KeptDispute)) as cursor:
         await cursor.execute(query("sandbox.disputes_since"), {"account": account, "since": since})
         return await cursor.fetchall()
+
+
+async def _disputed(connection: Connection, account: str, payment_reference: str) -> int:
+    cursor = await connection.execute(
+        query("sandbox.disputed"), {"account": account, "payment_reference": payment_reference}
+    )
+    [(disputed_minor,)] = await cursor.fetchall()
+    return int(disputed_minor)
 
 
 async def _newest_dispute(connection: Connection, account: str, payment_reference: str) -> KeptDispute | None:

@@ -5,8 +5,8 @@
 -- back by the provider afterwards, refund by refund. An order whose payment is disputed waits for the end of the dispute:
 -- record_dispute_atomic has the rest ended then. Every seat stays sold, reserved or free as it was before its turn.
 --
--- Locks     the show; then holds, by id; then orders, by the id of their hold; then seats, by seat id; then payment
---           intents, which only a transaction with the lock of their order writes.
+-- Locks     the show; then holds, by id; then orders, by the id of their hold; then what lock_payments locks; then seats,
+--           by seat id; then other payment intents, which only a transaction with the lock of their order locks.
 -- Outcomes  in precedence: SHOW_NOT_FOUND, OK.
 -- Writes    shows, seat_reservations, show_seats, ticket_orders, payment_intents, refunds, refund_items, tickets, one
 --           audit row per hold (released) and order (refunded, voided or cancelled), one outbox message per order that
@@ -73,14 +73,14 @@ begin
         where o.show_id = p_show_id
             and o.status in ('pending', 'confirmed', 'paid', 'partially_refunded')
             and not exists (
-                select from disputes as d
-                join payment_intents as i on i.show_id = d.show_id and i.payment_intent_id = d.payment_intent_id
-                where d.show_id = p_show_id and d.status = 'opened' and i.order_id = o.order_id
+                select from disputed_payments as d
+                where d.show_id = p_show_id and d.order_id = o.order_id and d.status = 'opened'
             )
         order by o.reservation_id
         limit p_limit
         for update
     ) as l;
+    perform lock_payments(p_show_id, v_orders);
     -- step: orders_locked
     v_now := clock_timestamp();
 
@@ -140,9 +140,8 @@ begin
             select count(*)::integer from ticket_orders as o
             where o.show_id = p_show_id and o.status in ('pending', 'confirmed', 'paid', 'partially_refunded')
                 and not exists (
-                    select from disputes as d
-                    join payment_intents as i on i.show_id = d.show_id and i.payment_intent_id = d.payment_intent_id
-                    where d.show_id = p_show_id and d.status = 'opened' and i.order_id = o.order_id
+                    select from disputed_payments as d
+                    where d.show_id = p_show_id and d.order_id = o.order_id and d.status = 'opened'
                 )
         ),
         clock_timestamp();

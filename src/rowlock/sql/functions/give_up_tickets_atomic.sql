@@ -5,7 +5,7 @@
 -- answer is a refusal, unless the tickets were given up already. What the tickets are worth beyond the credit is
 -- refunded.
 --
--- Locks     the order and its captured payments, then the seats, by seat id.
+-- Locks     the order, what lock_payments locks, then the seats, by seat id.
 -- Outcomes  in precedence: EXCHANGE_NOT_FOUND, OK (repeated), the refusal that was given before, ORDER_NOT_PAYABLE (the new
 --           order has ended), those of judge_exchange, REFUND_EXCEEDS_PAYMENT (the tickets are worth less now than the
 --           credit), OK. With OK come the credits, which are payments of the new order, with their ids.
@@ -46,12 +46,7 @@ begin
     from ticket_orders as o
     where o.show_id = p_show_id and o.order_id = v_exchange.order_id
     for update;
-    perform from (
-        select from payment_intents as i
-        where i.show_id = p_show_id and i.order_id = v_exchange.order_id and i.status = 'captured'
-        order by i.payment_intent_id
-        for update
-    ) as l;
+    perform lock_payments(p_show_id, array[v_exchange.order_id]);
     -- step: order_locked
     select * into v_exchange from ticket_exchanges as x where x.show_id = p_show_id and x.to_order_id = p_to_order_id;
     v_now := clock_timestamp();

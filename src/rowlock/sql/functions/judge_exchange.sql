@@ -37,9 +37,8 @@ begin
     from tickets as t
     where t.show_id = p_show_id and t.order_id = p_order_id and t.seat_id = any(p_seat_ids) and t.status <> 'void';
     v_disputed := exists (
-        select from disputes as d
-        join payment_intents as i using (show_id, payment_intent_id)
-        where d.show_id = p_show_id and i.order_id = p_order_id and d.status <> 'won'
+        select from disputed_payments as d
+        where d.show_id = p_show_id and d.order_id = p_order_id and d.status <> 'won'
     );
     select coalesce(sum(s.amount_minor), 0)::bigint
     into v_rest

@@ -4,11 +4,12 @@
 -- is booked once, and so is money that came back. What a provider says may be old: a dispute that has ended is not opened
 -- again. A repeated call changes nothing.
 --
--- Locks     the order, then its payment intent, then the dispute.
+-- Locks     the show, and those whose orders have money of the payment, shared and by id; the order, then its payment
+--           intent, then the dispute.
 -- Outcomes  in precedence: PAYMENT_NOT_FOUND, INVALID_INPUT (no such status, an amount that is not positive, another
 --           currency, or a reference of another payment), OK. dispute_id is that of the reference.
 -- Writes    disputes, ledger_entries, one audit row (disputed, dispute_won or dispute_lost), and one outbox message
---           (show_cancelled) when it ends after its show was cancelled.
+--           (show_cancelled) when it ends, for each of these shows that was cancelled.
 create or replace function rowlock.record_dispute_atomic(
     p_show_id uuid,
     p_payment_intent_id uuid,
@@ -37,6 +38,22 @@ declare
     v_event   text;
     v_now     timestamptz;
 begin
+    -- A show that is being cancelled leaves out what is disputed: either it sees the end of a dispute, or this sees that it
+    -- was cancelled.
+    perform from (
+        select from shows as s
+        where s.show_id in (
+            select p_show_id
+            union all
+            select c.show_id
+            from payment_intents as i
+            join payment_intents as c
+                on c.provider = 'credit' and c.source_provider = i.provider and c.source_reference = i.provider_reference
+            where i.show_id = p_show_id and i.payment_intent_id = p_payment_intent_id
+        )
+        order by s.show_id
+        for share of s
+    ) as l;
     select o.* into v_order
     from payment_intents as i
     join ticket_orders as o on o.show_id = i.show_id and o.order_id = i.order_id
@@ -121,12 +138,16 @@ begin
             v_intent.provider
         );
     end if;
-    if v_event in ('dispute_won', 'dispute_lost')
-        and exists (select from shows as s where s.show_id = p_show_id and s.status = 'cancelled')
-    then
-        -- The cancellation of the show has left this order out.
+    if v_event in ('dispute_won', 'dispute_lost') then
+        -- The cancellation of a show has left out its orders with this money.
         insert into outbox_messages (kind, show_id, payload)
-        values ('show_cancelled', p_show_id, jsonb_build_object('reason', 'cancelled', 'actor', v_intent.provider));
+        select 'show_cancelled', s.show_id, jsonb_build_object('reason', 'cancelled', 'actor', v_intent.provider)
+        from shows as s
+        where s.status = 'cancelled' and s.show_id in (
+            select d.show_id
+            from disputed_payments as d
+            where d.dispute_show_id = p_show_id and d.dispute_id = v_dispute.dispute_id
+        );
     end if;
     -- step: written
     return query select 'OK', v_dispute.dispute_id, v_order.order_id, v_dispute.status, v_now;

@@ -14,7 +14,7 @@
 -- What one payment does not have is taken from another: an order of an exchange has several. Each further part is a
 -- refund of its own, which belongs to the one that is answered.
 --
--- Locks     the order and its captured payments, then the seats, by seat id.
+-- Locks     the order, what lock_payments locks, then the seats, by seat id.
 -- Outcomes  in precedence: ORDER_NOT_FOUND, IDEMPOTENCY_KEY_REUSED, OK (repeated), INVALID_INPUT (seats and an amount,
 --           an amount that is not positive, no key, no such p_give_back), ORDER_NOT_REFUNDABLE (not paid),
 --           SEATS_NOT_FOUND (not of this order, or refunded before), REFUND_EXCEEDS_PAYMENT, PAYMENT_DISPUTED (more than
@@ -76,12 +76,7 @@ begin
             clock_timestamp();
         return;
     end if;
-    perform from (
-        select from payment_intents as i
-        where i.show_id = p_show_id and i.order_id = p_order_id and i.status = 'captured'
-        order by i.payment_intent_id
-        for update
-    ) as l;
+    perform lock_payments(p_show_id, array[p_order_id]);
     select * into v_known
     from refunds as r
     where r.show_id = p_show_id and r.idempotency_key = p_idempotency_key;

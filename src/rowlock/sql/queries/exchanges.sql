@@ -52,6 +52,21 @@ where show_id = %s and to_order_id = %s
 -- The refunds of old tickets whose money went to an order.
 select refund_id from rowlock.refunds where show_id = %s and credited_order_id = %s and amount_minor > 0 order by refund_id
 
+-- name: credited_order
+-- scope: show
+-- The order that the money of a refund went to in an exchange; no row when it went back.
+select credited_show_id, credited_order_id
+from rowlock.refunds
+where show_id = %s and refund_id = %s and credited_order_id is not null
+
+-- name: exchanges_of
+-- scope: show
+-- What the tickets of an order were exchanged for, the first one first.
+select to_show_id, to_order_id, seat_ids, status, refusal, credit_minor, surplus_minor
+from rowlock.ticket_exchanges
+where show_id = %s and order_id = %s
+order by created_at, to_order_id
+
 -- name: show_terms
 -- scope: show
 -- Who sells a show, and in which currency; no row when there is no such show.

@@ -163,6 +163,13 @@ from rowlock.sandbox_disputes
 where account = %(account)s::text and payment_reference = %(payment_reference)s::text
 order by created_at desc, reference
 
+-- name: disputed
+-- scope: catalogue
+-- What banks have taken back of a payment, and have not given to the seller again.
+select coalesce(sum(amount_minor), 0)::bigint
+from rowlock.sandbox_disputes
+where account = %(account)s::text and payment_reference = %(payment_reference)s::text and status <> 'won'
+
 -- name: end_dispute
 -- scope: catalogue
 -- What the bank has decided about an open dispute.
