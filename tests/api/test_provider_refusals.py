@@ -3,7 +3,7 @@
 What is tried: each endpoint that asks a provider, with each way in which asking can fail, and loops that meet it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
@@ -14,6 +14,7 @@ import psycopg
 import pytest
 
 from rowlock.base.dsns import Dsns
+from rowlock.checkout import jobs
 from rowlock.checkout.exchanges import Exchanges
 from rowlock.checkout.jobs import InboxLoop, OutboxLoop, ReconcileLoop, money_handlers
 from rowlock.checkout.providers.manual import ManualProvider
@@ -33,6 +34,7 @@ from tests.api.test_orders import ORDERS, confirm, hold, intent, order
 from tests.support.answers import Show
 from tests.support.http import ADMIN_KEY, Api, problem, running
 from tests.support.scripted_provider import ScriptedProvider
+from tests.support.servers import TestServer
 
 ADMIN = {"x-api-key": ADMIN_KEY}
 REFUSED = ProviderRefusedError("the key sk_test_canary may not read this", "not_permitted")
@@ -84,6 +86,13 @@ class Answers:
             return None
 
         return answer
+
+
+@pytest.fixture
+def dsns(server: TestServer) -> Iterator[Dsns]:
+    """A database for each test: loops look at all of it."""
+    with server.database() as name:
+        yield server.dsns(name)
 
 
 WAYS: dict[str, dict[str, ProviderError | None] | None] = {
@@ -295,3 +304,32 @@ async def test_an_order_with_payments_at_two_accounts_is_settled_at_the_one_that
         await purchases.settle(show.show_id, UUID(made["order_id"]))
 
     assert scripted.payments[made["reference"]].status == "captured"
+
+
+async def test_payments_that_can_never_be_asked_about_do_not_keep_others_from_their_turn(
+    dsns: Dsns, owner: psycopg.AsyncConnection, worker: psycopg.AsyncConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many there are, and however long the reconciler has run: those it has looked at go to the end."""
+    monkeypatch.setattr(jobs, "BATCH", 2)
+    show = await put_on_sale(owner)
+    scripted = ScriptedProvider()
+    accounts = Accounts(scripted)
+    async with running(dsns, providers=accounts) as application, application.client() as client:
+        lost = [await bought(client, show, scripted, seat) for seat in (1, 2, 3)]
+        await bought(client, show, scripted, 4)
+    await owner.execute(
+        "update rowlock.payment_intents set account = 'elsewhere' where payment_intent_id = any(%s::uuid[])",
+        [[made["payment_intent_id"] for made in lost]],
+    )
+    accounts.gone = {"elsewhere"}
+    # Each reading is two minutes after the one before: what was put off in memory is due again in each round.
+    clock = iter(range(0, 100_000, 120))
+    monkeypatch.setattr(jobs, "ROUND_SECONDS", 100_000)
+    loop = ReconcileLoop(Purchases(cells_of(dsns), accounts), lambda: float(next(clock)))
+
+    for _ in range(2):
+        await time_passes(owner)
+        await loop.work(worker)
+
+    cursor = await owner.execute("select status from rowlock.ticket_orders order by created_at")
+    assert await cursor.fetchall() == [("pending",), ("pending",), ("pending",), ("paid",)]
