@@ -125,9 +125,15 @@ class Purchases:
         refusal: str | None = None
         gone: tuple[int, ...] = ()
         if payment.status in ("sent", "in_doubt", "authorized", "cancelled", "failed"):
-            provider = self.provider_of(payment)
-            told = await self._ask(payment, provider)
-            refusal, gone = await self._follow(payment, told, provider)
+            try:
+                provider = self.provider_of(payment)
+                told = await self._ask(payment, provider)
+                refusal, gone = await self._follow(payment, told, provider)
+            except PaymentUnavailableError:
+                if payment.reference is not None:
+                    # It was looked at, though in vain. So the reconciler comes to the others first.
+                    await self._record(payment, payment.status)
+                raise
         order = await self._order(show_id, payment.order_id)
         return Advanced(order, await self._payment(show_id, payment_intent_id), refusal, gone)
 
