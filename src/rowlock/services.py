@@ -15,11 +15,12 @@ from rowlock.checkout.jobs import Handler, InboxLoop, OutboxLoop, ReconcileLoop,
 from rowlock.checkout.model import Message, NoticeShow, Order
 from rowlock.checkout.notices import Links, mail_handlers
 from rowlock.checkout.order_documents import OrderDocuments
+from rowlock.checkout.provider_calls import WORKER_LIMIT_SECONDS
 from rowlock.checkout.providers.payment_provider import Providers
 from rowlock.checkout.providers.provider_account import ProviderSettingsError
 from rowlock.checkout.providers.registry import Installation, PaymentProviders, make_providers
 from rowlock.checkout.providers.sandbox import SandboxProvider
-from rowlock.checkout.purchase import WORKER_LIMIT_SECONDS, Purchases
+from rowlock.checkout.purchase import Purchases
 from rowlock.checkout.reconciliation.service import Reconciliation
 from rowlock.checkout.service import Checkout
 from rowlock.checkout.ticket_keys import FILE_NAME, TicketKeys

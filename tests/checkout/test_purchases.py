@@ -16,7 +16,8 @@ from rowlock.base.ids import mint_id
 from rowlock.checkout.exchanges import Exchanges
 from rowlock.checkout.jobs import ReconcileLoop, money_handlers
 from rowlock.checkout.model import Message, Order, OrderToken, OrderWish
-from rowlock.checkout.purchase import PaymentUnavailableError, Purchases
+from rowlock.checkout.provider_calls import PaymentUnavailableError
+from rowlock.checkout.purchase import Purchases
 from rowlock.checkout.service import Checkout
 from rowlock.database.access import DirectDatabase
 from rowlock.database.cells import Cells

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, Queue
@@ -106,9 +106,9 @@ def environment(env: Mapping[str, str]) -> dict[str, str]:
 class Running:
     """A command that keeps running, with its output; killed at the end whatever happens."""
 
-    def __init__(self, *arguments: object, env: Mapping[str, str]) -> None:
+    def __init__(self, *arguments: object, env: Mapping[str, str], program: Sequence[object] = (ROWLOCK,)) -> None:
         self.process = subprocess.Popen(
-            [ROWLOCK, *(str(argument) for argument in arguments)],
+            [str(argument) for argument in (*program, *arguments)],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -22,10 +22,11 @@ from rowlock.checkout import store
 from rowlock.checkout.exchanges import Exchanges
 from rowlock.checkout.jobs import OutboxLoop, ReconcileLoop, money_handlers
 from rowlock.checkout.notices import mail_handlers
+from rowlock.checkout.provider_calls import WORKER_LIMIT_SECONDS
 from rowlock.checkout.providers.model import CardOutcome
 from rowlock.checkout.providers.payment_provider import ProviderRefund
 from rowlock.checkout.providers.sandbox import SandboxProvider
-from rowlock.checkout.purchase import WORKER_LIMIT_SECONDS, Purchases
+from rowlock.checkout.purchase import Purchases
 from rowlock.database.access import DirectDatabase
 from rowlock.database.cells import Cells
 from rowlock.database.pool import PooledDatabase

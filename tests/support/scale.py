@@ -23,6 +23,7 @@ class Scale:
     greedy_seconds    how long one client takes what it can before others come
     events_every      of the orders in which the events of a purchase may come, each so many-th is tried
     purchases         of a buyer, alone and in a crowd
+    kills             of `serve`, `worker`, PostgreSQL and single backends, while buyers buy
     crowd_factor      how many times as long as alone one in a hundred of them may take in a crowd
     seconds_limit     after which a test that is marked `soak` counts as hanging
     repeatable        whether the histories and batches are the same in each run, or new ones
@@ -39,6 +40,7 @@ class Scale:
     greedy_seconds: float
     events_every: int
     purchases: int
+    kills: int
     crowd_factor: float
     seconds_limit: int
     repeatable: bool = True
@@ -52,7 +54,7 @@ class Scale:
             f"{self.webhook_orders} orders of webhooks, {self.cancelled_orders:,} orders of a cancelled show, "
             f"{self.hostile_bodies:,} hostile bodies, "
             f"{self.greedy_seconds:g} s of greed, one in {self.events_every} orders of events and {self.purchases} "
-            "purchases in a crowd"
+            f"purchases in a crowd, {self.kills} kills of processes"
         )
 
 
@@ -69,6 +71,7 @@ PLAIN = Scale(
     greedy_seconds=2,
     events_every=36,
     purchases=100,
+    kills=4,
     crowd_factor=8,
     seconds_limit=300,
 )
@@ -84,6 +87,7 @@ SHORT_SOAK = Scale(
     greedy_seconds=10,
     events_every=36,
     purchases=200,
+    kills=12,
     crowd_factor=5,
     seconds_limit=900,
 )
@@ -99,6 +103,7 @@ SOAK = Scale(
     greedy_seconds=60,
     events_every=1,
     purchases=500,
+    kills=80,
     crowd_factor=5,
     seconds_limit=3_600,
     repeatable=False,

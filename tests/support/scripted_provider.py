@@ -33,6 +33,7 @@ class ScriptedProvider:
     fail: Callable[[str], None] = lambda _: None
     lose: Callable[[str], None] = lambda _: None
     captures_at_once: bool = False
+    refunds_pending: bool = False
     _by_key: dict[str, str] = field(default_factory=dict)
 
     def _begin(self, call: str) -> None:
@@ -88,12 +89,15 @@ class ScriptedProvider:
             if payment.refunded_minor + amount_minor > payment.captured_minor:
                 raise ProviderRefusedError("more than was captured")
             known = self._by_key[key] = f"re_{uuid4().hex}"
-            self.refunds[known] = ProviderRefund(known, RefundStatus.SUCCEEDED, amount_minor, payment.currency)
+            status = RefundStatus.PENDING if self.refunds_pending else RefundStatus.SUCCEEDED
+            self.refunds[known] = ProviderRefund(known, status, amount_minor, payment.currency)
             self._put(payment, refunded_minor=payment.refunded_minor + amount_minor)
         self.lose("refund")
         return self.refunds[known]
 
     async def fetch_refund(self, reference: str) -> ProviderRefund | None:
+        self._begin("fetch_refund")
+        self.lose("fetch_refund")
         return self.refunds.get(reference)
 
     async def list_since(self, since: datetime) -> AsyncIterator[ProviderPayment]:
@@ -123,6 +127,18 @@ class ScriptedProvider:
     def decline(self, reference: str) -> None:
         """The buyer's card is declined; another one may be tried."""
         self._put(self.payments[reference], last_error="The card was declined.")
+
+    def finish_refunds(self) -> None:
+        """What was pending has reached the buyers."""
+        for reference, refund in self.refunds.items():
+            self.refunds[reference] = replace(refund, status=RefundStatus.SUCCEEDED)
+
+    def fail_refunds(self, failure: str) -> None:
+        """What was pending comes back from the banks. `refunded_minor` has counted it so far, as Stripe does."""
+        for reference, refund in self.refunds.items():
+            self.refunds[reference] = replace(refund, status=RefundStatus.FAILED, failure=failure)
+        for payment in list(self.payments.values()):
+            self._put(payment, refunded_minor=0)
 
     def _put(self, payment: ProviderPayment, **changes: object) -> None:
         self.payments[payment.reference] = replace(payment, **changes)  # type: ignore[arg-type]

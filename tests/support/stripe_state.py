@@ -198,6 +198,13 @@ class StripeAccount:
         self.tell("charge.refunded", charge)
         return refund
 
+    def finish_refund(self, id_: str) -> Json:
+        """A refund that was pending has reached the buyer."""
+        refund = self.refunds[id_]
+        refund.update(status="succeeded")
+        self.tell("refund.updated", refund)
+        return refund
+
     def fail_refund(self, id_: str) -> Json:
         """A refund that was pending, or seemed to succeed, fails later: the money comes back to the seller."""
         refund = self.refunds[id_]

@@ -5,6 +5,7 @@ from typing import NoReturn
 from uuid import UUID, uuid4
 
 import msgspec
+import structlog
 
 from rowlock.base.integrator import Scope
 from rowlock.base.outcomes import Outcome
@@ -31,8 +32,8 @@ from rowlock.checkout.order_shapes import (
     payment_view,
     ticket_views,
 )
+from rowlock.checkout.provider_calls import PaymentUnavailableError
 from rowlock.checkout.providers.payment_provider import WebhookRefusedError
-from rowlock.checkout.purchase import PaymentUnavailableError
 from rowlock.checkout.service import Begin, Checkout, KeyConflictError
 from rowlock.checkout.staff_access import StaffAccess, actor
 from rowlock.reservations.model import ReservationToken
@@ -43,6 +44,12 @@ from rowlock.web.security import BUYER, BUYER_OR_SELLER, BUYER_OR_STAFF, PUBLIC,
 
 _encoder = msgspec.json.Encoder()
 _TAG = "orders"
+_NEEDS_OPERATOR = (
+    "The seller's account at the payment provider cannot be asked about this payment until the seller has mended that. "
+    "Nothing is lost and nothing was charged twice: send the same request again later."
+)
+_MENDED_SECONDS = b"60"
+log = structlog.get_logger(__name__)
 
 
 class CheckoutEndpoints:
@@ -260,15 +267,14 @@ class CheckoutEndpoints:
     async def _pay(self, order: Order, begin: Begin) -> bytes:
         try:
             outcome, payment = await begin(order)
+            if payment is None:
+                raise ProblemError(outcome)
+            if payment.status == "failed":
+                raise ProblemError("PAYMENT_FAILED", payment.failure and f"The payment failed: {payment.failure}")
+            key, page = self._checkout.publishable_key(payment), self._checkout.page_url(payment)
         except PaymentUnavailableError as error:
-            raise _unavailable(error) from error
-        if payment is None:
-            raise ProblemError(outcome)
-        if payment.status == "failed":
-            raise ProblemError("PAYMENT_FAILED", payment.failure and f"The payment failed: {payment.failure}")
-        return _encoder.encode(
-            payment_view(payment, self._checkout.publishable_key(payment), self._checkout.page_url(payment))
-        )
+            raise unavailable(error) from error
+        return _encoder.encode(payment_view(payment, key, page))
 
     async def confirm(self, request: Request) -> Reply:
         """POST confirm."""
@@ -277,7 +283,7 @@ class CheckoutEndpoints:
         try:
             advanced = await self._checkout.confirm(order, body.payment_intent_id)
         except PaymentUnavailableError as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
         if advanced is None:
             raise ProblemError("PAYMENT_NOT_FOUND")
         if advanced.refusal == Outcome.SEATS_UNAVAILABLE:
@@ -386,7 +392,12 @@ def _refuse_order(made: OrderMade) -> NoReturn:
     raise ProblemError(made.outcome)
 
 
-def _unavailable(error: PaymentUnavailableError) -> ProblemError:
+def unavailable(error: PaymentUnavailableError) -> ProblemError:
+    """The problem that a provider cannot be asked now."""
+    if error.needs_operator:
+        # What the provider said is for the operator's log: buyers cannot do anything about it.
+        log.error("payment_needs_operator", error=str(error))
+        return ProblemError("PAYMENT_UNAVAILABLE", _NEEDS_OPERATOR, headers=((b"retry-after", _MENDED_SECONDS),))
     seconds = error.retry_after_seconds
     headers = () if seconds is None else ((b"retry-after", str(max(1, round(seconds))).encode()),)
     return ProblemError("PAYMENT_UNAVAILABLE", headers=headers)

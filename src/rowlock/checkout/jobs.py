@@ -5,21 +5,25 @@ that is over. What fails is tried again, with growing pauses; what can never suc
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from itertools import zip_longest
 from time import monotonic
 from uuid import UUID
 
 import structlog
 
-from rowlock.checkout import store
+from rowlock.checkout import refund_store, store
 from rowlock.checkout.disputes.service import Disputes
 from rowlock.checkout.exchanges import Exchanges
 from rowlock.checkout.model import InboxEvent, Message
+from rowlock.checkout.provider_calls import PaymentUnavailableError
 from rowlock.checkout.providers.payment_provider import ProviderError
-from rowlock.checkout.purchase import PaymentUnavailableError, Purchases
+from rowlock.checkout.purchase import Purchases
 from rowlock.database.calls import BusyError, OutcomeUnknownError
 from rowlock.database.connections import Connection
 
 Handler = Callable[[Message], Awaitable[None]]
+Look = Callable[[UUID, UUID], Awaitable[None]]
+"""Looks at a payment or refund of a show, once, and logs what fails."""
 
 POLL_SECONDS = 0.5
 TAKEN_SECONDS = 60
@@ -31,7 +35,9 @@ RECONCILE_SECONDS = 5.0
 UNTOUCHED_SECONDS = 15.0
 """A payment that was not looked at for so long is looked at by the reconciler, whether or not a webhook comes."""
 AGAIN_SECONDS = 30.0
-"""How long the reconciler then leaves a payment to others, also when nothing could be found out about it."""
+"""How long the reconciler then leaves a payment or refund to others, also when nothing could be found out about it."""
+LONGEST_UNTOUCHED_SECONDS = 3600.0
+"""A refund may be on its way for days. It is looked at again after a quarter of its age, at least once an hour."""
 HOUSEKEEPING_SECONDS = 60.0
 EVENT_ATTEMPTS = 10
 _LONGEST_PAUSE_SECONDS = 600
@@ -99,7 +105,7 @@ class OutboxLoop:
 
 
 class InboxLoop:
-    """Works off the inbox. An event is a hint: the payment that it names is fetched from its provider."""
+    """Works off the inbox. An event is a hint: the payment that it names is fetched, and so are its open refunds."""
 
     def __init__(self, purchases: Purchases, disputes: Disputes | None = None) -> None:
         self._purchases = purchases
@@ -132,6 +138,10 @@ class InboxLoop:
                     return
                 if found is not None:
                     await self._purchases.advance(found[0], found[2])
+                    for show_id, refund_id in await refund_store.open_refunds_of_reference(
+                        connection, event.provider, reference
+                    ):
+                        await self._purchases.refunds.advance(show_id, refund_id)
                     dispute = event.payload.get("dispute")
                     if self._disputes is not None and isinstance(dispute, str):
                         await self._disputes.follow(found[0], found[2], dispute)
@@ -145,7 +155,7 @@ class InboxLoop:
 
 
 class ReconcileLoop:
-    """Finds out what has become of every payment that is not settled, also when no webhook ever comes."""
+    """Finds out what has become of every payment and refund that is not settled, also when no webhook ever comes."""
 
     def __init__(self, purchases: Purchases, clock: Callable[[], float]) -> None:
         self._purchases = purchases
@@ -154,23 +164,35 @@ class ReconcileLoop:
         self._again_at: dict[UUID, float] = {}
 
     async def work(self, connection: Connection) -> float:
-        """Look at payments that were not looked at for a while. Returns the seconds until the next call."""
+        """Look at what was not looked at for a while. Returns the seconds until the next call."""
         began = self._clock()
-        self._again_at = {payment_id: at for payment_id, at in self._again_at.items() if at > began}
-        unsettled = await store.unsettled_payments(
-            connection, untouched_seconds=UNTOUCHED_SECONDS, limit=BATCH, but=list(self._again_at)
-        )
-        for show_id, _, payment_id in unsettled:
+        self._again_at = {id_: at for id_, at in self._again_at.items() if at > began}
+        for look_at, show_id, id_ in await self._due(connection):
             if self._clock() > began + ROUND_SECONDS:
                 break
-            await self._look_at(show_id, payment_id)
+            await look_at(show_id, id_)
         await store.expire_orders(connection, 100)
         if self._clock() >= self._next_housekeeping:
             await store.forget_payment_keys(connection)
             self._next_housekeeping = self._clock() + HOUSEKEEPING_SECONDS
         return RECONCILE_SECONDS
 
-    async def _look_at(self, show_id: UUID, payment_id: UUID) -> None:
+    async def _due(self, connection: Connection) -> list[tuple[Look, UUID, UUID]]:
+        """What this round looks at: payments and refunds by turns, so that neither waits for the other."""
+        but = list(self._again_at)
+        payments = await store.unsettled_payments(connection, untouched_seconds=UNTOUCHED_SECONDS, limit=BATCH, but=but)
+        refunds = await refund_store.refunds_to_ask_about(
+            connection,
+            untouched_seconds=UNTOUCHED_SECONDS,
+            longest_seconds=LONGEST_UNTOUCHED_SECONDS,
+            limit=BATCH,
+            but=but,
+        )
+        of_payments = [(self._look_at_payment, show_id, payment_id) for show_id, _, payment_id in payments]
+        of_refunds = [(self._look_at_refund, show_id, refund_id) for show_id, refund_id in refunds]
+        return [look for pair in zip_longest(of_payments, of_refunds) for look in pair if look is not None]
+
+    async def _look_at_payment(self, show_id: UUID, payment_id: UUID) -> None:
         # One that nothing can be found out about stays the longest untouched. It must not keep others from their turn.
         self._again_at[payment_id] = self._clock() + AGAIN_SECONDS
         try:
@@ -178,12 +200,19 @@ class ReconcileLoop:
         except Exception as error:  # noqa: BLE001 - a bug with one must not hold up the others; it is logged.
             _tell("payment_not_reconciled", error, payment_intent_id=str(payment_id))
 
+    async def _look_at_refund(self, show_id: UUID, refund_id: UUID) -> None:
+        self._again_at[refund_id] = self._clock() + AGAIN_SECONDS
+        try:
+            await self._purchases.refunds.advance(show_id, refund_id)
+        except Exception as error:  # noqa: BLE001 - a bug with one must not hold up the others; it is logged.
+            _tell("refund_not_reconciled", error, refund_id=str(refund_id))
+
 
 def money_handlers(purchases: Purchases, exchanges: Exchanges) -> dict[str, list[Handler]]:
     """What is done with the money for each kind of message."""
 
     async def refund(message: Message) -> None:
-        await purchases.refund(message.show_id, _id(message, "refund_id"))
+        await purchases.refunds.advance(message.show_id, _id(message, "refund_id"))
 
     async def settle(message: Message) -> None:
         assert message.order_id is not None, "these messages are about an order"

@@ -271,7 +271,7 @@ class RefundOpened:
 
 @dataclass(frozen=True, slots=True)
 class Refund:
-    """A refund with what is needed to ask the provider for it."""
+    """A refund with what is needed to ask the provider for it. `reopened` counts how often it had failed before."""
 
     show_id: UUID
     order_id: UUID
@@ -285,6 +285,12 @@ class Refund:
     currency: str | None
     account: str | None
     organization_id: UUID
+    reopened: int
+
+    @property
+    def key(self) -> str:
+        """The key of the call that makes it. One that has failed at the provider stays failed there, with its key."""
+        return f"refund-{self.refund_id}" if self.reopened == 0 else f"refund-{self.refund_id}-{self.reopened}"
 
 
 @dataclass(frozen=True, slots=True)

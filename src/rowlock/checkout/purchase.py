@@ -13,11 +13,7 @@ comes next. A request, a webhook and the reconciler all call it. Two may do so a
 A provider that takes the money at once skips the step in between; if the seats are gone then, it is given back.
 """
 
-import asyncio
-from collections.abc import Awaitable
-from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from typing import TypeVar
 from uuid import UUID
 
 import structlog
@@ -25,37 +21,23 @@ import structlog
 from rowlock.base.ids import mint_id
 from rowlock.checkout import store
 from rowlock.checkout.model import Order, Payment, PaymentBegun
+from rowlock.checkout.provider_calls import REQUEST_LIMIT_SECONDS, PaymentUnavailableError, ProviderCalls
 from rowlock.checkout.providers.manual import ManualProvider
 from rowlock.checkout.providers.payment_provider import (
     PaymentProvider,
     PaymentStatus,
     PaymentWish,
+    ProviderError,
     ProviderPayment,
     ProviderRefusedError,
     Providers,
     ProviderUnavailableError,
-    RefundStatus,
 )
+from rowlock.checkout.refunds import Refunds
 from rowlock.database.calls import call
 from rowlock.database.cells import Cells
 
 log = structlog.get_logger(__name__)
-
-
-REQUEST_LIMIT_SECONDS = 1.8
-"""How long a request waits for a provider in all. Then it is answered PAYMENT_UNAVAILABLE, and the worker goes on."""
-WORKER_LIMIT_SECONDS = 20.0
-_waits_until: ContextVar[float] = ContextVar("_waits_until")
-"""Until when, on the event loop's clock, this task waits for a provider, however many calls of it that takes."""
-T = TypeVar("T")
-
-
-class PaymentUnavailableError(Exception):
-    """The payment provider cannot be asked now. Nothing is lost: the same request may be sent again."""
-
-    def __init__(self, retry_after_seconds: float | None = None) -> None:
-        super().__init__("the payment provider does not answer")
-        self.retry_after_seconds = retry_after_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +57,10 @@ class Advanced:
 
 
 class Purchases:
-    """Moves purchases on. Methods raise database.calls.BusyError, and PaymentUnavailableError where they say so."""
+    """Moves purchases on. Methods raise database.calls.BusyError, and PaymentUnavailableError where they say so.
+
+    refunds  the way back: moves what was opened of refunds on.
+    """
 
     def __init__(
         self,
@@ -86,9 +71,9 @@ class Purchases:
         limit_seconds: float = REQUEST_LIMIT_SECONDS,
     ) -> None:
         self._cells = cells
-        self._providers = providers
+        self._calls = ProviderCalls(providers, limit_seconds)
+        self.refunds = Refunds(cells, providers, limit_seconds=limit_seconds)
         self._public_url = public_url
-        self._limit_seconds = limit_seconds
 
     async def begin(self, order: Order, organization_id: UUID) -> tuple[PaymentBegun, Payment | None]:
         """Begin to pay an order, or take up its live payment.
@@ -96,9 +81,9 @@ class Purchases:
         Returns the outcome, and the payment when it is OK. Raises PaymentUnavailableError; the payment is recorded
         then, and the next call goes on with it.
         """
-        self._wait_from_now()
-        provider = self._providers.of(organization_id)
-        begun = await self._open(order, provider.name, self._providers.account_of(organization_id))
+        self._calls.wait_from_now()
+        provider = self.provider_for(organization_id)
+        begun = await self._open(order, provider.name, self._calls.account_of(organization_id))
         if begun.payment_intent_id is None or begun.outcome != "OK":
             return begun, None
         payment = await self._payment(order.show_id, begun.payment_intent_id)
@@ -108,8 +93,12 @@ class Purchases:
         return begun, payment
 
     def provider_of(self, payment: Payment) -> PaymentProvider:
-        """The account that a payment was made at. Raises ProviderRefusedError when there is none any more."""
-        return self._providers.of(payment.organization_id, payment.provider, payment.account)
+        """The account that a payment was made at. Raises PaymentUnavailableError when there is none any more."""
+        return self._calls.account(payment.organization_id, payment.provider, payment.account)
+
+    def provider_for(self, organization_id: UUID) -> PaymentProvider:
+        """The account that an organization sells with now. Raises PaymentUnavailableError."""
+        return self._calls.account(organization_id)
 
     async def _open(self, order: Order, provider: str, account: str) -> PaymentBegun:
         """Record that an order is about to be paid at an account, or tell its live payment."""
@@ -128,7 +117,7 @@ class Purchases:
 
         Raises PaymentUnavailableError.
         """
-        self._wait_from_now()
+        self._calls.wait_from_now()
         found = await self._find_payment(show_id, payment_intent_id)
         if found is None or order_id not in (None, found.order_id):
             return None
@@ -136,9 +125,15 @@ class Purchases:
         refusal: str | None = None
         gone: tuple[int, ...] = ()
         if payment.status in ("sent", "in_doubt", "authorized", "cancelled", "failed"):
-            provider = self.provider_of(payment)
-            told = await self._ask(payment, provider)
-            refusal, gone = await self._follow(payment, told, provider)
+            try:
+                provider = self.provider_of(payment)
+                told = await self._ask(payment, provider)
+                refusal, gone = await self._follow(payment, told, provider)
+            except PaymentUnavailableError:
+                if payment.reference is not None:
+                    # It was looked at, though in vain. So the reconciler comes to the others first.
+                    await self._record(payment, payment.status)
+                raise
         order = await self._order(show_id, payment.order_id)
         return Advanced(order, await self._payment(show_id, payment_intent_id), refusal, gone)
 
@@ -153,46 +148,15 @@ class Purchases:
             repeatable=True,
             reads=True,
         )
+        unavailable: PaymentUnavailableError | None = None
         for payment_intent_id in payments:
-            await self.advance(show_id, payment_intent_id)
-
-    async def refund(self, show_id: UUID, refund_id: UUID) -> None:
-        """Give the money of an opened refund back at its provider. Raises PaymentUnavailableError."""
-        self._wait_from_now()
-        refund = await call(
-            self._cells.of(show_id).worker,
-            lambda connection: store.refund(connection, show_id, refund_id),
-            repeatable=True,
-            reads=True,
-        )
-        if refund is None or refund.status not in ("pending", "in_doubt") or refund.provider is None:
-            return
-        if refund.reference is None:
-            raise PaymentUnavailableError
-        provider = self._providers.of(refund.organization_id, refund.provider, refund.account)
-        reference: str | None = None
-        failure: str | None = None
-        try:
-            done = await self._within(provider.refund(refund.reference, refund.amount_minor, key=f"refund-{refund_id}"))
-            status, reference, failure = _REFUNDS[done.status], done.reference, done.failure
-        except ProviderUnavailableError as error:
-            await self._settle(show_id, refund_id, "in_doubt")
-            raise PaymentUnavailableError(error.retry_after_seconds) from error
-        except ProviderRefusedError as error:
-            log.warning("refund_refused", refund_id=str(refund_id), error=str(error))
-            status, failure = "failed", str(error)
-        await self._settle(show_id, refund_id, status, reference=reference, failure=failure)
-
-    async def _settle(
-        self, show_id: UUID, refund_id: UUID, status: str, *, reference: str | None = None, failure: str | None = None
-    ) -> None:
-        await call(
-            self._cells.of(show_id).worker,
-            lambda connection: store.settle_refund(
-                connection, show_id, refund_id, status, reference=reference, failure=failure
-            ),
-            repeatable=True,
-        )
+            try:
+                await self.advance(show_id, payment_intent_id)
+            except PaymentUnavailableError as error:
+                # The others may be at another account. They are not kept waiting for this one.
+                unavailable = error
+        if unavailable is not None:
+            raise unavailable
 
     async def _make(self, payment: Payment, provider: PaymentProvider) -> ProviderPayment | None:
         """Make a payment at the provider, and record its answer. Its key makes it the same payment each time."""
@@ -208,24 +172,30 @@ class Purchases:
             return_url=self._public_url,
         )
         try:
-            made = await self._within(provider.create(wish))
+            made = await self._calls.within(provider.create(wish))
         except ProviderUnavailableError as error:
             await self._record(payment, "in_doubt")
-            raise PaymentUnavailableError(error.retry_after_seconds) from error
+            raise PaymentUnavailableError.of(error) from error
         except ProviderRefusedError as error:
-            await self._record(payment, "failed", failure=str(error))
+            # What the provider said is for the operator. The buyer is told that it will not do it.
+            log.warning("payment_refused", payment_intent_id=str(payment.payment_intent_id), error=str(error))
+            await self._record(payment, "failed", failure="The payment provider does not accept this payment.")
             return None
         await self._record(payment, "sent", reference=made.reference, client_secret=made.client_secret)
         return made
 
     async def _ask(self, payment: Payment, provider: PaymentProvider) -> ProviderPayment | None:
-        """What the provider says of a payment; one that it never got is made."""
+        """What the provider says of a payment; one that it never got is made. None when there is nothing to do."""
         if payment.reference is None:
             return await self._make(payment, provider) if payment.status in ("sent", "in_doubt") else None
         try:
-            return await self._within(provider.fetch(payment.reference))
-        except ProviderUnavailableError as error:
-            raise PaymentUnavailableError(error.retry_after_seconds) from error
+            told = await self._calls.within(provider.fetch(payment.reference))
+        except ProviderError as error:
+            raise PaymentUnavailableError.of(error) from error
+        if told is None and payment.status not in ("cancelled", "failed"):
+            # It was made there, so the keys are those of another account. Whether it is paid is not known.
+            raise PaymentUnavailableError(f"it has no payment {payment.reference}", needs_operator=True)
+        return told
 
     async def _follow(
         self, payment: Payment, told: ProviderPayment | None, provider: PaymentProvider
@@ -265,9 +235,11 @@ class Purchases:
             await self._let_go(payment, provider)
             return outcome, gone
         try:
-            told = await self._within(provider.capture(payment.reference, key=f"capture-{payment.payment_intent_id}"))
+            told = await self._calls.within(
+                provider.capture(payment.reference, key=f"capture-{payment.payment_intent_id}")
+            )
         except ProviderUnavailableError as error:
-            raise PaymentUnavailableError(error.retry_after_seconds) from error
+            raise PaymentUnavailableError.of(error) from error
         except ProviderRefusedError as error:
             # The authorization is gone: the order is taken back, and its seats are free again.
             log.warning("capture_refused", payment_intent_id=str(payment.payment_intent_id), error=str(error))
@@ -307,26 +279,17 @@ class Purchases:
         """Cancel an authorized payment at the provider, so that the buyer is not charged."""
         assert payment.reference is not None, "the provider has told of it"
         try:
-            told = await self._within(provider.cancel(payment.reference, key=f"cancel-{payment.payment_intent_id}"))
+            told = await self._calls.within(
+                provider.cancel(payment.reference, key=f"cancel-{payment.payment_intent_id}")
+            )
         except ProviderUnavailableError as error:
-            raise PaymentUnavailableError(error.retry_after_seconds) from error
+            raise PaymentUnavailableError.of(error) from error
         except ProviderRefusedError as error:
             # It was captured meanwhile, by a person at the provider. What then follows is decided by what it says.
             log.warning("cancel_refused", payment_intent_id=str(payment.payment_intent_id), error=str(error))
             return
         if told.status == PaymentStatus.CANCELLED:
             await self._record(payment, "cancelled")
-
-    def _wait_from_now(self) -> None:
-        _waits_until.set(asyncio.get_running_loop().time() + self._limit_seconds)
-
-    async def _within(self, asking: Awaitable[T]) -> T:
-        """The provider's answer. Raises ProviderUnavailableError when it, with those before it, takes too long."""
-        try:
-            async with asyncio.timeout_at(_waits_until.get()):
-                return await asking
-        except TimeoutError as error:
-            raise ProviderUnavailableError("the provider took too long to answer") from error
 
     async def _record(
         self,
@@ -389,10 +352,3 @@ class Purchases:
         )
         assert order is not None, "orders are never deleted"
         return order
-
-
-_REFUNDS = {
-    RefundStatus.PENDING: "pending",
-    RefundStatus.SUCCEEDED: "succeeded",
-    RefundStatus.FAILED: "failed",
-}

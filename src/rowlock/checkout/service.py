@@ -27,8 +27,9 @@ from rowlock.checkout.model import (
     ReissueWish,
     TicketState,
 )
+from rowlock.checkout.provider_calls import PaymentUnavailableError
 from rowlock.checkout.providers.manual import ManualProvider
-from rowlock.checkout.providers.payment_provider import HasPaymentPage, Providers
+from rowlock.checkout.providers.payment_provider import HasPaymentPage, Providers, ProviderUnavailableError
 from rowlock.checkout.purchase import Advanced, Purchases
 from rowlock.database.calls import call
 from rowlock.database.cells import Cells
@@ -136,9 +137,8 @@ class Checkout:
         Only where the organization is paid by the manual provider. Raises purchase.PaymentUnavailableError, and
         ProviderRefusedError when its payment was cancelled.
         """
-        assert self._providers is not None, "this process has no payment providers"
         organization_id = await self.organization_of(order.show_id)
-        if not isinstance(self._providers.of(organization_id), ManualProvider):
+        if not isinstance(self.purchases.provider_for(organization_id), ManualProvider):
             return OrderOutcome.PAYMENT_NOT_MANUAL, None
         begun, payment = await self.purchases.begin(order, organization_id)
         if payment is None:
@@ -146,7 +146,10 @@ class Checkout:
         provider = self.purchases.provider_of(payment)
         if not isinstance(provider, ManualProvider) or payment.reference is None:
             return OrderOutcome.PAYMENT_NOT_MANUAL, None
-        await provider.mark_paid(payment.reference, by=received_by)
+        try:
+            await provider.mark_paid(payment.reference, by=received_by)
+        except ProviderUnavailableError as error:
+            raise PaymentUnavailableError.of(error) from error
         return Outcome.OK, await self.confirm(order, payment.payment_intent_id)
 
     async def organization_of(self, show_id: UUID) -> UUID:
@@ -185,12 +188,14 @@ class Checkout:
         return begun.outcome, payment
 
     def publishable_key(self, payment: Payment) -> str | None:
-        """What the buyer's page needs to talk to the provider of a payment."""
-        assert self._providers is not None, "this process has no payment providers"
+        """What the buyer's page needs to talk to the provider of a payment. Raises purchase.PaymentUnavailableError."""
         return self.purchases.provider_of(payment).publishable_key
 
     def page_url(self, payment: Payment) -> str | None:
-        """Where the buyer pays, while the payment waits for that and its provider has a page of its own."""
+        """Where the buyer pays, while the payment waits for that and its provider has a page of its own.
+
+        Raises purchase.PaymentUnavailableError.
+        """
         provider = self.purchases.provider_of(payment)
         if payment.reference is None or payment.status != "sent" or not isinstance(provider, HasPaymentPage):
             return None

@@ -3,10 +3,11 @@
 import msgspec
 
 from rowlock.base.outcomes import Outcome
+from rowlock.checkout.api import unavailable
 from rowlock.checkout.document_links import DocumentLinks
 from rowlock.checkout.order_shapes import ConfirmedView, ReceivedBody, ticket_views
+from rowlock.checkout.provider_calls import PaymentUnavailableError
 from rowlock.checkout.providers.payment_provider import ProviderRefusedError
-from rowlock.checkout.purchase import PaymentUnavailableError
 from rowlock.checkout.service import Checkout
 from rowlock.checkout.staff_access import StaffAccess
 from rowlock.web.fast_path import Endpoint, Reply, Request
@@ -65,7 +66,7 @@ class StaffEndpoints:
             try:
                 outcome, advanced = await self._checkout.mark_paid(order, body.received_by)
             except PaymentUnavailableError as error:
-                raise ProblemError("PAYMENT_UNAVAILABLE") from error
+                raise unavailable(error) from error
             except ProviderRefusedError as error:
                 raise ProblemError("ORDER_NOT_PAYABLE", f"Its payment cannot be marked paid: {error}.") from error
             if advanced is None:

@@ -9,6 +9,8 @@ import typer
 from pydantic import ValidationError
 
 from rowlock.catalogue.model import CatalogueError
+from rowlock.checkout.provider_calls import PaymentUnavailableError
+from rowlock.checkout.providers.payment_provider import ProviderError
 from rowlock.checkout.ticket_keys import TicketKeysError
 from rowlock.cli import (
     health,
@@ -117,6 +119,8 @@ def explain(error: Exception) -> tuple[ExitCode, str | None]:
             return ExitCode.REFUSED, str(error)
         case TransactionPoolerError() | KeyRefusedError() | TicketKeysError():
             return ExitCode.REFUSED, str(error)
+        case PaymentUnavailableError() | ProviderError():
+            return ExitCode.REFUSED, f"{error}. Nothing is lost: run the same command again later."
         case NoDatabaseError():
             return ExitCode.NO_DATABASE, str(error)
         case BusyError() | FunctionsMissingError() | LoginMissingError() | OutcomeUnknownError() if isinstance(

@@ -335,6 +335,7 @@ create table refunds (
     credited_show_id uuid,
     credited_order_id uuid,
     credited_payment_intent_id uuid,
+    reopened integer not null default 0,
     constraint refunds_pkey PRIMARY KEY (show_id, refund_id),
     constraint refunds_idempotency_key_unique UNIQUE (show_id, idempotency_key),
     constraint refunds_order FOREIGN KEY (show_id, order_id) REFERENCES ticket_orders(show_id, order_id),
@@ -345,6 +346,7 @@ create table refunds (
     constraint chk_refund_has_order CHECK ((order_id IS NOT NULL)),
     constraint chk_refund_status CHECK ((status = ANY (ARRAY['pending'::text, 'in_doubt'::text, 'succeeded'::text, 'failed'::text])))
 );
+CREATE INDEX idx_refunds_open ON rowlock.refunds USING btree (updated_at) WHERE (status = ANY (ARRAY['pending'::text, 'in_doubt'::text]));
 CREATE INDEX idx_refunds_part_of ON rowlock.refunds USING btree (show_id, part_of) WHERE (part_of IS NOT NULL);
 CREATE INDEX refunds_order ON rowlock.refunds USING btree (show_id, order_id);
 CREATE INDEX refunds_payment_intent ON rowlock.refunds USING btree (show_id, payment_intent_id);
@@ -354,6 +356,7 @@ comment on column refunds.failure is 'Why the provider did not give the money ba
 comment on column refunds.part_of is 'The refund that this is a further part of: what one payment does not have is taken from another.';
 comment on column refunds.credited_order_id is 'The order, in credited_show_id, that has the money now. The provider is not asked for such a refund.';
 comment on column refunds.credited_payment_intent_id is 'What this money is as a payment of that order.';
+comment on column refunds.reopened is 'How often it was opened again after it had failed. For the provider each time is another refund, with a key of its own.';
 grant select on refunds to rowlock_office;
 grant select on refunds to rowlock_worker;
 

@@ -15,6 +15,7 @@ import structlog
 
 from rowlock.base.ids import mint_id
 from rowlock.checkout.disputes.service import Disputes
+from rowlock.checkout.provider_calls import WORKER_LIMIT_SECONDS, PaymentUnavailableError
 from rowlock.checkout.providers.payment_provider import (
     KeepsNoRecords,
     PaymentProvider,
@@ -23,7 +24,7 @@ from rowlock.checkout.providers.payment_provider import (
     ProviderPayment,
     Providers,
 )
-from rowlock.checkout.purchase import WORKER_LIMIT_SECONDS, PaymentUnavailableError, Purchases
+from rowlock.checkout.purchase import Purchases
 from rowlock.checkout.reconciliation import store
 from rowlock.checkout.reconciliation.model import (
     AccountReport,
@@ -223,7 +224,7 @@ class _Account:
                 on_their_way = [(position.show_id, refund_id) for refund_id in position.open_refunds]
                 on_their_way += [(refund.show_id, refund.refund_id) for refund in position.credits if refund.is_open]
                 for show_id, refund_id in on_their_way:
-                    await self._purchases.refund(show_id, refund_id)
+                    await self._purchases.refunds.advance(show_id, refund_id)
                 return bool(on_their_way) or await self._record_refund(told, position)
         except (ProviderError, PaymentUnavailableError) as error:
             log.warning("payment_not_set_right", reference=told.reference, error=str(error))

@@ -6,7 +6,7 @@
 -- until the provider has done it; tickets are void at once. The caller mints the refund id.
 --
 -- The same idempotency key with the same wish answers the same; with another wish it is refused. When the refund has
--- failed at the provider, the same key opens it again. A refund never exceeds what was captured less what other
+-- failed at the provider, the same key opens it again: for the provider that is another refund. A refund never exceeds what was captured less what other
 -- refunds, pending ones included, give back, and less what a bank has taken back for good. While a chargeback is open its
 -- amount is not refunded, so that it is not lost twice. An order is refunded when all of its seats were given back; after
 -- some of them, or money alone, it is partially refunded.
@@ -106,7 +106,8 @@ begin
         if v_outcome = 'OK' then
             with opened as (
                 update refunds as r
-                set status = 'pending', updated_at = clock_timestamp()
+                set status = 'pending', reopened = r.reopened + 1, provider_reference = null, failure = null,
+                    updated_at = clock_timestamp()
                 where r.show_id = p_show_id and v_known.refund_id in (r.refund_id, r.part_of) and r.status = 'failed'
                 returning r.refund_id
             )

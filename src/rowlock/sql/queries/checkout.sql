@@ -185,7 +185,7 @@ select
     r.show_id, r.order_id, r.refund_id, r.payment_intent_id, r.amount_minor, r.status,
     r.provider_reference as refund_reference, coalesce(i.source_provider, i.provider) as provider,
     case when i.source_provider is null then i.provider_reference else i.source_reference end as reference, i.currency,
-    i.account,
+    i.account, r.reopened,
     coalesce(s.organization_id, v.organization_id) as organization_id
 from rowlock.refunds as r
 join rowlock.shows as s using (show_id)
@@ -198,6 +198,37 @@ where r.show_id = %s and r.refund_id = %s
 -- scope: show
 -- Writes down what the provider says of a refund.
 select outcome, status from rowlock.settle_refund_atomic(%s::uuid, %s::uuid, %s::text, %s::text, %s::text)
+
+-- name: refunds_to_ask_about
+-- scope: cell
+-- Refunds that a provider has or may have and that are not settled, the longest untouched first. One that was asked for
+-- and not told of yet is due again after a quarter of the age that it had then.
+select r.show_id, r.refund_id
+from rowlock.refunds as r
+where r.status in ('pending', 'in_doubt')
+    and (r.status = 'in_doubt' or r.provider_reference is not null)
+    and r.updated_at < clock_timestamp() - least(
+        greatest((r.updated_at - r.created_at) / 4, make_interval(secs => %(untouched_seconds)s)),
+        make_interval(secs => %(longest_seconds)s)
+    )
+    and r.refund_id <> all(%(but)s::uuid[])
+order by r.updated_at
+limit %(limit)s
+
+-- name: open_refunds_of_reference
+-- scope: cell
+-- Refunds that are not settled, of the payment that a provider knows by a reference, or of what exchanges have moved from
+-- it to other orders.
+select r.show_id, r.refund_id
+from rowlock.payment_intents as i
+join rowlock.refunds as r using (show_id, payment_intent_id)
+where (
+        (i.provider = %(provider)s and i.provider_reference = %(reference)s)
+        or (i.provider = 'credit' and i.source_provider = %(provider)s and i.source_reference = %(reference)s)
+    )
+    and r.status in ('pending', 'in_doubt')
+    and (r.status = 'in_doubt' or r.provider_reference is not null)
+order by r.created_at
 
 -- name: expire_orders
 -- scope: cell
