@@ -33,6 +33,7 @@ RESERVE = "/api/seat-reservations/reserve-v2"
 ORDERS = "/api/ticket-orders"
 ANNA = {"name": "Anna Bauer", "email": "anna@example.org"}
 VICTIMS = ("serve", "worker", "postgres", "backend")
+READY = {"serve": "Rowlock serves", "worker": "worker runs"}
 SETTINGS = {"fsync": "off", "autovacuum": "off", "shared_buffers": "32MB", "max_connections": "100"}
 KEY_SECONDS = 30.0
 """How long the key of a request whose process died may be in use."""
@@ -131,20 +132,19 @@ class Machines:
         }
         self._running: dict[str, Running] = {}
 
-    def start(self, name: str) -> None:
-        """Start `serve`, `worker` or `postgres`, and wait until it is ready."""
-        match name:
-            case "postgres":
-                self.postgres.start()
-            case "serve":
-                self._run("serve", "--port", self.port, line="Rowlock serves")
-            case "worker":
-                self._run("worker", line="worker runs")
-
-    def _run(self, name: str, *more: object, line: str) -> None:
-        program = self._program if name == "serve" else (ROWLOCK,)
-        self._running[name] = self._stack.enter_context(Running(name, *more, env=self.env, program=program))
-        self._running[name].line_with(line)
+    def start(self, *names: str) -> None:
+        """Start what is named of `postgres`, `serve` and `worker`, the last two at once, and wait until it is ready."""
+        if "postgres" in names:
+            self.postgres.start()
+        commands = [name for name in READY if name in names]
+        for name in commands:
+            if name == "serve":
+                started = Running("serve", "--port", self.port, env=self.env, program=self._program)
+            else:
+                started = Running(name, env=self.env)
+            self._running[name] = self._stack.enter_context(started)
+        for name in commands:
+            self._running[name].line_with(READY[name])
 
     def has_ended(self, name: str) -> bool:
         return self._running[name].process.poll() is not None

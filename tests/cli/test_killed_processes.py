@@ -53,11 +53,10 @@ def folder() -> Iterator[Path]:
 
 
 def kill_and_start(running: Machines, victims: Sequence[str], choose: random.Random) -> None:
-    """Kill these at once, and start them again: the database first, because the others ask for it."""
+    """Kill these at once, and start them again. After a backend is killed, PostgreSQL does that by itself."""
     for victim in victims:
         running.kill(victim, choose)
-    for name in sorted(victims, key=("postgres", "backend", "serve", "worker").index):
-        running.start(name)
+    running.start(*victims)
 
 
 async def buyers_and_kills(
@@ -82,10 +81,9 @@ async def come_back(buyers: Buyers, purchases: Sequence[Purchase]) -> None:
     await asyncio.gather(*(buyers.buy(purchase) for purchase in purchases))
 
 
-def finish(running: Machines, owner: psycopg.Connection, choose: random.Random) -> None:
-    """Hours later, and with a worker that knows nothing of what was before."""
+def finish(running: Machines, owner: psycopg.Connection) -> None:
+    """Hours later, with a worker that starts now and knows nothing of what was before."""
     hours_pass(owner)
-    running.kill("worker", choose)
     running.start("worker")
     wait_until_nothing_is_left_to_do(owner)
 
@@ -114,7 +112,8 @@ def test_purchases_end_whole_whatever_is_killed(folder: Path, scale: Scale) -> N
             returning = [purchase for purchase in buyers.unfinished if choose.random() < 0.5]
             asyncio.run(come_back(buyers, returning))
             assert [purchase for purchase in returning if not purchase.has_ended] == []
-            finish(running, owner, choose)
+            running.kill("worker", choose)
+            finish(running, owner)
 
             paid = assert_every_purchase_is_whole(owner, buyers.purchases)
         assert_commands_find_nothing(running)
@@ -135,7 +134,6 @@ def test_purchases_end_whole_whatever_is_killed(folder: Path, scale: Scale) -> N
 )
 def test_a_payment_that_was_made_before_the_kill_is_taken_up(folder: Path, mistake: bool) -> None:
     """The control: where a repeated payment has another key, the checks above find it. So they do not as it is."""
-    choose = random.Random(1)
     with machines(folder, MISTAKEN_SERVE, ROWLOCK_TEST_MISTAKE="1" if mistake else "0") as running:
         [show] = running.prepare(shows=1, seats=4)
         running.start("serve")
@@ -145,12 +143,11 @@ def test_a_payment_that_was_made_before_the_kill_is_taken_up(folder: Path, mista
         asyncio.run(buyers.buy(purchase))
         assert running.has_ended("serve"), "it was not killed"
         running.start("serve")
-        running.start("worker")
         with running.owner() as owner:
             a_minute_passes(owner)
             asyncio.run(come_back(buyers, [purchase]))
             assert purchase.told == "paid"
-            finish(running, owner, choose)
+            finish(running, owner)
 
             if mistake:
                 with pytest.raises(AssertionError, match="more than one payment"):
