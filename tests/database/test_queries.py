@@ -103,6 +103,8 @@ def test_the_names_of_the_files_are_these() -> None:
         "catalogue",
         "checkout",
         "database",
+        "disputes",
+        "exchanges",
         "integrators",
         "invariants",
         "mail",
@@ -110,10 +112,12 @@ def test_the_names_of_the_files_are_these() -> None:
         "money_invariants",
         "operations",
         "payment_accounts",
+        "reconciliation",
         "reporting",
         "reservations",
         "sandbox",
         "version1",
+        "version1_payments",
     ]
 
 

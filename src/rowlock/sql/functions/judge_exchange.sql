@@ -25,8 +25,8 @@ declare
     v_status   text;
     v_show     text;
     v_disputed boolean;
-    v_valid    integer;
-    v_used     integer;
+    v_valid    bigint;
+    v_used     bigint;
     v_rest     bigint;
     v_price    bigint;
 begin
