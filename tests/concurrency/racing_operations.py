@@ -176,6 +176,12 @@ async def _settle(db: SeatDb, world: World, status: str, refund_id: UUID) -> dic
     )  # fmt: skip
 
 
+async def _retry(db: SeatDb, world: World) -> dict[str, Any]:
+    return await db._call(
+        "select * from rowlock.retry_refunds_atomic(%s, %s, 'staff')", world.show.show_id, world.paid, role=WORKER_ROLE
+    )
+
+
 async def _receipt(db: SeatDb, world: World, refund_id: UUID | None) -> dict[str, Any]:
     return await db._call(
         "select * from rowlock.issue_receipt_atomic(%s, %s, %s)",
@@ -217,6 +223,7 @@ CHECKOUT_OPERATIONS: dict[str, tuple[Operation, Operation]] = {
         lambda db, w: _settle(db, w, "succeeded", w.open_refund),
         lambda db, w: _settle(db, w, "failed", w.open_refund),
     ),
+    "retry": (_retry, _retry),
     "receipt": (lambda db, w: _receipt(db, w, None), lambda db, w: _receipt(db, w, None)),
     "credit_note": (lambda db, w: _receipt(db, w, w.settled), lambda db, w: _receipt(db, w, w.settled)),
     "outbox": (_take, _take),
@@ -235,9 +242,19 @@ PAIRS, MONEY_PAIRS, CHECKOUT_PAIRS = pairs_of(OPERATIONS), pairs_of(MONEY_OPERAT
 EXCHANGE_PAIRS = pairs_of(EXCHANGE_OPERATIONS)
 
 # What these touch is the same in every state of anna's hold.
-_ELSEWHERE = {"pay", "void", "refund", "settle", "receipt", "credit_note", "outbox", *racing_exchanges.ELSEWHERE}
+_ELSEWHERE = {
+    "pay",
+    "void",
+    "refund",
+    "settle",
+    "retry",
+    "receipt",
+    "credit_note",
+    "outbox",
+    *racing_exchanges.ELSEWHERE,
+}
 # These need Gina and Hans.
-_SALES = {*MONEY_OPERATIONS, "settle", "receipt", "credit_note", "outbox", *EXCHANGE_OPERATIONS}
+_SALES = {*MONEY_OPERATIONS, "settle", "retry", "receipt", "credit_note", "outbox", *EXCHANGE_OPERATIONS}
 _ANNAS_ORDER = {"complete", "complete_paid", "begin", "record", "capture", "end", "expire"}
 _ANNAS_PAYMENT = {"complete_paid", "record", "capture"}
 
@@ -285,11 +302,14 @@ async def make_world(db: SeatDb, pair: tuple[str, str], state: str) -> World:
         world.other_plan = await make_plan(db.owner, world.show, labels=labels)
     await STATES[state](db, world)
     if names & _SALES:
-        refunds = bool(names & {"settle", "credit_note"})
+        refunds = bool(names & {"settle", "retry", "credit_note"})
         # What goes back is her fee, so that her ticket keeps its worth for an exchange.
         await _sell_for_money(db, world, fee_minor=700 if refunds and names & racing_exchanges.OF_AN_EXCHANGE else 0)
     if names & {"settle", "credit_note"}:
         await _refund_money(db, world)
+    if "retry" in names:
+        failed = (await db.refund(world.show, world.paid, key="failed", amount_minor=500)).refund_id
+        assert (await _settle(db, world, "failed", failed))["status"] == "failed"
     if names & set(EXCHANGE_OPERATIONS):
         await racing_exchanges.exchange_ginas_ticket(db, world, names)
     if names >= {"receipt", "credit_note"}:

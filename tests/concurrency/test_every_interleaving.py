@@ -63,6 +63,7 @@ IN_A_PLAIN_RUN = [
     ("record", "expire"),
     ("cancel_show", "capture"),
     ("refund", "settle"),
+    ("refund", "retry"),
     ("receipt", "credit_note"),
     ("outbox", "outbox"),
     ("reissue", "give_up"),
@@ -353,6 +354,18 @@ MISTAKES: dict[str, tuple[tuple[str, str], str, list[Mutant]]] = {
                 "where o.show_id = p_show_id and o.order_id = p_order_id\n    for update;",
                 "where o.show_id = p_show_id and o.order_id = p_order_id;",
             )
+        ],
+    ),
+    "a refund is tried twice at once": (
+        ("retry", "retry"),
+        "held",
+        [
+            Mutant(
+                "retry_refunds_atomic",
+                "where o.show_id = p_show_id and o.order_id = p_order_id\n    for update;",
+                "where o.show_id = p_show_id and o.order_id = p_order_id;",
+            ),
+            Mutant("retry_refunds_atomic", "perform lock_payments(p_show_id, array[p_order_id]);", ""),
         ],
     ),
     "money for an order that has ended is kept": (

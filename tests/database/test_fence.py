@@ -51,6 +51,7 @@ EXECUTE = {
         "record_payment_atomic",
         "settle_refund_atomic",
         "record_refund_atomic",
+        "retry_refunds_atomic",
         "record_dispute_atomic",
         "end_order_atomic",
         "expire_orders_atomic",

@@ -191,6 +191,16 @@ class RefundView(Struct, kw_only=True):
     seat_ids: Sequence[int]
 
 
+class RetriedView(Struct, kw_only=True):
+    """The refunds of an order that had failed, and of which the provider is asked again; none when none had."""
+
+    success: bool = True
+    order_id: UUID
+    refund_ids: Sequence[UUID]
+    amount_minor: int
+    currency: str
+
+
 class Event(Struct):
     """An event of a payment provider. Its members are the provider's own; the signature is over the body as it is."""
 

@@ -12,7 +12,7 @@ from uuid import UUID
 from rowlock.base.holder import Holder
 from rowlock.base.ids import mint_id, show_key
 from rowlock.base.outcomes import Outcome
-from rowlock.checkout import store
+from rowlock.checkout import refund_store, store
 from rowlock.checkout.model import (
     NewOrder,
     Order,
@@ -31,6 +31,7 @@ from rowlock.checkout.provider_calls import PaymentUnavailableError
 from rowlock.checkout.providers.manual import ManualProvider
 from rowlock.checkout.providers.payment_provider import HasPaymentPage, Providers, ProviderUnavailableError
 from rowlock.checkout.purchase import Advanced, Purchases
+from rowlock.checkout.refund_store import Retried
 from rowlock.database.calls import call
 from rowlock.database.cells import Cells
 
@@ -249,6 +250,16 @@ class Checkout:
         return await call(
             self._cells.of(wish.show_id).worker,
             lambda connection: store.open_refund(connection, wish, refund_id),
+            repeatable=True,
+        )
+
+    async def retry_refunds(self, order: Order, actor: str, ip_address: str | None = None) -> Retried:
+        """Open every refund of an order again that has failed at its provider. The worker asks for the money."""
+        return await call(
+            self._cells.of(order.show_id).worker,
+            lambda connection: refund_store.retry_refunds(
+                connection, order.show_id, order.order_id, actor=actor, ip_address=ip_address
+            ),
             repeatable=True,
         )
 

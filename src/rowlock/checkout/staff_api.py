@@ -1,15 +1,15 @@
-"""Endpoints on orders for staff alone: note that one was paid at the desk or by invoice."""
+"""Endpoints on orders for staff alone: note that one was paid by hand, and try failed refunds again."""
 
 import msgspec
 
 from rowlock.base.outcomes import Outcome
 from rowlock.checkout.api import unavailable
 from rowlock.checkout.document_links import DocumentLinks
-from rowlock.checkout.order_shapes import ConfirmedView, ReceivedBody, ticket_views
+from rowlock.checkout.order_shapes import ConfirmedView, ReceivedBody, RetriedView, ticket_views
 from rowlock.checkout.provider_calls import PaymentUnavailableError
 from rowlock.checkout.providers.payment_provider import ProviderRefusedError
 from rowlock.checkout.service import Checkout
-from rowlock.checkout.staff_access import StaffAccess
+from rowlock.checkout.staff_access import StaffAccess, actor
 from rowlock.web.fast_path import Endpoint, Reply, Request
 from rowlock.web.problems import ProblemError
 from rowlock.web.security import STAFF
@@ -54,8 +54,42 @@ class StaffEndpoints:
                 operation_id="markOrderPaid",
                 security=STAFF,
                 keys=True,
-            )
+            ),
+            Endpoint(
+                "POST",
+                "/api/ticket-orders/{order_id}/refunds/retry",
+                self.retry_refunds,
+                "Try failed refunds again",
+                "Ask the provider once more for every refund of an order that has failed. For staff; repeatable.",
+                gives=RetriedView,
+                problems=(
+                    "UNAUTHORIZED",
+                    "FORBIDDEN",
+                    "ORDER_NOT_FOUND",
+                    "REFUND_EXCEEDS_PAYMENT",
+                    "PAYMENT_DISPUTED",
+                    "FUNCTIONS_MISSING",
+                ),
+                tag="orders",
+                operation_id="retryRefunds",
+                security=STAFF,
+                keys=True,
+            ),
         ]
+
+    async def retry_refunds(self, request: Request) -> Reply:
+        """POST a retry."""
+        order = await self._staff.order(request, request.value)
+        done = await self._checkout.retry_refunds(order, actor(request), request.address)
+        if done.outcome != Outcome.OK:
+            raise ProblemError(done.outcome)
+        view = RetriedView(
+            order_id=order.order_id,
+            refund_ids=done.refund_ids,
+            amount_minor=done.amount_minor,
+            currency=order.currency,
+        )
+        return Reply(200, _encoder.encode(view))
 
     async def mark_paid(self, request: Request) -> Reply:
         """POST mark-paid. An order that is paid is answered as it is."""

@@ -47,6 +47,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help=help_text, no_args_is_help=True)
     group.command("show", epilog="Example: rowlock order show K7M2-XQ4T")(show)
     group.command("refund", epilog="Example: rowlock order refund K7M2-XQ4T --seat 12 --reason ill")(refund)
+    group.command("retry-refunds", epilog="Example: rowlock order retry-refunds K7M2-XQ4T")(retry_refunds)
     group.command("reissue", epilog="Example: rowlock order reissue K7M2-XQ4T --seat 12 --reason stolen")(reissue)
     group.command("mark-paid", epilog="Example: rowlock order mark-paid K7M2-XQ4T --by Mara")(mark_paid)
     group.command("exchange", epilog="Example: rowlock order exchange K7M2-XQ4T --seat 12=40 --reason asked")(exchange)
@@ -202,6 +203,29 @@ def mark_paid(
     if outcome != Outcome.OK:
         raise _refused(found, outcome)
     _print(found, as_json=json)
+
+
+def retry_refunds(order: OrderName, data_dir: DataDir = None, json: Json = False) -> None:
+    """Ask the provider again for every refund of an order that has failed there."""
+
+    async def run(services: Services) -> tuple[Order, str, Sequence[UUID], int]:
+        found = await _find(services, order)
+        done = await services.checkout.retry_refunds(found, _DESK)
+        return found, done.outcome, done.refund_ids, done.amount_minor
+
+    found, outcome, refund_ids, amount_minor = with_services(data_dir, run)
+    if outcome != Outcome.OK:
+        raise _refused(found, outcome)
+    count, name = len(refund_ids), found.order_code
+    text = f"No refund of order {name} has failed."
+    if count:
+        what = f"{count} {'refund' if count == 1 else 'refunds'} of order {name}, {money(amount_minor, found.currency)}"
+        text = f"{what}: the worker asks the provider again."
+    print_result(
+        {"order_id": found.order_id, "refund_ids": list(refund_ids), "amount_minor": amount_minor},
+        text,
+        as_json=json,
+    )
 
 
 def reissue(

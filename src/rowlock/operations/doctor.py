@@ -361,7 +361,18 @@ def _definitions(facts: Inspection) -> Diagnosis:
 
 
 def _schema(schema: SchemaFacts) -> list[Diagnosis]:
-    return [_partitions(schema), _cleanup(schema), _addresses(schema), _disputes(schema)]
+    return [_partitions(schema), _cleanup(schema), _addresses(schema), _refunds(schema), _disputes(schema)]
+
+
+def _refunds(schema: SchemaFacts) -> Diagnosis:
+    if not schema.failed_refunds and not schema.late_refunds:
+        return Diagnosis("refunds", "ok", "none has failed within 30 days, and none waits for its provider for days")
+    return Diagnosis(
+        "refunds",
+        "warning",
+        f"{schema.failed_refunds} failed within 30 days, {schema.late_refunds} not settled after 3 days",
+        "`rowlock mail list --failed` names those that failed: docs/runbooks/money-differs.md#a-refund-that-failed.",
+    )
 
 
 def _disputes(schema: SchemaFacts) -> Diagnosis:

@@ -48,6 +48,8 @@ class SchemaFacts:
     busiest_sessions         how many came from there.
     open_disputes            chargebacks that no bank has decided.
     respond_by               until when the first of them may be answered; None without one.
+    failed_refunds           refunds that failed within the last 30 days and were not tried again.
+    late_refunds             refunds that are not settled after three days.
     """
 
     missing_partitions: list[str]
@@ -62,6 +64,8 @@ class SchemaFacts:
     busiest_sessions: int
     open_disputes: int
     respond_by: datetime | None
+    failed_refunds: int
+    late_refunds: int
     server_time: datetime
 
 

@@ -128,7 +128,7 @@ begin
             rowlock.reissue_ticket_atomic,
             rowlock.record_payment_atomic, rowlock.settle_refund_atomic, rowlock.expire_orders_atomic,
             rowlock.end_order_atomic, rowlock.issue_receipt_atomic, rowlock.record_dispute_atomic,
-            rowlock.record_refund_atomic,
+            rowlock.record_refund_atomic, rowlock.retry_refunds_atomic,
             rowlock.begin_exchange_atomic, rowlock.make_exchange_order_atomic, rowlock.give_up_tickets_atomic,
             rowlock.finish_exchange_atomic, rowlock.tell_buyers_of_move,
             rowlock.take_outbox_messages, rowlock.finish_outbox_message,

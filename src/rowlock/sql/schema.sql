@@ -346,6 +346,7 @@ create table refunds (
     constraint chk_refund_has_order CHECK ((order_id IS NOT NULL)),
     constraint chk_refund_status CHECK ((status = ANY (ARRAY['pending'::text, 'in_doubt'::text, 'succeeded'::text, 'failed'::text])))
 );
+CREATE INDEX idx_refunds_failed ON rowlock.refunds USING btree (updated_at) WHERE (status = 'failed'::text);
 CREATE INDEX idx_refunds_open ON rowlock.refunds USING btree (updated_at) WHERE (status = ANY (ARRAY['pending'::text, 'in_doubt'::text]));
 CREATE INDEX idx_refunds_part_of ON rowlock.refunds USING btree (show_id, part_of) WHERE (part_of IS NOT NULL);
 CREATE INDEX refunds_order ON rowlock.refunds USING btree (show_id, order_id);
@@ -1426,7 +1427,7 @@ create function pay_order_atomic(p_show_id uuid, p_order_id uuid, p_payment_inte
 comment on function pay_order_atomic is 'Record that the money of an order is captured: it is paid, or a refund is opened when it has ended. Repeatable.';
 grant execute on function pay_order_atomic to rowlock_worker;
 
-create function payments_left(p_show_id uuid, p_order_id uuid)
+create function payments_left(p_show_id uuid, p_order_id uuid, p_with_late boolean DEFAULT false)
     returns TABLE(payment_intent_id uuid, left_minor bigint, free_minor bigint)
     language sql security definer
     set search_path=rowlock, pg_temp
@@ -1526,6 +1527,16 @@ create function reserve_seats_batch(p_show_id uuid, p_reservation_ids uuid[], p_
     as 'see functions/reserve_seats_batch.sql';
 comment on function reserve_seats_batch is 'Reserve seats of one show for many requests, each all or nothing, in order of arrival. One row per request.';
 grant execute on function reserve_seats_batch to rowlock_app;
+
+create function retry_refunds_atomic(p_show_id uuid, p_order_id uuid, p_actor text, p_ip_address inet DEFAULT NULL::inet)
+    returns TABLE(outcome text, refund_ids uuid[], amount_minor bigint, server_time timestamp with time zone)
+    language plpgsql security definer
+    set enable_seqscan=off
+    set plan_cache_mode=force_generic_plan
+    set search_path=rowlock, pg_temp
+    as 'see functions/retry_refunds_atomic.sql';
+comment on function retry_refunds_atomic is 'Open every refund of an order again that has failed at its provider. Repeatable.';
+grant execute on function retry_refunds_atomic to rowlock_worker;
 
 create function seat_changes_since(p_show_id uuid, p_after_id bigint DEFAULT NULL::bigint)
     returns TABLE(seats_total integer, last_id bigint, horizon xid8, next_xid xid8, server_time timestamp with time zone, seat_id integer, status text, reserved_until timestamp with time zone)

@@ -13,7 +13,8 @@
 -- Writes    nothing.
 create or replace function rowlock.payments_left(
     p_show_id uuid,
-    p_order_id uuid
+    p_order_id uuid,
+    p_with_late boolean default false  -- also of money that came too late or twice
 )
 returns table (payment_intent_id uuid, left_minor bigint, free_minor bigint)
 language sql
@@ -49,10 +50,10 @@ as $$
         where r.show_id = i.show_id and r.payment_intent_id = i.payment_intent_id and r.status <> 'failed'
     ) as l
     where i.show_id = p_show_id and i.order_id = p_order_id and i.status = 'captured'
-        and not exists (
+        and (p_with_late or not exists (
             select from refunds as r
             where r.show_id = p_show_id and r.idempotency_key = 'late-' || i.payment_intent_id
-        )
+        ))
 $$;
 comment on function rowlock.payments_left is
     'What can still be given back of each payment of an order; a part of the functions that open refunds.';

@@ -172,6 +172,12 @@ from rowlock.refund_order_atomic(
     p_ip_address => %(ip_address)s::inet, p_actor => %(actor)s::text
 )
 
+-- name: retry_refunds
+-- scope: show
+-- Opens every refund of an order again that has failed.
+select outcome, refund_ids, amount_minor
+from rowlock.retry_refunds_atomic(%s::uuid, %s::uuid, %s::text, %s::inet)
+
 -- name: reissue_ticket
 -- scope: show
 -- Gives a ticket its next revision.

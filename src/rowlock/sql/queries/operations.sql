@@ -45,6 +45,14 @@ select
     coalesce(b.of_address, 0)::integer as busiest_sessions,
     (select count(*)::integer from rowlock.disputes where status = 'opened') as open_disputes,
     (select min(respond_by) from rowlock.disputes where status = 'opened') as respond_by,
+    (
+        select count(*)::integer from rowlock.refunds
+        where status = 'failed' and updated_at > clock_timestamp() - interval '30 days'
+    ) as failed_refunds,
+    (
+        select count(*)::integer from rowlock.refunds
+        where status in ('pending', 'in_doubt') and created_at < clock_timestamp() - interval '3 days'
+    ) as late_refunds,
     clock_timestamp() as server_time
 from rowlock.lapsed_reservations as l
 left join (
