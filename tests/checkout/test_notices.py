@@ -292,7 +292,9 @@ async def test_a_worker_that_dies_while_it_tells_of_a_move_tells_each_buyer_once
     [(message_id,)] = await cursor.fetchall()
 
     # It had made the messages, and died before it knew; another takes the message up again.
-    assert [await store.tell_buyers_of_move(world.connection, message_id, limit=100) for _ in range(2)] == [1, 0]
+    assert [
+        await store.tell_buyers_of_move(world.connection, world.show.show_id, message_id, limit=100) for _ in range(2)
+    ] == [1, 0]
     first = await world.work()
     await world.db.owner.execute("update rowlock.outbox_messages set done_at = null where kind = 'order_moved'")
     again = await world.work()

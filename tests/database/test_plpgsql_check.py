@@ -23,8 +23,6 @@ CHECK = """
         security_warnings => true
     ) as c
     where p.pronamespace = 'rowlock'::regnamespace and p.proname ~ %s
-        -- PostgreSQL itself checks the bodies of those in SQL, when they are made.
-        and p.prolang = (select l.oid from pg_language as l where l.lanname = 'plpgsql')
     order by 1
 """
 

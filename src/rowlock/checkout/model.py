@@ -420,7 +420,7 @@ class Dispute:
     withdrawn_minor  what the provider took off the account for it at first.
     is_returned      whether that came back.
     fee_minor        what the provider asks for the dispute itself.
-    respond_by       until when the seller may answer the bank.
+    respond_until       until when the seller may answer the bank.
     """
 
     dispute_id: UUID
@@ -438,6 +438,6 @@ class Dispute:
     fee_minor: int
     currency: str
     reason: str
-    respond_by: datetime | None
+    respond_until: datetime | None
     created_at: datetime
     ended_at: datetime | None

@@ -102,7 +102,9 @@ class Notices:
         """A message for each buyer with tickets, a batch at a time."""
         await call(
             self._cells.of(message.show_id).worker,
-            lambda connection: store.tell_buyers_of_move(connection, message.message_id, limit=MOVED_BATCH),
+            lambda connection: store.tell_buyers_of_move(
+                connection, message.show_id, message.message_id, limit=MOVED_BATCH
+            ),
             repeatable=True,
         )
 

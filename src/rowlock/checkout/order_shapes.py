@@ -102,14 +102,14 @@ class LineView(Struct):
 
 
 class DisputeView(Struct):
-    """A chargeback: `status` is opened, won or lost. Until `respond_by` the seller may answer the bank."""
+    """A chargeback: `status` is opened, won or lost. Until `respond_until` the seller may answer the bank."""
 
     dispute_id: UUID
     status: str
     amount_minor: int
     currency: str
     reason: str
-    respond_by: Instant | None
+    respond_until: Instant | None
     created_at: Instant
 
 
@@ -270,7 +270,7 @@ def dispute_view(dispute: Dispute) -> DisputeView:
         dispute.amount_minor,
         dispute.currency,
         dispute.reason,
-        dispute.respond_by,
+        dispute.respond_until,
         dispute.created_at,
     )
 

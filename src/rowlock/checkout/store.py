@@ -375,9 +375,9 @@ async def finish_message(
     await connection.execute(query("checkout.finish_message"), (message_id, error, retry_seconds))
 
 
-async def tell_buyers_of_move(connection: Connection, message_id: int, *, limit: int) -> int:
+async def tell_buyers_of_move(connection: Connection, show_id: UUID, message_id: int, *, limit: int) -> int:
     """Make a message for each of the next orders of a show that was moved; returns how many."""
-    (orders,) = await _one(connection, query("checkout.tell_buyers_of_move"), (message_id, limit))
+    (orders,) = await _one(connection, query("checkout.tell_buyers_of_move"), (show_id, message_id, limit))
     return int(orders)
 
 

@@ -54,7 +54,7 @@ def disputes(
             one.status,
             money(one.amount_minor, one.currency),
             one.reason,
-            "" if one.respond_by is None else f"{one.respond_by.astimezone(UTC):%Y-%m-%d %H:%M}",
+            "" if one.respond_until is None else f"{one.respond_until.astimezone(UTC):%Y-%m-%d %H:%M}",
             one.reference,
         )
         for one in found

@@ -296,7 +296,7 @@ def _print(order: Order, disputes: Sequence[Dispute] = (), links: Sequence[Link]
         became = credit if link.status == "given_up" else f"{link.status} {link.refusal or ''}".rstrip()
         values[f"exchange {number}"] = f"seat {seats} for order {link.order_id}: {became}"
     for number, dispute in enumerate(disputes, start=1):
-        respond = "" if dispute.respond_by is None else f", respond by {dispute.respond_by:%Y-%m-%d %H:%M %Z}"
+        respond = "" if dispute.respond_until is None else f", respond by {dispute.respond_until:%Y-%m-%d %H:%M %Z}"
         values[f"dispute {number}"] = (
             f"{dispute.status}: {money(dispute.amount_minor, dispute.currency)}, {dispute.reason or 'no reason'}"
             f"{respond if dispute.status == 'opened' else ''}"

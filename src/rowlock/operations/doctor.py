@@ -378,7 +378,11 @@ def _refunds(schema: SchemaFacts) -> Diagnosis:
 def _disputes(schema: SchemaFacts) -> Diagnosis:
     if not schema.open_disputes:
         return Diagnosis("disputes", "ok", "none is open")
-    until = "" if schema.respond_by is None else f", the first to be answered by {schema.respond_by:%Y-%m-%d %H:%M %Z}"
+    until = (
+        ""
+        if schema.respond_until is None
+        else f", the first to be answered by {schema.respond_until:%Y-%m-%d %H:%M %Z}"
+    )
     return Diagnosis(
         "disputes",
         "warning",

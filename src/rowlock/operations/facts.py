@@ -47,7 +47,7 @@ class SchemaFacts:
     busiest_address          the address that most of them came from; None without any.
     busiest_sessions         how many came from there.
     open_disputes            chargebacks that no bank has decided.
-    respond_by               until when the first of them may be answered; None without one.
+    respond_until               until when the first of them may be answered; None without one.
     failed_refunds           refunds that failed within the last 30 days and were not tried again.
     late_refunds             refunds that are not settled after three days.
     """
@@ -63,7 +63,7 @@ class SchemaFacts:
     busiest_address: str | None
     busiest_sessions: int
     open_disputes: int
-    respond_by: datetime | None
+    respond_until: datetime | None
     failed_refunds: int
     late_refunds: int
     server_time: datetime

@@ -13,7 +13,7 @@ create table disputes (
     created_at timestamp with time zone not null default clock_timestamp(),
     updated_at timestamp with time zone not null default clock_timestamp(),
     status text not null default 'opened'::text,
-    respond_by timestamp with time zone,
+    respond_until timestamp with time zone,
     withdrawn_minor bigint not null default 0,
     fee_minor bigint not null default 0,
     return_movement_id uuid,
@@ -27,9 +27,9 @@ create table disputes (
     constraint chk_dispute_withdrawn CHECK (((withdrawn_minor >= 0) AND (withdrawn_minor <= amount_minor)))
 );
 CREATE INDEX idx_disputes_of_payment ON rowlock.disputes USING btree (show_id, payment_intent_id);
-CREATE INDEX idx_disputes_open ON rowlock.disputes USING btree (respond_by) WHERE (status = 'opened'::text);
+CREATE INDEX idx_disputes_open ON rowlock.disputes USING btree (respond_until) WHERE (status = 'opened'::text);
 comment on table disputes is 'Chargebacks: a buyer''s bank takes the money back. The tickets stay as they are until staff decide.';
-comment on column disputes.respond_by is 'Until when the seller may answer the bank.';
+comment on column disputes.respond_until is 'Until when the seller may answer the bank.';
 comment on column disputes.withdrawn_minor is 'What the provider took off the account for it, at first; returned or not.';
 comment on column disputes.fee_minor is 'What the provider asks for the dispute itself, in minor units of the currency.';
 comment on column disputes.return_movement_id is 'The movement of the ledger with which the money came back.';
@@ -413,10 +413,9 @@ create table sandbox_disputes (
     currency text not null,
     status text not null default 'opened'::text,
     reason text not null,
-    respond_by timestamp with time zone not null,
+    respond_until timestamp with time zone not null,
     created_at timestamp with time zone not null default clock_timestamp(),
     constraint sandbox_disputes_pkey PRIMARY KEY (reference),
-    constraint sandbox_disputes_payment_reference_fkey FOREIGN KEY (payment_reference) REFERENCES sandbox_payments(reference),
     constraint chk_sandbox_dispute_amounts CHECK (((amount_minor > 0) AND (fee_minor >= 0))),
     constraint chk_sandbox_dispute_status CHECK ((status = ANY (ARRAY['opened'::text, 'won'::text, 'lost'::text])))
 );
@@ -1337,7 +1336,7 @@ grant execute on function issue_receipt_atomic to rowlock_worker;
 
 create function judge_exchange(p_show_id uuid, p_order_id uuid, p_seat_ids integer[])
     returns TABLE(outcome text, worth_minor bigint)
-    language plpgsql security definer
+    language plpgsql stable security definer
     set enable_seqscan=off
     set plan_cache_mode=force_generic_plan
     set search_path=rowlock, pg_temp
@@ -1429,12 +1428,14 @@ grant execute on function pay_order_atomic to rowlock_worker;
 
 create function payments_left(p_show_id uuid, p_order_id uuid, p_with_late boolean DEFAULT false)
     returns TABLE(payment_intent_id uuid, left_minor bigint, free_minor bigint)
-    language sql security definer
+    language plpgsql stable security definer
+    set enable_seqscan=off
+    set plan_cache_mode=force_generic_plan
     set search_path=rowlock, pg_temp
     as 'see functions/payments_left.sql';
 comment on function payments_left is 'What can still be given back of each payment of an order; a part of the functions that open refunds.';
 
-create function record_dispute_atomic(p_show_id uuid, p_payment_intent_id uuid, p_dispute_id uuid, p_reference text, p_status text, p_provider_status text, p_amount_minor bigint, p_withdrawn_minor bigint, p_fee_minor bigint, p_currency text, p_reason text, p_respond_by timestamp with time zone)
+create function record_dispute_atomic(p_show_id uuid, p_payment_intent_id uuid, p_dispute_id uuid, p_reference text, p_status text, p_provider_status text, p_amount_minor bigint, p_withdrawn_minor bigint, p_fee_minor bigint, p_currency text, p_reason text, p_respond_until timestamp with time zone)
     returns TABLE(outcome text, dispute_id uuid, order_id uuid, status text, server_time timestamp with time zone)
     language plpgsql security definer
     set plan_cache_mode=force_generic_plan
@@ -1559,7 +1560,9 @@ grant execute on function settle_refund_atomic to rowlock_worker;
 
 create function split_refund(p_show_id uuid, p_order_id uuid, p_amount_minor bigint)
     returns TABLE(payment_intent_id uuid, amount_minor bigint)
-    language sql security definer
+    language plpgsql stable security definer
+    set enable_seqscan=off
+    set plan_cache_mode=force_generic_plan
     set search_path=rowlock, pg_temp
     as 'see functions/split_refund.sql';
 comment on function split_refund is 'Of which payments of an order an amount is given back; a part of the functions that open refunds.';
@@ -1573,7 +1576,7 @@ create function take_outbox_messages(p_limit integer, p_seconds integer)
 comment on function take_outbox_messages is 'Messages that are due, for one worker for a while.';
 grant execute on function take_outbox_messages to rowlock_worker;
 
-create function tell_buyers_of_move(p_message_id bigint, p_limit integer)
+create function tell_buyers_of_move(p_show_id uuid, p_message_id bigint, p_limit integer)
     returns integer
     language plpgsql security definer
     set enable_seqscan=off

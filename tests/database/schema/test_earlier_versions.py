@@ -135,7 +135,7 @@ SEEDS = {
     21: "",
     22: """
         insert into sandbox_disputes (
-                reference, account, payment_reference, amount_minor, fee_minor, currency, reason, respond_by)
+                reference, account, payment_reference, amount_minor, fee_minor, currency, reason, respond_until)
             values ('dp_2', '', 'sbx_1', 1500, 1500, 'EUR', 'fraudulent', '2030-01-01');
     """,
     23: "",

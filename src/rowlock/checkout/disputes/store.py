@@ -27,7 +27,7 @@ async def record(
         "fee_minor": told.fee_minor,
         "currency": told.currency,
         "reason": told.reason,
-        "respond_by": told.respond_by,
+        "respond_until": told.respond_until,
     }
     cursor = await connection.execute(query("disputes.record"), given)
     row = await cursor.fetchone()

@@ -125,7 +125,7 @@ class KeptDispute:
     currency: str
     status: str
     reason: str
-    respond_by: datetime
+    respond_until: datetime
 
     def told(self) -> ProviderDispute:
         """The dispute as the protocol has it."""
@@ -140,7 +140,7 @@ class KeptDispute:
             payment=self.payment_reference,
             withdrawn_minor=0 if outcome is DisputeStatus.WON else self.amount_minor,
             fee_minor=self.fee_minor,
-            respond_by=self.respond_by,
+            respond_until=self.respond_until,
         )
 
 

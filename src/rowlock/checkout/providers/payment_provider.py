@@ -132,7 +132,7 @@ class ProviderDispute:
     payment          the reference of the payment.
     withdrawn_minor  what is off the account for it now: 0 for an inquiry, and once the money is back.
     fee_minor        what the provider asks for the dispute itself, so far.
-    respond_by       until when the seller may answer the bank.
+    respond_until       until when the seller may answer the bank.
     """
 
     reference: str
@@ -144,7 +144,7 @@ class ProviderDispute:
     payment: str | None = None
     withdrawn_minor: int = 0
     fee_minor: int = 0
-    respond_by: datetime | None = None
+    respond_until: datetime | None = None
 
 
 class ProviderError(Exception):

@@ -171,7 +171,7 @@ def dispute_of(found: Json) -> ProviderDispute:
         payment=payment if isinstance(payment, str) else None,
         withdrawn_minor=from_stripe(max(net, 0), currency),
         fee_minor=from_stripe(sum(int(one.get("fee") or 0) for one in moved), currency) if is_same else 0,
-        respond_by=datetime.fromtimestamp(int(due_by), UTC) if due_by else None,
+        respond_until=datetime.fromtimestamp(int(due_by), UTC) if due_by else None,
     )
 
 

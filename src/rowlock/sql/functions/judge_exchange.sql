@@ -15,6 +15,7 @@ create or replace function rowlock.judge_exchange(
 )
 returns table (outcome text, worth_minor bigint)
 language plpgsql
+stable
 security definer
 set search_path = rowlock, pg_temp
 set enable_seqscan = off

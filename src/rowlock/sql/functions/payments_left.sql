@@ -17,11 +17,16 @@ create or replace function rowlock.payments_left(
     p_with_late boolean default false  -- also of money that came too late or twice
 )
 returns table (payment_intent_id uuid, left_minor bigint, free_minor bigint)
-language sql
-volatile
+language plpgsql
+stable
 security definer
 set search_path = rowlock, pg_temp
+set enable_seqscan = off
+set plan_cache_mode = force_generic_plan
 as $$
+#variable_conflict use_column
+begin
+    return query
     select i.payment_intent_id, l.left_minor, greatest(0, l.left_minor - b.opened_minor)
     from payment_intents as i
     -- The payment that has the money, and what it has left itself, if it is another order's.
@@ -53,7 +58,8 @@ as $$
         and (p_with_late or not exists (
             select from refunds as r
             where r.show_id = p_show_id and r.idempotency_key = 'late-' || i.payment_intent_id
-        ))
+        ));
+end
 $$;
 comment on function rowlock.payments_left is
     'What can still be given back of each payment of an order; a part of the functions that open refunds.';

@@ -22,7 +22,7 @@ create or replace function rowlock.record_dispute_atomic(
     p_fee_minor bigint,
     p_currency text,
     p_reason text,
-    p_respond_by timestamptz
+    p_respond_until timestamptz
 )
 returns table (outcome text, dispute_id uuid, order_id uuid, status text, server_time timestamptz)
 language plpgsql
@@ -87,10 +87,10 @@ begin
     if v_dispute.dispute_id is null then
         insert into disputes as d
             (show_id, dispute_id, payment_intent_id, provider, provider_reference, provider_status, status, amount_minor,
-             currency, reason, respond_by, ended_at)
+             currency, reason, respond_until, ended_at)
         values (
             p_show_id, p_dispute_id, p_payment_intent_id, v_intent.provider, p_reference, left(p_provider_status, 200),
-            p_status, p_amount_minor, p_currency, left(coalesce(p_reason, ''), 200), p_respond_by,
+            p_status, p_amount_minor, p_currency, left(coalesce(p_reason, ''), 200), p_respond_until,
             case when p_status <> 'opened' then v_now end
         )
         returning d.* into v_dispute;
@@ -119,7 +119,7 @@ begin
         end if;
         update disputes as d
         set status = p_status, provider_status = left(p_provider_status, 200), amount_minor = p_amount_minor,
-            reason = left(coalesce(p_reason, ''), 200), respond_by = p_respond_by,
+            reason = left(coalesce(p_reason, ''), 200), respond_until = p_respond_until,
             withdrawn_minor = v_dispute.withdrawn_minor, fee_minor = v_dispute.fee_minor,
             return_movement_id = v_dispute.return_movement_id,
             ended_at = case when p_status <> 'opened' then coalesce(d.ended_at, v_now) end,

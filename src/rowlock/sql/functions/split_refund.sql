@@ -13,11 +13,16 @@ create or replace function rowlock.split_refund(
     p_amount_minor bigint
 )
 returns table (payment_intent_id uuid, amount_minor bigint)
-language sql
-volatile
+language plpgsql
+stable
 security definer
 set search_path = rowlock, pg_temp
+set enable_seqscan = off
+set plan_cache_mode = force_generic_plan
 as $$
+#variable_conflict use_column
+begin
+    return query
     with ranked as (
         select p.payment_intent_id, p.free_minor, coalesce(sum(p.free_minor) over (
             order by p.free_minor < p_amount_minor, abs(p_amount_minor - p.free_minor), p.payment_intent_id
@@ -29,7 +34,8 @@ as $$
     select k.payment_intent_id, least(k.free_minor, p_amount_minor - k.before_minor)
     from ranked as k
     where k.before_minor < p_amount_minor
-    order by k.before_minor
+    order by k.before_minor;
+end
 $$;
 comment on function rowlock.split_refund is
     'Of which payments of an order an amount is given back; a part of the functions that open refunds.';

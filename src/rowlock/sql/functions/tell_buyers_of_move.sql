@@ -6,7 +6,7 @@
 -- Locks     the message.
 -- Outcomes  the number of orders in this batch; 0 also when the message was done before.
 -- Writes    outbox_messages.
-create or replace function rowlock.tell_buyers_of_move(p_message_id bigint, p_limit integer)
+create or replace function rowlock.tell_buyers_of_move(p_show_id uuid, p_message_id bigint, p_limit integer)
 returns integer
 language plpgsql
 security definer
@@ -21,7 +21,7 @@ declare
 begin
     select * into v_message
     from outbox_messages as m
-    where m.message_id = p_message_id and m.kind = 'show_moved' and m.done_at is null
+    where m.show_id = p_show_id and m.message_id = p_message_id and m.kind = 'show_moved' and m.done_at is null
     for update;
     -- step: message_locked
     if v_message.message_id is null then
@@ -30,7 +30,7 @@ begin
     v_orders := array(
         select o.order_id
         from ticket_orders as o
-        where o.show_id = v_message.show_id and o.status in ('paid', 'partially_refunded')
+        where o.show_id = p_show_id and o.status in ('paid', 'partially_refunded')
             and (v_message.payload ->> 'after' is null or o.order_id > (v_message.payload ->> 'after')::uuid)
             and exists (
                 select from tickets as t
@@ -40,11 +40,11 @@ begin
         limit p_limit
     );
     insert into outbox_messages (kind, show_id, order_id, payload)
-    select 'order_moved', v_message.show_id, o, v_message.payload - 'after' from unnest(v_orders) as o;
+    select 'order_moved', p_show_id, o, v_message.payload - 'after' from unnest(v_orders) as o;
     if cardinality(v_orders) = p_limit then
         insert into outbox_messages (kind, show_id, payload)
         values (
-            'show_moved', v_message.show_id, v_message.payload || jsonb_build_object('after', v_orders[p_limit])
+            'show_moved', p_show_id, v_message.payload || jsonb_build_object('after', v_orders[p_limit])
         );
     end if;
     update outbox_messages as m set done_at = clock_timestamp() where m.message_id = p_message_id;

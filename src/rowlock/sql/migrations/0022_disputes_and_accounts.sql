@@ -10,7 +10,7 @@ comment on column payment_intents.account is
 
 alter table disputes
     add column status text not null default 'opened',
-    add column respond_by timestamptz,
+    add column respond_until timestamptz,
     add column withdrawn_minor bigint not null default 0,
     add column fee_minor bigint not null default 0,
     add column return_movement_id uuid,
@@ -18,7 +18,7 @@ alter table disputes
     add constraint chk_dispute_status check (status in ('opened', 'won', 'lost')),
     add constraint chk_dispute_ended_at check ((status = 'opened') = (ended_at is null)),
     add constraint chk_dispute_withdrawn check (withdrawn_minor between 0 and amount_minor);
-comment on column disputes.respond_by is 'Until when the seller may answer the bank.';
+comment on column disputes.respond_until is 'Until when the seller may answer the bank.';
 comment on column disputes.withdrawn_minor is 'What the provider took off the account for it, at first; returned or not.';
 comment on column disputes.fee_minor is 'What the provider asks for the dispute itself, in minor units of the currency.';
 comment on column disputes.return_movement_id is 'The movement of the ledger with which the money came back.';
@@ -29,7 +29,7 @@ values
     -- A bank may take back what it has decided.
     ('disputes', 'won', 'lost'),
     ('disputes', 'lost', 'won');
-create index idx_disputes_open on disputes (respond_by) where status = 'opened';
+create index idx_disputes_open on disputes (respond_until) where status = 'opened';
 
 alter table ledger_entries drop constraint chk_ledger_account;
 alter table ledger_entries
@@ -59,13 +59,13 @@ where r.status = 'succeeded' and r.amount_minor > 0
 create table sandbox_disputes (
     reference         text not null,
     account           text not null,
-    payment_reference text not null references sandbox_payments,
+    payment_reference text not null,
     amount_minor      bigint not null,
     fee_minor         bigint not null,
     currency          text not null,
     status            text not null default 'opened',
     reason            text not null,
-    respond_by        timestamptz not null,
+    respond_until        timestamptz not null,
     created_at        timestamptz not null default clock_timestamp(),
     constraint sandbox_disputes_pkey primary key (reference),
     constraint chk_sandbox_dispute_status check (status in ('opened', 'won', 'lost')),

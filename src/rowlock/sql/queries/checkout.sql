@@ -255,7 +255,7 @@ select rowlock.finish_outbox_message(%s::bigint, %s::text, %s::integer)
 -- name: tell_buyers_of_move
 -- scope: cell
 -- Makes a message for each of the next orders whose buyers have to know that a show was moved; returns how many.
-select rowlock.tell_buyers_of_move(%s::bigint, %s::integer)
+select rowlock.tell_buyers_of_move(%s::uuid, %s::bigint, %s::integer)
 
 -- name: keep_webhook_event
 -- scope: cell

@@ -7,7 +7,7 @@ select outcome, dispute_id, status
 from rowlock.record_dispute_atomic(
     %(show_id)s::uuid, %(payment_intent_id)s::uuid, %(dispute_id)s::uuid, %(reference)s::text, %(status)s::text,
     %(provider_status)s::text, %(amount_minor)s::bigint, %(withdrawn_minor)s::bigint, %(fee_minor)s::bigint,
-    %(currency)s::text, %(reason)s::text, %(respond_by)s::timestamptz
+    %(currency)s::text, %(reason)s::text, %(respond_until)s::timestamptz
 )
 
 -- name: open_or_all
@@ -16,7 +16,7 @@ from rowlock.record_dispute_atomic(
 select
     d.dispute_id, d.show_id, i.order_id, o.order_code, d.payment_intent_id, d.provider,
     d.provider_reference as reference, d.status, d.provider_status, d.amount_minor, d.withdrawn_minor,
-    d.return_movement_id is not null as is_returned, d.fee_minor, d.currency, d.reason, d.respond_by, d.created_at,
+    d.return_movement_id is not null as is_returned, d.fee_minor, d.currency, d.reason, d.respond_until, d.created_at,
     d.ended_at
 from rowlock.disputes as d
 join rowlock.payment_intents as i using (show_id, payment_intent_id)
@@ -24,7 +24,7 @@ cross join lateral (
     select k.order_code from rowlock.order_details as k where k.show_id = i.show_id and k.order_id = i.order_id limit 1
 ) as o
 where %(all)s::boolean or d.status = 'opened'
-order by d.ended_at nulls first, d.respond_by, d.created_at
+order by d.ended_at nulls first, d.respond_until, d.created_at
 limit %(limit)s::integer
 
 -- name: of_order
@@ -33,7 +33,7 @@ limit %(limit)s::integer
 select
     d.dispute_id, d.show_id, i.order_id, o.order_code, d.payment_intent_id, d.provider,
     d.provider_reference as reference, d.status, d.provider_status, d.amount_minor, d.withdrawn_minor,
-    d.return_movement_id is not null as is_returned, d.fee_minor, d.currency, d.reason, d.respond_by, d.created_at,
+    d.return_movement_id is not null as is_returned, d.fee_minor, d.currency, d.reason, d.respond_until, d.created_at,
     d.ended_at
 from (
     select distinct p.dispute_show_id, p.dispute_id

@@ -44,7 +44,7 @@ select
     b.address as busiest_address,
     coalesce(b.of_address, 0)::integer as busiest_sessions,
     (select count(*)::integer from rowlock.disputes where status = 'opened') as open_disputes,
-    (select min(respond_by) from rowlock.disputes where status = 'opened') as respond_by,
+    (select min(respond_until) from rowlock.disputes where status = 'opened') as respond_until,
     (
         select count(*)::integer from rowlock.refunds
         where status = 'failed' and updated_at > clock_timestamp() - interval '30 days'

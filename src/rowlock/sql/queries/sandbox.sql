@@ -149,7 +149,7 @@ where event_id = %(event_id)s::text and deliveries_left > 0
 -- scope: catalogue
 -- A new dispute of a payment that is locked.
 insert into rowlock.sandbox_disputes
-    (reference, account, payment_reference, amount_minor, fee_minor, currency, reason, respond_by)
+    (reference, account, payment_reference, amount_minor, fee_minor, currency, reason, respond_until)
 values (
     %(reference)s::text, %(account)s::text, %(payment_reference)s::text, %(amount_minor)s::bigint,
     %(fee_minor)s::bigint, %(currency)s::text, %(reason)s::text, clock_timestamp() + interval '7 days'
@@ -158,7 +158,7 @@ values (
 -- name: disputes_of_payment
 -- scope: catalogue
 -- The disputes of a payment, the newest first.
-select reference, payment_reference, amount_minor, fee_minor, currency, status, reason, respond_by
+select reference, payment_reference, amount_minor, fee_minor, currency, status, reason, respond_until
 from rowlock.sandbox_disputes
 where account = %(account)s::text and payment_reference = %(payment_reference)s::text
 order by created_at desc, reference
@@ -180,14 +180,14 @@ where account = %(account)s::text and reference = %(reference)s::text and status
 -- name: dispute
 -- scope: catalogue
 -- A dispute of an account.
-select reference, payment_reference, amount_minor, fee_minor, currency, status, reason, respond_by
+select reference, payment_reference, amount_minor, fee_minor, currency, status, reason, respond_until
 from rowlock.sandbox_disputes
 where account = %(account)s::text and reference = %(reference)s::text
 
 -- name: disputes_since
 -- scope: catalogue
 -- The disputes of an account that were opened since an instant.
-select reference, payment_reference, amount_minor, fee_minor, currency, status, reason, respond_by
+select reference, payment_reference, amount_minor, fee_minor, currency, status, reason, respond_until
 from rowlock.sandbox_disputes
 where account = %(account)s::text and created_at >= %(since)s::timestamptz
 order by created_at, reference
