@@ -78,7 +78,8 @@ PLAIN = Scale(
 SHORT_SOAK = Scale(
     1,
     {"pg18": 20_000, "pg15": 10_000},
-    histories=80,
+    # Fewer would not come to every outcome here either.
+    histories=150,
     batches=60,
     mutated_codes=20_000,
     webhook_orders=24,
