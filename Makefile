@@ -45,7 +45,7 @@ test-tools: setup ## find or fetch PostgreSQL 15, plpgsql_check, PgBouncer, ngin
 	@$(BIN)/python scripts/setup_test_tools.py
 
 test: test-tools lint types imports sql-lint ## check style, types, imports and SQL, and run the tests, in about a quarter of an hour
-	$(WITH_TEST_TOOLS) exec $(PYTEST) $(PYTEST_ARGS)
+	$(WITH_TEST_TOOLS) exec $(PYTEST) --durations=25 --durations-min=4 $(PYTEST_ARGS)
 
 lint: setup ## check style and formatting of Python, and that uv.lock fits pyproject.toml
 	$(BIN)/ruff check
