@@ -10,7 +10,7 @@ import signal
 import socket
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -162,8 +162,11 @@ class Machines:
                         "select pid from pg_stat_activity where backend_type = 'client backend' "
                         "and pid <> pg_backend_pid() and usename <> 'rowlock_owner' order by pid"
                     ).fetchall()
-                if found:
-                    os.kill(choose.choice(found)[0], signal.SIGKILL)
+                for (pid,) in choose.sample(found, len(found)):
+                    # One that has ended by itself meanwhile is no victim.
+                    with suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+                        break
             case _:
                 self._running[name].process.kill()
                 self._running[name].ended()
